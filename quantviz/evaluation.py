@@ -1,0 +1,275 @@
+"""One tensor under one scheme: what `evaluate` gives, and how the page's block inspector reads one block."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import metrics
+from .errors import QuantvizError
+from .kernels import ENGINES, as_numpy, refuse_non_finite
+from .kernels.common import (
+    ERROR_BINS,
+    LOG_BIN_SHIFT,
+    PERCENTILE_RESOLUTION,
+    Bins,
+    Counts,
+    Extremes,
+    Pass,
+    Progress,
+    value_bins,
+)
+from .schemes import Scheme
+from .statistics import Histogram, TensorStatistics
+from .tensors import StoredTensor, as_stored
+
+DETAILS = ("full", "metrics")
+# The error histogram spans ± this many RMS errors of a sample; what lies beyond is counted at its ends.
+ERROR_SPAN = 4.0
+_SAMPLE_ROWS = 64
+_SAMPLE_WEIGHTS = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a scheme does to a tensor.
+
+    metrics: value of each metric of `metrics.METRICS` that applies; NaN where undefined.
+    statistics, histograms ("original", "dequantized", "error"), code_counts (int64, smallest code first; None
+    beyond 16 bits) and block_errors (float32 [grid rows, grid cols], root mean squared error of each group)
+    are None with detail="metrics".
+    percentile_resolution: relative width of the bins from which abs_error_p* are read.
+    notices: sentences the reader should see, such as scales that vanished in fp16.
+    """
+
+    scheme: str
+    shape: tuple[int, ...]
+    dtype: str
+    engine: str
+    seconds: float
+    metrics: dict[str, float]
+    statistics: TensorStatistics | None = None
+    histograms: dict[str, Histogram] | None = None
+    code_counts: np.ndarray | None = None
+    block_errors: np.ndarray | None = None
+    percentile_resolution: float = PERCENTILE_RESOLUTION
+    notices: tuple[str, ...] = ()
+
+
+def describe(w: Any, progress: Progress | None = None) -> TensorStatistics:
+    """Moments, extremes, histogram and largest weights of a tensor (NumPy, torch or StoredTensor)."""
+    return _describe(as_stored(w), progress)
+
+
+def _describe(stored: StoredTensor, progress: Progress | None = None) -> TensorStatistics:
+    from .kernels import cpu
+
+    return cpu.describe(stored, progress)
+
+
+def evaluate(
+    w: Any,
+    key: str | Scheme,
+    importance: Any = None,
+    device: str = "cpu",
+    detail: str = "full",
+    statistics: TensorStatistics | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Quantizes and dequantizes `w` on the fly and measures the error.
+
+    w: NumPy array, torch tensor or StoredTensor; never held as float32 whole by the cpu engine.
+    importance: one non-negative number an input channel (last axis); adds weighted_mse.
+    device: "cpu", "reference" (torch on the CPU).  detail: "metrics" leaves out what needs counting.
+    statistics: of the same tensor, if `describe` gave them before.
+    progress: called as progress(weights done, weights in all) now and then; what it raises stops the work.
+
+    >>> x = np.array([-0.89, 0.16, 0.08, -0.13, 0.16, -0.54], np.float32)
+    >>> round(evaluate(x, "int4-asym-tensor:scale=fp32").metrics["mean_relative_error"], 5)
+    0.08524
+    """
+    scheme = Scheme.parse(key)
+    if device not in ENGINES:
+        raise QuantvizError(f"There is no engine {device!r}; choose {' or '.join(ENGINES)}.")
+    if detail not in DETAILS:
+        raise QuantvizError(f"There is no detail {detail!r}; choose {' or '.join(DETAILS)}.")
+    stored = as_stored(w)
+    scheme.check_shape(stored.rows, stored.cols)
+    weights = check_importance(importance, stored.cols)
+    began = time.perf_counter()
+    bins = None
+    if detail == "full":
+        statistics = statistics or _describe(stored)
+        bins = value_bins(statistics.min, statistics.max), _error_bins(stored, scheme, statistics)
+    result = _measure(stored, scheme, bins, weights, statistics, device, progress)
+    values = metrics.from_sums(result.sums)
+    values["bits_per_weight"] = scheme.bits_per_weight(stored.shape)
+    values["compression_ratio"] = stored.bits_per_weight / values["bits_per_weight"]
+    extra = {} if result.counts is None else _counted(result.counts, values, bins, statistics, stored, scheme)
+    return Evaluation(
+        scheme.key, stored.shape, stored.dtype, device, time.perf_counter() - began, values,
+        notices=result.notices, **extra,
+    )  # fmt: skip
+
+
+def check_importance(importance: Any, cols: int) -> np.ndarray | None:
+    """float32 [cols], or None; raises QuantvizError for a wrong length, negative, non-finite or all-zero values."""
+    if importance is None:
+        return None
+    h = np.asarray(importance, dtype=np.float32).reshape(-1)
+    if len(h) != cols:
+        raise QuantvizError(f"The importance vector has {len(h):,} values, and a row of this tensor {cols:,}; give one a column.")
+    if not np.isfinite(h).all() or (h < 0).any() or not h.any():
+        raise QuantvizError("Importance must be finite, not negative, and not zero everywhere.")
+    return h
+
+
+def _measure(stored, scheme, bins, importance, statistics, device, progress) -> Pass:
+    if device == "cpu":
+        from .kernels import cpu
+
+        return cpu.measure(stored, scheme, bins, importance, statistics, progress)
+    import torch
+
+    from .kernels import reference
+
+    if statistics is None:
+        refuse_non_finite(stored)
+    x = torch.from_numpy(np.array(stored.read())).reshape(stored.rows, stored.cols)
+    return reference.measure(x, scheme, bins, importance)
+
+
+def _error_bins(stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics) -> Bins:
+    """A span for the error histogram, from rows spread over the tensor. It sets the axis, not the counts."""
+    import torch
+
+    from .kernels import reference
+
+    g = scheme.granularity
+    if scheme.needs_tensor_maximum or (g and g.rows > 1):
+        # One scale for many rows: whatever the rule, a step is a share of the largest magnitude.
+        step = {"cast": 0}.get(scheme.rule, statistics.max_abs / 2 ** max(scheme.fmt.bits - 1, 1))
+        span = step
+    else:
+        height = max(1, min(_SAMPLE_ROWS, _SAMPLE_WEIGHTS // stored.cols))
+        picks = np.unique(np.linspace(0, stored.rows - 1, min(height, stored.rows)).astype(int))
+        rows = np.stack([stored.read(r * stored.cols, (r + 1) * stored.cols) for r in picks])
+        sums = reference.measure(torch.from_numpy(rows), scheme, None).sums
+        span = ERROR_SPAN * math.sqrt(sums.squared_error / sums.count)
+    span = max(span, statistics.max_abs * 2.0**-24, 1e-30)
+    return Bins(np.float32(-span), np.float32(span), ERROR_BINS)
+
+
+def _counted(counts: Counts, values: dict, bins, statistics: TensorStatistics, stored: StoredTensor, scheme: Scheme) -> dict:
+    """What detail="full" adds: counted metrics into `values`, and the fields of Evaluation that the page draws."""
+    values |= {name: _percentile(counts.abs_error_log, share) for name, share in metrics.PERCENTILES.items()}
+    nonzero = stored.size - statistics.zeros
+    values["zeroed_fraction"] = counts.zeroed / nonzero if nonzero else math.nan
+    values["clipped_fraction"] = counts.clipped / stored.size
+    if counts.codes is not None:
+        values["code_entropy_bits"] = metrics.entropy_bits(counts.codes)
+    return {
+        "statistics": statistics,
+        "histograms": {
+            "original": statistics.histogram,
+            "dequantized": _as_histogram(bins[0], counts.dequantized),
+            "error": _as_histogram(bins[1], counts.error),
+        },
+        "code_counts": counts.codes,
+        "block_errors": np.sqrt(counts.block_squared_error / group_sizes(scheme, stored.rows, stored.cols)),
+    }
+
+
+def group_sizes(scheme: Scheme, rows: int, cols: int) -> np.ndarray:
+    """float32 [grid rows, grid cols] (or broadcastable): how many weights each group holds."""
+    if scheme.granularity is None:
+        return np.full((1, 1), rows * cols, np.float32)
+    height, width = scheme.granularity.rows or rows, scheme.granularity.cols or cols
+    heights = np.diff(np.append(np.arange(0, rows, height), rows))
+    widths = np.diff(np.append(np.arange(0, cols, width), cols))
+    return np.outer(heights, widths).astype(np.float32)
+
+
+def _as_histogram(bins: Bins, counts: np.ndarray) -> Histogram:
+    return Histogram(float(bins.lo), float(bins.hi), counts[1:-1], int(counts[0]), int(counts[-1]))
+
+
+def _percentile(log_counts: np.ndarray, share: float) -> float:
+    """|e| below which `share` of all errors lie: the logarithmic bin that holds it, linear inside the bin."""
+    cumulative = np.cumsum(log_counts)
+    rank = share * cumulative[-1]
+    bin_ = int(np.searchsorted(cumulative, rank))
+    before = cumulative[bin_ - 1] if bin_ else 0
+    low, high = np.array([bin_, bin_ + 1], np.uint32).__lshift__(np.uint32(LOG_BIN_SHIFT)).view(np.float32).astype(float)
+    return 0.0 if bin_ == 0 else float(low + (high - low) * (rank - before) / log_counts[bin_])
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """One group of a tensor, weight by weight, for reading by eye.
+
+    rows, cols: half-open ranges in the tensor seen as [rows, cols].  original, dequantized: float32,
+    codes: integers, all [R, C].  scale is what multiplies a code (or its level); zero_point and minimum where
+    the symmetry has them.
+    """
+
+    scheme: str
+    rows: tuple[int, int]
+    cols: tuple[int, int]
+    original: np.ndarray
+    codes: np.ndarray
+    dequantized: np.ndarray
+    scale: float | None
+    zero_point: int | None
+    minimum: float | None
+
+    @property
+    def error(self) -> np.ndarray:
+        return self.dequantized - self.original
+
+
+MAX_BLOCK_WEIGHTS = 4096  # of a group larger than this, its first weights are shown
+
+
+def inspect_block(w: Any, key: str | Scheme, row: int, col: int, statistics: TensorStatistics | None = None) -> Block:
+    """Group (row, col) of the grid of groups, weight by weight.
+
+    A group of more than MAX_BLOCK_WEIGHTS shows its first rows and columns; its scale is the whole group's.
+    """
+    scheme = Scheme.parse(key)
+    stored = as_stored(w)
+    scheme.check_shape(stored.rows, stored.cols)
+    g = scheme.granularity
+    height, width = (g.rows or stored.rows, g.cols or stored.cols) if g else (stored.rows, stored.cols)
+    r0, c0 = row * height, col * width
+    if not (0 <= r0 < stored.rows and 0 <= c0 < stored.cols):
+        grid = (-(-stored.rows // height), -(-stored.cols // width))
+        raise QuantvizError(f"There is no block ({row}, {col}); this tensor has {grid[0]:,} × {grid[1]:,} blocks, counted from 0.")
+    import torch
+
+    from .kernels import reference
+
+    r1, c1 = min(r0 + height, stored.rows), min(c0 + width, stored.cols)
+    shown_cols = min(c1 - c0, MAX_BLOCK_WEIGHTS)
+    shown_rows = min(r1 - r0, max(1, MAX_BLOCK_WEIGHTS // shown_cols))
+    whole = None
+    if scheme.needs_tensor_maximum:
+        t = statistics or _describe(stored)
+        whole = Extremes(t.min, t.max, t.mean_abs)
+    if g is None or whole:  # the scale is known, so the weights that are not shown need not be read
+        r1, c1 = r0 + shown_rows, c0 + shown_cols
+    x = np.stack([stored.read(r * stored.cols + c0, r * stored.cols + c1) for r in range(r0, r1)])
+    q = as_numpy(reference.quantize(torch.from_numpy(x), scheme, whole))
+    cut = (slice(0, shown_rows), slice(0, shown_cols))
+    scale = None if q.scales is None else float(q.scales[0, 0])
+    if q.tensor_scale is not None:
+        scale = float(np.float32(q.tensor_scale) * np.float32(scale))
+    return Block(
+        scheme.key, (r0, r0 + shown_rows), (c0, c0 + shown_cols), x[cut], q.codes[cut], q.dequantize()[cut], scale,
+        None if q.zero_points is None else int(q.zero_points[0, 0]),
+        None if q.minima is None else float(q.minima[0, 0]),
+    )  # fmt: skip

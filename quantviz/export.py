@@ -1,0 +1,101 @@
+"""An evaluation as data for other programs: JSON-ready dictionaries, CSV, and one metric as readable text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import fields
+from typing import Any, Literal
+
+import numpy as np
+
+from .evaluation import Evaluation
+from .metrics import METRICS
+from .statistics import Histogram, TensorStatistics
+
+BlockErrors = Literal["summary", "full", "none"]
+
+
+def plain(value: Any) -> Any:
+    """The same value in JSON's own types: NumPy arrays become lists, NaN and infinities None.
+
+    >>> plain({"a": np.float32(0.5), "b": math.nan, "c": np.arange(2)})
+    {'a': 0.5, 'b': None, 'c': [0, 1]}
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def as_dict(evaluation: Evaluation, block_errors: BlockErrors = "summary") -> dict[str, Any]:
+    """Everything an evaluation holds, JSON-ready.
+
+    block_errors: "summary" gives the grid's shape, smallest, mean, median and largest error; "full" adds
+    "values", a list a grid row; "none" leaves them out. What detail="metrics" did not compute is None.
+    """
+    e = evaluation
+    return plain(
+        {
+            "scheme": e.scheme,
+            "shape": e.shape,
+            "dtype": e.dtype,
+            "engine": e.engine,
+            "seconds": e.seconds,
+            "metrics": e.metrics,
+            "percentile_resolution": e.percentile_resolution,
+            "notices": e.notices,
+            "statistics": e.statistics and _statistics(e.statistics),
+            "histograms": e.histograms and {name: _histogram(h) for name, h in e.histograms.items()},
+            "code_counts": e.code_counts,
+            "block_errors": None if e.block_errors is None else _block_errors(e.block_errors, block_errors),
+        }
+    )
+
+
+def _histogram(h: Histogram) -> dict[str, Any]:
+    return {"lo": h.lo, "hi": h.hi, "counts": h.counts, "below": h.below, "above": h.above}
+
+
+def _statistics(s: TensorStatistics) -> dict[str, Any]:
+    """All but the histogram, which an evaluation gives as "original"."""
+    stored = {f.name: getattr(s, f.name) for f in fields(s) if f.name != "histogram"}
+    return stored | {"max_abs": s.max_abs, "crest_factor": s.crest_factor, "incoherence": s.incoherence}
+
+
+def _block_errors(errors: np.ndarray, how: BlockErrors) -> dict[str, Any] | None:
+    if how == "none":
+        return None
+    summary = {"shape": errors.shape, "min": errors.min(), "mean": errors.mean(dtype=np.float64),
+               "median": np.median(errors), "max": errors.max()}  # fmt: skip
+    return summary | ({"values": errors} if how == "full" else {})
+
+
+def as_csv(evaluation: Evaluation) -> str:
+    """The metrics as CSV: metric, value, unit, direction. A value that is undefined is left empty."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("metric", "value", "unit", "direction"))
+    for name, value in evaluation.metrics.items():
+        m = METRICS[name]
+        writer.writerow((name, "" if math.isnan(value) else repr(float(value)), m.unit, m.direction))
+    return out.getvalue()
+
+
+def as_text(name: str, value: float) -> str:
+    """The value of metric `name` to four significant digits, with its unit; a fraction as a percentage.
+
+    >>> as_text("mean_relative_error", 0.18003), as_text("sqnr_db", 23.334), as_text("compression_ratio", 7.1)
+    ('18%', '23.33 dB', '7.1×')
+    """
+    if math.isnan(value):
+        return "undefined"
+    unit = METRICS[name].unit
+    if unit == "fraction":
+        return f"{100 * value:.4g}%"
+    number = "∞" if math.isinf(value) else f"{value:.4g}"
+    return number + {"dB": " dB", "×": "×"}.get(unit, "")

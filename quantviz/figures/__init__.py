@@ -1,0 +1,8 @@
+"""Results -> Plotly figures. Each carries its description in words, which `alt_text` gives."""
+
+from .blocks import block, error_map, worst_block
+from .code_usage import code_usage
+from .histograms import error_bins, errors, outside_note, weights
+from .style import alt_text
+
+__all__ = ["alt_text", "block", "code_usage", "error_bins", "error_map", "errors", "outside_note", "weights", "worst_block"]

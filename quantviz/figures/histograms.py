@@ -1,0 +1,113 @@
+"""Weights before and after, and their errors, as histograms."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+import plotly.graph_objects as go
+
+from ..evaluation import Evaluation
+from ..statistics import Histogram, TensorStatistics
+from ..wording import count, share
+from .style import DEQUANTIZED, ORIGINAL, REFERENCE, figure, translucent
+
+Axis = Literal["log", "linear"]
+
+DRAWN_BINS = 256
+ERROR_BINS = 128
+SIGMAS = 6  # half the width of the robust range, in standard deviations
+
+
+def rebin(h: Histogram, low: float, high: float, most: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """The bins of `h` that touch [low, high], joined to at most `most` of equal width.
+
+    Returns (edges float64 [n + 1], counts int64 [n], how many lie outside).
+    """
+    edges = h.edges
+    first = int(np.clip(np.searchsorted(edges, low, "right") - 1, 0, len(h.counts) - 1))
+    last = int(np.clip(np.searchsorted(edges, high, "left"), first + 1, len(h.counts)))
+    together = math.ceil((last - first) / most)
+    starts = np.arange(first, last, together)
+    counts = np.add.reduceat(h.counts[:last], starts)
+    width = (h.hi - h.lo) / len(h.counts) * together
+    return h.lo + (h.hi - h.lo) / len(h.counts) * first + width * np.arange(len(starts) + 1), counts, h.total - int(counts.sum())
+
+
+def robust_range(s: TensorStatistics) -> tuple[float, float]:
+    """±6σ about the mean, or all there is where that is less."""
+    return max(s.min, s.mean - SIGMAS * s.std), min(s.max, s.mean + SIGMAS * s.std)
+
+
+def outside_note(s: TensorStatistics) -> str | None:
+    """What the robust range leaves out, in words; None where that is nothing."""
+    low, high = robust_range(s)
+    outside = rebin(s.histogram, low, high, DRAWN_BINS)[2]
+    if not outside:
+        return None
+    return (
+        f"{count(outside)} weights ({share(outside / s.count)}) lie beyond ±{SIGMAS}σ; "
+        f"the farthest is {s.crest_factor:.3g}σ from zero."
+    )
+
+
+def weights(evaluation: Evaluation, pinned: Evaluation | None = None, axis: Axis = "log", full: bool = False) -> go.Figure:
+    """Original and dequantized weights on one axis, over ±6σ or over their full range."""
+    s = evaluation.statistics
+    low, high = (s.min, s.max) if full else robust_range(s)
+    traces = [_area(rebin(evaluation.histograms["original"], low, high, DRAWN_BINS), "original", ORIGINAL, axis)]
+    if pinned is not None and pinned.scheme != evaluation.scheme:
+        bins = rebin(pinned.histograms["dequantized"], low, high, DRAWN_BINS)
+        traces.append(_line(bins, f"{pinned.scheme} (pinned)", REFERENCE, axis, "dot"))
+    bins = rebin(evaluation.histograms["dequantized"], low, high, DRAWN_BINS)
+    traces.append(_area(bins, evaluation.scheme, DEQUANTIZED, axis, 0.25))
+    filled = int((bins[1] > 0).sum())
+    alt = (
+        f"Histogram of the weights from {low:.3g} to {high:.3g}: the originals, and after {evaluation.scheme}, "
+        f"which fills {filled} of the {len(bins[1])} bins drawn."
+    )
+    tallest = max(trace.y.max() for trace in traces)
+    return figure(traces, alt, "weight", "weights a bin", yaxis=_count_axis(axis, tallest), hovermode="x")
+
+
+def errors(evaluation: Evaluation, expected: np.ndarray | None = None, axis: Axis = "log") -> go.Figure:
+    """Errors, over what uniform rounding predicts for the same bins (float64 [ERROR_BINS])."""
+    edges, counts, _ = error_bins(evaluation)
+    traces = [_area((edges, counts, 0), "measured", DEQUANTIZED, axis, 0.3)]
+    if expected is not None:
+        traces.append(_line((edges, expected, 0), "uniform rounding predicts", REFERENCE, axis, "dash"))
+    alt = (
+        f"Histogram of the errors from {edges[0]:.3g} to {edges[-1]:.3g} under {evaluation.scheme}; "
+        f"a typical error is {evaluation.metrics['rmse']:.3g}, the largest {evaluation.metrics['max_abs_error']:.3g}."
+    )
+    tallest = max(trace.y.max() for trace in traces)
+    return figure(traces, alt, "error", "weights a bin", yaxis=_count_axis(axis, tallest), hovermode="x")
+
+
+def error_bins(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray, int]:
+    """The error histogram as drawn: (edges, counts, how many outside)."""
+    h = evaluation.histograms["error"]
+    return rebin(h, h.lo, h.hi, ERROR_BINS)
+
+
+def _area(bins: tuple, name: str, color: str, axis: Axis, alpha: float = 0.35) -> go.Scatter:
+    trace = _line(bins, name, color, axis, "solid")
+    return trace.update(fill="tozeroy", fillcolor=translucent(color, alpha))
+
+
+def _line(bins: tuple, name: str, color: str, axis: Axis, dash: str) -> go.Scatter:
+    edges, counts, _ = bins
+    y = np.append(counts, counts[-1]).astype(np.float32)
+    if axis == "log":
+        y = np.maximum(y, 0.5)  # an empty bin lies below the axis instead of leaving a gap in the line
+    return go.Scatter(
+        x=edges, y=y, name=name, mode="lines", line={"shape": "hv", "color": color, "width": 1.5, "dash": dash},
+        hovertemplate="%{x:.3g}: %{y:,.0f}",
+    )  # fmt: skip
+
+
+def _count_axis(axis: Axis, tallest: float) -> dict:
+    if axis == "linear":
+        return {"rangemode": "tozero"}
+    return {"type": "log", "range": [math.log10(0.8), math.log10(max(tallest, 1) * 1.5)], "dtick": 1, "exponentformat": "power"}

@@ -1,0 +1,103 @@
+"""Quantize, dequantize and measure on each engine: `reference` (torch, any device) and `cpu` (numba)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import QuantvizError
+from ..schemes import Scheme
+from ..tensors import StoredTensor, as_stored
+from .common import Quantized
+
+ENGINES = ("cpu", "reference")
+
+
+def quantize(w: Any, key: str | Scheme, engine: str = "cpu") -> Quantized:
+    """Codes, scales and zero points of `w` under a scheme.
+
+    w: NumPy array, torch tensor or StoredTensor of any shape; blocks run along the last axis.
+    engine: "cpu" or "reference"; both give the same codes. A torch tensor in gives torch tensors out.
+    Raises QuantvizError for a wrong key, a block larger than a row, NaN and infinity, integer or empty tensors.
+
+    >>> q = quantize(np.array([-0.89, 0.16, 0.08, -0.13, 0.16, -0.54], np.float32), "int4-sym-tensor:scale=fp32")
+    >>> q.codes
+    array([-7,  1,  1, -1,  1, -4], dtype=int8)
+    """
+    scheme = Scheme.parse(key)
+    is_torch = type(w).__module__.partition(".")[0] == "torch"
+    if is_torch and engine == "reference":
+        return _reference_quantize(w, scheme)
+    stored = as_stored(w)
+    scheme.check_shape(stored.rows, stored.cols)
+    refuse_non_finite(stored)
+    if engine == "reference":
+        import torch
+
+        return as_numpy(_reference_quantize(torch.from_numpy(np.array(stored.numpy())), scheme))
+    from . import cpu
+
+    q = cpu.quantize(stored, scheme)
+    return _as_torch(q) if is_torch else q
+
+
+def _reference_quantize(w: Any, scheme: Scheme) -> Quantized:
+    from . import reference
+
+    x = w.detach().float()
+    scheme.check_shape(x.numel() // x.shape[-1], x.shape[-1])
+    if not bool(x.isfinite().all()):
+        refuse_non_finite(as_stored(w))
+    return reference.quantize(x, scheme)
+
+
+def dequantize(q: Quantized) -> Any:
+    """float32 weights of a Quantized, NumPy or torch like its codes."""
+    from . import reference
+
+    if isinstance(q.codes, np.ndarray):
+        return _as_numpy_array(reference.dequantize(_as_torch(q)))
+    return reference.dequantize(q)
+
+
+def refuse_non_finite(stored: StoredTensor, chunk: int = 1 << 20) -> None:
+    """Raises QuantvizError with the count and the first position if there is any NaN or infinity."""
+    first, nans, infinities = None, 0, 0
+    for start in range(0, stored.size, chunk):
+        x = stored.read(start, start + chunk)
+        bad = ~np.isfinite(x)
+        if bad.any():
+            first = start + int(bad.argmax()) if first is None else first
+            nans += int(np.isnan(x).sum())
+            infinities += int(np.isinf(x).sum())
+    if first is None:
+        return
+    where = [int(i) for i in np.unravel_index(first, stored.shape)]
+    counts = " and ".join(f"{n:,} {what}" for n, what in ((nans, "NaN"), (infinities, "infinite")) if n)
+    raise QuantvizError(
+        f"{stored.name or 'The tensor'} holds {counts} value{'s' * (nans + infinities != 1)}, the first at {where}; "
+        "quantization needs finite weights, so choose another tensor or a range of rows without them."
+    )
+
+
+_ARRAYS = ("codes", "scales", "zero_points", "minima")
+
+
+def _as_torch(q: Quantized) -> Quantized:
+    from dataclasses import replace
+
+    import torch
+
+    return replace(q, **{n: torch.from_numpy(v) for n in _ARRAYS if (v := getattr(q, n)) is not None})
+
+
+def as_numpy(q: Quantized) -> Quantized:
+    """The same, with torch arrays turned into NumPy's."""
+    from dataclasses import replace
+
+    return replace(q, **{n: _as_numpy_array(v) for n in _ARRAYS if (v := getattr(q, n)) is not None})
+
+
+def _as_numpy_array(t: Any) -> np.ndarray:
+    return t.cpu().numpy()

@@ -1,0 +1,130 @@
+"""What every engine takes and gives: quantized tensors, bins to count in, and the result of one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..metrics import Sums
+from ..schemes import Scheme
+
+Progress = Callable[[int, int], None]  # (weights done, weights in all); raising stops the work
+
+VALUE_BINS = 2048  # of the original and dequantized histograms
+ERROR_BINS = 512  # of the error histogram
+
+# Percentiles of |e| are read from logarithmic bins: the upper bits of its float32 pattern.
+# Dropping 17 of 23 mantissa bits leaves 64 bins an octave, each at most 1/64 of its value wide.
+LOG_BIN_SHIFT = 17
+LOG_BINS = 1 << (31 - LOG_BIN_SHIFT)
+PERCENTILE_RESOLUTION = 2.0**-6
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """What a scale of the whole tensor is made from, where an engine sees only a part of it."""
+
+    min: float
+    max: float
+    mean_abs: float
+
+    @property
+    def max_abs(self) -> float:
+        return max(abs(self.min), abs(self.max))
+
+
+@dataclass(frozen=True)
+class Bins:
+    """`count` equal bins over [lo, hi). The bin of v is floor((v - lo) · inverse_width), all in float32."""
+
+    lo: np.float32
+    hi: np.float32
+    count: int
+
+    @property
+    def inverse_width(self) -> np.float32:
+        return np.float32(self.count / (float(self.hi) - float(self.lo)))
+
+
+def value_bins(low: float, high: float) -> Bins:
+    """Bins for original and dequantized weights: the originals' range, and a little more for rounding beyond it."""
+    margin = 0.02 * (high - low) or max(abs(high), 1e-30) * 0.02
+    return Bins(np.float32(low - margin), np.float32(high + margin), VALUE_BINS)
+
+
+@dataclass
+class Counts:
+    """What one pass counts weight by weight. Histogram arrays hold [below, bins ..., above]."""
+
+    dequantized: np.ndarray  # int64 [VALUE_BINS + 2]
+    error: np.ndarray  # int64 [ERROR_BINS + 2]
+    abs_error_log: np.ndarray  # int64 [LOG_BINS]
+    codes: np.ndarray | None  # int64 [number of codes], smallest code first; None beyond 16 bits
+    block_squared_error: np.ndarray  # float32 [grid rows, grid cols], Σ e² of each group
+    zeroed: int = 0
+    clipped: int = 0
+
+
+@dataclass
+class Pass:
+    """The result of one pass over a tensor under one scheme."""
+
+    sums: Sums
+    counts: Counts | None
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Quantized:
+    """Codes, scales and what else a scheme stores.
+
+    codes: shape of the tensor; signed for sym and ternary, unsigned for asym, offset and code books,
+    bit patterns for float formats.
+    scales: float32 [grid rows, grid cols], the values as stored (rounded to the scale's type); None for a cast.
+    zero_points: integers as float32-exact uint8, asym only.  minima: float32, offset only.
+    tensor_scale: float32, nvfp4 only; a block's scale is tensor_scale · scales.
+    Arrays are NumPy's, or torch's where the tensor quantized was torch's.
+    """
+
+    scheme: Scheme
+    shape: tuple[int, ...]
+    codes: Any
+    scales: Any = None
+    zero_points: Any = None
+    minima: Any = None
+    tensor_scale: float | None = None
+    notices: tuple[str, ...] = field(default=())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes stored, the last one padded."""
+        return -(-self.scheme.bits_stored(self.shape) // 8)
+
+    @property
+    def bits_per_weight(self) -> float:
+        return self.scheme.bits_per_weight(self.shape)
+
+    def dequantize(self) -> Any:
+        """float32 weights in the shape of the original."""
+        from . import dequantize
+
+        return dequantize(self)
+
+
+def scale_notices(scheme: Scheme, vanished: int, saturated: int) -> tuple[str, ...]:
+    """Sentences about scales that their stored type could not hold."""
+    out = []
+    if vanished:
+        out.append(
+            f"{vanished:,} scale{'s' * (vanished != 1)} became 0 in {scheme.scale}, so their weights are exact zeros; "
+            "scale=fp32 keeps them."
+        )
+    if saturated:
+        out.append(
+            f"{saturated:,} scale{'s' * (saturated != 1)} exceeded the largest {scheme.scale} value and "
+            f"{'were' if saturated != 1 else 'was'} cut to it; scale=fp32 holds them."
+        )
+    return tuple(out)

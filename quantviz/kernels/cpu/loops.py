@@ -1,0 +1,226 @@
+"""The compiled loops: over the groups of a piece, stretch by stretch, each stretch small enough to stay in cache.
+
+A piece is x float32 [rows, cols]; its groups are `height` rows high and `width` weights wide, the last of a row
+maybe narrower; group parameters are float32 [ceil(rows / height), ceil(cols / width)]. Kernels are made per rule
+and per block length, because a loop of known length vectorises where one of unknown length does not.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from . import rules, sums
+from .compiler import inlined, kernel
+from .plan import STRETCH
+from .counts import count_errors, count_outside, count_values, count_zeroed, tally
+from .rules import (
+    ASYM,
+    BF16,
+    CAST,
+    IDENTITY,
+    OFFSET,
+    SIGN,
+    STORE_BF16,
+    STORE_FP16,
+    TERNARY,
+    encode,
+    parameters,
+    roundtrip,
+)
+
+f4, f8, i4 = np.float32, np.float64, np.int32
+
+KNOWN_WIDTHS = (16, 32, 64, 128)  # block lengths with kernels of their own; 0 stands for any other
+
+MAX_FINITE, MAX_FP16, MAX_BF16 = rules.MAX_FINITE, rules.MAX_FP16, rules.MAX_BF16
+
+
+@inlined()
+def largest_storable(store):
+    if store == STORE_FP16:
+        return MAX_FP16
+    return MAX_BF16 if store == STORE_BF16 else MAX_FINITE
+
+
+@inlined()
+def stretch_of(width):
+    """How many weights of a row to take at a time: whole groups, or part of one that is larger than a stretch."""
+    return STRETCH if width > STRETCH else STRETCH // width * width
+
+
+@inlined()
+def group_extremes(rule, x, n):
+    """low, high and mean magnitude of n weights, as far as the rule asks for them."""
+    if rule == TERNARY or rule == SIGN:
+        return f4(0), f4(0), f4(sums.sum_abs(x, n) / n)
+    if rule == ASYM or rule == OFFSET:
+        low, high = sums.extremes(x, n)
+        return low, high, f4(0)
+    high = sums.largest_magnitude(x, n)
+    return -high, high, f4(0)
+
+
+@cache
+def extremes_kernel(rule: int):
+    """x, width, height -> low, high float32 and Σ|x| float64 of every group, merged into what the arrays hold."""
+
+    @kernel
+    def run(x, width, height, low, high, total):
+        rows, cols = x.shape
+        for i in range(rows):
+            gi = i // height
+            for g in range(low.shape[1]):
+                for o in range(g * width, min((g + 1) * width, cols), sums.RUN * 16):
+                    n = min(sums.RUN * 16, min((g + 1) * width, cols) - o)
+                    part = x[i, o : o + n]
+                    if rule == TERNARY or rule == SIGN:
+                        total[gi, g] += sums.sum_abs(part, n)
+                    else:
+                        a, b = sums.extremes(part, n)
+                        low[gi, g] = min(low[gi, g], a)
+                        high[gi, g] = max(high[gi, g], b)
+
+    return run
+
+
+@cache
+def parameters_kernel(rule: int):
+    """low, high, mean -> factor, stored, extra of every group; counts[VANISHED], counts[SATURATED] += 1 where due."""
+
+    @kernel
+    def run(low, high, mean, k, factor, stored, extra, counts):
+        limit = largest_storable(k.store)
+        for i in range(low.shape[0]):
+            for g in range(low.shape[1]):
+                factor[i, g], stored[i, g], extra[i, g], exact = parameters(rule, low[i, g], high[i, g], mean[i, g], k)
+                counts[sums.VANISHED] += f8(1) if exact > f4(0) and stored[i, g] == f4(0) else f8(0)
+                counts[sums.SATURATED] += f8(1) if exact > limit else f8(0)
+
+    return run
+
+
+@inlined()
+def fill_parameters(rule, length, x, n, gi, g0, k, factor, stored, extra, out, low, high, mean):
+    """The parameters of the groups of x[0:n], part of one row, from group (gi, g0) on."""
+    groups = n // length
+    for g in range(groups):
+        low[g], high[g], mean[g] = group_extremes(rule, x[g * length :], length)
+    if groups * length < n:
+        low[groups], high[groups], mean[groups] = group_extremes(rule, x[groups * length :], n - groups * length)
+        groups += 1
+    limit = largest_storable(k.store)
+    vanished, saturated = i4(0), i4(0)
+    for g in range(groups):
+        a, b, c, exact = parameters(rule, low[g], high[g], mean[g], k)
+        factor[gi, g0 + g], stored[gi, g0 + g], extra[gi, g0 + g] = a, b, c
+        vanished = i4(vanished + (i4(1) if (exact > f4(0)) & (b == f4(0)) else i4(0)))
+        saturated = i4(saturated + (i4(1) if exact > limit else i4(0)))
+    out[sums.VANISHED] += f8(vanished)
+    out[sums.SATURATED] += f8(saturated)
+
+
+@cache
+def measure_kernel(rule: int, known: int, full: bool, wide: bool, weighted: bool):
+    """One piece: quantize, dequantize and measure. See `measure` of the package for the arguments."""
+    has_scale = rule not in (IDENTITY, BF16, CAST)
+
+    @kernel
+    def run(x, width, height, given, k, thresholds, levels, codes, factor, stored, extra, importance,
+            value_bins, error_bins, first_code, values, errors, log_errors, code_table, block_error, out):
+        rows, cols = x.shape
+        length = known if known else width
+        y = np.empty(STRETCH, f4)
+        index = np.empty(STRETCH, i4)
+        low, high, mean = np.empty(STRETCH, f4), np.empty(STRETCH, f4), np.empty(STRETCH, f4)
+        step = stretch_of(length)
+        for i in range(rows):
+            gi = i // height
+            for o in range(0, cols, step):
+                n = min(step, cols - o)
+                xs, g0 = x[i, o : o + n], o // length
+                ys = y[:n]
+                if not given:
+                    fill_parameters(rule, length, xs, n, gi, g0, k, factor, stored, extra, out, low, high, mean)
+                whole = n // length
+                for g in range(whole):
+                    a, b, c = factor[gi, g0 + g], stored[gi, g0 + g], extra[gi, g0 + g]
+                    xg, yg = xs[g * length :], ys[g * length :]
+                    for j in range(length):
+                        yg[j] = roundtrip(rule, xg[j], a, b, c, k, thresholds, levels)
+                if whole * length < n:
+                    a, b, c = factor[gi, g0 + whole], stored[gi, g0 + whole], extra[gi, g0 + whole]
+                    xg, yg = xs[whole * length :], ys[whole * length :]
+                    for j in range(n - whole * length):
+                        yg[j] = roundtrip(rule, xg[j], a, b, c, k, thresholds, levels)
+                if wide:
+                    sums.moments_wide(xs, ys, out)
+                else:
+                    sums.moments(xs, ys, out)
+                for g in range(-(-n // length)):
+                    s = g * length
+                    if wide:
+                        e = sums.squared_error_wide(xs[s:], ys[s:], min(length, n - s))
+                    elif g < whole:
+                        e = sums.squared_error(xs[s:], ys[s:], length)
+                    else:
+                        e = sums.squared_error(xs[s:], ys[s:], n - s)
+                    out[sums.SQUARED_ERROR] += e
+                    if has_scale:
+                        b = f8(stored[gi, g0 + g])
+                        out[sums.SQUARED_STEPS] += e / (b * b) if b > 0 else f8(0)
+                    if full:
+                        block_error[gi, g0 + g] += e
+                out[sums.MAX_ERROR] = max(out[sums.MAX_ERROR], f8(sums.max_abs_error(xs, ys)))
+                if weighted:
+                    out[sums.WEIGHTED] += sums.weighted_squared_error(xs, ys, importance[o : o + n])
+                if full:
+                    count_values(ys, n, value_bins, index, values)
+                    count_errors(xs, ys, n, error_bins, index, errors, log_errors)
+                    out[sums.ZEROED] += f8(count_zeroed(xs, ys, n))
+                    for g in range(-(-n // length)):
+                        s = g * length
+                        a, c = factor[gi, g0 + g], extra[gi, g0 + g]
+                        under, over = rules.code_limits(rule, stored[gi, g0 + g], c, k)
+                        if g < whole:
+                            out[sums.CLIPPED] += f8(count_outside(xs[s:], length, under, over))
+                        else:
+                            out[sums.CLIPPED] += f8(count_outside(xs[s:], n - s, under, over))
+                        if code_table.shape[1] > 0:
+                            if g < whole:
+                                for j in range(length):
+                                    index[s + j] = i4(encode(rule, xs[s + j], a, c, k, thresholds, codes) - first_code)
+                            else:
+                                for j in range(n - s):
+                                    index[s + j] = i4(encode(rule, xs[s + j], a, c, k, thresholds, codes) - first_code)
+                    if code_table.shape[1] > 0:
+                        tally(index, n, code_table)
+
+    return run
+
+
+@cache
+def encode_kernel(rule: int, known: int):
+    """One piece: parameters (unless given) and codes, written into `out_codes` [rows, cols]."""
+    @kernel
+    def run(x, width, height, given, k, thresholds, codes, factor, stored, extra, out_codes, out):
+        rows, cols = x.shape
+        length = known if known else width
+        low, high, mean = np.empty(STRETCH, f4), np.empty(STRETCH, f4), np.empty(STRETCH, f4)
+        step = stretch_of(length)
+        for i in range(rows):
+            gi = i // height
+            for o in range(0, cols, step):
+                n = min(step, cols - o)
+                xs, g0 = x[i, o : o + n], o // length
+                cs = out_codes[i, o : o + n]
+                if not given:
+                    fill_parameters(rule, length, xs, n, gi, g0, k, factor, stored, extra, out, low, high, mean)
+                for g in range(-(-n // length)):
+                    s = g * length
+                    a, c = factor[gi, g0 + g], extra[gi, g0 + g]
+                    for j in range(s, min(s + length, n)):
+                        cs[j] = encode(rule, xs[j], a, c, k, thresholds, codes)
+
+    return run

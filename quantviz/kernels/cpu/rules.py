@@ -1,0 +1,297 @@
+"""Every rule for one weight, as numba sees it. `rule` is a constant of the kernel, so its branches vanish.
+
+A group's parameters are three float32 numbers:
+  factor   what a weight is divided by (sym, ternary, offset, scaled) or multiplied by (the rest)
+  stored   what dequantization multiplies by
+  extra    zero point (asym), minimum (offset), block scale (nvfp4)
+The arithmetic and its order are those of `reference`, which names the sources.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ...formats import MXINT8_STEP, CodebookFormat, FloatFormat, IntFormat
+from ...schemes import Scheme
+from ..common import Extremes
+from .compiler import inlined
+
+f4, i4 = np.float32, np.int32
+
+IDENTITY, BF16, CAST, SYM, TERNARY, SIGN, ASYM, OFFSET, SCALED, CODEBOOK, MX, MXINT, NVFP4 = range(13)
+_RULES = {"sym": SYM, "ternary": TERNARY, "sign": SIGN, "asym": ASYM, "offset": OFFSET, "scaled": SCALED,
+          "codebook": CODEBOOK, "nvfp4": NVFP4}  # fmt: skip
+
+STORE_FP32, STORE_FP16, STORE_BF16 = range(3)
+_STORES = {None: STORE_FP32, "fp32": STORE_FP32, "fp16": STORE_FP16, "bf16": STORE_BF16}
+
+MAGNITUDE = i4(0x7FFFFFFF)
+SIGN_BIT = i4(-0x80000000)
+MIN_NORMAL = f4(2.0**-126)
+MAX_FINITE = f4(np.finfo(np.float32).max)
+MAX_FP16 = f4(65504.0)
+MAX_BF16 = f4(3.3895313892515355e38)
+SMALLEST_ABSMAX = f4(1e-38)  # as in reference
+NVFP4_SMALLEST_SCALE = f4(2.0**-6)
+E4M3_MAX = f4(448.0)
+E2M1_MAX = f4(6.0)
+INT8_STEP = f4(MXINT8_STEP)
+
+
+class Constants(NamedTuple):
+    """What a rule needs to know of its scheme, as scalars."""
+
+    store: np.int32  # type of the scales
+    top: np.float32  # largest code, or the largest value of a float format
+    mantissa: np.int32  # float formats: mantissa bits
+    emin: np.int32  # float formats: exponent of the smallest normal, with float32's bias
+    emax: np.int32  # mx: exponent of the element format's largest value
+    bits: np.int32
+    max_code: np.int32
+    tensor_scale: np.float32  # nvfp4
+
+
+def rule_of(scheme: Scheme) -> int:
+    """The rule's number, one for each different piece of arithmetic."""
+    if scheme.rule == "cast":
+        return {"fp32": IDENTITY, "bf16": BF16}.get(scheme.format, CAST)
+    if scheme.rule == "mx":
+        return MXINT if isinstance(scheme.fmt.element, IntFormat) else MX
+    return _RULES[scheme.rule]
+
+
+def constants_of(scheme: Scheme, whole: Extremes | None) -> Constants:
+    f = scheme.fmt
+    element = getattr(f, "element", f)
+    top, mantissa, emin, max_code = 1.0, 0, 0, 0
+    if isinstance(element, FloatFormat):
+        top, mantissa, emin, max_code = element.max, element.mantissa_bits, element.emin + 127, element.max_code
+    elif isinstance(element, IntFormat):
+        top = element.max_symmetric if scheme.symmetry == "sym" else element.max_unsigned
+    tensor_scale = 0.0
+    if scheme.rule == "nvfp4" and whole.max_abs > 0:
+        tensor_scale = max(f4(whole.max_abs) / f4(448.0 * 6.0), MIN_NORMAL)
+    emax = f.element_emax if scheme.rule == "mx" else 0
+    return Constants(
+        i4(_STORES[scheme.scale]), f4(top), i4(mantissa), i4(emin), i4(emax), i4(element.bits),
+        i4(max_code & 0x7FFFFFFF), f4(tensor_scale),
+    )  # fmt: skip
+
+
+def tables_of(scheme: Scheme) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """thresholds float32 [15], levels in rising order float32 [16], their codes int32 [16]; zeros without a code book."""
+    f = scheme.fmt
+    if isinstance(f, CodebookFormat):
+        return f.thresholds.copy(), f.values[f.order], f.order.copy()
+    return np.zeros(15, f4), np.zeros(16, f4), np.zeros(16, i4)
+
+
+@inlined()
+def bits_of(v):
+    return i4(f4(v).view(i4))
+
+
+@inlined()
+def float_of(b):
+    return f4(i4(b).view(f4))
+
+
+@inlined()
+def cast(v, mantissa, emin, top):
+    """Nearest value of a float format, ties to even, saturating: |v| rounded to a multiple of its spacing."""
+    b = bits_of(v)
+    a = i4(b & MAGNITUDE)
+    exponent = i4(max(i4(a >> i4(23)), emin))
+    per_spacing = float_of(i4(i4(254) + mantissa - exponent) << i4(23))
+    spacing = float_of(i4(exponent - mantissa) << i4(23))
+    r = f4(min(f4(np.rint(float_of(a) * per_spacing) * spacing), top))
+    return float_of(bits_of(r) | i4(b & SIGN_BIT))
+
+
+@inlined()
+def cast_code(v, mantissa, emin, max_code, bits):
+    """Bit pattern of `cast`: |v| in units of its spacing, plus 2^m for every binade above the lowest."""
+    b = bits_of(v)
+    a = i4(b & MAGNITUDE)
+    exponent = i4(max(i4(a >> i4(23)), emin))
+    per_spacing = float_of(i4(i4(254) + mantissa - exponent) << i4(23))
+    units = i4(np.rint(float_of(a) * per_spacing))
+    code = i4(min(i4(units + i4(i4(exponent - emin) << mantissa)), max_code))
+    return i4(code | i4(i4(i4(b >> i4(31)) & i4(1)) << i4(bits - i4(1))))
+
+
+@inlined()
+def to_bf16(v):
+    """Nearest bfloat16, ties to even, saturating: float32's bit pattern rounded at its upper half."""
+    b = bits_of(v)
+    a = i4(b & MAGNITUDE)
+    odd = i4(i4(a >> i4(16)) & i4(1))
+    r = i4(min(i4(i4(a + i4(0x7FFF) + odd) & i4(-0x10000)), i4(0x7F7F0000)))
+    return float_of(r | i4(b & SIGN_BIT))
+
+
+@inlined()
+def store(v, kind):
+    """A scale (or minimum) rounded to the type it is stored in, saturating."""
+    if kind == STORE_FP16:
+        return cast(v, i4(10), i4(113), MAX_FP16)
+    if kind == STORE_BF16:
+        return to_bf16(v)
+    return f4(min(max(v, -MAX_FINITE), MAX_FINITE))
+
+
+@inlined()
+def divisor(scale):
+    """A scale to divide by: dividing by infinity turns the weights of a vanished scale into zeros."""
+    return scale if scale > f4(0) else f4(np.inf)
+
+
+@inlined()
+def parameters(rule, low, high, mean, k):
+    """factor, stored, extra, and the scale before rounding, of a group with these extremes."""
+    largest = f4(max(-low, high))
+    zero = f4(0)
+    if rule == SYM or rule == SCALED:
+        exact = f4(largest / k.top)
+        s = store(exact, k.store)
+        return divisor(s), s, zero, exact
+    if rule == TERNARY or rule == SIGN:
+        s = store(mean, k.store)
+        return divisor(s), s, zero, mean
+    if rule == ASYM:
+        low, high = f4(min(low, zero)), f4(max(high, zero))
+        exact = f4(f4(high - low) / k.top)
+        if exact > zero:
+            exact = f4(max(exact, MIN_NORMAL))
+        s = store(exact, k.store)
+        if s > zero:
+            return f4(f4(1) / s), s, f4(min(max(f4(np.rint(f4(-low / s))), zero), k.top)), exact
+        return zero, s, zero, exact
+    if rule == OFFSET:
+        exact = f4(f4(high - low) / k.top)
+        s = store(exact, k.store)
+        return divisor(s), s, store(low, k.store), exact
+    if rule == CODEBOOK:
+        s = store(largest, k.store)
+        return f4(f4(1) / f4(max(s, SMALLEST_ABSMAX))), s, zero, largest
+    if rule == MX or rule == MXINT:
+        exponent = i4(max(i4(i4(bits_of(largest) >> i4(23)) - i4(127) - k.emax), i4(-127)))
+        # 2^-127 is subnormal: stored so, but weights are divided by 2^-126, as torchao has it.
+        s = float_of(i4(exponent + i4(127)) << i4(23)) if exponent > i4(-127) else float_of(i4(1) << i4(22))
+        return f4(f4(1) / f4(max(s, MIN_NORMAL))), s, zero, s
+    if rule == NVFP4:
+        if k.tensor_scale == zero:
+            return zero, zero, zero, zero
+        exact = f4(f4(largest / E2M1_MAX) / k.tensor_scale)
+        block = cast(f4(min(max(exact, NVFP4_SMALLEST_SCALE), E4M3_MAX)), i4(3), i4(121), E4M3_MAX)
+        return f4(f4(f4(1) / k.tensor_scale) / block), f4(k.tensor_scale * block), block, block
+    return f4(1), f4(1), zero, f4(1)
+
+
+@inlined()
+def clip(q, low, high):
+    return f4(min(max(q, low), high))
+
+
+@inlined()
+def roundtrip(rule, v, factor, stored, extra, k, thresholds, levels):
+    """The dequantized weight, without assembling a code."""
+    zero = f4(0)
+    if rule == IDENTITY:
+        return v
+    if rule == BF16:
+        return to_bf16(v)
+    if rule == CAST:
+        return cast(v, k.mantissa, k.emin, k.top)
+    if rule == SYM or rule == TERNARY:
+        return f4(clip(f4(np.rint(f4(v / factor))), -k.top, k.top) * stored)
+    if rule == SIGN:
+        return stored if v >= zero else -stored
+    if rule == ASYM:
+        return f4(f4(clip(f4(np.rint(f4(v * factor)) + extra), zero, k.top) - extra) * stored)
+    if rule == OFFSET:
+        return f4(extra + f4(clip(f4(np.rint(f4(f4(v - extra) / factor))), zero, k.top) * stored))
+    if rule == SCALED:
+        return f4(stored * cast(f4(v / factor), k.mantissa, k.emin, k.top))
+    if rule == CODEBOOK:
+        u = clip(f4(v * factor), f4(-1), f4(1))
+        level = levels[0]
+        for i in range(15):
+            level = levels[i + 1] if u > thresholds[i] else level
+        return f4(level * stored)
+    if rule == MX:
+        return f4(cast(f4(v * factor), k.mantissa, k.emin, k.top) * stored)
+    if rule == MXINT:
+        return f4(f4(clip(f4(np.rint(f4(f4(v * factor) * f4(64)))), f4(-127), f4(127)) * INT8_STEP) * stored)
+    u = clip(f4(v * factor), -E2M1_MAX, E2M1_MAX)  # NVFP4
+    return f4(cast(u, k.mantissa, k.emin, k.top) * stored)
+
+
+@inlined()
+def encode(rule, v, factor, extra, k, thresholds, codes):
+    """The code (int32) that `roundtrip` stands on."""
+    zero = f4(0)
+    if rule == IDENTITY:
+        return bits_of(v)
+    if rule == BF16:
+        return i4(i4(bits_of(to_bf16(v)) >> i4(16)) & i4(0xFFFF))
+    if rule == CAST:
+        return cast_code(v, k.mantissa, k.emin, k.max_code, k.bits)
+    if rule == SYM or rule == TERNARY:
+        return i4(clip(f4(np.rint(f4(v / factor))), -k.top, k.top))
+    if rule == SIGN:
+        return i4(1) if v >= zero else i4(-1)
+    if rule == ASYM:
+        return i4(clip(f4(np.rint(f4(v * factor)) + extra), zero, k.top))
+    if rule == OFFSET:
+        return i4(clip(f4(np.rint(f4(f4(v - extra) / factor))), zero, k.top))
+    if rule == SCALED:
+        return cast_code(f4(v / factor), k.mantissa, k.emin, k.max_code, k.bits)
+    if rule == CODEBOOK:
+        u = clip(f4(v * factor), f4(-1), f4(1))
+        code = codes[0]
+        for i in range(15):
+            code = codes[i + 1] if u > thresholds[i] else code
+        return code
+    if rule == MX:
+        return cast_code(f4(v * factor), k.mantissa, k.emin, k.max_code, k.bits)
+    if rule == MXINT:
+        return i4(clip(f4(np.rint(f4(f4(v * factor) * f4(64)))), f4(-127), f4(127)))
+    u = clip(f4(v * factor), -E2M1_MAX, E2M1_MAX)  # NVFP4
+    return cast_code(u, k.mantissa, k.emin, k.max_code, k.bits)
+
+
+@inlined()
+def code_limits(rule, stored, extra, k):
+    """Below and above what a weight rounds beyond the smallest or largest code, as `reference.code_limits`."""
+    infinite = f4(np.inf)
+    half = f4(0.5)
+    if rule == SIGN or rule == CODEBOOK or rule == IDENTITY:
+        return -infinite, infinite
+    if rule == BF16:
+        limit = f4(MAX_BF16 + f4(2.0**119))
+        return -limit, limit
+    if rule == CAST:
+        limit = half_a_step_past(k)
+        return -limit, limit
+    if not stored > f4(0):
+        return -infinite, infinite
+    if rule == ASYM:
+        return f4(f4(-half - extra) * stored), f4(f4(k.top + half - extra) * stored)
+    if rule == OFFSET:
+        return f4(extra - half * stored), f4(extra + f4(k.top + half) * stored)
+    limit = f4(k.top + half)
+    if rule == MXINT:
+        limit = f4(f4(127.5) * INT8_STEP)
+    elif rule == SCALED or rule == MX or rule == NVFP4:
+        limit = half_a_step_past(k)
+    return f4(-limit * stored), f4(limit * stored)
+
+
+@inlined()
+def half_a_step_past(k):
+    """A float format's largest value and half the spacing below it, beyond which it saturates."""
+    exponent = i4(bits_of(k.top) >> i4(23))
+    return f4(k.top + float_of(i4(exponent - k.mantissa - i4(1)) << i4(23)))

@@ -1,0 +1,129 @@
+"""Sums over a stretch of weights. The only code that may be reordered: it ends in float64 and makes no code.
+
+Each stretch is summed in runs short enough that float32 partial sums lose nothing that shows; the runs are
+added in float64. Magnitudes whose squares leave float32's range take the `_wide` variants, in float64 throughout.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .compiler import NO_NAN, REORDER, inlined
+
+f4, f8, i4 = np.float32, np.float64, np.int32
+
+RUN = 256  # weights a run: 16 additions in each of 16 lanes
+
+# Positions in the array of sums of a piece.
+(SQUARED_ERROR, ABS_ERROR, RELATIVE_ERROR, NONZERO, SQUARED, ABS, PRODUCT, SQUARED_DEQUANTIZED, SQUARED_STEPS,
+ WEIGHTED, MAX_ERROR, VANISHED, SATURATED, ZEROED, CLIPPED, SUMS) = range(16)  # fmt: skip
+
+
+def _moments(real):
+    """sums[...] += |e|, |e|/|x|, x≠0, x², |x|, x·y, y² over x and its dequantized y."""
+
+    @inlined(REORDER)
+    def run(x, y):
+        zero, one = real(0), real(1)
+        abs_error, relative, nonzero, squared, magnitude, product, dequantized = zero, zero, zero, zero, zero, zero, zero
+        for j in range(x.shape[0]):
+            v, w = real(x[j]), real(y[j])
+            e, a = abs(w - v), abs(v)
+            counts = one if a > zero else zero
+            abs_error += e
+            relative += counts * e / (a if a > zero else one)
+            nonzero += counts
+            squared += v * v
+            magnitude += a
+            product += v * w
+            dequantized += w * w
+        return abs_error, relative, nonzero, squared, magnitude, product, dequantized
+
+    @inlined()
+    def moments(x, y, sums):
+        for o in range(0, x.shape[0], RUN):
+            abs_error, relative, nonzero, squared, magnitude, product, dequantized = run(x[o : o + RUN], y[o : o + RUN])
+            sums[ABS_ERROR] += f8(abs_error)
+            sums[RELATIVE_ERROR] += f8(relative)
+            sums[NONZERO] += f8(nonzero)
+            sums[SQUARED] += f8(squared)
+            sums[ABS] += f8(magnitude)
+            sums[PRODUCT] += f8(product)
+            sums[SQUARED_DEQUANTIZED] += f8(dequantized)
+
+    return moments
+
+
+moments = _moments(f4)
+moments_wide = _moments(f8)
+
+
+def _squared_error(real):
+    @inlined(REORDER)
+    def run(x, y, n):
+        total = real(0)
+        for j in range(n):
+            e = real(y[j]) - real(x[j])
+            total += e * e
+        return total
+
+    @inlined()
+    def squared_error(x, y, n):
+        """Σ e² over n weights, float64."""
+        if n <= RUN:
+            return f8(run(x, y, n))
+        total = f8(0)
+        for o in range(0, n, RUN):
+            total += f8(run(x[o:], y[o:], min(RUN, n - o)))
+        return total
+
+    return squared_error
+
+
+squared_error = _squared_error(f4)
+squared_error_wide = _squared_error(f8)
+
+
+@inlined(REORDER)
+def weighted_squared_error(x, y, h):
+    total = f8(0)
+    for j in range(x.shape[0]):
+        e = f8(y[j]) - f8(x[j])
+        total += e * e * f8(h[j])
+    return total
+
+
+@inlined(NO_NAN)
+def max_abs_error(x, y):
+    largest = f4(0)
+    for j in range(x.shape[0]):
+        largest = max(largest, abs(y[j] - x[j]))
+    return largest
+
+
+@inlined(NO_NAN)
+def extremes(x, n):
+    """Smallest and largest of n weights. A maximum in a loop of its own stays vectorised."""
+    low, high = f4(x[0]), f4(x[0])
+    for j in range(n):
+        low = min(low, x[j])
+    for j in range(n):
+        high = max(high, x[j])
+    return low, high
+
+
+@inlined(NO_NAN)
+def largest_magnitude(x, n):
+    high = f4(0)
+    for j in range(n):
+        high = max(high, abs(x[j]))
+    return high
+
+
+@inlined(REORDER)
+def sum_abs(x, n):
+    """Σ|x| in float64: it sets a scale, so its float32 rounding must not depend on the order."""
+    total = f8(0)
+    for j in range(n):
+        total += f8(abs(x[j]))
+    return total

@@ -1,0 +1,130 @@
+"""Every error measure, declared once: name, label, formula, unit, direction; and the sums they come from.
+
+Pages, tables, tooltips and the command line read the declarations.
+With x the original weight, x̂ the dequantized one and e = x̂ - x.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Direction = Literal["lower", "higher", "neither"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One measure. unit "" is a plain number; "fraction" is shown as a percentage.
+
+    counted: whether it needs counting weight by weight, so that detail="metrics" leaves it out.
+    """
+
+    name: str
+    label: str
+    formula: str
+    unit: str
+    direction: Direction
+    meaning: str
+    counted: bool = False
+
+
+_DECLARED = (
+    Metric("mean_relative_error", "Mean relative error", "mean(|e| / |x|) over x ≠ 0", "fraction", "lower",
+           "The article's average error: every weight counts alike, so the smallest weigh most."),
+    Metric("relative_l1_error", "Relative L1 error", "Σ|e| / Σ|x|", "fraction", "lower",
+           "The average size of an error against the average size of a weight."),
+    Metric("relative_l2_error", "Relative L2 error", "‖e‖ / ‖x‖", "fraction", "lower",
+           "Error energy against weight energy: large weights and large errors weigh most."),
+    Metric("sqnr_db", "SQNR", "10·log₁₀(Σx² / Σe²)", "dB", "higher",
+           "Signal to quantization noise ratio; one more bit is worth about 6.02 dB."),
+    Metric("cosine_similarity", "Cosine similarity", "Σx·x̂ / (‖x‖·‖x̂‖)", "", "higher",
+           "How nearly the dequantized weights point in the direction of the originals."),
+    Metric("mse", "Mean squared error", "mean(e²)", "weight²", "lower", "The average squared error."),
+    Metric("rmse", "Root mean squared error", "√mean(e²)", "weight", "lower", "A typical error, in the weights' own unit."),
+    Metric("mean_abs_error", "Mean absolute error", "mean(|e|)", "weight", "lower", "The average size of an error."),
+    Metric("max_abs_error", "Largest absolute error", "max(|e|)", "weight", "lower", "The worst single weight."),
+    Metric("rmse_over_scale", "RMSE over scale", "√mean((e / s)²)", "scale", "lower",
+           "The error in steps of the scale s; uniform rounding gives 1/√12 ≈ 0.289."),
+    Metric("abs_error_p50", "Median absolute error", "50th percentile of |e|", "weight", "lower",
+           "Half of the errors are smaller.", counted=True),
+    Metric("abs_error_p95", "95th percentile of absolute error", "95th percentile of |e|", "weight", "lower",
+           "One weight in 20 has a larger error.", counted=True),
+    Metric("abs_error_p99", "99th percentile of absolute error", "99th percentile of |e|", "weight", "lower",
+           "One weight in 100 has a larger error.", counted=True),
+    Metric("abs_error_p999", "99.9th percentile of absolute error", "99.9th percentile of |e|", "weight", "lower",
+           "One weight in 1,000 has a larger error.", counted=True),
+    Metric("zeroed_fraction", "Zeroed", "share of x ≠ 0 with x̂ = 0", "fraction", "lower",
+           "Non-zero weights that became exactly zero.", counted=True),
+    Metric("clipped_fraction", "Clipped", "share of x that round beyond the largest or smallest code", "fraction", "lower",
+           "Weights cut off at the end of the range.", counted=True),
+    Metric("code_entropy_bits", "Code entropy", "-Σ p·log₂ p over codes", "bits", "neither",
+           "What the codes would take if compressed without loss; the distance to the format's bits is unused.", counted=True),
+    Metric("bits_per_weight", "Bits per weight", "bits stored / weights", "bits", "lower",
+           "Codes, scales, zero points or minima and second-level scales, all counted."),
+    Metric("compression_ratio", "Compression", "stored bits of the original / bits per weight", "×", "higher",
+           "Against the dtype in which the tensor is stored."),
+    Metric("weighted_mse", "Importance-weighted MSE", "Σ h·e² / Σ h", "weight²", "lower",
+           "Squared error weighted by the importance h of each input channel."),
+)  # fmt: skip
+
+METRICS: dict[str, Metric] = {m.name: m for m in _DECLARED}
+
+PERCENTILES = {"abs_error_p50": 0.5, "abs_error_p95": 0.95, "abs_error_p99": 0.99, "abs_error_p999": 0.999}
+
+
+@dataclass
+class Sums:
+    """What one pass over the weights adds up, in float64; the moment metrics follow from it."""
+
+    count: int = 0
+    nonzero: int = 0
+    squared_error: float = 0.0
+    abs_error: float = 0.0
+    relative_error: float = 0.0  # Σ |e|/|x| over x ≠ 0
+    max_abs_error: float = 0.0
+    squared: float = 0.0  # Σ x²
+    abs: float = 0.0  # Σ |x|
+    product: float = 0.0  # Σ x·x̂
+    squared_dequantized: float = 0.0  # Σ x̂²
+    squared_steps: float | None = None  # Σ (e/s)²; None for a plain cast
+    weighted_squared_error: float | None = None  # Σ h·e²
+    importance: float | None = None  # Σ h over weights
+
+
+def from_sums(s: Sums) -> dict[str, float]:
+    """The moment metrics. A ratio whose denominator is zero is NaN; no error at all is an SQNR of infinity."""
+    out = {
+        "mean_relative_error": _ratio(s.relative_error, s.nonzero),
+        "relative_l1_error": _ratio(s.abs_error, s.abs),
+        "relative_l2_error": math.sqrt(_ratio(s.squared_error, s.squared)),
+        "sqnr_db": _decibels(s.squared, s.squared_error),
+        "cosine_similarity": _ratio(s.product, math.sqrt(s.squared) * math.sqrt(s.squared_dequantized)),
+        "mse": s.squared_error / s.count,
+        "rmse": math.sqrt(s.squared_error / s.count),
+        "mean_abs_error": s.abs_error / s.count,
+        "max_abs_error": s.max_abs_error,
+    }
+    if s.squared_steps is not None:
+        out["rmse_over_scale"] = math.sqrt(s.squared_steps / s.count)
+    if s.weighted_squared_error is not None:
+        out["weighted_mse"] = _ratio(s.weighted_squared_error, s.importance)
+    return out
+
+
+def entropy_bits(counts: np.ndarray) -> float:
+    """Shannon entropy in bits of the distribution given by `counts`."""
+    p = counts[counts > 0] / counts.sum()
+    return float(-(p * np.log2(p)).sum()) + 0.0
+
+
+def _ratio(numerator: float, denominator: float | None) -> float:
+    return numerator / denominator if denominator else math.nan
+
+
+def _decibels(signal: float, noise: float) -> float:
+    if not signal:
+        return math.nan
+    return 10 * math.log10(signal / noise) if noise else math.inf

@@ -1,0 +1,91 @@
+"""Where tensors come from: random ones, files on disk, the Hugging Face Hub. One reader a kind, loaded when needed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from ..errors import QuantvizError
+from .files import WHY_NO_PICKLE, allowed_path, is_pickle
+from .model import Model, Progress, Reader, TensorInfo
+
+__all__ = ["Model", "Progress", "TensorInfo", "allowed_path", "open_model"]
+
+FORMS = "random:normal, hf:org/name, or the path of a .safetensors file, its index.json, a .npy or a model's folder"
+
+
+def open_model(
+    ref: str | os.PathLike[str],
+    token: str | bool | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    root: str | os.PathLike[str] | None = None,
+) -> Model:
+    """The model that `ref` names: `random:…`, `hf:org/name@revision`, or a path.
+
+    token: for the Hub; None is the token saved on this machine, False none at all.
+    cache_dir: where bytes from the Hub are kept; default QUANTVIZ_CACHE or ~/.cache/quantviz.
+    root: the only folder whose files may be opened, links followed; None allows all.
+    Raises QuantvizError with one sentence for whatever is wrong.
+
+    >>> model = open_model("random:normal?rows=2&cols=64")
+    >>> model.tensors
+    (TensorInfo(name='weight', shape=(2, 64), dtype='float32', nbytes=512),)
+    """
+    ref = os.fspath(ref)
+    if ref.startswith("random:"):
+        from .synthetic import SyntheticReader, SyntheticSpec
+
+        spec = SyntheticSpec.parse(ref)
+        return Model(spec.ref, SyntheticReader(spec))
+    if ref.startswith("hf:"):
+        from .hub import open_hub
+
+        return Model(ref, open_hub(ref, token, None if cache_dir is None else Path(cache_dir)))
+    if ref == "demo":
+        raise QuantvizError(f"The demo model is not part of this version yet; give {FORMS}.")
+    if not ref.strip():
+        raise QuantvizError(f"The reference is empty; give {FORMS}.")
+    gate = Path if root is None else partial(allowed_path, root=root)
+    return Model(ref, _open_path(Path(ref).expanduser(), gate))
+
+
+def _open_path(path: Path, gate: Callable[[Path], Path]) -> Reader:
+    name = path.name.lower()
+    if is_pickle(name):
+        raise QuantvizError(f"{path.name} is a pickle-based file; {WHY_NO_PICKLE}. Choose safetensors.")
+    if name.endswith(".gguf"):
+        raise QuantvizError(f"{path.name}: GGUF files are not read by this version yet; give {FORMS}.")
+    real = gate(path)
+    if _is(real, Path.is_dir):
+        from .safetensors_file import open_folder
+
+        return open_folder(path, gate)
+    if not _is(real, Path.is_file):
+        raise QuantvizError(f"There is no file {str(path)[:200]!r}.{_hub_hint(str(path))} Give {FORMS}.")
+    if name.endswith(".safetensors"):
+        from .safetensors_file import open_safetensors
+
+        return open_safetensors(path, gate)
+    if name.endswith(".index.json"):
+        from .safetensors_file import open_index
+
+        return open_index(path, gate)
+    if name.endswith(".npy"):
+        from .npy import NpyReader
+
+        return NpyReader(real)
+    raise QuantvizError(f"{path.name} is of no kind quantviz reads; give {FORMS}.")
+
+
+def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
+    try:
+        return kind(path)
+    except (OSError, ValueError):  # a name too long, a null byte, a folder that may not be searched
+        return False
+
+
+def _hub_hint(path: str) -> str:
+    return f" Did you mean hf:{path}?" if re.fullmatch(r"[\w.-]+/[\w.-]+(@\S+)?", path) else ""

@@ -1,0 +1,216 @@
+"""Models of the Hugging Face Hub: the list of tensors from the files' headers, then only the bytes asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read at its import: nothing but the model is asked for
+
+import httpx2
+from huggingface_hub import HfApi, constants, get_hf_file_metadata, hf_hub_url
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
+from huggingface_hub.utils import build_hf_headers, get_session, validate_repo_id
+
+from ..errors import QuantvizError
+from ..tensors import STORED_DTYPES, StoredTensor
+from .cache import Cache, key_of
+from .files import weight_files
+from .model import Progress, TensorInfo, select
+from .ranged import RemoteFile, fetch, in_parallel
+from .retry import Interrupted, Patience, network_reason, passing_trouble, persist
+from .safetensors_header import LENGTH_BYTES, Entry, header_length, parse_header, union
+
+# Asking for the model's description fails fast, so that a dead network is told at once.
+ASKING = Patience(attempts=3, timeout=10)
+READING = Patience()
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class HubRef:
+    """`hf:org/name@revision`; revision None is the main branch."""
+
+    repo: str
+    revision: str | None = None
+
+    @classmethod
+    def parse(cls, ref: str) -> HubRef:
+        repo, at, revision = ref.removeprefix("hf:").strip().partition("@")
+        try:
+            validate_repo_id(repo)
+        except HFValidationError:
+            raise QuantvizError(
+                f"{ref[:200]!r} names no Hub repository; write hf:org/name or hf:org/name@revision."
+            ) from None
+        if at and (not re.fullmatch(r"[\w./+-]{1,200}", revision) or ".." in revision):
+            raise QuantvizError(f"{revision[:200]!r} is no revision; give a branch, a tag or a commit after the @.")
+        return cls(repo, revision or None)
+
+
+class Hub:
+    """One repository at one commit, as one person may see it."""
+
+    def __init__(self, ref: HubRef, token: str | bool | None) -> None:
+        self.ref = ref
+        self.endpoint = (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
+        self.headers = _headers(token)
+        self.client = get_session()
+
+    def files(self) -> list[RemoteFile]:
+        """The files that hold the model's weights, after a check that this person may read them."""
+        api = HfApi(endpoint=self.endpoint, token=False, headers=self.headers, library_name="quantviz")
+        repo, revision = self.ref.repo, self.ref.revision
+        info = self._ask(lambda: api.model_info(repo, revision=revision, files_metadata=True, timeout=ASKING.timeout))
+        commit = info.sha or revision or constants.DEFAULT_REVISION
+        listed = {file.rfilename: file for file in info.siblings or ()}
+        if not listed:
+            tree = self._ask(lambda: list(api.list_repo_tree(repo, recursive=True, revision=commit)))
+            listed = {file.path: file for file in tree if hasattr(file, "size")}
+        names = weight_files(listed, repo + (f"@{revision}" if revision else ""))
+        if info.gated or info.private:  # what the cache holds of it must not open for those it is closed to
+            self._file_facts(names[0], commit)
+        return in_parallel(lambda name, _: self._remote(name, commit, listed[name]), names)
+
+    def _remote(self, name: str, commit: str, listed: Any) -> RemoteFile:
+        etag, size = (listed.lfs.sha256 if listed.lfs else listed.blob_id), listed.size
+        if not etag or size is None:
+            etag, size = self._file_facts(name, commit)
+        return RemoteFile(
+            self.client, self._url(name, commit), self.headers, size, etag, name, self._refuse_file(name), READING
+        )
+
+    def _url(self, name: str, commit: str) -> str:
+        return hf_hub_url(self.ref.repo, name, revision=commit, endpoint=self.endpoint)
+
+    def _file_facts(self, name: str, commit: str) -> tuple[str, int]:
+        """(ETag, size) of a file, by a HEAD request that is refused where reading would be."""
+        url = self._url(name, commit)
+        facts = self._ask(
+            lambda: get_hf_file_metadata(
+                url, token=False, headers=self.headers, timeout=ASKING.timeout, endpoint=self.endpoint
+            ),
+            name,
+        )
+        if not facts.etag or facts.size is None:
+            raise QuantvizError(f"{self.endpoint} does not tell the size and ETag of {name}, so it is no usable Hub.")
+        return facts.etag, facts.size
+
+    def _ask(self, call: Callable[[], Result], file: str | None = None) -> Result:
+        """A call of huggingface_hub with our patience and our sentences."""
+
+        def once() -> Result:
+            try:
+                return call()
+            except HfHubHTTPError as problem:
+                status, headers = problem.response.status_code, problem.response.headers
+                raise (passing_trouble(status, headers) or self._refusal(status, headers, file)) from None
+            except OfflineModeIsEnabled:
+                raise QuantvizError(
+                    "HF_HUB_OFFLINE is set, so the Hub is not asked; unset it, or open a file."
+                ) from None
+            except (httpx2.TransportError, httpx2.StreamError) as problem:
+                raise Interrupted(network_reason(problem)) from None
+            except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, KeyError, TypeError, AttributeError):
+                raise QuantvizError(
+                    f"{self.endpoint} gave an answer about {self.ref.repo} that is not the Hub's; check HF_ENDPOINT."
+                ) from None
+
+        return persist(once, ASKING, f"The Hub at {self.endpoint} cannot be read")
+
+    def _refuse_file(self, name: str) -> Callable[[int, Any], None]:
+        def refuse(status: int, headers: Any) -> None:
+            raise self._refusal(status, headers, name)
+
+        return refuse
+
+    def _refusal(self, status: int, headers: Any, file: str | None) -> QuantvizError:
+        """The sentence for an answer that no retry will change."""
+        repo, revision = self.ref.repo, self.ref.revision
+        code, message = headers.get("X-Error-Code"), headers.get("X-Error-Message", "")
+        has_token = "authorization" in self.headers
+        if code == "GatedRepo":
+            how = (
+                f"its terms must be accepted at {self.endpoint}/{repo} by the account the token belongs to"
+                if has_token
+                else f"accept its terms at {self.endpoint}/{repo} and set a token of that account (HF_TOKEN)"
+            )
+            return QuantvizError(f"{repo} is gated: {how}.")
+        if code == "RevisionNotFound":
+            return QuantvizError(
+                f"{repo} has no revision {revision!r}; give a branch, tag or commit it has, or leave out @{revision}."
+            )
+        if code == "EntryNotFound" or (status == 404 and file):
+            return QuantvizError(f"{repo} has no file {file}; open the model again to see what it has now.")
+        if status == 401 and has_token and (code is None or message.startswith("Invalid")):
+            return QuantvizError("The Hub does not accept the token; make a new one in its settings, or use none.")
+        if code == "RepoNotFound" or status in (401, 404):
+            how = "what the token may read" if has_token else "set a token if it is private"
+            name = "the name and the revision" if revision and code is None else "the name"
+            return QuantvizError(f"The Hub has no repository {repo!r} that is open to you; check {name}, or {how}.")
+        if status == 403:
+            return QuantvizError(f"The Hub refuses access to {repo} (403); check what the token may read.")
+        return QuantvizError(f"The Hub answered {status} for {file or repo}, which no retry will change.")
+
+
+def _headers(token: str | bool | None) -> dict[str, str]:
+    """Headers for the Hub; the token, found fit to be a header, stays in them."""
+    if isinstance(token, str):
+        token = token.strip() or False
+    try:
+        headers = build_hf_headers(token=token, library_name="quantviz")
+    except LocalTokenNotFoundError:
+        raise QuantvizError("No token is saved on this machine; set HF_TOKEN or run `hf auth login`.") from None
+    value = headers.get("authorization", "Bearer x").removeprefix("Bearer ")
+    if not re.fullmatch(r"[!-~]{1,1000}", value):
+        raise QuantvizError("The token has characters that no token has; copy it again.")
+    return headers
+
+
+class HubReader:
+    """The tensors of a repository's files, each fetched when it is opened, through the cache."""
+
+    def __init__(self, hub: Hub, cache: Cache) -> None:
+        self._cache = cache
+        self._scope = (hub.endpoint, hub.ref.repo)
+        files = hub.files()
+        headers = in_parallel(self._entries, files)
+        self._entries_by_name = union(
+            [(file.name, file, entries) for file, entries in zip(files, headers, strict=True)]
+        )
+        self.tensors = tuple(replace(entry.info, name=name) for name, (_, entry) in self._entries_by_name.items())
+
+    def _entries(self, file: RemoteFile, cancel: threading.Event) -> tuple[Entry, ...]:
+        key = key_of(*self._scope, file.etag, file.name)
+        header = kept = self._cache.header(key)
+        if header is None:
+            first = file.read(0, min(LENGTH_BYTES, file.size), cancel)
+            length = header_length(first, file.size, file.name)
+            header = first + file.read(LENGTH_BYTES, LENGTH_BYTES + length, cancel)
+        entries = parse_header(header[LENGTH_BYTES:], file.size - len(header), file.name)
+        if kept is None:
+            self._cache.keep_header(key, header)
+        return entries
+
+    def open(self, info: TensorInfo, rows: tuple[int, int] | None, progress: Progress | None) -> StoredTensor:
+        """The tensor or its rows, memory-mapped from the cache once the bytes that were missing have arrived."""
+        part = select(info, rows)
+        file, entry = self._entries_by_name[info.name]
+        dtype = STORED_DTYPES[info.dtype]
+        start, stop = part.start * dtype.itemsize, part.stop * dtype.itemsize
+        key = key_of(*self._scope, file.etag, file.name, entry.offset, info.nbytes)
+        with self._cache.span(key, info.nbytes, start, stop) as span:
+            fetch(file, entry.offset, span, start, stop, progress)
+            data = span.map(dtype, start, part.stop - part.start)
+        return StoredTensor(data, info.dtype, part.shape, info.name)
+
+
+def open_hub(ref: str, token: str | bool | None = None, cache_dir: Path | None = None) -> HubReader:
+    """The reader of `hf:org/name@revision`; see `quantviz.sources.open_model` for the arguments."""
+    return HubReader(Hub(HubRef.parse(ref), token), Cache.default(cache_dir))

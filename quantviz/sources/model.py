@@ -1,0 +1,119 @@
+"""What every source gives: a list of tensors, and each of them opened by name."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ..errors import QuantvizError, did_you_mean
+from ..tensors import STORED_DTYPES, StoredTensor
+
+# progress(bytes done, bytes in all), called on the caller's thread while bytes travel.
+# An exception raised by it stops the transfer; what has arrived stays in the cache.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One line of a model's table of contents."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str  # as quantviz names it (float32, bfloat16 ...), or the file's own word where it holds no weights
+    nbytes: int
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def cols(self) -> int:
+        """Length of a row: the input dimension, along which blocks run."""
+        return self.shape[-1] if self.shape else 1
+
+    @property
+    def rows(self) -> int:
+        """Number of rows, all leading axes taken together."""
+        return self.size // self.cols if self.cols else 0
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The elements [start, stop) of a tensor, and the shape they have together."""
+
+    start: int
+    stop: int
+    shape: tuple[int, ...]
+
+
+def select(info: TensorInfo, rows: tuple[int, int] | None) -> Selection:
+    """The elements that rows [start, stop) of `info` are, or all of them.
+
+    Raises QuantvizError where the tensor holds no weights or has no such rows.
+    """
+    if info.dtype not in STORED_DTYPES:
+        integers = info.dtype.lower().startswith(("i", "u", "bool"))
+        holds = "holds integers, no weights" if integers else "quantviz cannot read as weights"
+        raise QuantvizError(
+            f"{info.name!r} is stored as {info.dtype}, which {holds}; choose a tensor of {', '.join(STORED_DTYPES)}."
+        )
+    if not info.shape:
+        raise QuantvizError(
+            f"{info.name!r} is zero-dimensional: a single number, not weights; choose a tensor with at least one axis."
+        )
+    if info.size == 0:
+        raise QuantvizError(
+            f"{info.name!r} is empty: its shape is {list(info.shape)}; choose a tensor with at least one weight."
+        )
+    if rows is None:
+        return Selection(0, info.size, info.shape)
+    start, stop = rows
+    if not 0 <= start < stop <= info.rows:
+        raise QuantvizError(
+            f"Rows {start}:{stop} are not in {info.name!r}, which has {info.rows:,} rows; "
+            f"choose 0 ≤ start < stop ≤ {info.rows:,}."
+        )
+    return Selection(start * info.cols, stop * info.cols, (stop - start, info.cols))
+
+
+class Reader(Protocol):
+    """What a source implements: its table of contents, and how to open one tensor or some of its rows."""
+
+    tensors: tuple[TensorInfo, ...]
+
+    def open(self, info: TensorInfo, rows: tuple[int, int] | None, progress: Progress | None) -> StoredTensor: ...
+
+
+def natural_order(name: str) -> list[tuple[int, int, str]]:
+    """Sort key that puts layers.2 before layers.10."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(1, int(part), "") if i % 2 else (0, 0, part) for i, part in enumerate(parts)]
+
+
+class Model:
+    """A model opened from a reference: `tensors` lists, `open` and `load` give one tensor."""
+
+    def __init__(self, ref: str, reader: Reader) -> None:
+        self.ref = ref
+        self.tensors = tuple(sorted(reader.tensors, key=lambda info: natural_order(info.name)))
+        self._reader = reader
+        self._by_name = {info.name: info for info in self.tensors}
+
+    def info(self, name: str) -> TensorInfo:
+        """The entry of tensor `name`; raises QuantvizError naming the nearest ones."""
+        if name not in self._by_name:
+            raise QuantvizError(f"{self.ref} has no tensor {name!r}.{did_you_mean(name, self._by_name)}")
+        return self._by_name[name]
+
+    def open(self, name: str, rows: tuple[int, int] | None = None, progress: Progress | None = None) -> StoredTensor:
+        """Tensor `name`, or its rows [start, stop), as it is stored; float32 only piece by piece."""
+        return self._reader.open(self.info(name), rows, progress)
+
+    def load(self, name: str, rows: tuple[int, int] | None = None, progress: Progress | None = None) -> np.ndarray:
+        """Tensor `name`, or its rows [start, stop), whole, as float32."""
+        return self.open(name, rows, progress).numpy()

@@ -1,0 +1,177 @@
+"""The header of a safetensors file, checked before anything it says is believed.
+
+A file is 8 bytes (the header's length N, little-endian), N bytes of JSON, then the data.
+The JSON maps each tensor's name to its dtype, shape and [start, stop) within the data;
+`__metadata__` holds text. Files on disk and on the Hub are both read through this parser.
+Format: https://github.com/huggingface/safetensors#format
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+
+from ..errors import QuantvizError, did_you_mean
+from .model import TensorInfo
+
+LENGTH_BYTES = 8
+MAX_HEADER = 100_000_000  # bytes, the limit of the safetensors library itself
+_MAX_AXES = 32
+_MAX_BYTES = 2**63
+
+# dtype in the file -> (quantviz's name, or the file's own where quantviz reads no weights; bits an element)
+DTYPES: dict[str, tuple[str, int]] = {
+    "F64": ("float64", 64),
+    "F32": ("float32", 32),
+    "F16": ("float16", 16),
+    "BF16": ("bfloat16", 16),
+    "F8_E4M3": ("float8_e4m3fn", 8),
+    "F8_E5M2": ("float8_e5m2", 8),
+    "I8": ("int8", 8),
+    "U8": ("uint8", 8),
+    **{name: (name, int(name[1:])) for name in ("I16", "I32", "I64", "U16", "U32", "U64", "C64")},
+    **{name: (name, 8) for name in ("BOOL", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ")},
+    **{name: (name, int(name[1])) for name in ("F4", "F6_E2M3", "F6_E3M2")},
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tensor and the byte of its file where it starts."""
+
+    info: TensorInfo
+    offset: int
+
+
+def header_length(first: bytes, file_size: int, where: str) -> int:
+    """Length of the JSON from the first 8 bytes of a file of `file_size` bytes."""
+    if file_size < LENGTH_BYTES or len(first) < LENGTH_BYTES:
+        raise QuantvizError(f"{where} is truncated: {file_size} bytes are fewer than a safetensors header takes.")
+    length = int.from_bytes(first[:LENGTH_BYTES], "little")
+    if length > MAX_HEADER:
+        raise QuantvizError(
+            f"{where} claims a header of {length:,} bytes; at most {MAX_HEADER:,} are allowed, "
+            "so it is damaged or no safetensors file."
+        )
+    if length > file_size - LENGTH_BYTES:
+        raise QuantvizError(
+            f"{where} is truncated: its header should take {length:,} bytes, "
+            f"and only {file_size - LENGTH_BYTES:,} follow."
+        )
+    return length
+
+
+def parse_header(header: bytes, data_size: int, where: str) -> tuple[Entry, ...]:
+    """The tensors a header lists, each found to lie within `data_size` bytes of data, in the header's order.
+
+    header: the JSON alone. Raises QuantvizError that begins with `where`, the file's name.
+    """
+    listed = read_json_object(header, f"The header of {where}")
+    listed.pop("__metadata__", None)
+    spans = [(*_span(name, value, where), name) for name, value in listed.items()]
+    _check_layout([(start, stop, name) for _, start, stop, name in spans], data_size, where)
+    data_start = LENGTH_BYTES + len(header)
+    return tuple(Entry(info, data_start + start) for info, start, _, _ in spans)
+
+
+Place = TypeVar("Place")
+
+
+def union(parts: list[tuple[str, Place, tuple[Entry, ...]]]) -> dict[str, tuple[Place, Entry]]:
+    """The tensors of several files in one list: (file name, where it is, its entries) -> (where, entry) by name.
+
+    Where two files hold a tensor of the same name, both are listed as `file:tensor`.
+    """
+    times = Counter(entry.info.name for _, _, entries in parts for entry in entries)
+    return {
+        entry.info.name if times[entry.info.name] == 1 else f"{file}:{entry.info.name}": (place, entry)
+        for file, place, entries in parts
+        for entry in entries
+    }
+
+
+def read_json_object(text: bytes, what: str) -> dict[str, Any]:
+    """A JSON object of hostile origin; `what` begins the sentence where it is refused."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            seen: set[str] = set()
+            twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+            raise QuantvizError(f"{what} has the name {twice!r} twice; names must be unique.")
+        return result
+
+    def no_constant(word: str) -> NoReturn:
+        raise ValueError(word)
+
+    try:
+        value = json.loads(text.decode("utf-8"), object_pairs_hook=unique, parse_constant=no_constant)
+    except QuantvizError:
+        raise
+    except (ValueError, RecursionError):
+        raise QuantvizError(f"{what} is no well-formed JSON, so the file is damaged or of another format.") from None
+    if not isinstance(value, dict):
+        raise QuantvizError(f"{what} is no JSON object, so the file is damaged or of another format.")
+    return value
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < _MAX_BYTES
+
+
+def _span(name: str, value: Any, where: str) -> tuple[TensorInfo, int, int]:
+    """One line of the header -> (tensor, start, stop), sizes and offsets agreeing."""
+    tensor = f"{where}: tensor {name!r}"
+    if any(0xD800 <= ord(c) < 0xE000 for c in name):
+        raise QuantvizError(f"{tensor} has a name that is no Unicode text.")
+    if not isinstance(value, dict) or not {"dtype", "shape", "data_offsets"} <= value.keys():
+        raise QuantvizError(f"{tensor} lacks its dtype, shape or data_offsets.")
+    dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        near = did_you_mean(dtype, DTYPES) if isinstance(dtype, str) else ""
+        raise QuantvizError(f"{tensor} has the unknown dtype {str(dtype)[:40]!r}.{near}")
+    if not isinstance(shape, list) or len(shape) > _MAX_AXES or not all(map(_is_count, shape)):
+        raise QuantvizError(f"{tensor} has no valid shape: at most {_MAX_AXES} whole numbers from 0 up are allowed.")
+    if not isinstance(offsets, list) or len(offsets) != 2 or not all(map(_is_count, offsets)):
+        raise QuantvizError(f"{tensor} has no valid data_offsets: two whole numbers from 0 up are allowed.")
+    start, stop = offsets
+    if start > stop:
+        raise QuantvizError(f"{tensor} ends at byte {stop} before it starts at {start}.")
+    ours, bits = DTYPES[dtype]
+    size_bits = bits
+    for length in shape:
+        size_bits *= length
+        if size_bits >= 8 * _MAX_BYTES:
+            raise QuantvizError(f"{tensor} has a shape that overflows: {shape} of {dtype} passes 2^63 bytes.")
+    if size_bits % 8:
+        raise QuantvizError(f"{tensor} does not fill whole bytes: {shape} of {dtype}.")
+    if size_bits // 8 != stop - start:
+        raise QuantvizError(
+            f"{tensor} should take {size_bits // 8:,} bytes ({shape} of {dtype}), "
+            f"but its data_offsets span {stop - start:,}."
+        )
+    return TensorInfo(name, tuple(shape), ours, stop - start), start, stop
+
+
+def _check_layout(spans: list[tuple[int, int, str]], data_size: int, where: str) -> None:
+    """The tensors lie side by side from the first byte of the data to the last."""
+    end, previous = 0, ""
+    for start, stop, name in sorted(spans):
+        if stop > data_size:
+            raise QuantvizError(
+                f"{where}: tensor {name!r} lies outside the file: it ends at byte {stop:,} of the data, "
+                f"and {data_size:,} are there; the file is truncated or damaged."
+            )
+        if start < end:
+            raise QuantvizError(f"{where}: tensors {previous!r} and {name!r} overlap, so the file is damaged.")
+        if start > end:
+            raise QuantvizError(
+                f"{where}: bytes {end:,} to {start:,} of the data belong to no tensor, so the file is damaged."
+            )
+        end, previous = stop, name
+    if end != data_size:
+        raise QuantvizError(
+            f"{where}: {data_size - end:,} bytes after the last tensor belong to none, so the file is damaged."
+        )

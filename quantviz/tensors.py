@@ -1,0 +1,157 @@
+"""A tensor as it is stored: read in pieces as float32, never expanded whole.
+
+Everything that evaluates a tensor reads it through this class, so a memory-mapped
+bfloat16 embedding of a billion weights costs no more memory than the piece at hand.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .errors import QuantvizError
+
+# Stored dtype -> (NumPy dtype that holds its bits, bytes per element).
+# bfloat16 and float8 have no NumPy dtype of their own and travel as their bits.
+STORED_DTYPES: dict[str, np.dtype] = {
+    "float64": np.dtype("<f8"),
+    "float32": np.dtype("<f4"),
+    "float16": np.dtype("<f2"),
+    "bfloat16": np.dtype("<u2"),
+    "float8_e4m3fn": np.dtype("u1"),
+    "float8_e5m2": np.dtype("u1"),
+    "int8": np.dtype("i1"),
+    "uint8": np.dtype("u1"),
+}
+
+
+@cache
+def _float8_values(exponent_bits: int, mantissa_bits: int) -> np.ndarray:
+    """float32 value of each of the 256 codes of an OCP OFP8 type."""
+    code = np.arange(256)
+    exponent = (code >> mantissa_bits) & (2**exponent_bits - 1)
+    mantissa = code & (2**mantissa_bits - 1)
+    bias = 2 ** (exponent_bits - 1) - 1
+    magnitude = np.where(
+        exponent > 0,
+        np.ldexp(1 + mantissa / 2**mantissa_bits, exponent - bias),
+        np.ldexp(mantissa / 2**mantissa_bits, 1 - bias),
+    )
+    if mantissa_bits == 3:  # e4m3fn: no infinity, S.1111.111 is NaN
+        magnitude = np.where((code & 0x7F) == 0x7F, np.nan, magnitude)
+    else:  # e5m2: infinities and NaN as in IEEE 754
+        top = exponent == 2**exponent_bits - 1
+        magnitude = np.where(top, np.where(mantissa == 0, np.inf, np.nan), magnitude)
+    return np.where(code >= 128, -magnitude, magnitude).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredTensor:
+    """`shape` weights of type `dtype`, laid out row after row in `data`.
+
+    data: one-dimensional NumPy array or memory map of the stored elements;
+    bfloat16 as uint16, float8 as uint8.
+    """
+
+    data: np.ndarray
+    dtype: str
+    shape: tuple[int, ...]
+    name: str = ""
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def cols(self) -> int:
+        """Length of a row: the input dimension, along which blocks run."""
+        return self.shape[-1] if self.shape else 1
+
+    @property
+    def rows(self) -> int:
+        """Number of rows, all leading axes taken together."""
+        return self.size // self.cols if self.cols else 0
+
+    @property
+    def bits_per_weight(self) -> int:
+        """Bits one weight takes as stored."""
+        return 8 * STORED_DTYPES[self.dtype].itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * STORED_DTYPES[self.dtype].itemsize
+
+    def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """float32 weights [start, stop) in row-major order; a view where nothing need be converted."""
+        part = np.require(self.data[start:stop], requirements="A")  # a file may start a tensor at any byte
+        if self.dtype == "float32":
+            return np.asarray(part)
+        if self.dtype == "bfloat16":
+            return (part.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        if self.dtype == "float8_e4m3fn":
+            return _float8_values(4, 3)[part]
+        if self.dtype == "float8_e5m2":
+            return _float8_values(5, 2)[part]
+        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf and is refused as such
+            return part.astype(np.float32)
+
+    def numpy(self) -> np.ndarray:
+        """The whole tensor as float32 in its own shape."""
+        return self.read().reshape(self.shape)
+
+    def row_range(self, start: int, stop: int) -> StoredTensor:
+        """Rows [start, stop) as a two-dimensional tensor that shares the storage."""
+        if not 0 <= start < stop <= self.rows:
+            raise QuantvizError(
+                f"Rows {start}:{stop} are not in {self.name or 'this tensor'}, "
+                f"which has {self.rows:,} rows; choose 0 ≤ start < stop ≤ {self.rows:,}."
+            )
+        part = self.data[start * self.cols : stop * self.cols]
+        return replace(self, data=part, shape=(stop - start, self.cols))
+
+
+def as_stored(w: Any) -> StoredTensor:
+    """NumPy array, torch tensor or StoredTensor -> StoredTensor, without a copy where the memory allows.
+
+    Raises QuantvizError for empty and zero-dimensional tensors and for dtypes that hold no weights.
+    """
+    if isinstance(w, StoredTensor):
+        stored = w
+    elif type(w).__module__.partition(".")[0] == "torch":
+        stored = _from_torch(w)
+    else:
+        stored = _from_numpy(np.asarray(w))
+    if not stored.shape:
+        raise QuantvizError("A zero-dimensional tensor holds a single number, not weights; give at least one axis.")
+    if stored.size == 0:
+        raise QuantvizError(f"The tensor is empty: its shape is {list(stored.shape)}; give at least one weight.")
+    return stored
+
+
+def _from_numpy(array: np.ndarray) -> StoredTensor:
+    name = array.dtype.name
+    if name not in STORED_DTYPES:
+        raise QuantvizError(
+            f"A tensor of dtype {array.dtype} holds no weights; give one of {', '.join(STORED_DTYPES)}."
+        )
+    bits = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    flat = np.ascontiguousarray(bits).reshape(-1)
+    return StoredTensor(flat.view(STORED_DTYPES[name]), name, tuple(array.shape))
+
+
+def _from_torch(tensor: Any) -> StoredTensor:
+    import torch
+
+    name = str(tensor.dtype).removeprefix("torch.")
+    if name not in STORED_DTYPES:
+        raise QuantvizError(f"A tensor of dtype {name} holds no weights; give one of {', '.join(STORED_DTYPES)}.")
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    if name == "bfloat16":
+        flat = flat.view(torch.uint16)
+    elif name.startswith("float8"):
+        flat = flat.view(torch.uint8)
+    return StoredTensor(flat.numpy(), name, tuple(tensor.shape))
