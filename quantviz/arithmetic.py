@@ -31,7 +31,7 @@ from .bits import (
     value,
 )
 from .formats import BlockFormat, CodebookFormat, FloatFormat, Format, IntFormat, TernaryFormat
-from .numerals import exact, pattern, short
+from .numerals import digits, exact, pattern, short
 
 # Number of codes up to which a table of values lists every one.
 EVERY_CODE = 2**16
@@ -102,7 +102,7 @@ def remark(f: AnyFormat, code: int) -> str | None:
         case "subnormal":
             return (
                 f"Subnormal: the exponent bits are all 0, so the leading 1 is dropped and the exponent is {e.emin}. "
-                f"Subnormals fill the gap from 0 to {short(e.min_normal)} in equal steps of {short(e.min_subnormal)}."
+                f"Subnormals fill the gap from 0 to {digits(e.min_normal)} in equal steps of {digits(e.min_subnormal)}."
             )
         case "infinity":
             return "Infinity: the exponent bits are all 1 and the mantissa is 0. Casts here saturate and never give it."

@@ -259,17 +259,12 @@ def neighbours(f: AnyFormat, code: int) -> tuple[int | None, int | None]:
     return (code_at(f, before) if before in every else None), (code_at(f, after) if after in every else None)
 
 
-def codes_between(f: AnyFormat, low: float, high: float, limit: int, scale: float = 1.0) -> tuple[Sequence[int], int]:
-    """Codes of the finite values in [low, high], ascending, and how many there are.
-
-    Of more than `limit` (which must be at least the 255 that eight bits can have) only every n-th is given.
-    """
+def ranks_between(f: AnyFormat, low: float, high: float, scale: float = 1.0) -> range:
+    """The ranks of the finite values in [low, high], scale included."""
     every = ranks(f)
     first = bisect_left(every, low, key=lambda r: value(f, code_at(f, r), scale))
     end = bisect_left(every, True, key=lambda r: value(f, code_at(f, r), scale) > high)
-    inside = every[first:end]
-    stride = max(-(-len(inside) // limit), 1)
-    return [code_at(f, r) for r in inside[::stride]], len(inside)
+    return every[first:end]
 
 
 def pack(f: AnyFormat, codes: Sequence[int]) -> bytes:

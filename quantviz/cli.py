@@ -74,6 +74,7 @@ def _one_line(text: str) -> str:
 def tensors(ref: Ref, as_json: AsJson = False) -> None:
     """Lists the tensors of a model: name, shape, dtype, bytes."""
     from .sources import open_model
+    from .wording import shape
 
     found = open_model(ref).tensors
     if as_json:
@@ -81,7 +82,7 @@ def tensors(ref: Ref, as_json: AsJson = False) -> None:
             [{"name": t.name, "shape": list(t.shape), "dtype": t.dtype, "nbytes": t.nbytes} for t in found]
         )
     _print_table(("tensor", "shape", "dtype", "bytes"),
-                 [(t.name, _shape_text(t.shape), t.dtype, f"{t.nbytes:,}") for t in found], right=(3,))  # fmt: skip
+                 [(t.name, shape(t.shape), t.dtype, f"{t.nbytes:,}") for t in found], right=(3,))  # fmt: skip
 
 
 @app.command()
@@ -116,6 +117,7 @@ def evaluate(
     from .kernels import ENGINES
     from .schemes import Scheme
     from .sources import open_model
+    from .wording import shape
 
     parsed = [Scheme.parse(key) for key in scheme]
     if device not in ENGINES:
@@ -143,7 +145,7 @@ def evaluate(
                 for r in results
             ]
         )  # fmt: skip
-    print(f"{_one_line(tensor)}  {_shape_text(weights.shape)}  {weights.dtype}\n")
+    print(f"{_one_line(tensor)}  {shape(weights.shape)}  {weights.dtype}\n")
     _print_metrics(results)
 
 
@@ -185,10 +187,6 @@ def _print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Ite
     for line in lines:
         cells = (c.rjust(w) if i in to_right else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True)))
         print("  ".join(cells).rstrip())
-
-
-def _shape_text(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape)) or "scalar"
 
 
 class _ProgressLine:

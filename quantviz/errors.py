@@ -11,7 +11,7 @@ class QuantvizError(ValueError):
 
 
 def did_you_mean(word: str, candidates: Iterable[str], limit: int = 3) -> str:
-    """" Did you mean a, b or c?" for the nearest candidates, or "" when none is near."""
+    """ " Did you mean a, b or c?" for the nearest candidates, or "" when none is near."""
     near = difflib.get_close_matches(word, list(candidates), n=limit, cutoff=0.5)
     if not near:
         return ""

@@ -30,7 +30,6 @@ from .tensors import StoredTensor, as_stored
 DETAILS = ("full", "metrics")
 # The error histogram spans ± this many RMS errors of a sample; what lies beyond is counted at its ends.
 ERROR_SPAN = 4.0
-_SAMPLE_ROWS = 64
 _SAMPLE_WEIGHTS = 1 << 16
 
 
@@ -122,7 +121,9 @@ def check_importance(importance: Any, cols: int) -> np.ndarray | None:
         return None
     h = np.asarray(importance, dtype=np.float32).reshape(-1)
     if len(h) != cols:
-        raise QuantvizError(f"The importance vector has {len(h):,} values, and a row of this tensor {cols:,}; give one a column.")
+        raise QuantvizError(
+            f"The importance vector has {len(h):,} values, and a row of this tensor {cols:,}; give one a column."
+        )
     if not np.isfinite(h).all() or (h < 0).any() or not h.any():
         raise QuantvizError("Importance must be finite, not negative, and not zero everywhere.")
     return h
@@ -145,26 +146,31 @@ def _measure(stored, scheme, bins, importance, statistics, device, progress) -> 
 
 def _error_bins(stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics) -> Bins:
     """A span for the error histogram, from rows spread over the tensor. It sets the axis, not the counts."""
-    import torch
+    from .kernels import cpu
 
-    from .kernels import reference
-
-    g = scheme.granularity
-    if scheme.needs_tensor_maximum or (g and g.rows > 1):
-        # One scale for many rows: whatever the rule, a step is a share of the largest magnitude.
-        step = {"cast": 0}.get(scheme.rule, statistics.max_abs / 2 ** max(scheme.fmt.bits - 1, 1))
-        span = step
+    tall = scheme.granularity.rows if scheme.granularity else 0
+    if tall > 1:  # one band of tiles, from the middle
+        first = min(stored.rows // 2, stored.rows - tall)
+        picks = range(first, first + tall)
     else:
-        height = max(1, min(_SAMPLE_ROWS, _SAMPLE_WEIGHTS // stored.cols))
-        picks = np.unique(np.linspace(0, stored.rows - 1, min(height, stored.rows)).astype(int))
-        rows = np.stack([stored.read(r * stored.cols, (r + 1) * stored.cols) for r in picks])
-        sums = reference.measure(torch.from_numpy(rows), scheme, None).sums
-        span = ERROR_SPAN * math.sqrt(sums.squared_error / sums.count)
-    span = max(span, statistics.max_abs * 2.0**-24, 1e-30)
+        picks = np.unique(np.linspace(0, stored.rows - 1, max(1, _SAMPLE_WEIGHTS // stored.cols)).astype(int))
+    part = min(stored.cols, _SAMPLE_WEIGHTS)
+    rows = np.concatenate([stored.read(r * stored.cols, r * stored.cols + part) for r in picks])
+    sample = StoredTensor(rows, "float32", (len(picks), part))
+    nowhere = Bins(np.float32(-1), np.float32(1), 1)  # the same compiled kernel serves, its counts are not used
+    sums = cpu.measure(sample, scheme, (nowhere, nowhere), None, statistics).sums
+    span = max(ERROR_SPAN * math.sqrt(sums.squared_error / sums.count), statistics.max_abs * 2.0**-24, 1e-30)
     return Bins(np.float32(-span), np.float32(span), ERROR_BINS)
 
 
-def _counted(counts: Counts, values: dict, bins, statistics: TensorStatistics, stored: StoredTensor, scheme: Scheme) -> dict:
+def _counted(
+    counts: Counts,
+    values: dict,
+    bins: tuple[Bins, Bins],
+    statistics: TensorStatistics,
+    stored: StoredTensor,
+    scheme: Scheme,
+) -> dict:
     """What detail="full" adds: counted metrics into `values`, and the fields of Evaluation that the page draws."""
     values |= {name: _percentile(counts.abs_error_log, share) for name, share in metrics.PERCENTILES.items()}
     nonzero = stored.size - statistics.zeros
@@ -204,7 +210,7 @@ def _percentile(log_counts: np.ndarray, share: float) -> float:
     rank = share * cumulative[-1]
     bin_ = int(np.searchsorted(cumulative, rank))
     before = cumulative[bin_ - 1] if bin_ else 0
-    low, high = np.array([bin_, bin_ + 1], np.uint32).__lshift__(np.uint32(LOG_BIN_SHIFT)).view(np.float32).astype(float)
+    low, high = (np.array([bin_, bin_ + 1], np.uint32) << np.uint32(LOG_BIN_SHIFT)).view(np.float32).astype(float)
     return 0.0 if bin_ == 0 else float(low + (high - low) * (rank - before) / log_counts[bin_])
 
 
@@ -248,7 +254,9 @@ def inspect_block(w: Any, key: str | Scheme, row: int, col: int, statistics: Ten
     r0, c0 = row * height, col * width
     if not (0 <= r0 < stored.rows and 0 <= c0 < stored.cols):
         grid = (-(-stored.rows // height), -(-stored.cols // width))
-        raise QuantvizError(f"There is no block ({row}, {col}); this tensor has {grid[0]:,} × {grid[1]:,} blocks, counted from 0.")
+        raise QuantvizError(
+            f"There is no block ({row}, {col}); this tensor has {grid[0]:,} × {grid[1]:,} blocks, counted from 0."
+        )
     import torch
 
     from .kernels import reference

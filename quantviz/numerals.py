@@ -31,7 +31,8 @@ from .bits import (
 from .errors import QuantvizError
 from .formats import BlockFormat, IntFormat
 
-LARGEST_EXPONENT = 400  # of a typed decimal; float64 ends at 308
+LARGEST_EXPONENT = 400  # of a typed number: refused before a power is computed that would take for ever
+LARGEST = Fraction(10) ** 300  # and its reciprocal the smallest: what float64 comfortably shows
 LONGEST_TEXT = 200  # characters
 
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e(?P<exponent>[+-]?\d+))?", re.IGNORECASE)
@@ -64,14 +65,13 @@ def parse(text: str) -> Number:
         raise QuantvizError(f"{what} is no number to round; type a finite number, or the code as a bit pattern.")
     power = _POWER.fullmatch(clean)
     number = power or _DECIMAL.fullmatch(clean)
-    if number and abs(int((number["exponent"] or "0")[:9])) > LARGEST_EXPONENT:
-        raise QuantvizError(f"{clean} is out of reach of every format; exponents go up to {LARGEST_EXPONENT} here.")
-    if power:
-        return Fraction(2) ** int(power["exponent"]) * (-1 if power["sign"] == "-" else 1)
     if not number and not (_FRACTION.fullmatch(clean) and int(clean.partition("/")[2])):
         hint = f"; the decimal sign is a point: {clean.replace(',', '.')}" if clean.count(",") == 1 else ""
         raise QuantvizError(f"{text.strip()!r} is no number{hint}. Write for example 0.1, -3e-5, 1/3, 2^-9 or 0b0101.")
-    x = Fraction(clean)
+    feasible = not number or abs(int((number["exponent"] or "0")[:9])) <= LARGEST_EXPONENT
+    x = (_power_of_two(power) if power else Fraction(clean)) if feasible else None
+    if x is None or (x and not 1 / LARGEST <= abs(x) <= LARGEST):
+        raise QuantvizError(f"{clean} is out of reach of every format; type a magnitude between 1e-300 and 1e300.")
     return -0.0 if x == 0 and clean.startswith("-") else x
 
 
@@ -117,10 +117,11 @@ def read_scale(text: str, f: AnyFormat) -> Reading:
     if not _is_pattern(text) and parse(text) <= 0:
         raise QuantvizError(f"A scale must be greater than 0, and {text.strip()} is not.")
     reading = read(text, stored)
-    if not 0 < decode(stored, reading.code) < math.inf:
+    scale = decode(stored, reading.code)
+    if not 0 < scale < math.inf:
         raise QuantvizError(
-            f"The scale {text.strip()} is {short(decode(stored, reading.code))} in {stored.name}, which no value "
-            f"survives; {stored.name} holds scales from {short(_smallest_scale(stored))} up."
+            f"A scale must be a number greater than 0, and {text.strip()} is {short(scale)} in {stored.name}, "
+            f"which holds scales from {short(_smallest_scale(stored))} up."
         )
     return reading
 
@@ -169,7 +170,16 @@ def exact(x: float, longest: int = 48) -> str:
     return text if len(text) <= longest else f"≈ {x:.12g}"
 
 
+def digits(x: float) -> str:
+    """All digits of x where they are few, else the first twelve: enough to see what float32 makes of 0.1."""
+    return exact(x, longest=14).removeprefix("≈ ")
+
+
 # -- inside --------------------------------------------------------------------------------------
+
+
+def _power_of_two(match: re.Match[str]) -> Fraction:
+    return Fraction(2) ** int(match["exponent"]) * (-1 if match["sign"] == "-" else 1)
 
 
 def _is_pattern(text: str) -> bool:

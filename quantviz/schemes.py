@@ -56,7 +56,8 @@ class Granularity:
         match = re.fullmatch(r"b([1-9]\d{0,8})(?:x([1-9]\d{0,8}))?", text)
         if not match:
             raise QuantvizError(
-                f"{text!r} is no granularity; write tensor, channel, bN (for example b64) or bRxC (for example b128x128)."
+                f"{text!r} is no granularity; "
+                "write tensor, channel, bN (for example b64) or bRxC (for example b128x128)."
             )
         first, second = match.groups()
         return cls(int(first), int(second)) if second else cls(1, int(first))
@@ -128,14 +129,18 @@ class Scheme:
         if isinstance(f, IntFormat):
             symmetry, granularity = symmetry or "sym", granularity or TENSOR
         elif symmetry:
-            raise QuantvizError(f"{format} has no symmetry to choose, so {symmetry!r} does not apply; only int1 to int8 have.")
+            raise QuantvizError(
+                f"{format} has no symmetry to choose, so {symmetry!r} does not apply; only int1 to int8 have."
+            )
         if isinstance(f, TernaryFormat):
             granularity = granularity or TENSOR
         elif isinstance(f, CodebookFormat):
             granularity = granularity or Granularity(1, 64)
         elif isinstance(f, BlockFormat):
             if granularity not in (None, Granularity(1, f.block)):
-                raise QuantvizError(f"{format} is defined on blocks of {f.block}, so {granularity} does not apply; write {format}.")
+                raise QuantvizError(
+                    f"{format} is defined on blocks of {f.block}, so {granularity} does not apply; write {format}."
+                )
             granularity = Granularity(1, f.block)
         if scale is not None and scale not in SCALE_TYPES:
             raise QuantvizError(f"scale={scale} is no scale type; choose fp32, fp16 or bf16.")
@@ -244,7 +249,9 @@ def _parse_options(key: str, texts: list[str]) -> dict[str, str]:
     for text in (t for part in texts for t in part.split(",")):
         name, equals, value = text.partition("=")
         if name not in OPTIONS or not equals or not value:
-            raise QuantvizError(f"{key!r} is no scheme: {text!r} is no option; write scale=fp32, scale=fp16 or scale=bf16.")
+            raise QuantvizError(
+                f"{key!r} is no scheme: {text!r} is no option; write scale=fp32, scale=fp16 or scale=bf16."
+            )
         if name in options:
             raise QuantvizError(f"{key!r} is no scheme: the option {name!r} stands there twice.")
         options[name] = value

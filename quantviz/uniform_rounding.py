@@ -17,7 +17,7 @@ from .tensors import StoredTensor
 
 _SAMPLE_ROWS = 64
 _SAMPLE_WEIGHTS = 1 << 18
-_SCALE_QUANTILES = 33
+_SCALE_QUANTILES = 100
 _INTEGER_RULES = ("sym", "asym", "offset", "ternary")
 
 
@@ -66,7 +66,7 @@ def _cells(scheme: Scheme, code_counts: np.ndarray | None) -> tuple[np.ndarray, 
 
 
 def _steps(stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics) -> np.ndarray:
-    """Quantiles of the scales in use, float64, none of them zero; 1 for a plain cast."""
+    """Scales in use, or as many quantiles of them, each for the same share of the weights; float64. 1 for a plain cast."""
     if scheme.granularity is None:
         return np.ones(1)
     import torch
@@ -83,4 +83,6 @@ def _steps(stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics) -
     tiles = reference.Tiles.of(torch.from_numpy(x.reshape(-1, stored.cols)), scheme, whole)
     scales = reference.choose_params(tiles, scheme, whole).stored.double().numpy().reshape(-1)
     scales = scales[scales > 0]
-    return np.unique(np.quantile(scales, np.linspace(0, 1, _SCALE_QUANTILES))) if len(scales) else scales
+    if len(scales) <= _SCALE_QUANTILES:
+        return scales
+    return np.quantile(scales, (np.arange(_SCALE_QUANTILES) + 0.5) / _SCALE_QUANTILES)

@@ -53,14 +53,14 @@ def share(fraction: float) -> str:
     """A percentage that does not round a rest away.
 
     >>> share(0.847), share(0.00012), share(0.99996), share(1.32)
-    ('85%', '0.012%', 'over 99.9%', '132%')
+    ('84.7%', '0.012%', 'over 99.9%', '132%')
     """
     percent = 100 * fraction
     if fraction >= 1:
         return f"{percent:.0f}%"
     if percent >= 99.95:
         return "over 99.9%"
-    return f"{percent:.2g}%" if percent < 99.5 else f"{percent:.1f}%"
+    return f"{percent:.3g}%"
 
 
 def tooltip(metric: Metric) -> str:
@@ -79,6 +79,8 @@ def difference(name: str, value: float, other: float) -> str | None:
     gap = value - other
     if not math.isfinite(gap):
         return None
+    if abs(gap) < 1e-4 * max(abs(value), abs(other)):
+        gap = 0.0
     unit = METRICS[name].unit
     if unit == "fraction":
         return f"{_signed(100 * gap)} pp"

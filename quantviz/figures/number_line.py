@@ -5,24 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..bits import AnyFormat, code_at, codes_between, ranks, value
-from ..numerals import short
+from ..bits import AnyFormat, code_at, encode, rank_of, ranks, ranks_between, value
+from ..numerals import digits, short
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-# Ticks drawn a row: above this only every n-th value gets one. All values of up to 8 bits fit.
-MOST_TICKS = 600
+MOST_TICKS = 1200  # a row: about one a pixel; all values of up to 8 bits fit
 # Okabe and Ito's colours, told apart by colour-blind readers and on light and dark grounds.
 COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 MARK_COLOUR = "#E69F00"
 ROW_HEIGHT, MARGIN_HEIGHT = 64, 110  # pixels
 OCTAVES_IN_BINARY = 16  # logarithmic axes up to this long are labelled in powers of two, longer ones of ten
-LABELS_A_SIDE = 6
+LABELS_A_SIDE, FEWEST_LABELS = 6, 4
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,6 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Ticks:
-    """The finite values of a line inside a window: those drawn, and how many there are."""
-
-    values: np.ndarray  # float64, ascending
-    count: int
-
-
-@dataclass(frozen=True)
 class SymmetricLog:
     """x to sign(x) · (1 + log2(|x| / threshold)), and linear between -threshold and threshold, where 0 lies."""
 
@@ -59,6 +51,23 @@ class SymmetricLog:
         units = np.abs(x) / self.threshold
         return np.sign(x) * np.where(units < 1, units, 1 + np.log2(np.maximum(units, 1)))
 
+    def inverse(self, y: np.ndarray) -> np.ndarray:
+        units = np.where(np.abs(y) < 1, np.abs(y), np.exp2(np.maximum(np.abs(y) - 1, 0)))
+        return np.sign(y) * units * self.threshold
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Every value where it is."""
+
+    def __call__(self, x: np.ndarray | float) -> np.ndarray:
+        return np.asarray(x, dtype=np.float64)
+
+    inverse = __call__
+
+
+Place = SymmetricLog | Linear
+
 
 def whole_range(lines: Sequence[Line]) -> tuple[float, float]:
     """A symmetric window that shows every value of every line."""
@@ -66,9 +75,24 @@ def whole_range(lines: Sequence[Line]) -> tuple[float, float]:
     return -largest, largest
 
 
-def ticks(line: Line, window: tuple[float, float]) -> Ticks:
-    codes, count = codes_between(line.format, *window, MOST_TICKS, line.scale)
-    return Ticks(np.array([value(line.format, c, line.scale) for c in codes], dtype=np.float64), count)
+def in_view(line: Line, window: tuple[float, float]) -> range:
+    """The ranks of the values that the window shows."""
+    return ranks_between(line.format, *window, line.scale)
+
+
+def ticks(line: Line, window: tuple[float, float], place: Place) -> np.ndarray:
+    """The values to draw, ascending float64: all of them, or of too many those nearest to evenly placed points.
+
+    The points are about a pixel apart, so a gap that shows is a gap of the format.
+    """
+    inside = in_view(line, window)
+    if len(inside) <= MOST_TICKS:
+        codes = [code_at(line.format, r) for r in inside]
+    else:
+        points = place.inverse(np.linspace(*(float(place(end)) for end in window), MOST_TICKS))
+        nearest = (encode(line.format, Fraction(float(p)), line.scale) for p in points)
+        codes = [c for c in dict.fromkeys(nearest) if rank_of(line.format, c) in inside]
+    return np.unique(np.array([value(line.format, c, line.scale) for c in codes], dtype=np.float64))
 
 
 def number_line(
@@ -80,68 +104,81 @@ def number_line(
     """
     import plotly.graph_objects as go
 
-    drawn = [ticks(line, window) for line in lines]
-    place = _symmetric_log(drawn) if logarithmic else np.asarray
+    place = _symmetric_log(lines, window) if logarithmic else Linear()
     figure = go.Figure()
-    for row, (line, t) in enumerate(zip(lines, drawn, strict=True)):
+    for row, line in enumerate(lines):
+        values = ticks(line, window, place)
         colour = COLOURS[row % len(COLOURS)]
         figure.add_scatter(
-            x=place(t.values), y=[row] * len(t.values), mode="markers", name=line.format.name,
+            x=place(values), y=[row] * len(values), mode="markers", name=line.format.name,
             marker=dict(symbol="line-ns", size=30, line=dict(width=1.4, color=colour)),
-            customdata=[short(v) for v in t.values], hovertemplate="%{customdata}",
+            customdata=[short(v) for v in values], hovertemplate="%{customdata}",
         )  # fmt: skip
         if line.landed is not None and window[0] <= line.landed <= window[1]:
             figure.add_scatter(
                 x=[float(place(line.landed))], y=[row], mode="markers", name=f"lands in {line.format.name}",
                 marker=dict(symbol="diamond", size=13, color=MARK_COLOUR, line=dict(width=1.5, color="#222222")),
-                customdata=[short(line.landed)], hovertemplate="becomes %{customdata}",
+                customdata=[digits(line.landed)], hovertemplate="becomes %{customdata}",
             )  # fmt: skip
     if marked is not None and window[0] <= marked <= window[1]:
         figure.add_vline(x=float(place(marked)), line=dict(color=MARK_COLOUR, width=1.5, dash="dash"))
     figure.update_layout(
         height=MARGIN_HEIGHT + ROW_HEIGHT * len(lines), showlegend=False, hovermode="closest",
-        margin=dict(l=10, r=20, t=20, b=50), dragmode="pan",
+        margin=dict(l=10, r=20, t=20, b=50), dragmode="pan", meta={"alt": describe(lines, window, marked)},
+        paper_bgcolor="rgba(0, 0, 0, 0)", plot_bgcolor="rgba(0, 0, 0, 0)",
     )  # fmt: skip
     figure.update_yaxes(
-        tickvals=list(range(len(lines))), ticktext=[_row_label(line, t) for line, t in zip(lines, drawn, strict=True)],
+        tickvals=list(range(len(lines))), ticktext=[_row_label(line, len(in_view(line, window))) for line in lines],
         range=[len(lines) - 0.4, -0.6], fixedrange=True, showgrid=False, zeroline=False,
     )  # fmt: skip
-    _label_axis(figure, window, place)
+    _label_axis(figure, lines[0], window, place)
     return figure
 
 
 def describe(lines: Sequence[Line], window: tuple[float, float], marked: float | None = None) -> str:
-    """The figure in words, for readers who cannot see it and as its caption."""
-    shown = [(line, ticks(line, window)) for line in lines]
-    counts = ", ".join(f"{line.format.name} has {t.count:,}" for line, t in shown)
-    text = f"Finite values from {short(window[0])} to {short(window[1])}: {counts}."
-    thinned = [f"{line.format.name} ({len(t.values):,} drawn)" for line, t in shown if t.count > len(t.values)]
-    if thinned:
-        text += f" Ticks are thinned evenly, so that their density stays true: {', '.join(thinned)}."
-    landed = [f"{short(line.landed)} in {line.format.name}" for line in lines if line.landed is not None]
+    """The figure in words: its caption, and its alternative text."""
+    counts = [len(in_view(line, window)) for line in lines]
+    named = ", ".join(f"{line.format.name} has {n:,}" for line, n in zip(lines, counts, strict=True))
+    text = f"Finite values from {short(window[0])} to {short(window[1])}: {named}."
+    if max(counts) > MOST_TICKS:
+        text += " Values closer together than a pixel are drawn as one."
+    landed = [f"{digits(line.landed)} in {line.format.name}" for line in lines if line.landed is not None]
     if landed:
-        before = f"{short(marked)} (dashed line) becomes" if marked is not None else "The diamond marks"
+        visible = marked is not None and window[0] <= marked <= window[1]
+        before = "The diamonds mark" if marked is None else f"{short(marked)}{' (dashed line)' * visible} becomes"
         text += f" {before} {', '.join(landed)}."
     return text
 
 
-def _row_label(line: Line, t: Ticks) -> str:
-    return f"{line.format.name}<br><sub>{t.count:,} value{'s' * (t.count != 1)} in view</sub>"
+def _row_label(line: Line, count: int) -> str:
+    name = f"{line.format.name}" + (f" × {short(line.scale)}" if line.scale != 1 else "")
+    return f'{name}<br><span style="font-size:11px">{count:,} value{"s" * (count != 1)} in view</span>'
 
 
-def _symmetric_log(drawn: Sequence[Ticks]) -> SymmetricLog:
+def _symmetric_log(lines: Sequence[Line], window: tuple[float, float]) -> SymmetricLog:
     """Linear below the smallest magnitude in view, so that every value but 0 lies on the logarithmic part."""
-    magnitudes = [np.abs(t.values[t.values != 0]) for t in drawn]
-    smallest = min((float(m.min()) for m in magnitudes if len(m)), default=1.0)
+    smallest = min((m for line in lines for m in _smallest_magnitudes(line, window)), default=1.0)
     return SymmetricLog(2.0 ** math.floor(math.log2(smallest)))
 
 
-def _label_axis(figure: go.Figure, window: tuple[float, float], place) -> None:
+def _smallest_magnitudes(line: Line, window: tuple[float, float]) -> list[float]:
+    """Magnitudes among which the smallest of the values in view is: at the window's ends, and beside 0."""
+    inside = in_view(line, window)
+    zero = rank_of(line.format, encode(line.format, 0.0))
+    near = {*inside[:1], *inside[-1:], *(r for r in (zero - 1, zero + 1) if r in inside)}
+    magnitudes = (abs(value(line.format, code_at(line.format, r), line.scale)) for r in near)
+    return [m for m in magnitudes if m]
+
+
+def _label_axis(figure: go.Figure, main: Line, window: tuple[float, float], place: Place) -> None:
     low, high = float(place(window[0])), float(place(window[1]))
     pad = (high - low or 1) * 0.02
     figure.update_xaxes(range=[low - pad, high + pad], title_text="value", zeroline=True)
     if isinstance(place, SymmetricLog):
         labels = _log_labels(place.threshold, window)
+        if len(labels) < FEWEST_LABELS:  # a close-up: label values of the format itself
+            values = ticks(main, window, place)
+            labels = {float(v): short(v) for v in values[:: -(-len(values) // (2 * LABELS_A_SIDE)) or 1]}
         figure.update_xaxes(
             title_text="value (logarithmic on both sides of 0)",
             tickvals=[float(place(v)) for v in labels], ticktext=list(labels.values()),
@@ -150,8 +187,8 @@ def _label_axis(figure: go.Figure, window: tuple[float, float], place) -> None:
 
 def _log_labels(threshold: float, window: tuple[float, float]) -> dict[float, str]:
     """Value -> label: zero, and round powers on either side that lies in the window."""
-    largest = max(abs(window[0]), abs(window[1]))
-    octaves = math.log2(largest / threshold) if largest > threshold else 1
+    largest = max(abs(window[0]), abs(window[1]), threshold)
+    octaves = math.log2(largest / threshold)
     base, log = (2, math.log2) if octaves <= OCTAVES_IN_BINARY else (10, math.log10)
     first, last = math.ceil(log(threshold) - 1e-9), math.floor(log(largest) + 1e-9)
     stride = max(-(-(last - first + 1) // LABELS_A_SIDE), 1)

@@ -53,12 +53,25 @@ def _reference_quantize(w: Any, scheme: Scheme) -> Quantized:
 
 
 def dequantize(q: Quantized) -> Any:
-    """float32 weights of a Quantized, NumPy or torch like its codes."""
+    """float32 weights of a Quantized, NumPy or torch like its codes; torch codes on a GPU stay there."""
+    if isinstance(q.codes, np.ndarray):
+        from . import cpu
+
+        return cpu.dequantize(q)
+    if q.codes.device.type == "cpu":
+        import torch
+
+        return torch.from_numpy(dequantize(as_numpy(q)))
     from . import reference
 
-    if isinstance(q.codes, np.ndarray):
-        return _as_numpy_array(reference.dequantize(_as_torch(q)))
     return reference.dequantize(q)
+
+
+def warm_up(key: str = "int4-sym-tensor") -> None:
+    """Compiles, or loads from disk, what the first evaluation of a scheme needs. Meant for a background thread."""
+    from . import cpu
+
+    cpu.warm_up(key)
 
 
 def refuse_non_finite(stored: StoredTensor, chunk: int = 1 << 20) -> None:

@@ -196,7 +196,8 @@ _E4M3 = FloatFormat("fp8_e4m3", 4, 3, "fn", "OFP8")
 
 
 def _divide(x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    return torch.where(scale > 0, x / scale, 0)
+    """x / scale. Under a scale of 0 that is 0, with the sign of x: floats have a -0."""
+    return x / torch.where(scale > 0, scale, torch.inf)
 
 
 def encode(x: torch.Tensor, p: Params, scheme: Scheme) -> torch.Tensor:

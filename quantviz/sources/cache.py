@@ -23,7 +23,7 @@ import numpy as np
 from ..errors import QuantvizError
 
 _LIMIT_GB = 20.0
-_DATA, _JOURNAL, _HEADER = ".data", ".ranges", ".header"
+_DATA, _JOURNAL, _HEADER, _PARTIAL = ".data", ".ranges", ".header", ".part"
 
 Range = tuple[int, int]
 
@@ -108,9 +108,9 @@ class Cache:
 
     @classmethod
     def default(cls, folder: Path | None = None) -> Cache:
-        """`folder`, or QUANTVIZ_CACHE, or the user's cache folder."""
+        """The folder `hub` in `folder`, or in QUANTVIZ_CACHE, or in quantviz's part of the user's cache folder."""
         home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "quantviz"
-        chosen = folder or Path(os.environ.get("QUANTVIZ_CACHE") or home).expanduser()
+        chosen = (folder or Path(os.environ.get("QUANTVIZ_CACHE") or home).expanduser()) / "hub"
         text = os.environ.get("QUANTVIZ_CACHE_GB") or str(_LIMIT_GB)
         try:
             limit = int(float(text) * 1e9)
@@ -134,7 +134,7 @@ class Cache:
     def keep_header(self, key: str, header: bytes) -> None:
         self._make_room(len(header), key)
         path = self.folder / (key + _HEADER)
-        partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
+        partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}{_PARTIAL}")
         with _disk_errors(self.folder):
             with partial.open("wb") as file:
                 file.write(header)
@@ -169,7 +169,8 @@ class Cache:
     def _make_room(self, nbytes: int, keep: str) -> None:
         """Remove the least recently used until `nbytes` more fit; what belongs to `keep` stays."""
         entries: dict[str, list[tuple[Path, os.stat_result]]] = {}
-        for path in self.folder.iterdir():
+        ours = (path for path in self.folder.iterdir() if path.suffix in (_DATA, _JOURNAL, _HEADER, _PARTIAL))
+        for path in ours:
             with contextlib.suppress(OSError):
                 entries.setdefault(path.name.partition(".")[0], []).append((path, path.stat()))
         used = sum(_disk_usage(stat) for files in entries.values() for _, stat in files)

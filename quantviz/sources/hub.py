@@ -23,7 +23,7 @@ from .cache import Cache, key_of
 from .files import weight_files
 from .model import Progress, TensorInfo, select
 from .ranged import RemoteFile, fetch, in_parallel
-from .retry import Interrupted, Patience, network_reason, passing_trouble, persist
+from .retry import MAY_PASS, Interrupted, Patience, network_reason, passing_trouble, persist
 from .safetensors_header import LENGTH_BYTES, Entry, header_length, parse_header, union
 
 # Asking for the model's description fails fast, so that a dead network is told at once.
@@ -61,7 +61,6 @@ class Hub:
         self.ref = ref
         self.endpoint = (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
         self.headers = _headers(token)
-        self.client = get_session()
 
     def files(self) -> list[RemoteFile]:
         """The files that hold the model's weights, after a check that this person may read them."""
@@ -83,7 +82,7 @@ class Hub:
         if not etag or size is None:
             etag, size = self._file_facts(name, commit)
         return RemoteFile(
-            self.client, self._url(name, commit), self.headers, size, etag, name, self._refuse_file(name), READING
+            get_session, self._url(name, commit), self.headers, size, etag, name, self._refuse_file(name), READING
         )
 
     def _url(self, name: str, commit: str) -> str:
@@ -115,7 +114,7 @@ class Hub:
                 raise QuantvizError(
                     "HF_HUB_OFFLINE is set, so the Hub is not asked; unset it, or open a file."
                 ) from None
-            except (httpx2.TransportError, httpx2.StreamError) as problem:
+            except MAY_PASS as problem:
                 raise Interrupted(network_reason(problem)) from None
             except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, KeyError, TypeError, AttributeError):
                 raise QuantvizError(

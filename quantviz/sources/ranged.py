@@ -13,7 +13,7 @@ import httpx2
 from ..errors import QuantvizError
 from .cache import Span
 from .model import Progress
-from .retry import Attempts, Interrupted, Patience, network_reason, passing_trouble
+from .retry import MAY_PASS, Attempts, Interrupted, Patience, network_reason, passing_trouble
 
 PIECE = 4 << 20  # bytes a request: long enough that asking costs little, short enough to spread over connections
 CONNECTIONS = 8
@@ -45,15 +45,16 @@ class RemoteFile:
 
     The Hub answers with a redirect to the server that holds the bytes; that address is used
     for further ranges until it expires. `headers` carry the token and go to the Hub only:
-    the client drops Authorization when a redirect leads to another origin.
+    the client drops Authorization when a redirect leads to another origin. `session` gives the
+    client anew each time, since huggingface_hub closes the shared one when a connection fails.
     """
 
     def __init__(
-        self, client: Any, url: str, headers: dict[str, str], size: int, etag: str, name: str,
+        self, session: Callable[[], Any], url: str, headers: dict[str, str], size: int, etag: str, name: str,
         refuse: Refusal, patience: Patience,
     ) -> None:  # fmt: skip
         self.size, self.etag, self.name = size, etag, name
-        self._client, self._refuse, self._patience = client, refuse, patience
+        self._session, self._refuse, self._patience = session, refuse, patience
         self._hub = self._source = Source(url, headers)
         self._linked = ""  # the Hub's own ETag of the file, once seen
 
@@ -91,7 +92,7 @@ class RemoteFile:
         if source.validator:
             headers["If-Range"] = source.validator
         try:
-            with self._client.stream(
+            with self._session().stream(
                 "GET", source.url, headers=headers, follow_redirects=True, timeout=self._patience.timeout
             ) as response:
                 self._check(response, start, stop, source)
@@ -101,7 +102,7 @@ class RemoteFile:
                         raise QuantvizError(f"{self.name}: the server sent more bytes than were asked for.")
                     left -= len(chunk)
                     yield chunk
-        except (httpx2.TransportError, httpx2.StreamError) as problem:
+        except MAY_PASS as problem:
             raise Interrupted(network_reason(problem)) from None
         except (httpx2.HTTPError, httpx2.InvalidURL):
             raise QuantvizError(f"{self.name}: the server redirects to where nothing can be read.") from None

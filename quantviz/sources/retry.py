@@ -14,6 +14,9 @@ from ..errors import QuantvizError
 
 Result = TypeVar("Result")
 
+# What a call of the client raises where another try may succeed; RuntimeError where the shared client was just closed.
+MAY_PASS = (httpx2.TransportError, httpx2.StreamError, RuntimeError)
+
 
 @dataclass(frozen=True)
 class Patience:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,16 +16,28 @@ import numpy as np
 from ...metrics import Sums
 from ...schemes import Scheme
 from ...statistics import TensorStatistics
-from ...tensors import StoredTensor
-from ..common import ERROR_BINS, LOG_BINS, VALUE_BINS, Bins, Counts, Extremes, Pass, Progress, Quantized, scale_notices
+from ...tensors import StoredTensor, as_stored
 from .. import refuse_non_finite
+from ..common import (
+    ERROR_BINS,
+    LOG_BINS,
+    VALUE_BINS,
+    Bins,
+    Counts,
+    Extremes,
+    Pass,
+    Progress,
+    Quantized,
+    scale_notices,
+    value_bins,
+)
 from . import loops, rules, sums
 from .counts import COPIES
 from .describe import basics, describe
-from .workers import work
 from .plan import Piece, Plan, Task, plan
+from .workers import work
 
-__all__ = ["measure", "quantize", "dequantize", "describe"]
+__all__ = ["describe", "dequantize", "measure", "quantize", "warm_up"]
 
 # Of a tensor whose mean square lies outside, some square leaves float32's range; its sums are made in float64.
 NARROW = (1e-20, 1e25)
@@ -74,23 +86,24 @@ class _Job:
             return tuple(np.empty(shape, np.float32) for _ in range(3)), False
         low, high, total = np.full(shape, np.inf, np.float32), np.full(shape, -np.inf, np.float32), np.zeros(shape)
         for piece in task.pieces:
-            into = self.groups(piece, (low, high, total))
+            into = _groups(self.plan, piece, (low, high, total))
             loops.extremes_kernel(self.rule)(self.read(piece), self.plan.width, self.plan.height, *into)
         mean = (total / self._sizes(task)).astype(np.float32)
         return _parameters(self.rule, self.constants, low, high, mean, notes), True
-
-    def groups(self, piece: Piece, grids: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-        """The part of a task's grids that holds a piece's groups."""
-        row = piece.row // self.plan.height
-        rows = slice(row, row + -(-piece.rows // self.plan.height))
-        cols = slice(piece.group_col, piece.group_col + -(-piece.cols // self.plan.width))
-        return tuple(grid[rows, cols] for grid in grids)
 
     def _sizes(self, task: Task) -> np.ndarray:
         rows = sum(p.rows for p in task.pieces if p.group_col == 0 and p.start % self.stored.cols == 0)
         heights = np.minimum(self.plan.height, rows - np.arange(task.grid_rows) * self.plan.height)
         widths = np.minimum(self.plan.width, self.stored.cols - np.arange(task.grid_cols) * self.plan.width)
         return np.outer(heights, widths)
+
+
+def _groups(plan: Plan, piece: Piece, grids: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """The part of a task's grids that holds a piece's groups."""
+    row = piece.row // plan.height
+    rows = slice(row, row + -(-piece.rows // plan.height))
+    cols = slice(piece.group_col, piece.group_col + -(-piece.cols // plan.width))
+    return tuple(grid[rows, cols] for grid in grids)
 
 
 def _parameters(rule, constants, low, high, mean, notes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -114,12 +127,13 @@ def measure(
     whole = None if statistics is None else Extremes(statistics.min, statistics.max, statistics.mean_abs)
     job = _Job.of(stored, scheme, whole, by_row=importance is not None)
     out, counts = _measure(job, bins, importance, progress, wide=False)
-    mean_square = out[sums.SQUARED] / stored.size
+    mean_square = float(out[sums.SQUARED]) / stored.size
     if not math.isfinite(out[sums.SQUARED] + out[sums.SQUARED_ERROR]):
         refuse_non_finite(stored)
         mean_square = math.inf
     if not NARROW[0] < mean_square < NARROW[1] and out[sums.NONZERO]:
         out, counts = _measure(job, bins, importance, progress, wide=True)
+    out = out.tolist()
     return Pass(
         Sums(
             count=stored.size, nonzero=int(out[sums.NONZERO]), squared_error=out[sums.SQUARED_ERROR],
@@ -135,7 +149,7 @@ def measure(
     )  # fmt: skip
 
 
-def _notices(scheme: Scheme, out: np.ndarray) -> tuple[str, ...]:
+def _notices(scheme: Scheme, out: Sequence[float]) -> tuple[str, ...]:
     return scale_notices(scheme, int(out[sums.VANISHED]), int(out[sums.SATURATED]))
 
 
@@ -162,7 +176,9 @@ def _measure(job: _Job, bins, importance, progress, wide: bool) -> tuple[np.ndar
     scheme, p = job.scheme, job.plan
     kernel = loops.measure_kernel(job.rule, job.known, full, wide, importance is not None)
     thresholds, levels, codes = job.tables
-    as_array = [np.array([b.lo, b.inverse_width, b.count], np.float32) for b in bins or ()] or [np.zeros(3, np.float32)] * 2
+    edges = [np.array([b.lo, b.inverse_width, b.count], np.float32) for b in bins or ()] or [
+        np.zeros(3, np.float32)
+    ] * 2
     h = np.zeros(0, np.float32) if importance is None else importance
     first_code = scheme.code_range[0]
     outs = np.zeros((len(p.tasks), sums.SUMS))
@@ -179,12 +195,12 @@ def _measure(job: _Job, bins, importance, progress, wide: bool) -> tuple[np.ndar
             parameters, given = job.parameters(task, out)
             errors = np.zeros((task.grid_rows, task.grid_cols) if full else (1, 1))
             for piece in task.pieces:
-                shared = p.shared
-                own = parameters if shared else job.groups(piece, parameters)
-                own_errors = errors if shared or not full else job.groups(piece, (errors,))[0]
+                own = parameters if p.shared else _groups(p, piece, parameters)
+                own_errors = errors if p.shared or not full else _groups(p, piece, (errors,))[0]
                 kernel(
-                    job.read(piece), p.width, p.height, given, job.constants, thresholds, levels, codes, *own, h[_columns(piece, job)],
-                    as_array[0], as_array[1], first_code, mine.values, mine.errors, mine.log_errors, mine.codes,
+                    job.read(piece), p.width, p.height, given, job.constants, thresholds, levels, codes, *own,
+                    h[_columns(piece, job)],
+                    *edges, first_code, mine.values, mine.errors, mine.log_errors, mine.codes,
                     own_errors, out,
                 )  # fmt: skip
                 ticker.tick(piece.stop - piece.start)
@@ -243,9 +259,20 @@ def quantize(stored: StoredTensor, scheme: Scheme, whole: Extremes | None = None
         for number, task in tasks:
             parameters, given = job.parameters(task, outs[number])
             for piece in task.pieces:
-                own = parameters if p.shared else job.groups(piece, parameters)
+                own = parameters if p.shared else _groups(p, piece, parameters)
                 into = out_codes[piece.start : piece.stop].reshape(piece.rows, piece.cols)
-                kernel(job.read(piece), p.width, p.height, given, job.constants, thresholds, codes, *own, into, outs[number])
+                kernel(
+                    job.read(piece),
+                    p.width,
+                    p.height,
+                    given,
+                    job.constants,
+                    thresholds,
+                    codes,
+                    *own,
+                    into,
+                    outs[number],
+                )
             where = slice(task.first_group, task.first_group + task.grid_rows * task.grid_cols)
             for array, values in zip(kept, parameters[1:], strict=True):
                 array[where] = values.reshape(-1)
@@ -261,6 +288,44 @@ def quantize(stored: StoredTensor, scheme: Scheme, whole: Extremes | None = None
         float(job.constants.tensor_scale) if nvfp4 else None,
         _notices(scheme, outs.sum(axis=0) + job.notes),
     )  # fmt: skip
+
+
+def dequantize(q: Quantized) -> np.ndarray:
+    """float32 weights, in the shape of the codes."""
+    scheme, cols = q.scheme, q.shape[-1]
+    rows = math.prod(q.shape[:-1])
+    p = plan(scheme, rows, cols)
+    rule = rules.rule_of(scheme)
+    stored = np.ones((1, 1), np.float32) if q.scales is None else np.asarray(q.scales, np.float32)
+    if q.tensor_scale is not None:
+        stored = np.float32(q.tensor_scale) * stored
+    extra = next((e for e in (q.zero_points, q.minima) if e is not None), None)
+    extra = np.zeros(stored.shape, np.float32) if extra is None else np.asarray(extra, np.float32)
+    codes, values = np.ascontiguousarray(q.codes).reshape(-1), rules.values_of(scheme)
+    out = np.empty(codes.size, np.float32)
+    kernel = loops.decode_kernel(rule)
+
+    def run(tasks) -> None:
+        for _, task in tasks:
+            where = slice(task.first_group, task.first_group + task.grid_rows * task.grid_cols)
+            parameters = [e.reshape(-1)[where].reshape(task.grid_rows, task.grid_cols) for e in (stored, extra)]
+            for piece in task.pieces:
+                shape = piece.rows, piece.cols
+                own = parameters if p.shared else _groups(p, piece, parameters)
+                part = slice(piece.start, piece.stop)
+                kernel(codes[part].reshape(shape), p.width, p.height, *own, values, out[part].reshape(shape))
+
+    work(p.tasks, run)
+    return out.reshape(q.shape)
+
+
+def warm_up(key: str = "int4-sym-tensor") -> None:
+    """Compiles, or loads from disk, the kernels that describe a tensor and evaluate it under one scheme."""
+    stored = as_stored(np.linspace(-1, 1, 4096, dtype=np.float32).reshape(4, 1024))
+    scheme = Scheme.parse(key)
+    t = describe(stored)
+    bins = value_bins(t.min, t.max)
+    measure(stored, scheme, (bins, bins), statistics=t)
 
 
 def code_dtype(scheme: Scheme) -> type:

@@ -30,11 +30,9 @@ if _FOLDER is not None:
 
 import numba  # noqa: E402  (the cache folder must be set first)
 
-# Everything that makes a code or a value is compiled without any liberty. Sums may be reordered and fused: they end
-# in float64 and no code depends on them. Extremes may assume that there is no NaN: what NaN makes of them is not
-# used, because the sums then show it and the tensor is refused.
+# Sums may be reordered and fused: they end in float64 and no code depends on them.
+# Everything that makes a code or a value is compiled without any such licence.
 REORDER = {"reassoc", "nsz", "contract"}
-NO_NAN = {"nnan", "ninf", "nsz"}
 
 
 def inlined(fastmath: Any = False) -> Any:

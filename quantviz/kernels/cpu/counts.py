@@ -1,14 +1,14 @@
-"""Counting weight by weight: histograms, logarithmic bins, codes. Indices are made in vectors, then counted one by one."""
+"""Counting weight by weight: histograms, logarithmic bins, codes. Indices are made in vectors, then counted singly."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ..common import LOG_BIN_SHIFT
+from .bits import MAGNITUDE, bits_of
 from .compiler import inlined
-from .rules import MAGNITUDE, bits_of
 
-f4, i4 = np.float32, np.int32
+f4, i4, u4 = np.float32, np.int32, np.uint32
 SHIFT = i4(LOG_BIN_SHIFT)
 
 # Two copies of every table, used in turn: counting the same bin twice in a row must not wait for itself.
@@ -17,13 +17,14 @@ COPIES = 2
 
 @inlined()
 def tally(index, n, table):
-    """table[·, index] += 1"""
+    """table[·, index] += 1 for n unsigned indices (signed ones would each be checked for counting from the end)."""
+    first, second = table[0], table[1]
     even = n - n % 2
     for j in range(0, even, 2):
-        table[0, index[j]] += 1
-        table[1, index[j + 1]] += 1
+        first[index[j]] += 1
+        second[index[j + 1]] += 1
     if even < n:
-        table[0, index[even]] += 1
+        first[index[even]] += 1
 
 
 @inlined()
@@ -37,7 +38,7 @@ def bin_of(v, low, inverse_width, count):
 def count_values(y, n, bins, index, table):
     low, inverse_width, count = bins[0], bins[1], bins[2]
     for j in range(n):
-        index[j] = bin_of(y[j], low, inverse_width, count)
+        index[j] = u4(bin_of(y[j], low, inverse_width, count))
     tally(index, n, table)
 
 
@@ -45,10 +46,10 @@ def count_values(y, n, bins, index, table):
 def count_errors(x, y, n, bins, index, table, log_table):
     low, inverse_width, count = bins[0], bins[1], bins[2]
     for j in range(n):
-        index[j] = bin_of(f4(y[j] - x[j]), low, inverse_width, count)
+        index[j] = u4(bin_of(f4(y[j] - x[j]), low, inverse_width, count))
     tally(index, n, table)
     for j in range(n):
-        index[j] = i4(i4(bits_of(f4(y[j] - x[j])) & MAGNITUDE) >> SHIFT)
+        index[j] = u4(i4(i4(bits_of(f4(y[j] - x[j])) & MAGNITUDE) >> SHIFT))
     tally(index, n, log_table)
 
 

@@ -17,7 +17,7 @@ from .counts import COPIES, count_values
 from .plan import PIECE, STRETCH
 from .workers import work
 
-f4, f8, i4 = np.float32, np.float64, np.int32
+f4, f8, u4 = np.float32, np.float64, np.uint32
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _powers(x, mean):
 
 @kernel
 def _moments(x, start, mean, bins, table, out, top_index, top_value):
-    index = np.empty(STRETCH, i4)
+    index = np.empty(STRETCH, u4)
     last = top_value.shape[0] - 1
     for o in range(0, x.shape[0], STRETCH):
         part = x[o : o + STRETCH]

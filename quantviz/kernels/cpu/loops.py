@@ -13,8 +13,8 @@ import numpy as np
 
 from . import rules, sums
 from .compiler import inlined, kernel
-from .plan import STRETCH
 from .counts import count_errors, count_outside, count_values, count_zeroed, tally
+from .plan import STRETCH
 from .rules import (
     ASYM,
     BF16,
@@ -25,14 +25,15 @@ from .rules import (
     STORE_BF16,
     STORE_FP16,
     TERNARY,
+    decode,
     encode,
     parameters,
     roundtrip,
 )
 
-f4, f8, i4 = np.float32, np.float64, np.int32
+f4, f8, i4, u4 = np.float32, np.float64, np.int32, np.uint32
 
-KNOWN_WIDTHS = (16, 32, 64, 128)  # block lengths with kernels of their own; 0 stands for any other
+KNOWN_WIDTHS = (16, 32, 64)  # block lengths with kernels of their own; 0 stands for any other
 
 MAX_FINITE, MAX_FP16, MAX_BF16 = rules.MAX_FINITE, rules.MAX_FP16, rules.MAX_BF16
 
@@ -102,7 +103,7 @@ def parameters_kernel(rule: int):
 
 
 @inlined()
-def fill_parameters(rule, length, x, n, gi, g0, k, factor, stored, extra, out, low, high, mean):
+def fill_parameters(rule, x, n, length, gi, g0, k, factor, stored, extra, out, low, high, mean):
     """The parameters of the groups of x[0:n], part of one row, from group (gi, g0) on."""
     groups = n // length
     for g in range(groups):
@@ -125,14 +126,37 @@ def fill_parameters(rule, length, x, n, gi, g0, k, factor, stored, extra, out, l
 def measure_kernel(rule: int, known: int, full: bool, wide: bool, weighted: bool):
     """One piece: quantize, dequantize and measure. See `measure` of the package for the arguments."""
     has_scale = rule not in (IDENTITY, BF16, CAST)
+    narrow = 0 < known < 64  # so short that reducing one block at a time would not vectorise
 
     @kernel
-    def run(x, width, height, given, k, thresholds, levels, codes, factor, stored, extra, importance,
-            value_bins, error_bins, first_code, values, errors, log_errors, code_table, block_error, out):
+    def run(
+        x,
+        width,
+        height,
+        given,
+        k,
+        thresholds,
+        levels,
+        codes,
+        factor,
+        stored,
+        extra,
+        importance,
+        value_bins,
+        error_bins,
+        first_code,
+        values,
+        errors,
+        log_errors,
+        code_table,
+        block_error,
+        out,
+    ):
         rows, cols = x.shape
         length = known if known else width
         y = np.empty(STRETCH, f4)
-        index = np.empty(STRETCH, i4)
+        index = np.empty(STRETCH, u4)
+        squares = np.empty(STRETCH, f4)
         low, high, mean = np.empty(STRETCH, f4), np.empty(STRETCH, f4), np.empty(STRETCH, f4)
         step = stretch_of(length)
         for i in range(rows):
@@ -142,7 +166,7 @@ def measure_kernel(rule: int, known: int, full: bool, wide: bool, weighted: bool
                 xs, g0 = x[i, o : o + n], o // length
                 ys = y[:n]
                 if not given:
-                    fill_parameters(rule, length, xs, n, gi, g0, k, factor, stored, extra, out, low, high, mean)
+                    fill_parameters(rule, xs, n, width, gi, g0, k, factor, stored, extra, out, low, high, mean)
                 whole = n // length
                 for g in range(whole):
                     a, b, c = factor[gi, g0 + g], stored[gi, g0 + g], extra[gi, g0 + g]
@@ -154,6 +178,8 @@ def measure_kernel(rule: int, known: int, full: bool, wide: bool, weighted: bool
                     xg, yg = xs[whole * length :], ys[whole * length :]
                     for j in range(n - whole * length):
                         yg[j] = roundtrip(rule, xg[j], a, b, c, k, thresholds, levels)
+                if narrow and not wide:
+                    sums.squared_errors(xs, ys, whole * known, known, squares)
                 if wide:
                     sums.moments_wide(xs, ys, out)
                 else:
@@ -162,10 +188,12 @@ def measure_kernel(rule: int, known: int, full: bool, wide: bool, weighted: bool
                     s = g * length
                     if wide:
                         e = sums.squared_error_wide(xs[s:], ys[s:], min(length, n - s))
-                    elif g < whole:
-                        e = sums.squared_error(xs[s:], ys[s:], length)
-                    else:
+                    elif s + length > n:
                         e = sums.squared_error(xs[s:], ys[s:], n - s)
+                    elif narrow:
+                        e = f8(squares[g])
+                    else:
+                        e = sums.squared_error(xs[s:], ys[s:], length)
                     out[sums.SQUARED_ERROR] += e
                     if has_scale:
                         b = f8(stored[gi, g0 + g])
@@ -184,16 +212,16 @@ def measure_kernel(rule: int, known: int, full: bool, wide: bool, weighted: bool
                         a, c = factor[gi, g0 + g], extra[gi, g0 + g]
                         under, over = rules.code_limits(rule, stored[gi, g0 + g], c, k)
                         if g < whole:
-                            out[sums.CLIPPED] += f8(count_outside(xs[s:], length, under, over))
+                            out[sums.CLIPPED] += f8(count_outside(xs[s:], width, under, over))
                         else:
                             out[sums.CLIPPED] += f8(count_outside(xs[s:], n - s, under, over))
                         if code_table.shape[1] > 0:
                             if g < whole:
                                 for j in range(length):
-                                    index[s + j] = i4(encode(rule, xs[s + j], a, c, k, thresholds, codes) - first_code)
+                                    index[s + j] = u4(encode(rule, xs[s + j], a, c, k, thresholds, codes) - first_code)
                             else:
                                 for j in range(n - s):
-                                    index[s + j] = i4(encode(rule, xs[s + j], a, c, k, thresholds, codes) - first_code)
+                                    index[s + j] = u4(encode(rule, xs[s + j], a, c, k, thresholds, codes) - first_code)
                     if code_table.shape[1] > 0:
                         tally(index, n, code_table)
 
@@ -203,6 +231,7 @@ def measure_kernel(rule: int, known: int, full: bool, wide: bool, weighted: bool
 @cache
 def encode_kernel(rule: int, known: int):
     """One piece: parameters (unless given) and codes, written into `out_codes` [rows, cols]."""
+
     @kernel
     def run(x, width, height, given, k, thresholds, codes, factor, stored, extra, out_codes, out):
         rows, cols = x.shape
@@ -216,11 +245,29 @@ def encode_kernel(rule: int, known: int):
                 xs, g0 = x[i, o : o + n], o // length
                 cs = out_codes[i, o : o + n]
                 if not given:
-                    fill_parameters(rule, length, xs, n, gi, g0, k, factor, stored, extra, out, low, high, mean)
+                    fill_parameters(rule, xs, n, width, gi, g0, k, factor, stored, extra, out, low, high, mean)
                 for g in range(-(-n // length)):
                     s = g * length
                     a, c = factor[gi, g0 + g], extra[gi, g0 + g]
                     for j in range(s, min(s + length, n)):
                         cs[j] = encode(rule, xs[j], a, c, k, thresholds, codes)
+
+    return run
+
+
+@cache
+def decode_kernel(rule: int):
+    """One piece: codes -> float32 weights. `values` is the value of each code for formats that are a table."""
+
+    @kernel
+    def run(codes, width, height, stored, extra, values, out):
+        rows, cols = codes.shape
+        for i in range(rows):
+            gi = i // height
+            for o in range(0, cols, width):
+                b, c = stored[gi, o // width], extra[gi, o // width]
+                cs, ys = codes[i, o : min(o + width, cols)], out[i, o : min(o + width, cols)]
+                for j in range(cs.shape[0]):
+                    ys[j] = decode(rule, cs[j], b, c, values)
 
     return run

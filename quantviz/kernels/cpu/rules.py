@@ -16,6 +16,7 @@ import numpy as np
 from ...formats import MXINT8_STEP, CodebookFormat, FloatFormat, IntFormat
 from ...schemes import Scheme
 from ..common import Extremes
+from .bits import MAGNITUDE, SIGN_BIT, bits_of, float_of
 from .compiler import inlined
 
 f4, i4 = np.float32, np.int32
@@ -27,8 +28,6 @@ _RULES = {"sym": SYM, "ternary": TERNARY, "sign": SIGN, "asym": ASYM, "offset": 
 STORE_FP32, STORE_FP16, STORE_BF16 = range(3)
 _STORES = {None: STORE_FP32, "fp32": STORE_FP32, "fp16": STORE_FP16, "bf16": STORE_BF16}
 
-MAGNITUDE = i4(0x7FFFFFFF)
-SIGN_BIT = i4(-0x80000000)
 MIN_NORMAL = f4(2.0**-126)
 MAX_FINITE = f4(np.finfo(np.float32).max)
 MAX_FP16 = f4(65504.0)
@@ -80,22 +79,34 @@ def constants_of(scheme: Scheme, whole: Extremes | None) -> Constants:
     )  # fmt: skip
 
 
-def tables_of(scheme: Scheme) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """thresholds float32 [15], levels in rising order float32 [16], their codes int32 [16]; zeros without a code book."""
+def tables_of(scheme: Scheme) -> tuple[tuple, tuple, tuple]:
+    """15 thresholds, 16 levels in rising order, and their codes, as tuples of scalars; zeros without a code book."""
     f = scheme.fmt
     if isinstance(f, CodebookFormat):
-        return f.thresholds.copy(), f.values[f.order], f.order.copy()
-    return np.zeros(15, f4), np.zeros(16, f4), np.zeros(16, i4)
+        return tuple(f.thresholds), tuple(f.values[f.order]), tuple(f.order)
+    return (f4(0),) * 15, (f4(0),) * 16, (i4(0),) * 16
 
 
 @inlined()
-def bits_of(v):
-    return i4(f4(v).view(i4))
-
-
-@inlined()
-def float_of(b):
-    return f4(i4(b).view(f4))
+def pick(u, thresholds, values):
+    """values[number of thresholds below u]. Spelled out, because only then does it become selects in registers."""
+    v = values[0]
+    v = values[1] if u > thresholds[0] else v
+    v = values[2] if u > thresholds[1] else v
+    v = values[3] if u > thresholds[2] else v
+    v = values[4] if u > thresholds[3] else v
+    v = values[5] if u > thresholds[4] else v
+    v = values[6] if u > thresholds[5] else v
+    v = values[7] if u > thresholds[6] else v
+    v = values[8] if u > thresholds[7] else v
+    v = values[9] if u > thresholds[8] else v
+    v = values[10] if u > thresholds[9] else v
+    v = values[11] if u > thresholds[10] else v
+    v = values[12] if u > thresholds[11] else v
+    v = values[13] if u > thresholds[12] else v
+    v = values[14] if u > thresholds[13] else v
+    v = values[15] if u > thresholds[14] else v
+    return v
 
 
 @inlined()
@@ -217,10 +228,7 @@ def roundtrip(rule, v, factor, stored, extra, k, thresholds, levels):
         return f4(stored * cast(f4(v / factor), k.mantissa, k.emin, k.top))
     if rule == CODEBOOK:
         u = clip(f4(v * factor), f4(-1), f4(1))
-        level = levels[0]
-        for i in range(15):
-            level = levels[i + 1] if u > thresholds[i] else level
-        return f4(level * stored)
+        return f4(pick(u, thresholds, levels) * stored)
     if rule == MX:
         return f4(cast(f4(v * factor), k.mantissa, k.emin, k.top) * stored)
     if rule == MXINT:
@@ -251,16 +259,41 @@ def encode(rule, v, factor, extra, k, thresholds, codes):
         return cast_code(f4(v / factor), k.mantissa, k.emin, k.max_code, k.bits)
     if rule == CODEBOOK:
         u = clip(f4(v * factor), f4(-1), f4(1))
-        code = codes[0]
-        for i in range(15):
-            code = codes[i + 1] if u > thresholds[i] else code
-        return code
+        return pick(u, thresholds, codes)
     if rule == MX:
         return cast_code(f4(v * factor), k.mantissa, k.emin, k.max_code, k.bits)
     if rule == MXINT:
         return i4(clip(f4(np.rint(f4(f4(v * factor) * f4(64)))), f4(-127), f4(127)))
     u = clip(f4(v * factor), -E2M1_MAX, E2M1_MAX)  # NVFP4
     return cast_code(u, k.mantissa, k.emin, k.max_code, k.bits)
+
+
+@inlined()
+def decode(rule, code, stored, extra, values):
+    """The dequantized weight of a code; `values` as `values_of` gives them."""
+    if rule == IDENTITY:
+        return float_of(code)
+    if rule == BF16:
+        return float_of(i4(i4(code) << i4(16)))
+    if rule == CAST:
+        return values[code]
+    if rule == ASYM:
+        return f4(f4(f4(code) - extra) * stored)
+    if rule == OFFSET:
+        return f4(extra + f4(f4(code) * stored))
+    if rule == SYM or rule == TERNARY or rule == SIGN:
+        return f4(f4(code) * stored)
+    if rule == MXINT:
+        return f4(f4(f4(code) * INT8_STEP) * stored)
+    return f4(values[code] * stored)
+
+
+def values_of(scheme: Scheme) -> np.ndarray:
+    """float32 value of every unsigned code, for formats that are a table of at most 2^16."""
+    f = getattr(scheme.fmt, "element", scheme.fmt)
+    if isinstance(f, FloatFormat | CodebookFormat) and f.bits <= 16:
+        return f.values.copy()
+    return np.zeros(1, f4)
 
 
 @inlined()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compiler import NO_NAN, REORDER, inlined
+from .bits import MAGNITUDE, bits_of, float_of
+from .compiler import REORDER, inlined
 
 f4, f8, i4 = np.float32, np.float64, np.int32
 
@@ -25,7 +26,7 @@ def _moments(real):
     @inlined(REORDER)
     def run(x, y):
         zero, one = real(0), real(1)
-        abs_error, relative, nonzero, squared, magnitude, product, dequantized = zero, zero, zero, zero, zero, zero, zero
+        abs_error = relative = nonzero = squared = magnitude = product = dequantized = zero
         for j in range(x.shape[0]):
             v, w = real(x[j]), real(y[j])
             e, a = abs(w - v), abs(v)
@@ -85,6 +86,19 @@ squared_error_wide = _squared_error(f8)
 
 
 @inlined(REORDER)
+def squared_errors(x, y, n, length, into):
+    """Σ e² of each block of `length` weights, a power of two: squares first, then neighbours added in rounds."""
+    for j in range(n):
+        e = y[j] - x[j]
+        into[j] = e * e
+    while length > 1:
+        length //= 2
+        n //= 2
+        for j in range(n):
+            into[j] = into[2 * j] + into[2 * j + 1]
+
+
+@inlined(REORDER)
 def weighted_squared_error(x, y, h):
     total = f8(0)
     for j in range(x.shape[0]):
@@ -93,31 +107,40 @@ def weighted_squared_error(x, y, h):
     return total
 
 
-@inlined(NO_NAN)
+# Extremes are searched among bit patterns: whole numbers vectorise without any licence, float maxima do not, and a
+# NaN is just a large number. Magnitudes order as their patterns do; with signs, the negative half is flipped first.
+
+
+@inlined()
 def max_abs_error(x, y):
-    largest = f4(0)
+    largest = i4(0)
     for j in range(x.shape[0]):
-        largest = max(largest, abs(y[j] - x[j]))
-    return largest
+        largest = max(largest, i4(bits_of(f4(y[j] - x[j])) & MAGNITUDE))
+    return float_of(largest)
 
 
-@inlined(NO_NAN)
-def extremes(x, n):
-    """Smallest and largest of n weights. A maximum in a loop of its own stays vectorised."""
-    low, high = f4(x[0]), f4(x[0])
-    for j in range(n):
-        low = min(low, x[j])
-    for j in range(n):
-        high = max(high, x[j])
-    return low, high
-
-
-@inlined(NO_NAN)
+@inlined()
 def largest_magnitude(x, n):
-    high = f4(0)
+    largest = i4(0)
     for j in range(n):
-        high = max(high, abs(x[j]))
-    return high
+        largest = max(largest, i4(bits_of(x[j]) & MAGNITUDE))
+    return float_of(largest)
+
+
+@inlined()
+def ordered(b):
+    """float32 pattern <-> a whole number that orders as the float does; its own inverse."""
+    return i4(b ^ i4(i4(b >> i4(31)) & MAGNITUDE))
+
+
+@inlined()
+def extremes(x, n):
+    """Smallest and largest of n weights."""
+    low = high = ordered(bits_of(x[0]))
+    for j in range(n):
+        v = ordered(bits_of(x[j]))
+        low, high = min(low, v), max(high, v)
+    return float_of(ordered(low)), float_of(ordered(high))
 
 
 @inlined(REORDER)

@@ -1,0 +1,21 @@
+"""quantviz in the browser: `streamlit run app.py`."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components.frame import enter, navigation
+from pages.components.sidebar import sidebar
+from pages.components.state import take_notices
+from pages.components.style import style
+from pages.components.warm_up import warm_up
+
+st.set_page_config("quantviz", page_icon="pages/components/icon.svg", layout="wide")
+style()
+warm_up()
+page = navigation()
+sidebar()
+enter()
+for text in take_notices():
+    st.warning(text, icon=":material/info:")
+page.run()

@@ -1,0 +1,110 @@
+"""Where the error sits: the map of blocks, and the block that is open."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from quantviz import QuantvizError, figures
+from quantviz.codes import block_rows, rule_text
+from quantviz.evaluation import Block, Evaluation
+from quantviz.schemes import Scheme
+from quantviz.sentences import block_sentence
+from quantviz.wording import count
+
+from . import cached
+from .charts import chart
+from .state import View
+
+
+def opened_block(evaluation: Evaluation) -> tuple[int, int]:
+    """(row, column) of the open block in the grid of blocks: what `block` says, or else the worst."""
+    text = st.session_state.get("block") or ""
+    row, comma, col = text.partition(",")
+    if comma and row.strip().isdecimal() and col.strip().isdecimal():
+        place = int(row), int(col)
+        if place[0] < evaluation.block_errors.shape[0] and place[1] < evaluation.block_errors.shape[1]:
+            return place
+    return figures.worst_block(evaluation.block_errors)
+
+
+@st.fragment
+def block_section(view: View, evaluation: Evaluation) -> None:
+    st.subheader("Where the error sits")
+    if evaluation.block_errors.size == 1:
+        st.caption("There is one block: one scale, or none, serves the whole tensor. Smaller blocks draw a map of their errors here.")
+        block = _block(view, evaluation, (0, 0))
+        if block is not None:
+            _weights(view, block)
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _block_text(evaluation)
+        place = opened_block(evaluation)
+        chart(figures.error_map(evaluation, place), "map", on_select=_open_clicked, selection_mode="points")
+        rows, cols = evaluation.block_errors.shape
+        st.caption(f"{rows:,} × {cols:,} blocks. Click the map to open the worst block nearby.")
+    with right:
+        block = _block(view, evaluation, place)
+    if block is not None:
+        _weights(view, block)
+
+
+def _block(view: View, evaluation: Evaluation, place: tuple[int, int]) -> Block | None:
+    try:
+        block = cached.inspect(view.at, evaluation, *place)
+    except QuantvizError as problem:
+        st.error(str(problem))
+        return None
+    st.markdown(f"**Block {place[0]:,}, {place[1]:,}** · {_where(block)}")
+    if said := block_sentence(block, evaluation.statistics):
+        st.markdown(said)
+    chart(figures.block(block), "block")
+    return block
+
+
+def _block_text(evaluation: Evaluation) -> None:
+    st.session_state.setdefault("block", "")
+    worst = figures.worst_block(evaluation.block_errors)
+    text = st.text_input(
+        "Block", key="block", bind="query-params", placeholder=f"the worst: {worst[0]}, {worst[1]}",
+        help="Row and column of a block in the grid of blocks, counted from 0; empty for the worst one.",
+    )  # fmt: skip
+    if text and opened_block(evaluation) != _as_place(text):
+        grid = evaluation.block_errors.shape
+        st.warning(f"There is no block {text!r} among {grid[0]:,} × {grid[1]:,}; showing the worst one instead.")
+
+
+def _as_place(text: str) -> tuple[int, int] | None:
+    try:
+        row, col = (int(part) for part in text.split(","))
+    except ValueError:
+        return None
+    return row, col
+
+
+def _open_clicked() -> None:
+    points = st.session_state["figure_map"]["selection"]["points"]
+    if points and points[0].get("customdata"):
+        row, col = points[0]["customdata"][:2]
+        st.session_state["block"] = f"{int(row)},{int(col)}"
+
+
+def _where(block: Block) -> str:
+    (r0, r1), (c0, c1) = block.rows, block.cols
+    rows = f"row {r0:,}" if r1 - r0 == 1 else f"rows {r0:,} to {r1 - 1:,}"
+    return f"{rows}, columns {c0:,} to {c1 - 1:,}"
+
+
+def _weights(view: View, block: Block) -> None:
+    st.markdown(f"**Weight by weight** · {rule_text(block)}")
+    st.dataframe(
+        block_rows(block), hide_index=True, height=300, key="block_table",
+        column_config={
+            "original": st.column_config.NumberColumn(format="%.6g"),
+            "arithmetic": st.column_config.TextColumn(width="large"),
+            "dequantized": st.column_config.NumberColumn(format="%.6g"),
+            "error": st.column_config.NumberColumn(format="%.3g", help="dequantized − original"),
+        },
+    )  # fmt: skip
+    if str(Scheme.parse(block.scheme).granularity) in ("None", "tensor") and block.original.size < view.weights:
+        st.caption(f"The first {count(block.original.size)} of {count(view.weights)} weights.")

@@ -1,0 +1,125 @@
+"""The calls into quantviz that pages make, each kept by what it depends on and never by a tensor.
+
+Kept here rather than with st.cache_data: results are frozen and shared, not copied at every rerun; limits are in
+bytes; and background jobs fill the same shelves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import quantviz as qv
+from quantviz import figures
+from quantviz.evaluation import Block, Evaluation
+from quantviz.schemes import Scheme
+from quantviz.sources import Model
+from quantviz.statistics import TensorStatistics
+from quantviz.tensors import StoredTensor
+from quantviz.uniform_rounding import expected_errors
+
+from .jobs import Job
+from .shelf import Shelf
+
+MODEL_LIFETIME = 600  # seconds until a Hub repository is asked again what it holds
+_SALT = secrets.token_bytes(16)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A reference as one visitor may open it.
+
+    ref: as links and snippets have it.  opens: what is opened, a private copy in the case of an upload.
+    root: the only folder to open files from.  version: changes when the file does, or with time for the Hub.
+    visitor: tells tokens apart without holding one, so that nobody is served what another's token opened.
+    """
+
+    ref: str
+    opens: str
+    root: str | None = None
+    version: str = ""
+    visitor: str = ""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One tensor of a source, or some of its rows: what all results below are kept by."""
+
+    source: Source
+    tensor: str
+    rows: tuple[int, int] | None = None
+
+
+def source_of(ref: str, opens: str, root: str | None, token: str | bool | None) -> Source:
+    if opens.startswith("random:"):
+        return Source(ref, opens)
+    if opens.startswith("hf:"):
+        visitor = hashlib.blake2b(str(token).encode(), key=_SALT, digest_size=8).hexdigest()
+        return Source(ref, opens, None, str(int(time.time() // MODEL_LIFETIME)), visitor)
+    try:
+        facts = (Path(root, opens) if root else Path(opens).expanduser()).stat()
+        return Source(ref, opens, root, f"{facts.st_mtime_ns}-{facts.st_size}")
+    except (OSError, ValueError):
+        return Source(ref, opens, root)  # opening it will say what is wrong
+
+
+def _evaluation_bytes(e: Evaluation) -> int:
+    counted = 0 if e.code_counts is None else e.code_counts.nbytes
+    return e.block_errors.nbytes + counted + (1 << 16)
+
+
+_models: Shelf[Model] = Shelf(200, lambda _: 1)
+_tensors: Shelf[StoredTensor] = Shelf(4 << 30, lambda t: t.nbytes)
+_statistics: Shelf[TensorStatistics] = Shelf(1000, lambda _: 1)
+_evaluations: Shelf[Evaluation] = Shelf(512 << 20, _evaluation_bytes)
+_predictions: Shelf[tuple] = Shelf(1000, lambda _: 1)
+
+
+def opened(source: Source) -> Model | None:
+    """The model, if it was opened before."""
+    return _models.peek(source)
+
+
+def open_model(source: Source, token: str | bool | None, job: Job) -> Model:
+    """The model, opened if need be. The token goes no further than to the Hub."""
+    job.step("reading the list of tensors", "B")
+    return _models.get(source, lambda: qv.open_model(source.opens, token=token, root=source.root))
+
+
+def _tensor(at: Selection, progress: Callable | None = None) -> StoredTensor:
+    model = _models.peek(at.source)
+    if model is None:
+        raise qv.QuantvizError(f"{at.source.ref} has been closed; load the page again.")
+    return _tensors.get(at, lambda: model.open(at.tensor, at.rows, progress))
+
+
+def ready(at: Selection, key: str) -> Evaluation | None:
+    """The evaluation, if it was made before."""
+    return _evaluations.peek((at, key))
+
+
+def evaluate(at: Selection, key: str, job: Job) -> Evaluation:
+    """The full evaluation of a tensor under a scheme, reported to `job` step by step."""
+    stored = _tensor(at, job.step("loading", "B"))
+    statistics = _statistics.get(at, lambda: qv.describe(stored, job.step("reading its statistics", "weights")))
+    progress = job.step(f"evaluating {key}", "weights")
+    return _evaluations.get((at, key), lambda: qv.evaluate(stored, key, statistics=statistics, progress=progress))
+
+
+def predicted_errors(at: Selection, evaluation: Evaluation):
+    """What uniform rounding predicts for the bins of the error figure; None where it predicts nothing."""
+
+    def predict() -> tuple:
+        edges = figures.error_bins(evaluation)[0]
+        scheme = Scheme.parse(evaluation.scheme)
+        return (expected_errors(_tensor(at), scheme, evaluation.statistics, evaluation.code_counts, edges),)
+
+    return _predictions.get((at, evaluation.scheme), predict)[0]
+
+
+def inspect(at: Selection, evaluation: Evaluation, row: int, col: int) -> Block:
+    return qv.inspect_block(_tensor(at), evaluation.scheme, row, col, statistics=evaluation.statistics)

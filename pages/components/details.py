@@ -1,0 +1,79 @@
+"""All figures, the tensor itself, and everything to take along: code, data, pictures, the link."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from quantviz import export
+from quantviz.evaluation import Evaluation
+from quantviz.metrics import METRICS
+from quantviz.statistics import TensorStatistics
+from quantviz.tables import largest_weights, statistics_facts
+
+from .blocks import opened_block
+from .charts import picture_setting
+from .snippet import snippet
+from .state import View
+from .tensor_controls import UPLOAD
+
+ALL, TENSOR, PYTHON, DATA = "All metrics", "The tensor", "Python", "Data and link"
+
+
+@st.fragment
+def details_section(view: View, evaluation: Evaluation) -> None:
+    chosen = st.segmented_control("Details", [ALL, TENSOR, PYTHON, DATA], default=ALL, required=True, key="details", persist_state="session")
+    match chosen:
+        case "The tensor":
+            _tensor(evaluation.statistics)
+        case "Python":
+            state = st.session_state
+            st.code(snippet(view, opened_block(evaluation), state.get("axis", "log"), state.get("range") == "all"), language="python")
+        case "Data and link":
+            _data(view, evaluation)
+        case _:
+            _metrics(evaluation)
+
+
+def _metrics(evaluation: Evaluation) -> None:
+    shown = [(METRICS[name], value) for name, value in evaluation.metrics.items()]
+    st.dataframe(
+        {
+            "metric": [m.label for m, _ in shown],
+            "value": [export.as_text(m.name, value) for m, value in shown],
+            "formula": [m.formula for m, _ in shown],
+            "unit": [{"fraction": "%", "": "number"}.get(m.unit, m.unit) for m, _ in shown],
+            "better": [m.direction for m, _ in shown],
+            "meaning": [m.meaning for m, _ in shown],
+        },
+        hide_index=True, height="content", column_config={"meaning": st.column_config.TextColumn(width="large")},
+    )  # fmt: skip
+    st.caption(
+        f"e = dequantized − original. Percentiles of |e| are read from bins {evaluation.percentile_resolution:.1%} wide. "
+        f"Engine: {evaluation.engine}, {evaluation.seconds:.3f} s."
+    )
+
+
+def _tensor(statistics: TensorStatistics) -> None:
+    facts = statistics_facts(statistics)
+    for start in range(0, len(facts), 4):
+        for column, fact in zip(st.columns(4), facts[start : start + 4], strict=False):
+            column.metric(fact.label, fact.text, help=fact.meaning)
+    st.markdown("**Largest weights**")
+    st.dataframe(largest_weights(statistics), hide_index=True, height=300, column_config={"in σ": st.column_config.NumberColumn(format="%.2f")})
+
+
+def _data(view: View, evaluation: Evaluation) -> None:
+    name = f"quantviz-{view.at.tensor}-{view.scheme.key}".replace("/", "_").replace(":", "_")
+    document = {
+        "ref": view.at.source.ref, "tensor": view.at.tensor, "rows": view.at.rows, **export.as_dict(evaluation),
+    }  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.download_button("JSON", json.dumps(document, indent=1), f"{name}.json", "application/json", icon=":material/download:", on_click="ignore")
+        st.download_button("CSV", export.as_csv(evaluation), f"{name}.csv", "text/csv", icon=":material/download:", on_click="ignore")
+        picture_setting()
+    if view.at.source.ref.startswith(UPLOAD):
+        st.caption("An uploaded file stays in this window, so a link cannot open it elsewhere.")
+    else:
+        st.markdown("The address bar holds this view: copy it, and whoever opens it sees the same.")

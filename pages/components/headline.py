@@ -1,0 +1,60 @@
+"""The headline figures, what they are compared with, and what happened in words."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from quantviz.evaluation import Evaluation
+from quantviz.export import as_text
+from quantviz.metrics import METRICS
+from quantviz.sentences import against, sentences
+from quantviz.wording import difference, shape, tooltip
+
+from .state import NOTHING, View, choose_pinned, choose_scheme
+
+HEADLINES = (
+    "mean_relative_error", "relative_l2_error", "sqnr_db", "max_abs_error", "zeroed_fraction", "bits_per_weight",
+)  # fmt: skip
+_COLOR = {"lower": "inverse", "higher": "normal", "neither": "off"}
+
+
+def headline(view: View, evaluation: Evaluation, pinned: Evaluation | None) -> None:
+    title, buttons = st.columns([3, 2], vertical_alignment="bottom")
+    rows = f", rows {view.at.rows[0]:,} to {view.at.rows[1] - 1:,}" if view.at.rows else ""
+    title.header(f"{view.info.name} under {view.scheme}")
+    title.caption(f"{view.at.source.ref} · {shape(evaluation.shape)} {evaluation.dtype}{rows}")
+    with buttons.container(horizontal=True, horizontal_alignment="right"):
+        _pin_buttons(view)
+    for notice in evaluation.notices:
+        st.warning(notice, icon=":material/warning:")
+    said = sentences(evaluation) + ([text] if pinned and (text := against(evaluation, pinned)) else [])
+    if said:
+        st.markdown("  \n".join(said))
+    _figures(evaluation, pinned)
+
+
+def _pin_buttons(view: View) -> None:
+    if view.pinned == view.scheme:
+        st.button("Unpin", icon=":material/keep_off:", on_click=choose_pinned, args=(NOTHING,), help="Compare with nothing.")
+        return
+    if view.pinned:
+        st.button(
+            f"Open {view.pinned}", icon=":material/swap_horiz:", on_click=_swap, args=(view,),
+            help="Show the pinned scheme, and pin this one instead.",
+        )  # fmt: skip
+    st.button("Pin", icon=":material/keep:", on_click=choose_pinned, args=(view.scheme.key,), help="Compare others with this scheme.")
+
+
+def _swap(view: View) -> None:
+    choose_scheme(view.pinned.key)
+    choose_pinned(view.scheme.key)
+
+
+def _figures(evaluation: Evaluation, pinned: Evaluation | None) -> None:
+    compared = pinned is not None and pinned.scheme != evaluation.scheme
+    for column, name in zip(st.columns(len(HEADLINES)), HEADLINES, strict=True):
+        metric, value = METRICS[name], evaluation.metrics[name]
+        column.metric(
+            metric.label, as_text(name, value), difference(name, value, pinned.metrics[name]) if compared else None,
+            delta_color=_COLOR[metric.direction], help=tooltip(metric), border=True,
+        )  # fmt: skip

@@ -1,0 +1,52 @@
+"""A cache bounded in bytes, shared by all sessions: the least recently used values go first."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+class Shelf(Generic[Value]):
+    """Values by key, together at most `limit` bytes; the newest stays even if it is larger than that."""
+
+    def __init__(self, limit: int, nbytes: Callable[[Value], int]) -> None:
+        self._limit = limit
+        self._nbytes = nbytes
+        self._values: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
+        self._making: dict[Hashable, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def peek(self, key: Hashable) -> Value | None:
+        with self._lock:
+            if key not in self._values:
+                return None
+            self._values.move_to_end(key)
+            return self._values[key][0]
+
+    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The value of `key`, made if it is not there; made once even if several threads ask at a time."""
+        with self._lock:
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            value = self.peek(key)
+            if value is None:
+                value = make()
+                self._put(key, value)
+        with self._lock:
+            self._making.pop(key, None)
+        return value
+
+    def _put(self, key: Hashable, value: Value) -> None:
+        with self._lock:
+            self._values[key] = value, self._nbytes(value)
+            held = sum(nbytes for _, nbytes in self._values.values())
+            while held > self._limit and len(self._values) > 1:
+                held -= self._values.popitem(last=False)[1][1]
+
+    def clear(self) -> None:
+        with self._lock:
+            self._values.clear()

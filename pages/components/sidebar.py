@@ -1,0 +1,21 @@
+"""The sidebar that all pages share."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from .scheme_controls import scheme_controls
+from .state import View
+from .tensor_controls import tensor_controls
+
+
+def sidebar() -> None:
+    """Draws tensor and scheme, and leaves the choice for the page; see `state.current`."""
+    with st.sidebar:
+        tensor, scheme = st.container(), st.container()
+        with scheme:
+            chosen, pinned = scheme_controls()
+        with tensor:
+            found = tensor_controls()
+    at, info, token = found or (None, None, None)
+    st.session_state["_view"] = View(chosen, pinned, at, info, token)

@@ -1,0 +1,252 @@
+"""The tensor: where it comes from, which one, which rows."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from shutil import rmtree
+
+import streamlit as st
+
+from quantviz.errors import QuantvizError
+from quantviz.sources import Model, TensorInfo
+from quantviz.tensors import STORED_DTYPES
+from quantviz.wording import count, shape, size
+
+from . import cached, jobs
+from .access import files_root, hub_token, may_open_files
+from .random_controls import random_controls
+from .state import DEFAULT_REF, choose_ref, notice, parse_rows, start_anew, text_state
+
+RANDOM, HUB, FILE = "Random", "Hugging Face", "File"
+UPLOAD = "upload:"
+UPLOADS = (".safetensors", ".npy")
+
+
+def tensor_controls() -> tuple[cached.Selection, TensorInfo, str | bool | None] | None:
+    """Draws the controls. Gives what is selected and the visitor's token; None while a model is being opened."""
+    st.subheader("Tensor")
+    above = st.container()
+    ref = text_state(
+        "ref", "Reference", DEFAULT_REF, on_change=start_anew,
+        help="The source as one line: the same words open it in Python and on the command line.",
+    )  # fmt: skip
+    with above:
+        token = hub_token(_source_controls(ref))
+    found = _open(ref, token)
+    if found is None:
+        return None
+    source, model = found
+    info = _choose_tensor(model)
+    rows = _choose_rows(info)
+    st.caption(f"{shape(info.shape) or 'no axes'} · {info.dtype} · {count(info.size)} weights · {size(info.nbytes)}")
+    return cached.Selection(source, info.name, rows), info, token
+
+
+# -- the source --------------------------------------------------------------------------------
+
+
+def _kind(ref: str) -> str:
+    return RANDOM if ref.startswith("random:") else HUB if ref.startswith("hf:") else FILE
+
+
+def _source_controls(ref: str) -> str:
+    """Draws the controls of one kind of source; gives the token typed, if any."""
+    state = st.session_state
+    if state.get("_shown_ref") != ref:  # the reference changed: the controls follow
+        state["_shown_ref"], state["source"] = ref, _kind(ref)
+    st.segmented_control(
+        "Source", [RANDOM, HUB, FILE], key="source", required=True, on_change=_change_source,
+        label_visibility="collapsed", width="stretch",
+    )  # fmt: skip
+    match state["source"]:
+        case "Random":
+            random_controls(ref)
+        case "Hugging Face":
+            return _hub_controls(ref)
+        case "File":
+            _file_controls(ref)
+    return state.get("_token", "")
+
+
+def _change_source() -> None:
+    """Back to what was last open of this kind, if anything was."""
+    state = st.session_state
+    last = state.get(f"_last_{state['source']}") or (DEFAULT_REF if state["source"] == RANDOM else None)
+    if last:
+        choose_ref(last)
+
+
+def _hub_controls(ref: str) -> str:
+    state = st.session_state
+    state["hub_repo"] = ref.removeprefix("hf:") if _kind(ref) == HUB else ""
+    st.text_input(
+        "Repository", key="hub_repo", on_change=_choose_repo, placeholder="org/name or org/name@revision",
+        help="Only the files' headers and the tensor you choose are downloaded. Safetensors only.",
+    )  # fmt: skip
+    typed = st.text_input(
+        "Token", key="hub_token", type="password", placeholder="only for gated or private models", persist_state="session",
+        help="Kept in this browser session's memory alone: not in links, logs or exports.",
+    )  # fmt: skip
+    state["_token"] = typed
+    return typed
+
+
+def _choose_repo() -> None:
+    repo = st.session_state["hub_repo"].strip().removeprefix("hf:").removeprefix("https://huggingface.co/").strip("/")
+    if repo:
+        choose_ref("hf:" + repo.replace("/tree/", "@"))
+
+
+def _file_controls(ref: str) -> None:
+    state = st.session_state
+    if may_open_files():
+        state["file_path"] = ref if _kind(ref) == FILE and not ref.startswith(UPLOAD) else ""
+        st.text_input(
+            "Path on this machine", key="file_path", on_change=_choose_path,
+            placeholder="model.safetensors, its index.json, a folder, or .npy",
+        )  # fmt: skip
+    st.file_uploader(
+        "Upload a file", type=[suffix[1:] for suffix in UPLOADS], key="uploaded", on_change=_keep_upload,
+        help="Kept in a private folder until you close the page; a link cannot carry it.",
+    )  # fmt: skip
+
+
+def _choose_path() -> None:
+    if path := st.session_state["file_path"].strip():
+        choose_ref(path)
+
+
+@st.cache_resource(scope="session", on_release=lambda folder: rmtree(folder, ignore_errors=True), show_spinner=False)
+def _upload_folder() -> Path:
+    """A folder of this session's own, readable by nobody else, gone when the session is."""
+    return Path(tempfile.mkdtemp(prefix="quantviz-"))
+
+
+def _keep_upload() -> None:
+    upload = st.session_state["uploaded"]
+    if upload is None:
+        return
+    name = Path(upload.name).name
+    uploads = st.session_state.setdefault("_uploads", {})
+    kept = _upload_folder() / f"{len(uploads)}{Path(name).suffix.lower()}"  # no name of a visitor's making
+    with kept.open("wb") as file:
+        file.write(upload.getbuffer())
+    uploads[name] = str(kept)
+    choose_ref(UPLOAD + name)
+
+
+def _source(ref: str, token: str | bool | None) -> cached.Source:
+    if not ref.startswith(UPLOAD):
+        root = files_root() if _kind(ref) == FILE else None
+        return cached.source_of(ref, ref, root, token)
+    kept = st.session_state.get("_uploads", {}).get(ref.removeprefix(UPLOAD))
+    if kept is None:
+        raise QuantvizError(
+            f"{ref.removeprefix(UPLOAD)!r} was uploaded in another window, where it stays; upload it here again."
+        )
+    return cached.source_of(ref, kept, None, token)
+
+
+def _open(ref: str, token: str | bool | None) -> tuple[cached.Source, Model] | None:
+    """The model, or the last one that opened, with a notice; None while it is being opened."""
+    state = st.session_state
+    try:
+        source = _source(ref, token)
+        model = cached.opened(source) or jobs.result(
+            ("model", source), f"Opening {ref}", lambda job: cached.open_model(source, token, job)
+        )
+        if model is None:
+            return None
+        if not model.tensors:
+            raise QuantvizError(f"{ref} holds no tensors; choose another source.")
+    except QuantvizError as problem:
+        last = state.get("_good_ref", DEFAULT_REF)
+        if last == ref:
+            last = DEFAULT_REF
+        notice(f"{problem} Showing {last} instead.")
+        state["_fallback"] = True
+        source = _source(last, token)
+        return source, cached.open_model(source, token, jobs.Job(""))
+    state["_fallback"] = False
+    state["_good_ref"] = state[f"_last_{_kind(ref)}"] = ref
+    return source, model
+
+
+# -- one of its tensors ------------------------------------------------------------------------
+
+
+def _choose_tensor(model: Model) -> TensorInfo:
+    state = st.session_state
+    names = [info.name for info in model.tensors]
+    wanted = state["tensor"] if "tensor" in state else st.query_params.get("tensor")
+    if wanted not in names:
+        state["tensor"] = first_choice(model).name
+        if wanted and not state["_fallback"]:
+            try:
+                model.info(wanted)
+            except QuantvizError as problem:
+                notice(f"{problem} Showing {state['tensor']} instead.")
+    elif "tensor" not in state:
+        state["tensor"] = wanted
+    if len(names) == 1:
+        return model.info(state["tensor"])
+    slot, button = st.columns([5, 1], vertical_alignment="bottom")
+    name = slot.selectbox(
+        f"Tensor, one of {len(names):,}", names, index=None, key="tensor", bind="query-params", filter_mode="contains",
+        on_change=_forget_rows,
+    )  # fmt: skip
+    if button.button("", icon=":material/table:", help="All tensors, with shape, dtype and size"):
+        _table_of(model)
+    return model.info(name) if name else first_choice(model)
+
+
+def first_choice(model: Model) -> TensorInfo:
+    """A matrix that is typical of the model: the first that is neither an embedding nor a norm."""
+    usable = [t for t in model.tensors if t.dtype in STORED_DTYPES and t.size]
+    matrices = [t for t in usable if len(t.shape) == 2 and min(t.shape) > 1]
+    layers = [t for t in matrices if not any(word in t.name.lower() for word in ("embed", "norm", "lm_head", "wte", "wpe"))]
+    return next(iter(layers or matrices or usable or model.tensors))
+
+
+def _forget_rows() -> None:
+    st.session_state["rows"] = ""
+    st.session_state["block"] = ""
+
+
+@st.dialog("Tensors", width="large")
+def _table_of(model: Model) -> None:
+    table = {
+        "name": [t.name for t in model.tensors],
+        "shape": [shape(t.shape) for t in model.tensors],
+        "dtype": [t.dtype for t in model.tensors],
+        "size": [size(t.nbytes) for t in model.tensors],
+        "weights": [t.size for t in model.tensors],
+    }
+    st.caption("Tick a row to open that tensor.")
+    st.dataframe(
+        table, key="tensor_table", on_select=lambda: _take_row(model), selection_mode="single-row", hide_index=True,
+        column_config={"weights": st.column_config.NumberColumn(format="localized")},
+    )  # fmt: skip
+    if st.session_state.pop("_row_taken", False):
+        st.rerun()
+
+
+def _take_row(model: Model) -> None:
+    rows = st.session_state["tensor_table"]["selection"]["rows"]
+    if rows:
+        st.session_state["tensor"] = model.tensors[rows[0]].name
+        st.session_state["_row_taken"] = True
+        _forget_rows()
+
+
+def _choose_rows(info: TensorInfo) -> tuple[int, int] | None:
+    text = text_state(
+        "rows", "Rows", "", placeholder=f"all {info.rows:,}",
+        help="A range such as 0:512, counted from 0, the last one not included. Only these rows are read or downloaded.",
+    )  # fmt: skip
+    try:
+        return parse_rows(text, info)
+    except QuantvizError as problem:
+        notice(f"{problem} Showing all rows instead.")
+        return None

@@ -1,0 +1,60 @@
+"""One tensor under one scheme: what is lost, where, and why."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components import cached
+from pages.components.blocks import block_section
+from pages.components.charts import chart
+from pages.components.details import details_section
+from pages.components.frame import require_app
+from pages.components.headline import headline
+from pages.components.results import evaluated
+from pages.components.state import current
+from quantviz import QuantvizError, figures
+
+require_app()
+view = current()
+try:
+    evaluation = evaluated(view, view.scheme)
+    pinned = evaluated(view, view.pinned) if evaluation and view.pinned else None
+except QuantvizError as problem:
+    st.error(str(problem), icon=":material/error:")
+    st.stop()
+if evaluation is None:  # what it waits for is on the page or in the sidebar
+    st.stop()
+
+headline(view, evaluation, pinned)
+
+
+@st.fragment
+def histograms() -> None:
+    title, counts, span = st.columns([3, 1.2, 1.2], vertical_alignment="bottom")
+    title.subheader("Weights before and after")
+    axis = counts.segmented_control(
+        "Counts", ["log", "linear"], default="log", required=True, key="axis", bind="query-params", width="stretch"
+    )
+    reach = span.segmented_control(
+        "Range", ["±6σ", "all"], default="±6σ", required=True, key="range", bind="query-params", width="stretch"
+    )
+    chart(figures.weights(evaluation, pinned, axis, reach == "all"), "weights")
+    note = figures.outside_note(evaluation.statistics)
+    if note and reach != "all":
+        st.caption(note)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.subheader("Errors", help="Dequantized minus original, over what rounding would give if every weight fell anywhere in its interval with equal chance.")
+        chart(figures.errors(evaluation, cached.predicted_errors(view.at, evaluation), axis), "errors")
+    with right:
+        st.subheader("How often each code is used")
+        usage = figures.code_usage(evaluation)
+        if usage is None:
+            st.caption("fp32 has 4.3 billion codes, too many to count.")
+        else:
+            chart(usage, "codes")
+
+
+histograms()
+block_section(view, evaluation)
+details_section(view, evaluation)

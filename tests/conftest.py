@@ -1,0 +1,26 @@
+"""What every test may use: the engines, hypothesis' settings, and the order that runs slow things last."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import settings
+
+from quantviz.kernels import ENGINES
+
+settings.register_profile("default", deadline=None, max_examples=60, print_blob=True)
+settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+SLOW_LAST = ("real_model", "browser")
+
+
+@pytest.fixture(params=ENGINES, scope="session")
+def engine(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick tests first; what starts a browser comes last."""
+    items.sort(key=lambda item: max((i + 1 for i, mark in enumerate(SLOW_LAST) if mark in item.keywords), default=0))

@@ -1,0 +1,170 @@
+"""Both engines give the same codes, parameters and values on every scheme, and measure the same within rounding."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+
+import quantviz as qv
+from quantviz.kernels.common import Quantized
+from quantviz.schemes import Scheme
+
+from .inputs import INPUTS, SUBNORMAL
+
+# Relative difference of a metric between the engines: they add the same float32 terms in different orders.
+METRIC_TOLERANCE = 1e-5
+# Σ e² of a group is kept in float32.
+BLOCK_TOLERANCE = 1e-5
+# Percentiles are read inside a logarithmic bin from equal counts, so they differ only by float64 rounding.
+PERCENTILE_TOLERANCE = 1e-12
+
+# One scheme a rule, and more where a rule branches; each is tried with every scale type and stored dtype.
+ONE_PER_RULE = (
+    "fp8_e4m3", "fp16", "int4-sym-b32", "int8-sym-channel", "int1-sym-b32", "int4-asym-b32", "int3-asym-tensor",
+    "int4-offset-b32", "int2-offset-channel", "ternary-channel", "fp8_e4m3-b128x128", "fp4_e2m1-b32", "nf4-b64",
+    "bnb_fp4-b32", "mxfp8_e5m2", "mxfp6_e2m3", "mxfp4", "mxint8", "nvfp4",
+)  # fmt: skip
+SCALES = ("fp32", "fp16", "bf16")
+
+
+@cache
+def shaped(shape: tuple[int, ...]) -> np.ndarray:
+    """Normal weights with a few large ones, zeros of both signs, and one row in six of tiny ones."""
+    rng = np.random.default_rng(list(shape))
+    x = rng.standard_normal(shape, dtype=np.float32) * np.float32(0.02)
+    pick = rng.random(shape)
+    x[pick < 0.004] *= np.float32(30)
+    x[pick > 0.97] = 0.0
+    x[pick > 0.985] = -0.0
+    if len(shape) > 1:
+        x[::6] *= np.float32(1e-6)
+    return x
+
+
+SHAPES = {
+    "ragged rows": (37, 300),
+    "one-dimensional": (1000,),
+    "three-dimensional": (3, 5, 272),
+    "one row": (1, 4097),
+    "tall and narrow": (611, 17),
+    "shorter than a block": (9, 15),
+    "tiles ragged both ways": (269, 300),
+    "rows of a power of two": (256, 512),
+}
+STORED = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+def fits(scheme: Scheme, x: np.ndarray) -> bool:
+    g = scheme.granularity
+    return g is None or (g.cols <= x.shape[-1] and g.rows <= x.size // x.shape[-1])
+
+
+def assert_same(ours: Quantized, theirs: Quantized, where: str) -> None:
+    """Equal to the bit in every field."""
+    for name in ("codes", "scales", "zero_points", "minima"):
+        a, b = getattr(ours, name), getattr(theirs, name)
+        assert (a is None) == (b is None), f"{name}, {where}"
+        if a is not None:
+            assert a.dtype == b.dtype, f"{name}, {where}: {a.dtype} and {b.dtype}"
+            np.testing.assert_array_equal(a, b, err_msg=f"{name}, {where}")
+    assert (ours.tensor_scale, ours.shape, ours.notices) == (theirs.tensor_scale, theirs.shape, theirs.notices), where
+    a, b = np.asarray(ours.dequantize()), np.asarray(theirs.dequantize())
+    np.testing.assert_array_equal(a.view(np.uint32), b.view(np.uint32), err_msg=f"dequantized, {where}")
+
+
+def quantize_on_both(x, key: str, where: str) -> None:
+    assert_same(qv.quantize(x, key, engine="cpu"), qv.quantize(x, key, engine="reference"), where)
+
+
+@pytest.mark.parametrize("key", qv.catalogue())
+def test_same_codes_on_every_shape(key: str) -> None:
+    scheme = Scheme.parse(key)
+    for what, shape in SHAPES.items():
+        if fits(scheme, shaped(shape)):
+            quantize_on_both(shaped(shape), key, what)
+
+
+@pytest.mark.parametrize("name", [*INPUTS, "subnormal"])
+def test_same_codes_on_hard_weights(name: str) -> None:
+    x = SUBNORMAL if name == "subnormal" else INPUTS[name]
+    for key in qv.catalogue():
+        if fits(Scheme.parse(key), x):
+            quantize_on_both(x, key, key)
+
+
+@pytest.mark.parametrize("dtype", STORED)
+@pytest.mark.parametrize("key", ONE_PER_RULE)
+def test_same_codes_from_every_stored_dtype_with_every_scale_type(key: str, dtype: str) -> None:
+    x = torch.from_numpy(shaped((269, 300))).to(STORED[dtype])
+    keys = {key} if Scheme.parse(key).scale is None else {f"{key}:scale={scale}" for scale in SCALES}
+    for k in keys:
+        ours, theirs = qv.quantize(x, k, engine="cpu"), qv.quantize(x, k, engine="reference")
+        assert all(isinstance(q.codes, torch.Tensor) for q in (ours, theirs)), "a torch tensor in gives torch out"
+        assert torch.equal(ours.codes.to(torch.int64), theirs.codes.to(torch.int64)), k
+        assert torch.equal(ours.dequantize(), theirs.dequantize()), k
+
+
+def assert_measures_same(x, key: str, where: str, **options) -> None:
+    ours = qv.evaluate(x, key, device="cpu", **options)
+    theirs = qv.evaluate(x, key, device="reference", **options)
+    assert ours.metrics.keys() == theirs.metrics.keys(), where
+    for name, value in theirs.metrics.items():
+        tolerance = PERCENTILE_TOLERANCE if name.startswith("abs_error_p") else METRIC_TOLERANCE
+        np.testing.assert_allclose(ours.metrics[name], value, rtol=tolerance, atol=1e-45, err_msg=f"{name}, {where}")
+    for name in ("scheme", "shape", "dtype", "notices"):
+        assert getattr(ours, name) == getattr(theirs, name), where
+    if theirs.histograms is None:
+        assert ours.histograms is None and ours.code_counts is None and ours.block_errors is None
+        return
+    for name, h in theirs.histograms.items():
+        np.testing.assert_array_equal(ours.histograms[name].counts, h.counts, err_msg=f"{name}, {where}")
+        assert (ours.histograms[name].below, ours.histograms[name].above) == (h.below, h.above), f"{name}, {where}"
+        assert h.total == theirs.statistics.count, f"{name}, {where}"
+    if theirs.code_counts is not None:
+        np.testing.assert_array_equal(ours.code_counts, theirs.code_counts, err_msg=where)
+        assert theirs.code_counts.sum() == theirs.statistics.count
+    assert ours.block_errors.shape == theirs.block_errors.shape, where
+    np.testing.assert_allclose(ours.block_errors, theirs.block_errors, rtol=BLOCK_TOLERANCE, atol=1e-30, err_msg=where)
+
+
+@pytest.mark.parametrize("key", qv.catalogue())
+def test_same_measurements(key: str) -> None:
+    scheme = Scheme.parse(key)
+    for what in ("ragged rows", "one-dimensional", "tiles ragged both ways"):
+        x = shaped(SHAPES[what])
+        if fits(scheme, x):
+            assert_measures_same(x, key, what)
+            assert_measures_same(x, key, what, detail="metrics")
+
+
+@pytest.mark.parametrize("key", ONE_PER_RULE)
+@pytest.mark.parametrize("dtype", STORED)
+def test_same_measurements_from_every_stored_dtype(key: str, dtype: str) -> None:
+    assert_measures_same(torch.from_numpy(shaped((269, 300))).to(STORED[dtype]), key, dtype)
+
+
+@pytest.mark.parametrize("key", ONE_PER_RULE)
+def test_same_measurements_over_many_pieces(key: str) -> None:
+    """More weights than an engine takes at once, an odd number of rows, with importance."""
+    x = shaped((1031, 640))
+    importance = np.random.default_rng(9).random(640, dtype=np.float32)
+    assert_measures_same(x, key, "pieces", importance=importance)
+
+
+@pytest.mark.parametrize("key", ["int4-sym-b32", "nf4-b64", "mxfp4", "fp8_e4m3"])
+def test_progress_reaches_the_end_and_may_stop_the_work(key: str) -> None:
+    x, seen = shaped((1031, 640)), []
+    qv.evaluate(x, key, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (x.size, x.size) and seen == sorted(seen)
+
+    class Stopped(Exception):
+        pass
+
+    def stop(done: int, total: int) -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        qv.evaluate(x, key, progress=stop)

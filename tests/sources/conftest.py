@@ -1,0 +1,24 @@
+"""A Hub on loopback and a cache of its own for each test that asks for them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sources.fake_hub import FakeHub
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    """A running FakeHub that open_model("hf:…") talks to, with little patience and an empty cache."""
+    monkeypatch.setenv("QUANTVIZ_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    from quantviz.sources import hub as module
+    from quantviz.sources.retry import Patience
+
+    brief = Patience(attempts=4, first_wait=0.01, longest_wait=0.05, longest_asked=5, timeout=0.6)
+    monkeypatch.setattr(module, "ASKING", brief)
+    monkeypatch.setattr(module, "READING", brief)
+    fake = FakeHub.start()
+    monkeypatch.setenv("HF_ENDPOINT", fake.url)
+    yield fake
+    fake.stop()

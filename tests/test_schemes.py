@@ -1,0 +1,170 @@
+"""Keys: one canonical text for each scheme, errors that say what would be right, and bits counted by hand."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import quantviz as qv
+from quantviz import QuantvizError, Scheme
+from quantviz.formats import FORMATS, BlockFormat, FloatFormat, IntFormat
+from quantviz.schemes import CHANNEL, SCALE_TYPES, SYMMETRIES, TENSOR, Granularity
+
+
+@pytest.mark.parametrize("key", qv.catalogue())
+def test_catalogue_keys_are_canonical(key: str) -> None:
+    scheme = Scheme.parse(key)
+    assert str(scheme) == scheme.key == key
+    assert Scheme.parse(scheme) is scheme
+
+
+def test_the_catalogue_holds_no_scheme_twice_and_every_format() -> None:
+    keys = qv.catalogue()
+    assert len(set(keys)) == len(keys) == len({Scheme.parse(key) for key in keys})
+    assert {Scheme.parse(key).format for key in keys} == set(FORMATS)
+
+
+granularities = st.one_of(
+    st.sampled_from([TENSOR, CHANNEL]), st.builds(Granularity, st.integers(1, 999), st.integers(1, 99999))
+)
+
+
+@st.composite
+def schemes(draw: st.DrawFn) -> Scheme:
+    """Any scheme that can be made from parts, with each part given or left to its default."""
+    f = FORMATS[draw(st.sampled_from(sorted(FORMATS)))]
+    symmetry = draw(st.sampled_from([None, *SYMMETRIES])) if isinstance(f, IntFormat) else None
+    granularity = None if isinstance(f, BlockFormat) else draw(st.none() | granularities)
+    has_scale = not isinstance(f, BlockFormat) and not (isinstance(f, FloatFormat) and granularity is None)
+    scale = draw(st.sampled_from([None, *SCALE_TYPES])) if has_scale else None
+    return Scheme.make(f.name, symmetry, granularity, scale)
+
+
+@given(schemes())
+def test_a_key_gives_its_scheme_back(scheme: Scheme) -> None:
+    assert Scheme.parse(scheme.key) == scheme
+    assert Scheme.parse(f"  {scheme.key.upper()} ") == scheme
+    assert hash(Scheme.parse(scheme.key)) == hash(scheme)
+
+
+@given(schemes(), schemes())
+def test_equal_schemes_have_equal_keys_and_others_other_keys(a: Scheme, b: Scheme) -> None:
+    assert (a == b) == (a.key == b.key)
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("int4", "int4-sym-tensor"),
+        ("int4-b64", "int4-sym-b64"),
+        ("int4-asym", "int4-asym-tensor"),
+        ("int4-asym-b64:scale=fp16", "int4-asym-b64"),
+        ("int4-asym-b64:scale=fp32", "int4-asym-b64:scale=fp32"),
+        ("int4-sym-b1x64", "int4-sym-b64"),
+        ("nf4", "nf4-b64"),
+        ("nf4-b64:scale=fp32", "nf4-b64"),
+        ("fp8_e4m3-b128x128:scale=fp32", "fp8_e4m3-b128x128"),
+        ("fp8_e4m3", "fp8_e4m3"),
+        ("ternary", "ternary-tensor"),
+        ("ternary-channel:scale=fp16", "ternary-channel"),
+        ("mxfp4-b32", "mxfp4"),
+        ("nvfp4-b16", "nvfp4"),
+    ],
+)
+def test_defaults_are_left_out(written: str, canonical: str) -> None:
+    assert str(Scheme.parse(written)) == canonical
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("", "A scheme key is needed"),
+        ("   ", "A scheme key is needed"),
+        ("itn4-sym-b64", "Did you mean int4-sym-b64"),
+        ("int9-sym-b64", "there is no format 'int9'"),
+        ("nf4b64", "nf4-b64"),
+        ("q4", "there is no format 'q4'"),
+        ("int4-asim-b64", "'asim' is no granularity"),
+        ("int4-sym-64", "Did you mean int4-sym-b64"),
+        ("int4-sym-b0", "'b0' is no granularity"),
+        ("int4-sym-b064", "'b064' is no granularity"),
+        ("int4-sym-b64x", "'b64x' is no granularity"),
+        ("int4-sym-b9999999999", "is no granularity"),
+        ("int4-b64-sym", "'sym' is left over"),
+        ("int4-sym-b64-b32", "'b32' is left over"),
+        ("nf4-asym-b64", "nf4 has no symmetry to choose"),
+        ("fp16-sym", "fp16 has no symmetry"),
+        ("int4-sym-b64:scale=fp8", "scale=fp8 is no scale type; choose fp32, fp16 or bf16"),
+        ("int4-sym-b64:scale", "'scale' is no option"),
+        ("int4-sym-b64:scale=", "'scale=' is no option"),
+        ("int4-sym-b64:clop=mse", "'clop=mse' is no option"),
+        ("int4-sym-b64:", "'' is no option"),
+        ("int4-sym-b64:scale=fp32,scale=fp16", "the option 'scale' stands there twice"),
+        ("bf16:scale=fp32", "bf16 takes no scale option: a plain cast has no scale"),
+        ("mxfp4:scale=fp32", "mxfp4 takes no scale option"),
+        ("mxfp4-b64", "mxfp4 is defined on blocks of 32"),
+        ("nvfp4-tensor", "nvfp4 is defined on blocks of 16"),
+    ],
+)
+def test_a_wrong_key_is_answered_in_one_sentence(key: str, said: str) -> None:
+    with pytest.raises(QuantvizError) as caught:
+        Scheme.parse(key)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+@given(st.text(max_size=40) | st.text(alphabet="int4symab-:=x,scalefp32", max_size=30))
+def test_no_text_raises_anything_but_a_sentence(text: str) -> None:
+    try:
+        scheme = Scheme.parse(text)
+    except QuantvizError as error:
+        assert str(error)
+    else:
+        assert Scheme.parse(scheme.key) == scheme
+
+
+@pytest.mark.parametrize(
+    ("key", "shape", "bits"),
+    [
+        ("fp32", (4, 6), 24 * 32),
+        ("fp6_e3m2", (4, 6), 24 * 6),
+        ("int4-sym-tensor", (4, 6), 24 * 4 + 16),
+        ("int4-sym-tensor:scale=fp32", (4, 6), 24 * 4 + 32),
+        ("int4-sym-channel", (4, 6), 24 * 4 + 4 * 16),
+        ("int4-asym-channel", (4, 6), 24 * 4 + 4 * (16 + 4)),  # a zero point takes the code's own bits
+        ("int3-asym-channel:scale=fp32", (4, 6), 24 * 3 + 4 * (32 + 3)),
+        ("int4-offset-channel", (4, 6), 24 * 4 + 4 * (16 + 16)),  # a minimum is stored as the scale is
+        ("int4-sym-b4", (4, 6), 24 * 4 + 4 * 2 * 16),  # ragged: a row of 6 takes two blocks of 4
+        ("int4-sym-b4", (6,), 6 * 4 + 2 * 16),
+        ("int8-sym-b4", (2, 2, 6), 24 * 8 + 4 * 2 * 16),
+        ("fp8_e4m3-b128x128", (256, 256), 65536 * 8 + 4 * 32),
+        ("fp8_e4m3-b128x128", (257, 129), 257 * 129 * 8 + 3 * 2 * 32),
+        ("nf4-b64", (1, 128), 128 * 4 + 2 * 32),
+        ("ternary-channel", (4, 6), 24 * 2 + 4 * 16),
+        ("int1-sym-b32", (1, 64), 64 + 2 * 16),
+        ("mxfp4", (1, 64), 64 * 4 + 2 * 8),
+        ("mxfp6_e2m3", (1, 65), 65 * 6 + 3 * 8),
+        ("nvfp4", (2, 32), 64 * 4 + 4 * 8 + 32),  # and one float32 a tensor
+    ],
+)
+def test_every_bit_is_counted(key: str, shape: tuple[int, ...], bits: int) -> None:
+    scheme = Scheme.parse(key)
+    count = 1
+    for n in shape:
+        count *= n
+    assert scheme.bits_stored(shape) == bits
+    assert scheme.bits_per_weight(shape) == bits / count
+
+
+@pytest.mark.parametrize(
+    ("key", "rows", "cols", "said"),
+    [
+        ("int4-sym-b64", 4, 32, "needs rows of at least 64 weights, and this tensor's have 32"),
+        ("mxfp4", 4, 31, "needs rows of at least 32 weights"),
+        ("fp8_e4m3-b128x128", 64, 256, "needs at least 128 rows, and this tensor has 64"),
+    ],
+)
+def test_a_block_larger_than_the_tensor_is_refused(key: str, rows: int, cols: int, said: str) -> None:
+    with pytest.raises(QuantvizError, match=said):
+        Scheme.parse(key).check_shape(rows, cols)
