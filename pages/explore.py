@@ -44,7 +44,10 @@ def histograms() -> None:
         st.caption(note)
     left, right = st.columns(2, gap="medium")
     with left:
-        st.subheader("Errors", help="Dequantized minus original, over what rounding would give if every weight fell anywhere in its interval with equal chance.")
+        st.subheader(
+            "Errors",
+            help="Dequantized minus original, over what rounding gives if weights lie evenly in their intervals.",
+        )
         chart(figures.errors(evaluation, cached.predicted_errors(view.at, evaluation), axis), "errors")
     with right:
         st.subheader("How often each code is used")

@@ -59,7 +59,9 @@ def arithmetic(block: Block) -> list[str]:
     table = _table(scheme)
     step = MXINT8_STEP if scheme.format == "mxint8" else None
     codes, results = block.codes.reshape(-1).tolist(), block.dequantized.reshape(-1).tolist()
-    return [f"{_left_side(scheme, block, code, table, step)} = {_number(y)}" for code, y in zip(codes, results, strict=True)]
+    return [
+        f"{_left_side(scheme, block, code, table, step)} = {_number(y)}" for code, y in zip(codes, results, strict=True)
+    ]
 
 
 def _left_side(scheme: Scheme, block: Block, code: int, table: np.ndarray | None, step: float | None) -> str:

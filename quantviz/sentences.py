@@ -62,9 +62,10 @@ def block_sentence(block: Block, statistics: TensorStatistics) -> str | None:
         return f"{share(zeroed)} of this block's weights became zero." if zeroed > MANY_ZEROED else None
     what = f"One weight, {sigmas:.0f}σ out, sets this block's scale"
     if zeroed < FEW_ZEROED:
-        return f"{what}, {size[top] / max(float(np.delete(size, top).max()), 1e-30):.1f} times what its neighbours need."
+        return (
+            f"{what}, {size[top] / max(float(np.delete(size, top).max()), 1e-30):.1f} times what its neighbours need."
+        )
     return f"{what}; {share(zeroed)} of its neighbours became zero."
-
 
 
 def _lossless(e: Evaluation, _: TensorStatistics) -> str | None:
@@ -76,7 +77,11 @@ def _outlier_scale(e: Evaluation, s: TensorStatistics) -> str | None:
     if str(scheme.granularity) != "tensor" or s.crest_factor < OUTLIER_SIGMAS or scheme.rule in ("sign", "ternary"):
         return None
     zeroed = e.metrics["zeroed_fraction"]
-    tail = f"{share(zeroed)} of all others became zero" if zeroed > FEW_ZEROED else "all others share what steps that leaves"
+    tail = (
+        f"{share(zeroed)} of all others became zero"
+        if zeroed > FEW_ZEROED
+        else "all others share what steps that leaves"
+    )
     return f"One weight, {s.crest_factor:.0f}σ out, sets the scale of the whole tensor; {tail}."
 
 
@@ -100,7 +105,11 @@ def _zeroed(e: Evaluation, s: TensorStatistics) -> str | None:
 
 def _clipped(e: Evaluation, _: TensorStatistics) -> str | None:
     clipped = e.metrics.get("clipped_fraction", 0.0)
-    return f"{share(clipped)} of the weights lay beyond the largest code and were cut to it." if clipped > MANY_CLIPPED else None
+    return (
+        f"{share(clipped)} of the weights lay beyond the largest code and were cut to it."
+        if clipped > MANY_CLIPPED
+        else None
+    )
 
 
 def _idle_codes(e: Evaluation, _: TensorStatistics) -> str | None:
@@ -117,7 +126,9 @@ def _small_weights(e: Evaluation, _: TensorStatistics) -> str | None:
     relative, l2 = e.metrics["mean_relative_error"], e.metrics["relative_l2_error"]
     if not (l2 > 0 and relative / l2 > SMALL_WEIGHTS_SUFFER):
         return None
-    return f"Small weights suffer most: the mean relative error is {share(relative)}, the error energy only {share(l2)}."
+    return (
+        f"Small weights suffer most: the mean relative error is {share(relative)}, the error energy only {share(l2)}."
+    )
 
 
 def _costly_scales(e: Evaluation, _: TensorStatistics) -> str | None:

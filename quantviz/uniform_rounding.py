@@ -22,7 +22,11 @@ _INTEGER_RULES = ("sym", "asym", "offset", "ternary")
 
 
 def expected_errors(
-    stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics, code_counts: np.ndarray | None, edges: np.ndarray
+    stored: StoredTensor,
+    scheme: Scheme,
+    statistics: TensorStatistics,
+    code_counts: np.ndarray | None,
+    edges: np.ndarray,
 ) -> np.ndarray | None:
     """Weights expected in each bin between `edges` (float64 [bins + 1]); float64 [bins].
 
@@ -66,7 +70,7 @@ def _cells(scheme: Scheme, code_counts: np.ndarray | None) -> tuple[np.ndarray, 
 
 
 def _steps(stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics) -> np.ndarray:
-    """Scales in use, or as many quantiles of them, each for the same share of the weights; float64. 1 for a plain cast."""
+    """Scales in use, or quantiles of them, each for the same share of the weights; float64. 1 for a cast."""
     if scheme.granularity is None:
         return np.ones(1)
     import torch

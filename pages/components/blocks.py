@@ -31,7 +31,7 @@ def opened_block(evaluation: Evaluation) -> tuple[int, int]:
 def block_section(view: View, evaluation: Evaluation) -> None:
     st.subheader("Where the error sits")
     if evaluation.block_errors.size == 1:
-        st.caption("There is one block: one scale, or none, serves the whole tensor. Smaller blocks draw a map of their errors here.")
+        st.caption("One scale, or none, serves the whole tensor: there is one block. Smaller blocks draw a map here.")
         block = _block(view, evaluation, (0, 0))
         if block is not None:
             _weights(view, block)

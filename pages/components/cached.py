@@ -21,10 +21,13 @@ from quantviz.sources import Model
 from quantviz.statistics import TensorStatistics
 from quantviz.tensors import StoredTensor
 from quantviz.uniform_rounding import expected_errors
+from quantviz.wording import size
 
 from .jobs import Job
 from .shelf import Shelf
 
+MEMORY = 4 << 30  # bytes of tensors that are kept; those of files and the Hub are mapped, so they cost less
+LARGEST_RANDOM = 2 << 30  # bytes of a random tensor, which has to be in memory whole
 MODEL_LIFETIME = 600  # seconds until a Hub repository is asked again what it holds
 _SALT = secrets.token_bytes(16)
 
@@ -73,7 +76,7 @@ def _evaluation_bytes(e: Evaluation) -> int:
 
 
 _models: Shelf[Model] = Shelf(200, lambda _: 1)
-_tensors: Shelf[StoredTensor] = Shelf(4 << 30, lambda t: t.nbytes)
+_tensors: Shelf[StoredTensor] = Shelf(MEMORY, lambda t: t.nbytes)
 _statistics: Shelf[TensorStatistics] = Shelf(1000, lambda _: 1)
 _evaluations: Shelf[Evaluation] = Shelf(512 << 20, _evaluation_bytes)
 _predictions: Shelf[tuple] = Shelf(1000, lambda _: 1)
@@ -94,6 +97,13 @@ def _tensor(at: Selection, progress: Callable | None = None) -> StoredTensor:
     model = _models.peek(at.source)
     if model is None:
         raise qv.QuantvizError(f"{at.source.ref} has been closed; load the page again.")
+    info = model.info(at.tensor)
+    start, stop = at.rows or (0, info.rows)
+    if at.source.opens.startswith("random:") and 4 * (stop - start) * info.cols > LARGEST_RANDOM:
+        raise qv.QuantvizError(
+            f"{at.source.ref} takes {size(info.nbytes)} of memory, and this app gives a random tensor "
+            f"{size(LARGEST_RANDOM)}; choose fewer rows or columns, or a range of rows."
+        )
     return _tensors.get(at, lambda: model.open(at.tensor, at.rows, progress))
 
 

@@ -17,7 +17,11 @@ def chart(fig: Figure, key: str, **more: Any) -> Any:
     """Draws `fig`; its camera button saves it in the kind of file chosen on the page."""
     kind = st.session_state.get("picture", PICTURES[0]).lower()
     picture = {"format": kind, "filename": f"quantviz-{key}", "scale": SCALE if kind == "png" else 1}
-    config = {"toImageButtonOptions": picture, "displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"]}
+    config = {
+        "toImageButtonOptions": picture,
+        "displaylogo": False,
+        "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+    }
     return st.plotly_chart(fig, key=f"figure_{key}", alt=alt_text(fig), config=config, **more)
 
 

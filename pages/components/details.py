@@ -23,16 +23,19 @@ ALL, TENSOR, PYTHON, DATA = "All metrics", "The tensor", "Python", "Data and lin
 
 @st.fragment
 def details_section(view: View, evaluation: Evaluation) -> None:
-    chosen = st.segmented_control("Details", [ALL, TENSOR, PYTHON, DATA], default=ALL, required=True, key="details", persist_state="session")
+    chosen = st.segmented_control("More", [ALL, TENSOR, PYTHON, DATA], key="details", persist_state="session")
     match chosen:
         case "The tensor":
             _tensor(evaluation.statistics)
         case "Python":
             state = st.session_state
-            st.code(snippet(view, opened_block(evaluation), state.get("axis", "log"), state.get("range") == "all"), language="python")
+            st.code(
+                snippet(view, opened_block(evaluation), state.get("axis", "log"), state.get("range") == "all"),
+                language="python",
+            )
         case "Data and link":
             _data(view, evaluation)
-        case _:
+        case "All metrics":
             _metrics(evaluation)
 
 
@@ -50,7 +53,8 @@ def _metrics(evaluation: Evaluation) -> None:
         hide_index=True, height="content", column_config={"meaning": st.column_config.TextColumn(width="large")},
     )  # fmt: skip
     st.caption(
-        f"e = dequantized − original. Percentiles of |e| are read from bins {evaluation.percentile_resolution:.1%} wide. "
+        "e = dequantized − original. "
+        f"Percentiles of |e| are read from bins {evaluation.percentile_resolution:.1%} wide. "
         f"Engine: {evaluation.engine}, {evaluation.seconds:.3f} s."
     )
 
@@ -61,7 +65,12 @@ def _tensor(statistics: TensorStatistics) -> None:
         for column, fact in zip(st.columns(4), facts[start : start + 4], strict=False):
             column.metric(fact.label, fact.text, help=fact.meaning)
     st.markdown("**Largest weights**")
-    st.dataframe(largest_weights(statistics), hide_index=True, height=300, column_config={"in σ": st.column_config.NumberColumn(format="%.2f")})
+    st.dataframe(
+        largest_weights(statistics),
+        hide_index=True,
+        height=300,
+        column_config={"in σ": st.column_config.NumberColumn(format="%.2f")},
+    )
 
 
 def _data(view: View, evaluation: Evaluation) -> None:
@@ -70,8 +79,17 @@ def _data(view: View, evaluation: Evaluation) -> None:
         "ref": view.at.source.ref, "tensor": view.at.tensor, "rows": view.at.rows, **export.as_dict(evaluation),
     }  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.download_button("JSON", json.dumps(document, indent=1), f"{name}.json", "application/json", icon=":material/download:", on_click="ignore")
-        st.download_button("CSV", export.as_csv(evaluation), f"{name}.csv", "text/csv", icon=":material/download:", on_click="ignore")
+        st.download_button(
+            "JSON",
+            json.dumps(document, indent=1),
+            f"{name}.json",
+            "application/json",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        st.download_button(
+            "CSV", export.as_csv(evaluation), f"{name}.csv", "text/csv", icon=":material/download:", on_click="ignore"
+        )
         picture_setting()
     if view.at.source.ref.startswith(UPLOAD):
         st.caption("An uploaded file stays in this window, so a link cannot open it elsewhere.")

@@ -35,14 +35,22 @@ def headline(view: View, evaluation: Evaluation, pinned: Evaluation | None) -> N
 
 def _pin_buttons(view: View) -> None:
     if view.pinned == view.scheme:
-        st.button("Unpin", icon=":material/keep_off:", on_click=choose_pinned, args=(NOTHING,), help="Compare with nothing.")
+        st.button(
+            "Unpin", icon=":material/keep_off:", on_click=choose_pinned, args=(NOTHING,), help="Compare with nothing."
+        )
         return
     if view.pinned:
         st.button(
             f"Open {view.pinned}", icon=":material/swap_horiz:", on_click=_swap, args=(view,),
             help="Show the pinned scheme, and pin this one instead.",
         )  # fmt: skip
-    st.button("Pin", icon=":material/keep:", on_click=choose_pinned, args=(view.scheme.key,), help="Compare others with this scheme.")
+    st.button(
+        "Pin",
+        icon=":material/keep:",
+        on_click=choose_pinned,
+        args=(view.scheme.key,),
+        help="Compare others with this scheme.",
+    )
 
 
 def _swap(view: View) -> None:

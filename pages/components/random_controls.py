@@ -31,13 +31,56 @@ def random_controls(ref: str) -> None:
         format_func=lambda d: d.replace("_", "-"), help=f"`{formula(spec.distribution)}`, times σ",
     )  # fmt: skip
     if right:
-        _number(right, "df", "Freedom", min_value=2.001, max_value=1e9, step=0.5, help="Degrees of freedom: the fewer, the heavier the tails.")
+        _number(
+            right,
+            "df",
+            "Freedom",
+            min_value=2.001,
+            max_value=1e9,
+            step=0.5,
+            help="Degrees of freedom: the fewer, the heavier the tails.",
+        )
     left, right = st.columns(2)
     _number(left, "rows", "Rows", min_value=1, max_value=LONGEST_SIDE, step=256, help="Output features.")
-    _number(right, "cols", "Columns", min_value=1, max_value=LONGEST_SIDE, step=256, help="Input features, along which blocks run.")
-    _number(left, "outliers", "Outliers, %", min_value=0.0, max_value=100.0, step=0.05, format="%g", help="Share of the weights that are set to ±magnitude.")
-    _number(right, "magnitude", "Magnitude, σ", min_value=1e-9, max_value=1e9, step=1.0, format="%g", help="Size of an outlier.")
-    _number(left, "scale", "σ", min_value=1e-30, max_value=1e20, step=0.01, format="%g", help="Standard deviation, outliers aside.")
+    _number(
+        right,
+        "cols",
+        "Columns",
+        min_value=1,
+        max_value=LONGEST_SIDE,
+        step=256,
+        help="Input features, along which blocks run.",
+    )
+    _number(
+        left,
+        "outliers",
+        "Outliers, %",
+        min_value=0.0,
+        max_value=100.0,
+        step=0.05,
+        format="%g",
+        help="Share of the weights that are set to ±magnitude.",
+    )
+    _number(
+        right,
+        "magnitude",
+        "Magnitude, σ",
+        min_value=1e-9,
+        max_value=1e9,
+        step=1.0,
+        format="%g",
+        help="Size of an outlier.",
+    )
+    _number(
+        left,
+        "scale",
+        "σ",
+        min_value=1e-30,
+        max_value=1e20,
+        step=0.01,
+        format="%g",
+        help="Standard deviation, outliers aside.",
+    )
     right.text_input(
         "Seed", key="random_seed", on_change=_change, args=(ref, "seed"),
         help="The same seed gives the same tensor on every machine.",

@@ -30,7 +30,9 @@ def scheme_controls() -> tuple[Scheme, Scheme | None]:
     """Draws the controls. Gives the scheme and the pinned scheme."""
     st.subheader("Scheme")
     above = st.container()
-    text = text_state("scheme", "Scheme key", DEFAULT_SCHEME, help="The scheme as one word; write your own, such as int4-asym-b48.")
+    text = text_state(
+        "scheme", "Scheme key", DEFAULT_SCHEME, help="The scheme as one word; write your own, such as int4-asym-b48."
+    )
     scheme = good_or_last("scheme", text, DEFAULT_SCHEME, Scheme.parse)
     with above:
         _controls(scheme)
@@ -38,7 +40,9 @@ def scheme_controls() -> tuple[Scheme, Scheme | None]:
         "pinned", "Pinned scheme", DEFAULT_PINNED,
         help="What the headline figures are compared with: a scheme key, or none.",
     )  # fmt: skip
-    pinned = good_or_last("pinned", pinned_text or NOTHING, NOTHING, lambda t: None if t == NOTHING else Scheme.parse(t))
+    pinned = good_or_last(
+        "pinned", pinned_text or NOTHING, NOTHING, lambda t: None if t == NOTHING else Scheme.parse(t)
+    )
     return scheme, pinned
 
 
@@ -58,7 +62,7 @@ def _controls(scheme: Scheme) -> None:
         _show("scheme_granularity", str(scheme.granularity) if scheme.granularity else CAST)
         right.selectbox(
             "Granularity", offered, key="scheme_granularity", on_change=_change, args=("granularity",),
-            help="Which weights share a scale: the tensor, a channel (one output row), a block of N along a row, or a tile.",
+            help="Which weights share a scale: all, a channel (one output row), a block of N along a row, or a tile.",
         )  # fmt: skip
     else:
         right.text_input("Granularity", f"b{scheme.fmt.block}, fixed", disabled=True)

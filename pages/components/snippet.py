@@ -11,7 +11,12 @@ from .tensor_controls import UPLOAD
 def snippet(view: View, block: tuple[int, int], axis: str = "log", full: bool = False) -> str:
     """A script that reproduces the view; the token, if any, stays out of it."""
     ref, rows = view.at.source.ref, view.at.rows
-    lines = ["import quantviz as qv", "from quantviz import figures", "from quantviz.uniform_rounding import expected_errors", ""]
+    lines = [
+        "import quantviz as qv",
+        "from quantviz import figures",
+        "from quantviz.uniform_rounding import expected_errors",
+        "",
+    ]
     if ref.startswith("hf:") and view.token:
         lines.append("# A gated or private model needs a token: set HF_TOKEN, or run `hf auth login`.")
     if ref.startswith(UPLOAD):

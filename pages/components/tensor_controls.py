@@ -85,7 +85,8 @@ def _hub_controls(ref: str) -> str:
         help="Only the files' headers and the tensor you choose are downloaded. Safetensors only.",
     )  # fmt: skip
     typed = st.text_input(
-        "Token", key="hub_token", type="password", placeholder="only for gated or private models", persist_state="session",
+        "Token", key="hub_token", type="password", placeholder="only for gated or private models",
+        persist_state="session",
         help="Kept in this browser session's memory alone: not in links, logs or exports.",
     )  # fmt: skip
     state["_token"] = typed
@@ -153,24 +154,41 @@ def _open(ref: str, token: str | bool | None) -> tuple[cached.Source, Model] | N
     state = st.session_state
     try:
         source = _source(ref, token)
-        model = cached.opened(source) or jobs.result(
-            ("model", source), f"Opening {ref}", lambda job: cached.open_model(source, token, job)
-        )
+        if state.get("_failed", (None,))[0] == source:  # not asked again at every change of the scheme
+            st.button("Try again", icon=":material/refresh:", on_click=lambda: state.pop("_failed", None))
+            raise state["_failed"][1]
+        try:
+            model = cached.opened(source) or jobs.result(
+                ("model", source), f"Opening {ref}", lambda job: cached.open_model(source, token, job)
+            )
+        except QuantvizError as problem:
+            state["_failed"] = source, problem
+            raise
         if model is None:
             return None
         if not model.tensors:
             raise QuantvizError(f"{ref} holds no tensors; choose another source.")
     except QuantvizError as problem:
-        last = state.get("_good_ref", DEFAULT_REF)
-        if last == ref:
-            last = DEFAULT_REF
-        notice(f"{problem} Showing {last} instead.")
         state["_fallback"] = True
-        source = _source(last, token)
-        return source, cached.open_model(source, token, jobs.Job(""))
+        return _last_good(ref, token, problem)
     state["_fallback"] = False
     state["_good_ref"] = state[f"_last_{_kind(ref)}"] = ref
     return source, model
+
+
+def _last_good(ref: str, token: str | bool | None, problem: QuantvizError) -> tuple[cached.Source, Model]:
+    """What was open before `ref` turned out wrong, if it opens still; else the first view's tensor."""
+    for last in (st.session_state.get("_good_ref", DEFAULT_REF), DEFAULT_REF):
+        if last == ref:
+            continue
+        try:
+            source = _source(last, token)
+            model = cached.open_model(source, token, jobs.Job(""))
+        except QuantvizError:
+            continue
+        notice(f"{problem} Showing {last} instead.")
+        return source, model
+    raise problem
 
 
 # -- one of its tensors ------------------------------------------------------------------------
@@ -205,7 +223,9 @@ def first_choice(model: Model) -> TensorInfo:
     """A matrix that is typical of the model: the first that is neither an embedding nor a norm."""
     usable = [t for t in model.tensors if t.dtype in STORED_DTYPES and t.size]
     matrices = [t for t in usable if len(t.shape) == 2 and min(t.shape) > 1]
-    layers = [t for t in matrices if not any(word in t.name.lower() for word in ("embed", "norm", "lm_head", "wte", "wpe"))]
+    layers = [
+        t for t in matrices if not any(word in t.name.lower() for word in ("embed", "norm", "lm_head", "wte", "wpe"))
+    ]
     return next(iter(layers or matrices or usable or model.tensors))
 
 
@@ -243,7 +263,7 @@ def _take_row(model: Model) -> None:
 def _choose_rows(info: TensorInfo) -> tuple[int, int] | None:
     text = text_state(
         "rows", "Rows", "", placeholder=f"all {info.rows:,}",
-        help="A range such as 0:512, counted from 0, the last one not included. Only these rows are read or downloaded.",
+        help="A range such as 0:512, counted from 0, without the last. Only these rows are read or downloaded.",
     )  # fmt: skip
     try:
         return parse_rows(text, info)

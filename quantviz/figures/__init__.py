@@ -5,4 +5,14 @@ from .code_usage import code_usage
 from .histograms import error_bins, errors, outside_note, weights
 from .style import alt_text
 
-__all__ = ["alt_text", "block", "code_usage", "error_bins", "error_map", "errors", "outside_note", "weights", "worst_block"]
+__all__ = [
+    "alt_text",
+    "block",
+    "code_usage",
+    "error_bins",
+    "error_map",
+    "errors",
+    "outside_note",
+    "weights",
+    "worst_block",
+]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import plotly.graph_objects as go
 
 from ..codes import arithmetic, code_values
 from ..evaluation import Block, Evaluation
 from ..schemes import Scheme
-from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, SEQUENTIAL, figure
+from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, SEQUENTIAL, figure, legend
 
 MAP_ROWS, MAP_COLS = 128, 256  # cells drawn at most
-REGION_ROWS, REGION_COLS = 20, 32  # places that can be clicked at most: each is a shape in the page
-BLOCK_WEIGHTS = 128  # weights of a block drawn at most
+REGION_ROWS, REGION_COLS = 10, 12  # places that can be clicked at most: each is a shape in the page
+BLOCK_WEIGHTS = 64  # weights of a block drawn at most
 
 
 def pool(errors: np.ndarray, rows: int, cols: int) -> tuple[np.ndarray, int, int]:
@@ -64,13 +66,13 @@ def error_map(evaluation: Evaluation, opened: tuple[int, int] | None = None) -> 
     heat = go.Heatmap(
         z=grid, x0=(across - 1) / 2, dx=across, y0=(down - 1) / 2, dy=down, colorscale=SEQUENTIAL, hoverinfo="skip",
         zmin=float(grid.min()), zmax=float(np.quantile(grid, 0.995)),
-        colorbar={"title": {"text": "RMSE", "side": "right"}, "thickness": 12, "exponentformat": "power"},
+        colorbar={"title": {"text": "RMSE", "side": "right"}, "thickness": 12, "exponentformat": "power", "nticks": 4},
     )  # fmt: skip
     at = worst_by_region(errors)
     pooled = f" ({down} × {across} pooled to a cell)" if down * across > 1 else ""
     return figure(
         [heat, _clickable(at[:, 1], at[:, 0], at, errors), *_ring(opened, lambda row, col: (col, row))],
-        alt, "block along the row" + pooled, "row of blocks", showlegend=False,
+        alt, "block along the row" + pooled, "row of blocks",
         xaxis={"range": [-0.5, errors.shape[1] - 0.5], "showgrid": False},
         yaxis={"range": [errors.shape[0] - 0.5, -0.5], "showgrid": False},
     )  # fmt: skip
@@ -86,7 +88,7 @@ def _profile(errors: np.ndarray, opened: tuple[int, int] | None, alt: str) -> go
     pooled = f" ({together} pooled to a step)" if together > 1 else ""
     points = _clickable(at[:, 0], errors[at[:, 0]], at, errors[:, None])
     return figure([line, points, *_ring(opened, lambda row, _: (row, float(errors[row])))], alt,
-                  "row of blocks" + pooled, "RMSE", showlegend=False, yaxis={"rangemode": "tozero"})  # fmt: skip
+                  "row of blocks" + pooled, "RMSE", yaxis={"rangemode": "tozero"})  # fmt: skip
 
 
 def _clickable(x: np.ndarray, y: np.ndarray, at: np.ndarray, errors: np.ndarray) -> go.Scatter:
@@ -104,7 +106,7 @@ def _ring(opened: tuple[int, int] | None, place) -> list[go.Scatter]:
         return []
     x, y = place(*opened)
     ring = {"symbol": "circle-open", "size": 16, "color": DEQUANTIZED, "line": {"width": 3}}
-    return [go.Scatter(x=[x], y=[y], mode="markers", marker=ring, hoverinfo="skip")]
+    return [go.Scatter(x=[x], y=[y], mode="markers", marker=ring, hoverinfo="skip", cliponaxis=False)]
 
 
 def block_window(block: Block) -> tuple[int, slice]:
@@ -120,26 +122,46 @@ def block(b: Block) -> go.Figure:
     row, cols = block_window(b)
     x = np.arange(b.cols[0], b.cols[1])[cols]
     before, after = b.original[row, cols], b.dequantized[row, cols]
-    spelled = np.array(arithmetic(b), dtype=object).reshape(b.original.shape)[row, cols]
+    spelled = arithmetic(replace(b, codes=b.codes[row, cols], dequantized=after))
     stems = {"x": np.repeat(x, 3), "y": np.stack([before, after, np.full_like(after, np.nan)], 1).reshape(-1)}
     traces = [
-        go.Scatter(**stems, mode="lines", line={"color": QUIET, "width": 2}, hoverinfo="skip", showlegend=False),
-        go.Scatter(x=x, y=before, mode="markers", name="original", marker={"color": ORIGINAL, "size": 7},
-                   hovertemplate="column %{x}: %{y:.4g}"),
-        go.Scatter(x=x, y=after, mode="markers", name="dequantized", customdata=spelled,
-                   marker={"color": DEQUANTIZED, "size": 7, "symbol": "diamond"}, hovertemplate="%{customdata}"),
-    ]  # fmt: skip
+        go.Scatter(**stems, mode="lines", line={"color": QUIET, "width": 2}, hoverinfo="skip"),
+        _ticks(x, before, ORIGINAL, None, "column %{x}: %{y:.4g}<extra></extra>"),
+        _ticks(x, after, DEQUANTIZED, spelled, "%{customdata}<extra></extra>"),
+    ]
     zeroed = int(((b.dequantized == 0) & (b.original != 0)).sum())
     alt = (
-        f"Row {b.rows[0] + row}, columns {x[0]} to {x[-1]}: original weights from {before.min():.3g} to {before.max():.3g} "
-        f"and what each became; {zeroed} of the {b.original.size} weights of the block became zero."
+        f"Row {b.rows[0] + row}, columns {x[0]} to {x[-1]}: original weights from {before.min():.3g} to "
+        f"{before.max():.3g} and what each became; {zeroed} of the {b.original.size} weights of the block became zero."
     )
-    lines = [
-        {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": v, "y1": v, "layer": "below",
-         "line": {"color": REFERENCE, "width": 0.6}}
-        for v in levels(b)
-    ]  # fmt: skip
-    return figure(traces, alt, f"column of row {b.rows[0] + row:,}", "weight", shapes=lines, yaxis={"gridcolor": "rgba(0,0,0,0)"})
+    return figure(
+        [*_level_lines(b, x), *traces],
+        alt,
+        f"column of row {b.rows[0] + row:,}",
+        "weight",
+        yaxis={"showgrid": False},
+        annotations=[legend(("tick", ORIGINAL, "original"), ("tick", DEQUANTIZED, "dequantized"))],
+    )
+
+
+def _ticks(x: np.ndarray, y: np.ndarray, color: str, words: list[str] | None, hover: str) -> go.Scatter:
+    """A short bar at each (x, y), all of them one broken line: a marker for each would take the browser far longer."""
+    across = np.stack([x - 0.38, x, x + 0.38, np.full(len(x), np.nan)], 1).reshape(-1)
+    level = np.stack([y, y, y, np.full(len(y), np.nan)], 1).reshape(-1)
+    return go.Scatter(
+        x=across, y=level, mode="lines", line={"color": color, "width": 3.5}, hovertemplate=hover,
+        customdata=None if words is None else np.repeat(words, 4),
+    )  # fmt: skip
+
+
+def _level_lines(b: Block, x: np.ndarray) -> list[go.Scatter]:
+    """The levels as one broken line: a shape for each would take the browser far longer."""
+    values = np.array(levels(b))
+    if not len(values):
+        return []
+    ends = np.tile([x[0] - 1, x[-1] + 1, np.nan], len(values))
+    line = {"color": REFERENCE, "width": 0.6}
+    return [go.Scatter(x=ends, y=np.repeat(values, 3), mode="lines", line=line, hoverinfo="skip")]
 
 
 def levels(b: Block) -> list[float]:

@@ -26,7 +26,9 @@ def code_usage(evaluation: Evaluation) -> go.Figure | None:
     codes, values = code_values(scheme)
     shares = evaluation.code_counts[codes - scheme.code_range[0]] / evaluation.code_counts.sum()
     used = int((shares > 0).sum())
-    alt = f"{used} of {len(codes)} codes are in use; the most frequent takes {share(float(shares.max()))} of the weights."
+    alt = (
+        f"{used} of {len(codes)} codes are in use; the most frequent takes {share(float(shares.max()))} of the weights."
+    )
     if len(codes) > LABELLED:
         return _profile(codes, values, shares, alt)
     written = [code_text(scheme, code) for code in codes.tolist()]
@@ -37,7 +39,9 @@ def code_usage(evaluation: Evaluation) -> go.Figure | None:
         x=labels, y=shares, marker={"color": DEQUANTIZED}, customdata=written,
         hovertemplate="code %{customdata}: %{y:.3%}<extra></extra>",
     )  # fmt: skip
-    title = "code" if is_whole(scheme) else "value of the code, in scales" if scheme.granularity else "value of the code"
+    title = (
+        "code" if is_whole(scheme) else "value of the code, in scales" if scheme.granularity else "value of the code"
+    )
     return figure([bars], alt, title, "share of the weights", bargap=0.15,
                   xaxis={"type": "category"}, yaxis={"tickformat": "~%", "rangemode": "tozero"})  # fmt: skip
 

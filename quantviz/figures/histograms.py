@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from ..evaluation import Evaluation
 from ..statistics import Histogram, TensorStatistics
 from ..wording import count, share
-from .style import DEQUANTIZED, ORIGINAL, REFERENCE, figure, translucent
+from .style import DEQUANTIZED, ORIGINAL, REFERENCE, figure, legend, translucent
 
 Axis = Literal["log", "linear"]
 
@@ -32,7 +32,11 @@ def rebin(h: Histogram, low: float, high: float, most: int) -> tuple[np.ndarray,
     starts = np.arange(first, last, together)
     counts = np.add.reduceat(h.counts[:last], starts)
     width = (h.hi - h.lo) / len(h.counts) * together
-    return h.lo + (h.hi - h.lo) / len(h.counts) * first + width * np.arange(len(starts) + 1), counts, h.total - int(counts.sum())
+    return (
+        h.lo + (h.hi - h.lo) / len(h.counts) * first + width * np.arange(len(starts) + 1),
+        counts,
+        h.total - int(counts.sum()),
+    )
 
 
 def robust_range(s: TensorStatistics) -> tuple[float, float]:
@@ -52,14 +56,18 @@ def outside_note(s: TensorStatistics) -> str | None:
     )
 
 
-def weights(evaluation: Evaluation, pinned: Evaluation | None = None, axis: Axis = "log", full: bool = False) -> go.Figure:
+def weights(
+    evaluation: Evaluation, pinned: Evaluation | None = None, axis: Axis = "log", full: bool = False
+) -> go.Figure:
     """Original and dequantized weights on one axis, over ±6σ or over their full range."""
     s = evaluation.statistics
     low, high = (s.min, s.max) if full else robust_range(s)
     traces = [_area(rebin(evaluation.histograms["original"], low, high, DRAWN_BINS), "original", ORIGINAL, axis)]
+    entries = [("solid", ORIGINAL, "original"), ("solid", DEQUANTIZED, evaluation.scheme)]
     if pinned is not None and pinned.scheme != evaluation.scheme:
         bins = rebin(pinned.histograms["dequantized"], low, high, DRAWN_BINS)
         traces.append(_line(bins, f"{pinned.scheme} (pinned)", REFERENCE, axis, "dot"))
+        entries.append(("dot", REFERENCE, f"{pinned.scheme} (pinned)"))
     bins = rebin(evaluation.histograms["dequantized"], low, high, DRAWN_BINS)
     traces.append(_area(bins, evaluation.scheme, DEQUANTIZED, axis, 0.25))
     filled = int((bins[1] > 0).sum())
@@ -67,22 +75,27 @@ def weights(evaluation: Evaluation, pinned: Evaluation | None = None, axis: Axis
         f"Histogram of the weights from {low:.3g} to {high:.3g}: the originals, and after {evaluation.scheme}, "
         f"which fills {filled} of the {len(bins[1])} bins drawn."
     )
-    tallest = max(trace.y.max() for trace in traces)
-    return figure(traces, alt, "weight", "weights a bin", yaxis=_count_axis(axis, tallest), hovermode="x")
+    return _histogram(traces, alt, "weight", axis, entries)
 
 
 def errors(evaluation: Evaluation, expected: np.ndarray | None = None, axis: Axis = "log") -> go.Figure:
     """Errors, over what uniform rounding predicts for the same bins (float64 [ERROR_BINS])."""
     edges, counts, _ = error_bins(evaluation)
     traces = [_area((edges, counts, 0), "measured", DEQUANTIZED, axis, 0.3)]
+    entries = [("solid", DEQUANTIZED, "measured")]
     if expected is not None:
         traces.append(_line((edges, expected, 0), "uniform rounding predicts", REFERENCE, axis, "dash"))
+        entries.append(("dash", REFERENCE, "uniform rounding predicts"))
     alt = (
         f"Histogram of the errors from {edges[0]:.3g} to {edges[-1]:.3g} under {evaluation.scheme}; "
         f"a typical error is {evaluation.metrics['rmse']:.3g}, the largest {evaluation.metrics['max_abs_error']:.3g}."
     )
-    tallest = max(trace.y.max() for trace in traces)
-    return figure(traces, alt, "error", "weights a bin", yaxis=_count_axis(axis, tallest), hovermode="x")
+    return _histogram(traces, alt, "error", axis, entries)
+
+
+def _histogram(traces: list, alt: str, x: str, axis: Axis, entries: list) -> go.Figure:
+    y = _count_axis(axis, max(trace.y.max() for trace in traces))
+    return figure(traces, alt, x, "weights a bin", yaxis=y, hovermode="x", annotations=[legend(*entries)])
 
 
 def error_bins(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray, int]:
@@ -110,4 +123,9 @@ def _line(bins: tuple, name: str, color: str, axis: Axis, dash: str) -> go.Scatt
 def _count_axis(axis: Axis, tallest: float) -> dict:
     if axis == "linear":
         return {"rangemode": "tozero"}
-    return {"type": "log", "range": [math.log10(0.8), math.log10(max(tallest, 1) * 1.5)], "dtick": 1, "exponentformat": "power"}
+    return {
+        "type": "log",
+        "range": [math.log10(0.8), math.log10(max(tallest, 1) * 1.5)],
+        "dtick": 1,
+        "exponentformat": "power",
+    }

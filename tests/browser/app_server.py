@@ -35,7 +35,9 @@ def running_app(log: Path, **environment: str) -> Iterator[str]:
         "--server.fileWatcherType", "none",
     ]  # fmt: skip
     with log.open("w") as output:
-        server = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **environment})
+        server = subprocess.Popen(
+            command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **environment}
+        )
         try:
             address = f"http://127.0.0.1:{port}"
             _wait_for(address, server, log)

@@ -1,0 +1,148 @@
+"""The paths people take through Explore, in a real browser."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import REPO
+
+pytestmark = pytest.mark.browser
+SMALL = "random:normal?rows=512&cols=1024&outliers=0.001"
+
+
+def go(page: Page, address: str, **view: str) -> None:
+    page.goto(f"{address}/?{urlencode(view)}")
+    settled(page)
+
+
+def settled(page: Page) -> None:
+    """Until a figure is there and the script is at rest."""
+    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_attached()
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+
+
+def heading(page: Page, text: str) -> None:
+    expect(page.get_by_role("heading", name=text, exact=True)).to_be_visible()
+
+
+def metric(page: Page, label: str) -> str:
+    box = page.get_by_test_id("stMetric").filter(has_text=label).first
+    return box.get_by_test_id("stMetricValue").inner_text()
+
+
+def number(text: str) -> float:
+    return float(re.search(r"-?[\d.]+", text.replace("−", "-"))[0])
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_test_id("stSidebar").get_by_role("combobox", name=label).click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def test_the_default_view_draws_every_figure(page, address):
+    page.goto(address)
+    heading(page, "weight under int4-sym-tensor")
+    expect(page.locator(".js-plotly-plot .main-svg").nth(3)).to_be_attached()
+    expect(page.get_by_text("sets the scale of the whole tensor")).to_be_visible()
+    assert number(metric(page, "Zeroed")) > 50
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_smaller_blocks_cure_it_and_the_address_follows(page, address):
+    go(page, address, ref=SMALL)
+    before = number(metric(page, "SQNR"))
+    choose(page, "Granularity", "b64")
+    heading(page, "weight under int4-sym-b64")
+    page.wait_for_url(re.compile("scheme=int4-sym-b64"))
+    assert number(metric(page, "SQNR")) > before + 5
+    page.get_by_test_id("stSidebar").get_by_text("asym", exact=True).click()
+    heading(page, "weight under int4-asym-b64")
+
+
+def test_a_typed_key_with_a_typo_suggests_and_changes_nothing(page, address):
+    go(page, address, ref=SMALL, scheme="int4-sym-b64")
+    box = page.get_by_role("textbox", name="Scheme key")
+    box.fill("int4-aysm-b64")
+    box.press("Enter")
+    expect(page.get_by_test_id("stAlert").filter(has_text="int4-asym-b64")).to_be_visible()
+    heading(page, "weight under int4-sym-b64")
+
+
+def test_pinning_shows_the_difference(page, address):
+    go(page, address, ref=SMALL, scheme="int8-sym-b64", pinned="none")
+    page.get_by_role("button", name="Pin", exact=True).click()
+    page.wait_for_url(re.compile("pinned=int8-sym-b64"))
+    choose(page, "Granularity", "tensor")
+    expect(page.get_by_text("Against the pinned int8-sym-b64")).to_be_visible()
+
+
+def test_a_click_on_the_map_opens_a_block_and_the_link_restores_it(page, address):
+    go(page, address, ref=SMALL, scheme="int4-sym-b64")
+    figure = page.get_by_test_id("stPlotlyChart").nth(3)
+    figure.scroll_into_view_if_needed()
+    area = figure.locator(".nsewdrag").first
+    expect(area).to_be_visible()
+    page.wait_for_timeout(1500)  # Plotly attaches its handlers after the first paint
+    area.click(position={"x": 40, "y": 60})
+    page.wait_for_url(re.compile("block="))
+    opened = page.get_by_text(re.compile(r"^Block \d")).first
+    expect(opened).to_be_visible()
+    page.wait_for_timeout(1000)
+    where = opened.inner_text()
+    other = page.context.new_page()
+    other.goto(page.url)
+    heading(other, "weight under int4-sym-b64")
+    expect(other.get_by_text(where).first).to_be_visible()
+    assert metric(other, "SQNR") == metric(page, "SQNR")
+
+
+def test_a_wrong_link_falls_back_with_a_notice(page, address):
+    go(page, address, ref=SMALL, scheme="int4-sym-b6")
+    expect(page.get_by_test_id("stAppViewContainer")).to_contain_text("weight under int4-sym-b6")
+    go(page, address, ref=SMALL, scheme="int44")
+    expect(page.get_by_test_id("stAlert").first).to_contain_text("instead")
+
+
+def test_a_hub_repository_opens_by_name(page, address, hub):
+    go(page, address, ref=SMALL, scheme="int4-sym-b64")
+    page.get_by_test_id("stSidebar").get_by_text("Hugging Face", exact=True).click()
+    box = page.get_by_role("textbox", name="Repository")
+    box.fill(REPO)
+    box.press("Enter")
+    heading(page, "model.layers.0.mlp.up_proj.weight under int4-sym-b64")
+    page.wait_for_url(re.compile("tiny-model"))
+    box.fill("someone/absent")
+    box.press("Enter")
+    expect(page.get_by_test_id("stAlert").first).to_contain_text("no repository")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_nothing_spills_over_in_either_theme(chromium, address, theme, width):
+    context = chromium.new_context(viewport={"width": width, "height": 1000}, color_scheme=theme)
+    page = context.new_page()
+    go(page, address, ref=SMALL, scheme="int4-sym-b64")
+    page.wait_for_timeout(1000)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    background = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 200) == (theme == "dark")
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('.stPlotlyChart, [data-testid=stPlotlyChart]')]"
+        ".filter(c => !c.querySelector('[aria-label], [alt]') && !c.getAttribute('aria-label')).length"
+    )
+    assert unnamed == 0, "every chart has alternative text"
+    context.close()
+
+
+def test_number_formats_flips_a_bit_from_the_keyboard(page, address):
+    page.goto(f"{address}/number_formats?number_format=fp8_e4m3&number_value=0.1")
+    value = page.get_by_test_id("stMetricValue").first
+    expect(value).to_have_text("0.1015625")
+    bit = page.locator(".st-key-bit_code_7 button")
+    bit.focus()
+    page.keyboard.press("Enter")
+    expect(value).to_have_text("-0.1015625")

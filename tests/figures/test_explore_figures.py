@@ -1,0 +1,67 @@
+"""The figures of Explore draw exactly what was counted, carry words, and stay small."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import quantviz as qv
+from quantviz import figures
+from quantviz.figures.histograms import DRAWN_BINS, rebin
+from quantviz.uniform_rounding import expected_errors
+
+KEYS = ("int4-sym-tensor", "int4-sym-b64", "int4-asym-b32", "int3-offset-channel", "fp8_e4m3", "fp8_e4m3-b128x128",
+        "nf4-b64", "ternary-tensor", "int1-sym-b64", "mxfp4", "nvfp4", "bf16", "fp32")  # fmt: skip
+MOST_BYTES = 400_000  # of one figure as JSON: what travels to the browser at every change
+
+
+@pytest.fixture(scope="module")
+def w() -> np.ndarray:
+    x = np.random.default_rng(0).standard_normal((256, 1024), dtype=np.float32) * np.float32(0.02)
+    x[3, 70] = 1.0
+    return x
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_figure_draws(w, key):
+    r = qv.evaluate(w, key)
+    place = figures.worst_block(r.block_errors)
+    expected = expected_errors(
+        qv.tensors.as_stored(w), qv.Scheme.parse(key), r.statistics, r.code_counts, figures.error_bins(r)[0]
+    )
+    drawn = [
+        figures.weights(r, qv.evaluate(w, "int8-sym-b64")),
+        figures.weights(r, axis="linear", full=True),
+        figures.errors(r, expected),
+        figures.code_usage(r),
+        figures.error_map(r, place),
+        figures.block(qv.inspect_block(w, key, *place, statistics=r.statistics)),
+    ]
+    for figure in drawn:
+        if figure is not None:
+            assert figures.alt_text(figure)
+            assert len(figure.to_json()) < MOST_BYTES
+
+
+def test_rebinning_loses_no_weight(w):
+    h = qv.evaluate(w, "int4-sym-b64").histograms["original"]
+    for low, high in ((h.lo, h.hi), (-0.05, 0.05), (0.9, 1.0)):
+        edges, counts, outside = rebin(h, low, high, DRAWN_BINS)
+        assert counts.sum() + outside == h.total == w.size
+        assert len(edges) == len(counts) + 1 <= DRAWN_BINS + 1
+        assert edges[0] <= max(low, h.lo) + 1e-12 and edges[-1] >= min(high, h.hi) - 1e-12
+
+
+def test_the_worst_block_holds_the_largest_error(w):
+    r = qv.evaluate(w, "int4-sym-b64")
+    assert r.block_errors[figures.worst_block(r.block_errors)] == r.block_errors.max()
+    assert figures.worst_block(r.block_errors) == (3, 1)
+
+
+def test_uniform_rounding_predicts_uniform_errors():
+    w = np.random.default_rng(1).uniform(-1, 1, (256, 1024)).astype(np.float32)
+    r = qv.evaluate(w, "int6-sym-tensor")
+    edges, counts, _ = figures.error_bins(r)
+    expected = expected_errors(qv.tensors.as_stored(w), qv.Scheme.parse(r.scheme), r.statistics, r.code_counts, edges)
+    assert abs(expected.sum() - w.size) < 0.01 * w.size
+    assert np.abs(expected - counts).max() < 0.25 * counts.max()
