@@ -123,45 +123,42 @@ def block(b: Block) -> go.Figure:
     x = np.arange(b.cols[0], b.cols[1])[cols]
     before, after = b.original[row, cols], b.dequantized[row, cols]
     spelled = arithmetic(replace(b, codes=b.codes[row, cols], dequantized=after))
-    stems = {"x": np.repeat(x, 3), "y": np.stack([before, after, np.full_like(after, np.nan)], 1).reshape(-1)}
     traces = [
-        go.Scatter(**stems, mode="lines", line={"color": QUIET, "width": 2}, hoverinfo="skip"),
-        _ticks(x, before, ORIGINAL, None, "column %{x}: %{y:.4g}<extra></extra>"),
-        _ticks(x, after, DEQUANTIZED, spelled, "%{customdata}<extra></extra>"),
+        _hover(x, before, None, "column %{x}: %{y:.4g}<extra></extra>"),
+        _hover(x, after, spelled, "%{customdata}<extra></extra>"),
     ]
+    span = np.array([x[0] - 1, x[-1] + 1])
+    lines = levels(b)
+    shapes = [
+        _strokes(np.tile(span, (len(lines), 1)), np.repeat(lines, 2).reshape(-1, 2), REFERENCE, 0.6),
+        _strokes(np.stack([x, x], 1), np.stack([before, after], 1), QUIET, 2),
+        _strokes(np.stack([x - 0.38, x + 0.38], 1), np.stack([before, before], 1), ORIGINAL, 3.5),
+        _strokes(np.stack([x - 0.38, x + 0.38], 1), np.stack([after, after], 1), DEQUANTIZED, 3.5),
+    ]
+    ends = np.concatenate([before, after, lines])
+    margin = 0.05 * float(np.ptp(ends)) or max(abs(float(ends[0])), 1e-30)
     zeroed = int(((b.dequantized == 0) & (b.original != 0)).sum())
     alt = (
         f"Row {b.rows[0] + row}, columns {x[0]} to {x[-1]}: original weights from {before.min():.3g} to "
         f"{before.max():.3g} and what each became; {zeroed} of the {b.original.size} weights of the block became zero."
     )
     return figure(
-        [*_level_lines(b, x), *traces],
-        alt,
-        f"column of row {b.rows[0] + row:,}",
-        "weight",
-        yaxis={"showgrid": False},
+        traces, alt, f"column of row {b.rows[0] + row:,}", "weight", shapes=[s for s in shapes if s["path"]],
+        xaxis={"range": span.tolist()},
+        yaxis={"showgrid": False, "range": [float(ends.min()) - margin, float(ends.max()) + margin]},
         annotations=[legend(("tick", ORIGINAL, "original"), ("tick", DEQUANTIZED, "dequantized"))],
-    )
-
-
-def _ticks(x: np.ndarray, y: np.ndarray, color: str, words: list[str] | None, hover: str) -> go.Scatter:
-    """A short bar at each (x, y), all of them one broken line: a marker for each would take the browser far longer."""
-    across = np.stack([x - 0.38, x, x + 0.38, np.full(len(x), np.nan)], 1).reshape(-1)
-    level = np.stack([y, y, y, np.full(len(y), np.nan)], 1).reshape(-1)
-    return go.Scatter(
-        x=across, y=level, mode="lines", line={"color": color, "width": 3.5}, hovertemplate=hover,
-        customdata=None if words is None else np.repeat(words, 4),
     )  # fmt: skip
 
 
-def _level_lines(b: Block, x: np.ndarray) -> list[go.Scatter]:
-    """The levels as one broken line: a shape for each would take the browser far longer."""
-    values = np.array(levels(b))
-    if not len(values):
-        return []
-    ends = np.tile([x[0] - 1, x[-1] + 1, np.nan], len(values))
-    line = {"color": REFERENCE, "width": 0.6}
-    return [go.Scatter(x=ends, y=np.repeat(values, 3), mode="lines", line=line, hoverinfo="skip")]
+def _hover(x: np.ndarray, y: np.ndarray, words: list[str] | None, text: str) -> go.Scatter:
+    """An unseen line that carries what is told where the pointer is."""
+    return go.Scatter(x=x, y=y, mode="lines", line={"width": 0}, customdata=words, hovertemplate=text)
+
+
+def _strokes(x: np.ndarray, y: np.ndarray, color: str, width: float) -> dict:
+    """Lines from (x[i, 0], y[i, 0]) to (x[i, 1], y[i, 1]) as one path: the browser draws that far sooner than marks."""
+    path = "".join(f"M{x0:.7g},{y0:.7g}L{x1:.7g},{y1:.7g}" for (x0, x1), (y0, y1) in zip(x, y, strict=True))
+    return {"type": "path", "path": path, "layer": "below", "line": {"color": color, "width": width}}
 
 
 def levels(b: Block) -> list[float]:
