@@ -84,9 +84,8 @@ def _as_place(text: str) -> tuple[int, int] | None:
 
 def _open_clicked() -> None:
     points = st.session_state["figure_map"]["selection"]["points"]
-    if points and points[0].get("customdata"):
-        row, col = points[0]["customdata"][:2]
-        st.session_state["block"] = f"{int(row)},{int(col)}"
+    if points and "customdata" in points[0]:
+        st.session_state["block"] = points[0]["customdata"]
 
 
 def _where(block: Block) -> str:

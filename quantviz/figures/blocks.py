@@ -50,7 +50,7 @@ def worst_by_region(errors: np.ndarray, rows: int = REGION_ROWS, cols: int = REG
 def error_map(evaluation: Evaluation, opened: tuple[int, int] | None = None) -> go.Figure | None:
     """Root mean squared error of each block; a line where the grid has a single column.
 
-    Points that can be clicked carry a block's (row, column) as customdata. None with a single block.
+    Points that can be clicked carry a block's "row,column" as customdata. None with a single block.
     """
     errors = evaluation.block_errors
     if errors.size == 1:
@@ -94,8 +94,9 @@ def _profile(errors: np.ndarray, opened: tuple[int, int] | None, alt: str) -> go
 def _clickable(x: np.ndarray, y: np.ndarray, at: np.ndarray, errors: np.ndarray) -> go.Scatter:
     """Unseen points over the map: heat maps themselves report no clicks to the page."""
     return go.Scatter(
-        x=x, y=y, mode="markers", marker={"size": 12, "opacity": 0}, customdata=at, text=errors[at[:, 0], at[:, 1]],
-        hovertemplate="block %{customdata[0]}, %{customdata[1]}<br>RMSE %{text:.3g}<br>click to open<extra></extra>",
+        x=x, y=y, mode="markers", marker={"size": 12, "opacity": 0}, customdata=[f"{row},{col}" for row, col in at],
+        text=errors[at[:, 0], at[:, 1]],
+        hovertemplate="block %{customdata}<br>RMSE %{text:.3g}<br>click to open<extra></extra>",
         selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
     )  # fmt: skip
 

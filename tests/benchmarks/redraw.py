@@ -65,7 +65,7 @@ def first_page(page: Page, address: str) -> float:
     """Seconds from opening the address to the first figure."""
     began = time.perf_counter()
     page.goto(address)
-    page.wait_for_selector(".js-plotly-plot .main-svg", timeout=300_000)
+    page.wait_for_selector(".js-plotly-plot .main-svg", state="attached", timeout=60_000)
     return time.perf_counter() - began
 
 
@@ -78,7 +78,7 @@ def main() -> None:
             times = []
             for format in FORMATS:
                 page.goto(f"{address}/?scheme={format}-sym-b64&pinned=none&ref=random:normal?outliers=0.001")
-                page.wait_for_selector(".js-plotly-plot .main-svg", timeout=300_000)
+                page.wait_for_selector(".js-plotly-plot .main-svg", state="attached", timeout=60_000)
                 settle(page)
                 page.evaluate(WATCH)
                 for granularity in CHANGES[:-1]:

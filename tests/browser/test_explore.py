@@ -90,6 +90,20 @@ def test_a_block_opens_and_the_link_restores_it(page, address):
     expect(other.get_by_text(where).first).to_be_attached()
 
 
+def test_a_click_on_the_map_opens_a_block(page, address):
+    go(page, address, ref=SMALL, scheme="int4-sym-b64")
+    area = page.locator(".st-key-figure_map .js-plotly-plot .nsewdrag")
+    area.scroll_into_view_if_needed()
+    place = {"x": 0.3 * area.bounding_box()["width"], "y": 0.4 * area.bounding_box()["height"]}
+    area.hover(position=place)
+    label = page.locator(".st-key-figure_map .hovertext").filter(has_text="click to open")
+    expect(label).to_be_visible()
+    block = re.search(r"block (\d+,\d+)", label.text_content())[1]
+    area.click(position=place, delay=50)
+    expect(page.get_by_role("textbox", name="Block")).to_have_value(block)
+    expect(page.get_by_text(f"Block {block.replace(',', ', ')}").first).to_be_attached()
+
+
 def test_a_wrong_link_falls_back_with_a_notice(page, address):
     go(page, address, ref=SMALL, scheme="int4-sym-b6")
     expect(page.get_by_test_id("stAppViewContainer")).to_contain_text("weight under int4-sym-b6")
