@@ -59,8 +59,10 @@ def arithmetic(block: Block) -> list[str]:
     table = _table(scheme)
     step = MXINT8_STEP if scheme.format == "mxint8" else None
     codes, results = block.codes.reshape(-1).tolist(), block.dequantized.reshape(-1).tolist()
+    kept = [False] * len(codes) if block.kept is None else block.kept.reshape(-1).tolist()
     return [
-        f"{_left_side(scheme, block, code, table, step)} = {_number(y)}" for code, y in zip(codes, results, strict=True)
+        f"kept in 16 bit: {_number(y)}" if apart else f"{_left_side(scheme, block, code, table, step)} = {_number(y)}"
+        for code, y, apart in zip(codes, results, kept, strict=True)
     ]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import metrics
 from .errors import QuantvizError
-from .kernels import ENGINES, as_numpy, refuse_non_finite
+from .kernels import ENGINES, check_importance, refuse_non_finite
 from .kernels.common import (
     ERROR_BINS,
     LOG_BIN_SHIFT,
@@ -115,20 +115,6 @@ def evaluate(
     )  # fmt: skip
 
 
-def check_importance(importance: Any, cols: int) -> np.ndarray | None:
-    """float32 [cols], or None; raises QuantvizError for a wrong length, negative, non-finite or all-zero values."""
-    if importance is None:
-        return None
-    h = np.asarray(importance, dtype=np.float32).reshape(-1)
-    if len(h) != cols:
-        raise QuantvizError(
-            f"The importance vector has {len(h):,} values, and a row of this tensor {cols:,}; give one a column."
-        )
-    if not np.isfinite(h).all() or (h < 0).any() or not h.any():
-        raise QuantvizError("Importance must be finite, not negative, and not zero everywhere.")
-    return h
-
-
 def _measure(stored, scheme, bins, importance, statistics, device, progress) -> Pass:
     if device == "cpu":
         from .kernels import cpu
@@ -154,7 +140,7 @@ def _error_bins(stored: StoredTensor, scheme: Scheme, statistics: TensorStatisti
         picks = range(first, first + tall)
     else:
         picks = np.unique(np.linspace(0, stored.rows - 1, max(1, _SAMPLE_WEIGHTS // stored.cols)).astype(int))
-    part = min(stored.cols, _SAMPLE_WEIGHTS)
+    part = stored.cols if scheme.transforms else min(stored.cols, _SAMPLE_WEIGHTS)
     rows = np.concatenate([stored.read(r * stored.cols, r * stored.cols + part) for r in picks])
     sample = StoredTensor(rows, "float32", (len(picks), part))
     nowhere = Bins(np.float32(-1), np.float32(1), 1)  # the same compiled kernel serves, its counts are not used
@@ -220,7 +206,8 @@ class Block:
 
     rows, cols: half-open ranges in the tensor seen as [rows, cols].  original, dequantized: float32,
     codes: integers, all [R, C].  scale is what multiplies a code (or its level); zero_point and minimum where
-    the symmetry has them.
+    the symmetry has them.  kept: bool [R, C], which weights are stored apart in 16 bit, or None.
+    rotated: whether original and dequantized are those of the rotated rows, on which blocks then lie.
     """
 
     scheme: str
@@ -232,6 +219,8 @@ class Block:
     scale: float | None
     zero_point: int | None
     minimum: float | None
+    kept: np.ndarray | None = None
+    rotated: bool = False
 
     @property
     def error(self) -> np.ndarray:
@@ -257,27 +246,22 @@ def inspect_block(w: Any, key: str | Scheme, row: int, col: int, statistics: Ten
         raise QuantvizError(
             f"There is no block ({row}, {col}); this tensor has {grid[0]:,} × {grid[1]:,} blocks, counted from 0."
         )
-    import torch
-
-    from .kernels import reference
+    from .kernels import cpu
 
     r1, c1 = min(r0 + height, stored.rows), min(c0 + width, stored.cols)
     shown_cols = min(c1 - c0, MAX_BLOCK_WEIGHTS)
-    shown_rows = min(r1 - r0, max(1, MAX_BLOCK_WEIGHTS // shown_cols))
-    whole = None
-    if scheme.needs_tensor_maximum:
-        t = statistics or _describe(stored)
-        whole = Extremes(t.min, t.max, t.mean_abs)
-    if g is None or whole:  # the scale is known, so the weights that are not shown need not be read
-        r1, c1 = r0 + shown_rows, c0 + shown_cols
-    x = np.stack([stored.read(r * stored.cols + c0, r * stored.cols + c1) for r in range(r0, r1)])
-    q = as_numpy(reference.quantize(torch.from_numpy(x), scheme, whole))
-    cut = (slice(0, shown_rows), slice(0, shown_cols))
-    scale = None if q.scales is None else float(q.scales[0, 0])
-    if q.tensor_scale is not None:
-        scale = float(np.float32(q.tensor_scale) * np.float32(scale))
+    r1, c1 = min(r1, r0 + max(1, MAX_BLOCK_WEIGHTS // shown_cols)), c0 + shown_cols
+    t = statistics
+    whole = Extremes(t.min, t.max, t.mean_abs) if t else None
+    found = cpu.group(stored, scheme, (r0, r1), (c0, c1), whole)
+    rotated = scheme.rotate != "none"
+    y = found.y
+    if found.kept is not None and not rotated:
+        y = np.where(found.kept, cpu.in_fp16(found.x), y)
     return Block(
-        scheme.key, (r0, r0 + shown_rows), (c0, c0 + shown_cols), x[cut], q.codes[cut], q.dequantize()[cut], scale,
-        None if q.zero_points is None else int(q.zero_points[0, 0]),
-        None if q.minima is None else float(q.minima[0, 0]),
+        scheme.key, (r0, r1), (c0, c1), found.z if rotated else found.x, found.codes, y,
+        None if g is None else float(found.stored),
+        int(found.extra) if scheme.rule == "asym" else None,
+        float(found.extra) if scheme.rule == "offset" else None,
+        None if rotated else found.kept, rotated,
     )  # fmt: skip

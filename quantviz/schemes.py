@@ -11,17 +11,20 @@ The key is the identifier of a scheme everywhere: argument, URL value, cache key
 from __future__ import annotations
 
 import math
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from . import formats
 from .errors import QuantvizError, did_you_mean
 from .formats import BlockFormat, CodebookFormat, FloatFormat, Format, IntFormat, TernaryFormat
+from .granularity import CHANNEL, GRANULARITIES, TENSOR, TILES, Granularity
+from .options import SCALE_TYPES, keep_text, parse_options, read_option
+
+__all__ = ["CHANNEL", "GRANULARITIES", "OPTIONS", "SCALE_TYPES", "SYMMETRIES", "TENSOR", "TILES", "Granularity",
+           "Scheme", "catalogue"]  # fmt: skip
 
 SYMMETRIES = ("sym", "asym", "offset")
-SCALE_TYPES = {"fp32": 32, "fp16": 16, "bf16": 16}
 
 # What turns a weight into a code. Engines implement one function a rule.
 #   cast      nearest value of the format itself
@@ -34,56 +37,27 @@ Rule = Literal["cast", "sym", "asym", "offset", "sign", "ternary", "scaled", "co
 
 
 @dataclass(frozen=True)
-class Granularity:
-    """Which weights share a scale: a tile of rows × cols weights, 0 meaning "all there are"."""
-
-    rows: int
-    cols: int
-
-    def __str__(self) -> str:
-        if self == TENSOR:
-            return "tensor"
-        if self == CHANNEL:
-            return "channel"
-        return f"b{self.cols}" if self.rows == 1 else f"b{self.rows}x{self.cols}"
-
-    @classmethod
-    def parse(cls, text: str) -> Granularity:
-        """From "tensor", "channel", "b64" or "b128x128"."""
-        named = {"tensor": TENSOR, "channel": CHANNEL}.get(text)
-        if named is not None:
-            return named
-        match = re.fullmatch(r"b([1-9]\d{0,8})(?:x([1-9]\d{0,8}))?", text)
-        if not match:
-            raise QuantvizError(
-                f"{text!r} is no granularity; "
-                "write tensor, channel, bN (for example b64) or bRxC (for example b128x128)."
-            )
-        first, second = match.groups()
-        return cls(int(first), int(second)) if second else cls(1, int(first))
-
-    def grid(self, rows: int, cols: int) -> tuple[int, int]:
-        """How many groups a [rows, cols] tensor has along each axis; the last of a row may be shorter."""
-        return math.ceil(rows / (self.rows or rows)), math.ceil(cols / (self.cols or cols))
-
-
-TENSOR = Granularity(0, 0)
-CHANNEL = Granularity(1, 0)
-
-
-@dataclass(frozen=True)
 class Scheme:
     """One way to quantize a tensor. Build it with `Scheme.parse`; equal schemes have equal keys.
 
     format: name of a format.  symmetry: sym, asym or offset for integers, else None.
-    granularity: None for a plain cast.  scale: type in which scales (and minima) are stored, None where
-    there are none or the format fixes it.
+    granularity: None for a plain cast.  The rest are options:
+    scale: type in which scales (and minima) are stored, None where there are none or the format fixes it.
+    clip: what sets the range of a group: "absmax", all its weights; "mse", the search for the least squared error;
+    or a percentile of them, such as "99.9".  rotate: "none", or "hadamard" along the input dimension.
+    keep: percent of the weights, the largest, that are stored in 16 bit beside the codes.
+    solver: None, or "hqq", which moves the minima.  double: whether scales are quantized themselves.
     """
 
     format: str
     symmetry: str | None = None
     granularity: Granularity | None = None
     scale: str | None = None
+    clip: str = "absmax"
+    rotate: str = "none"
+    keep: float = 0.0
+    solver: str | None = None
+    double: bool = False
 
     # -- keys ----------------------------------------------------------------------------------
 
@@ -114,7 +88,7 @@ class Scheme:
                 f"{key!r} is no scheme: {'-'.join(parts)!r} is left over after format, symmetry and granularity."
                 f"{did_you_mean(head, catalogue())}"
             )
-        return cls.make(name, symmetry, granularity, **_parse_options(key, options))
+        return cls.make(name, symmetry, granularity, **parse_options(key, options))
 
     @classmethod
     def make(
@@ -122,9 +96,12 @@ class Scheme:
         format: str,
         symmetry: str | None = None,
         granularity: Granularity | None = None,
-        scale: str | None = None,
+        **options: Any,
     ) -> Scheme:
-        """A checked scheme, with what the format leaves open filled in by its defaults."""
+        """A checked scheme, with what the format leaves open filled in by its defaults.
+
+        options: as in a key, texts or values; None stands for the default.
+        """
         f = formats.get(format)
         if isinstance(f, IntFormat):
             symmetry, granularity = symmetry or "sym", granularity or TENSOR
@@ -142,21 +119,49 @@ class Scheme:
                     f"{format} is defined on blocks of {f.block}, so {granularity} does not apply; write {format}."
                 )
             granularity = Granularity(1, f.block)
-        if scale is not None and scale not in SCALE_TYPES:
-            raise QuantvizError(f"scale={scale} is no scale type; choose fp32, fp16 or bf16.")
-        default = _default_scale(f, granularity)
+        read = {name: read_option(name, value) for name, value in options.items() if value is not None}
+        scale, default = read.pop("scale", None), _default_scale(f, granularity)
         if default is None and scale is not None:
             why = "its specification fixes the scale" if isinstance(f, BlockFormat) else "a plain cast has no scale"
             raise QuantvizError(f"{format} takes no scale option: {why}.")
-        return cls(format, symmetry, granularity, scale or default)
+        scheme = cls(format, symmetry, granularity, scale or default, **read)
+        scheme._check_options()
+        return scheme
+
+    def _check_options(self) -> None:
+        """Refuses options that do not apply to the rest of the scheme, with the reason."""
+        plain = replace(self, **{name: getattr(_DEFAULTS, name) for name in OPTIONS[1:]}).key
+        if self.clip != "absmax" and self.rule not in ("sym", "asym", "offset", "scaled", "codebook"):
+            why = {
+                "cast": "a plain cast has no range to clip; give a granularity, for example channel",
+                "mx": "its specification fixes the scale",
+                "nvfp4": "its specification fixes the scale",
+            }.get(self.rule, "its scale is the mean of the magnitudes, not their range")
+            raise QuantvizError(f"{plain} takes no clip option: {why}.")
+        if self.solver and self.rule != "offset":
+            raise QuantvizError(
+                f"{plain} takes no solver=hqq: HQQ moves the float minimum, which only the symmetry offset has, "
+                "for example int4-offset-b64:solver=hqq."
+            )
+        if self.solver and self.clip != "absmax":
+            raise QuantvizError(f"clip={self.clip} and solver=hqq both choose the range of {plain}; give one of them.")
+        if self.double and self.rule != "codebook":
+            raise QuantvizError(f"{plain} takes no double=1: bitsandbytes nests the scales of nf4 and bnb_fp4 only.")
+        if self.double and self.scale != "fp32":
+            raise QuantvizError(f"double=1 quantizes float32 scales to 8 bits, so leave scale={self.scale} out.")
 
     @cached_property
     def key(self) -> str:
         fixed = isinstance(self.fmt, BlockFormat)
         parts = [self.format, self.symmetry, None if fixed else self.granularity]
         head = "-".join(str(part) for part in parts if part is not None)
-        default = _default_scale(self.fmt, self.granularity)
-        return head if self.scale == default else f"{head}:scale={self.scale}"
+        options = [
+            f"{name}={_option_text(value)}" for name in OPTIONS if (value := getattr(self, name)) != self._default(name)
+        ]
+        return f"{head}:{','.join(options)}" if options else head
+
+    def _default(self, name: str) -> Any:
+        return _default_scale(self.fmt, self.granularity) if name == "scale" else getattr(_DEFAULTS, name)
 
     def __str__(self) -> str:
         return self.key
@@ -200,13 +205,18 @@ class Scheme:
         return self.granularity == TENSOR or self.rule == "nvfp4"
 
     @property
+    def transforms(self) -> bool:
+        """Whether what is quantized is not the weights themselves: rotated, or without those kept apart."""
+        return self.rotate != "none" or self.keep > 0
+
+    @property
     def overhead_bits(self) -> int:
-        """Bits stored a group beside the codes: scale, and zero point or minimum."""
+        """Bits stored a group beside the codes: scale (as stored), and zero point or minimum."""
         if self.granularity is None:
             return 0
         if isinstance(self.fmt, BlockFormat):
             return 8
-        bits = SCALE_TYPES[self.scale]
+        bits = 8 if self.double else SCALE_TYPES[self.scale]
         return bits + {"asym": self.fmt.bits, "offset": bits}.get(self.symmetry, 0)
 
     def bits_stored(self, shape: tuple[int, ...]) -> int:
@@ -215,8 +225,16 @@ class Scheme:
         rows = math.prod(shape[:-1])
         bits = rows * cols * self.fmt.bits
         if self.granularity is not None:
-            bits += math.prod(self.granularity.grid(rows, cols)) * self.overhead_bits
+            groups = math.prod(self.granularity.grid(rows, cols))
+            bits += groups * self.overhead_bits
+            if self.double:  # a float32 scale for every 256 scales, and their float32 mean
+                bits += 32 * math.ceil(groups / 256) + 32
+        bits += self.kept(rows * cols) * KEPT_BITS
         return bits + (32 if self.rule == "nvfp4" else 0)
+
+    def kept(self, size: int) -> int:
+        """How many of `size` weights are kept in 16 bit beside the codes."""
+        return round(size * self.keep / 100)
 
     def bits_per_weight(self, shape: tuple[int, ...]) -> float:
         return self.bits_stored(shape) / math.prod(shape)
@@ -235,32 +253,21 @@ class Scheme:
             )
 
 
+_DEFAULTS = Scheme("fp32")
+OPTIONS = tuple(f.name for f in fields(Scheme))[3:]
+KEPT_BITS = 16 + 32  # a weight kept apart: float16 and the index of its place
+
+
+def _option_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "1"
+    return keep_text(value) if isinstance(value, float) else value
+
+
 def _default_scale(f: Format, granularity: Granularity | None) -> str | None:
     if granularity is None or isinstance(f, BlockFormat):
         return None
     return "fp16" if isinstance(f, IntFormat | TernaryFormat) else "fp32"
-
-
-OPTIONS = ("scale",)
-
-
-def _parse_options(key: str, texts: list[str]) -> dict[str, str]:
-    options: dict[str, str] = {}
-    for text in (t for part in texts for t in part.split(",")):
-        name, equals, value = text.partition("=")
-        if name not in OPTIONS or not equals or not value:
-            raise QuantvizError(
-                f"{key!r} is no scheme: {text!r} is no option; write scale=fp32, scale=fp16 or scale=bf16."
-            )
-        if name in options:
-            raise QuantvizError(f"{key!r} is no scheme: the option {name!r} stands there twice.")
-        options[name] = value
-    return options
-
-
-# The granularities offered, coarse to fine.
-GRANULARITIES = ("tensor", "channel", "b256", "b128", "b64", "b32", "b16")
-TILES = ("b128x128",)
 
 
 def _catalogue() -> tuple[str, ...]:

@@ -30,10 +30,11 @@ def expected_errors(
 ) -> np.ndarray | None:
     """Weights expected in each bin between `edges` (float64 [bins + 1]); float64 [bins].
 
-    None where rounding is not what makes the error: one-bit signs, and fp32, which loses nothing.
+    None where rounding alone is not what makes the error: one-bit signs, fp32, which loses nothing, rotated rows,
+    in which many roundings add up, and weights kept apart.
     Scales are taken from rows spread over the tensor, so the result is an estimate where blocks are many.
     """
-    cells = _cells(scheme, code_counts)
+    cells = None if scheme.transforms else _cells(scheme, code_counts)
     if cells is None:
         return None
     low, high, share = cells
@@ -73,9 +74,7 @@ def _steps(stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics) -
     """Scales in use, or quantiles of them, each for the same share of the weights; float64. 1 for a cast."""
     if scheme.granularity is None:
         return np.ones(1)
-    import torch
-
-    from .kernels import reference
+    from .kernels import cpu
 
     whole = None
     if scheme.needs_tensor_maximum:
@@ -84,8 +83,8 @@ def _steps(stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics) -
     bands = max(1, min(_SAMPLE_ROWS // height, _SAMPLE_WEIGHTS // (height * stored.cols), stored.rows // height))
     first = np.unique(np.linspace(0, max(stored.rows // height - 1, 0), bands).astype(int)) * height
     x = np.concatenate([stored.read(r * stored.cols, min(r + height, stored.rows) * stored.cols) for r in first])
-    tiles = reference.Tiles.of(torch.from_numpy(x.reshape(-1, stored.cols)), scheme, whole)
-    scales = reference.choose_params(tiles, scheme, whole).stored.double().numpy().reshape(-1)
+    q = cpu.quantize(StoredTensor(x, "float32", (x.size // stored.cols, stored.cols)), scheme, whole)
+    scales = np.asarray(q.scales, np.float64).reshape(-1) * (q.tensor_scale or 1.0)
     scales = scales[scales > 0]
     if len(scales) <= _SCALE_QUANTILES:
         return scales

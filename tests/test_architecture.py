@@ -16,7 +16,7 @@ MAX_LINES = 400
 # The parts of quantviz, lowest first; a module may import from its own layer and those below it.
 LAYERS = (
     {"errors"},
-    {"formats", "tensors"},
+    {"formats", "tensors", "granularity", "options"},
     {"schemes", "block_types", "metrics", "statistics", "sources", "bits", "numerals", "arithmetic"},
     {"kernels", "wording"},
     {"evaluation", "uniform_rounding"},

@@ -77,10 +77,10 @@ def test_every_finite_value_and_tie_encodes_to_its_code(f):
 def test_float_codes_equal_the_kernels(f, x):
     import torch
 
-    from quantviz.kernels import reference
+    from quantviz.kernels.reference.rules import encode_float
 
     tensor = torch.tensor([x], dtype=torch.float32)
-    assert bits.encode(f, number(x)) == int(reference.encode_float(tensor, f)[0])
+    assert bits.encode(f, number(x)) == int(encode_float(tensor, f)[0])
 
 
 @pytest.mark.parametrize("name", ["nf4", "bnb_fp4"])

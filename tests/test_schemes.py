@@ -38,7 +38,18 @@ def schemes(draw: st.DrawFn) -> Scheme:
     granularity = None if isinstance(f, BlockFormat) else draw(st.none() | granularities)
     has_scale = not isinstance(f, BlockFormat) and not (isinstance(f, FloatFormat) and granularity is None)
     scale = draw(st.sampled_from([None, *SCALE_TYPES])) if has_scale else None
-    return Scheme.make(f.name, symmetry, granularity, scale)
+    options = {
+        "scale": scale,
+        "clip": draw(st.sampled_from([None, "absmax", "mse", "99.9"])),
+        "rotate": draw(st.sampled_from([None, "none", "hadamard"])),
+        "keep": draw(st.sampled_from([None, "0", "0.1%", 12.5])),
+        "solver": draw(st.sampled_from([None, "hqq"])),
+        "double": draw(st.sampled_from([None, False, True])),
+    }
+    try:
+        return Scheme.make(f.name, symmetry, granularity, **options)
+    except QuantvizError:
+        return Scheme.make(f.name, symmetry, granularity, scale=scale)
 
 
 @given(schemes())

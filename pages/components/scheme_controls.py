@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from quantviz.errors import QuantvizError
 from quantviz.formats import FORMATS, BlockFormat, CodebookFormat, FloatFormat, IntFormat, TernaryFormat
-from quantviz.schemes import GRANULARITIES, SCALE_TYPES, SYMMETRIES, TILES, Granularity, Scheme
+from quantviz.options import CLIPS, LARGEST_KEEP
+from quantviz.schemes import GRANULARITIES, OPTIONS, SCALE_TYPES, SYMMETRIES, TILES, Granularity, Scheme
 
 from .state import DEFAULT_PINNED, DEFAULT_SCHEME, NOTHING, choose_scheme, good_or_last, text_state
 
@@ -24,6 +27,8 @@ FAMILY_HELP = """
 - **MX**: blocks whose length and scale type the specification fixes (OCP MX, NVFP4)
 """
 CAST = "none: plain cast"
+PARTS = ("symmetry", "granularity", *OPTIONS)
+CLIP_NAMES = {"absmax": "nothing: the largest weight", "mse": "mse: least squared error"}
 
 
 def scheme_controls() -> tuple[Scheme, Scheme | None]:
@@ -73,6 +78,7 @@ def _controls(scheme: Scheme) -> None:
             help="sym: zero-centred, scale only. asym: scale and integer zero point. offset: scale and float minimum.",
             width="stretch",
         )  # fmt: skip
+    _cures(scheme)
     if scheme.scale:
         _show("scheme_scale", scheme.scale)
         st.segmented_control(
@@ -81,7 +87,56 @@ def _controls(scheme: Scheme) -> None:
         )  # fmt: skip
 
 
-def _show(key: str, value: str) -> None:
+def _cures(scheme: Scheme) -> None:
+    """The options against outliers, as far as they apply to the scheme."""
+    clips = [clip for clip in dict.fromkeys((*CLIPS, "99.9", "99", scheme.clip)) if _applies(scheme, clip=clip)]
+    chosen = sum(
+        (scheme.clip != "absmax", scheme.rotate != "none", scheme.keep > 0, bool(scheme.solver), scheme.double)
+    )
+    with st.expander(f"Against outliers{f' · {chosen} on' if chosen else ''}"):
+        if len(clips) > 1:
+            _show("scheme_clip", scheme.clip)
+            st.selectbox(
+                "Clip", clips, key="scheme_clip", on_change=_change, args=("clip",),
+                format_func=lambda clip: CLIP_NAMES.get(clip, f"{clip}th percentile"),
+                help="What sets the range of a group: its largest weight; the range with the least squared error, "
+                "found by a search; or a percentile of its weights, beyond which they are cut off.",
+            )  # fmt: skip
+        _show("scheme_keep", scheme.keep)
+        st.number_input(
+            "Keep, % of weights", 0.0, LARGEST_KEEP, step=0.1, format="%0.4g", key="scheme_keep", on_change=_change,
+            args=("keep",), help="The largest weights, stored beside the codes: 16 bits and a 32-bit index each.",
+        )  # fmt: skip
+        _show("scheme_rotate", scheme.rotate != "none")
+        st.toggle(
+            "Rotate (Hadamard)", key="scheme_rotate", on_change=_change, args=("rotate",),
+            help="Each row is multiplied by an orthonormal Hadamard matrix with random signs before it is quantized, "
+            "and back after: an outlier is spread over its row (QuaRot, QuIP#).",
+        )  # fmt: skip
+        if scheme.rule == "offset":
+            _show("scheme_solver", bool(scheme.solver))
+            st.toggle(
+                "HQQ solver", key="scheme_solver", on_change=_change, args=("solver",),
+                help="Half-quadratic quantization moves each group's minimum so that an ℓp norm with p < 1 of the "
+                "errors shrinks.",
+            )  # fmt: skip
+        if scheme.rule == "codebook":
+            _show("scheme_double", scheme.double)
+            st.toggle(
+                "Double quantization", key="scheme_double", on_change=_change, args=("double",),
+                help="The scales are quantized to 8 bits themselves, in blocks of 256, as bitsandbytes nests them.",
+            )  # fmt: skip
+
+
+def _applies(scheme: Scheme, **option: Any) -> bool:
+    try:
+        replaced = {name: getattr(scheme, name) for name in PARTS} | {"solver": None} | option
+        return bool(Scheme.make(scheme.format, **replaced))
+    except QuantvizError:
+        return False
+
+
+def _show(key: str, value: Any) -> None:
     """The control shows what the key says."""
     st.session_state[key] = value
 
@@ -102,23 +157,37 @@ def _change(part: str) -> None:
     """A control was moved: the scheme's key follows, and keeps of the other parts what still applies."""
     now = Scheme.parse(st.session_state.get("_good_scheme", DEFAULT_SCHEME))
     value = st.session_state[f"scheme_{part}"]
-    format, symmetry, granularity, scale = now.format, now.symmetry, now.granularity, now.scale
+    parts = {name: getattr(now, name) for name in PARTS}
+    if f"scale={now.scale}" not in now.key:  # a default stays a default
+        parts["scale"] = None
+    format = now.format
     match part:
         case "family":
             format = FIRST[value]
         case "format":
             format = value
-        case "symmetry":
-            symmetry = value
         case "granularity":
-            granularity = None if value == CAST else Granularity.parse(value)
-        case "scale":
-            scale = value
-    scale = scale if part == "scale" or now.key.endswith(f"scale={scale}") else None  # a default stays a default
-    for attempt in (
-        (symmetry, granularity, scale), (symmetry, granularity, None), (None, granularity, None), (None, None, None),
-    ):  # fmt: skip
+            parts[part] = None if value == CAST else Granularity.parse(value)
+        case "rotate":
+            parts[part] = "hadamard" if value else "none"
+        case "solver":
+            parts[part] = "hqq" if value else None
+        case "keep":
+            parts[part] = float(value)
+        case _:
+            parts[part] = value
+    order = sorted(PARTS, key=lambda name: name != part)  # what was moved comes first
+    choose_scheme(_closest(format, {name: parts[name] for name in order}).key)
+
+
+def _closest(format: str, parts: dict[str, Any]) -> Scheme:
+    """The scheme with as many of the parts as go together, the first ones first."""
+    fitting: dict[str, Any] = {}
+    scheme = Scheme.make(format)
+    for name, value in parts.items():
         try:
-            return choose_scheme(Scheme.make(format, *attempt).key)
+            scheme = Scheme.make(format, **fitting, **{name: value})
+            fitting[name] = value
         except QuantvizError:
             continue
+    return scheme

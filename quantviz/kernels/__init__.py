@@ -14,10 +14,11 @@ from .common import Quantized
 ENGINES = ("cpu", "reference")
 
 
-def quantize(w: Any, key: str | Scheme, engine: str = "cpu") -> Quantized:
+def quantize(w: Any, key: str | Scheme, importance: Any = None, engine: str = "cpu") -> Quantized:
     """Codes, scales and zero points of `w` under a scheme.
 
     w: NumPy array, torch tensor or StoredTensor of any shape; blocks run along the last axis.
+    importance: one non-negative number an input channel (last axis); weighs the search of clip=mse.
     engine: "cpu" or "reference"; both give the same codes. A torch tensor in gives torch tensors out.
     Raises QuantvizError for a wrong key, a block larger than a row, NaN and infinity, integer or empty tensors.
 
@@ -28,28 +29,28 @@ def quantize(w: Any, key: str | Scheme, engine: str = "cpu") -> Quantized:
     scheme = Scheme.parse(key)
     is_torch = type(w).__module__.partition(".")[0] == "torch"
     if is_torch and engine == "reference":
-        return _reference_quantize(w, scheme)
+        return _reference_quantize(w, scheme, importance)
     stored = as_stored(w)
     scheme.check_shape(stored.rows, stored.cols)
     refuse_non_finite(stored)
     if engine == "reference":
         import torch
 
-        return as_numpy(_reference_quantize(torch.from_numpy(np.array(stored.numpy())), scheme))
+        return as_numpy(_reference_quantize(torch.from_numpy(np.array(stored.numpy())), scheme, importance))
     from . import cpu
 
-    q = cpu.quantize(stored, scheme)
+    q = cpu.quantize(stored, scheme, importance=check_importance(importance, stored.cols))
     return _as_torch(q) if is_torch else q
 
 
-def _reference_quantize(w: Any, scheme: Scheme) -> Quantized:
+def _reference_quantize(w: Any, scheme: Scheme, importance: Any) -> Quantized:
     from . import reference
 
     x = w.detach().float()
     scheme.check_shape(x.numel() // x.shape[-1], x.shape[-1])
     if not bool(x.isfinite().all()):
         refuse_non_finite(as_stored(w))
-    return reference.quantize(x, scheme)
+    return reference.quantize(x, scheme, check_importance(importance, x.shape[-1]))
 
 
 def dequantize(q: Quantized) -> Any:
@@ -74,6 +75,20 @@ def warm_up(key: str = "int4-sym-tensor") -> None:
     cpu.warm_up(key)
 
 
+def check_importance(importance: Any, cols: int) -> np.ndarray | None:
+    """float32 [cols], or None; raises QuantvizError for a wrong length, negative, non-finite or all-zero values."""
+    if importance is None:
+        return None
+    h = np.asarray(importance, dtype=np.float32).reshape(-1)
+    if len(h) != cols:
+        raise QuantvizError(
+            f"The importance vector has {len(h):,} values, and a row of this tensor {cols:,}; give one a column."
+        )
+    if not np.isfinite(h).all() or (h < 0).any() or not h.any():
+        raise QuantvizError("Importance must be finite, not negative, and not zero everywhere.")
+    return h
+
+
 def refuse_non_finite(stored: StoredTensor, chunk: int = 1 << 20) -> None:
     """Raises QuantvizError with the count and the first position if there is any NaN or infinity."""
     first, nans, infinities = None, 0, 0
@@ -94,7 +109,7 @@ def refuse_non_finite(stored: StoredTensor, chunk: int = 1 << 20) -> None:
     )
 
 
-_ARRAYS = ("codes", "scales", "zero_points", "minima")
+_ARRAYS = ("codes", "scales", "zero_points", "minima", "kept_index", "kept_values")
 
 
 def _as_torch(q: Quantized) -> Quantized:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,20 @@ ERROR_BINS = 512  # of the error histogram
 LOG_BIN_SHIFT = 17
 LOG_BINS = 1 << (31 - LOG_BIN_SHIFT)
 PERCENTILE_RESOLUTION = 2.0**-6
+
+# clip=mse tries these widths of a range, as factors of the absmax range: quarter octaves down to 1/13, then sixteenths
+# about the best of those. A factor of 1 is always among them, so that the result is never worse than absmax.
+COARSE_SHRINKS = tuple(np.float32(2.0 ** (-k / 4)) for k in range(1, 16))
+FINE_SHRINKS = tuple(np.float32(2.0 ** (k / 16)) for k in (-3, -2, -1, 1, 2, 3))
+
+# The default settings of the hqq package: ℓp norm with p = 0.7, β = 10, 20 iterations.
+HQQ_EXPONENT, HQQ_BETA, HQQ_ITERATIONS = 0.7, 10.0, 20
+
+
+def percentile_rank(percentile: Fraction, sizes: np.ndarray) -> np.ndarray:
+    """Nearest rank, from 1, of a percentile among `sizes` weights: ⌈P·n / 100⌉ in whole numbers."""
+    share = percentile / 100
+    return -(-sizes * share.numerator // share.denominator)
 
 
 @dataclass(frozen=True)
@@ -86,6 +101,9 @@ class Quantized:
     scales: float32 [grid rows, grid cols], the values as stored (rounded to the scale's type); None for a cast.
     zero_points: integers as float32-exact uint8, asym only.  minima: float32, offset only.
     tensor_scale: float32, nvfp4 only; a block's scale is tensor_scale · scales.
+    kept_index, kept_values: with keep=, the flat places (int64, rising) and float16 values of the weights kept apart.
+    nested: with double=1, what the scales are restored from.
+    With rotate=hadamard the codes are those of the rotated rows.
     Arrays are NumPy's, or torch's where the tensor quantized was torch's.
     """
 
@@ -97,6 +115,9 @@ class Quantized:
     minima: Any = None
     tensor_scale: float | None = None
     notices: tuple[str, ...] = field(default=())
+    kept_index: Any = None
+    kept_values: Any = None
+    nested: Any = None
 
     @property
     def nbytes(self) -> int:

@@ -86,6 +86,16 @@ def extremes_kernel(rule: int):
     return run
 
 
+@kernel
+def stored_kernel(minimum, k):
+    """Minima rounded to the type they are stored in."""
+    out = np.empty_like(minimum)
+    for i in range(minimum.shape[0]):
+        for g in range(minimum.shape[1]):
+            out[i, g] = rules.store(minimum[i, g], k.store)
+    return out
+
+
 @cache
 def parameters_kernel(rule: int):
     """low, high, mean -> factor, stored, extra of every group; counts[VANISHED], counts[SATURATED] += 1 where due."""
@@ -122,15 +132,58 @@ def fill_parameters(rule, x, n, length, gi, g0, k, factor, stored, extra, out, l
     out[sums.SATURATED] += f8(saturated)
 
 
+@inlined()
+def fill_values(rule, length, x, y, n, gi, g0, k, thresholds, levels, factor, stored, extra):
+    """y[0:n], the dequantized weights of x[0:n], part of one row, from group (gi, g0) on."""
+    whole = n // length
+    for g in range(whole):
+        a, b, c = factor[gi, g0 + g], stored[gi, g0 + g], extra[gi, g0 + g]
+        xg, yg = x[g * length :], y[g * length :]
+        for j in range(length):
+            yg[j] = roundtrip(rule, xg[j], a, b, c, k, thresholds, levels)
+    if whole * length < n:
+        a, b, c = factor[gi, g0 + whole], stored[gi, g0 + whole], extra[gi, g0 + whole]
+        xg, yg = x[whole * length :], y[whole * length :]
+        for j in range(n - whole * length):
+            yg[j] = roundtrip(rule, xg[j], a, b, c, k, thresholds, levels)
+
+
 @cache
-def measure_kernel(rule: int, known: int, full: bool, wide: bool, weighted: bool):
-    """One piece: quantize, dequantize and measure. See `measure` of the package for the arguments."""
+def values_kernel(rule: int, known: int):
+    """One piece: parameters (unless given) and dequantized weights, written into `y` [rows, cols]."""
+
+    @kernel
+    def run(x, width, height, given, k, thresholds, levels, factor, stored, extra, y, out):
+        rows, cols = x.shape
+        length = known if known else width
+        low, high, mean = np.empty(STRETCH, f4), np.empty(STRETCH, f4), np.empty(STRETCH, f4)
+        step = stretch_of(length)
+        for i in range(rows):
+            gi = i // height
+            for o in range(0, cols, step):
+                n = min(step, cols - o)
+                xs, ys, g0 = x[i, o : o + n], y[i, o : o + n], o // length
+                if not given:
+                    fill_parameters(rule, xs, n, width, gi, g0, k, factor, stored, extra, out, low, high, mean)
+                fill_values(rule, length, xs, ys, n, gi, g0, k, thresholds, levels, factor, stored, extra)
+
+    return run
+
+
+@cache
+def measure_kernel(rule: int, known: int, full: bool, wide: bool, weighted: bool, apart: bool):
+    """One piece: quantize, dequantize and measure. See `measure` of the package for the arguments.
+
+    apart: z was quantized in place of x, and `given_y` holds what became of x, so that only measuring is left.
+    """
     has_scale = rule not in (IDENTITY, BF16, CAST)
     narrow = 0 < known < 64  # so short that reducing one block at a time would not vectorise
 
     @kernel
     def run(
         x,
+        z,
+        given_y,
         width,
         height,
         given,
@@ -164,20 +217,15 @@ def measure_kernel(rule: int, known: int, full: bool, wide: bool, weighted: bool
             for o in range(0, cols, step):
                 n = min(step, cols - o)
                 xs, g0 = x[i, o : o + n], o // length
-                ys = y[:n]
+                if apart:
+                    zs, ys = z[i, o : o + n], given_y[i, o : o + n]
+                else:
+                    zs, ys = xs, y[:n]
+                whole = n // length
                 if not given:
                     fill_parameters(rule, xs, n, width, gi, g0, k, factor, stored, extra, out, low, high, mean)
-                whole = n // length
-                for g in range(whole):
-                    a, b, c = factor[gi, g0 + g], stored[gi, g0 + g], extra[gi, g0 + g]
-                    xg, yg = xs[g * length :], ys[g * length :]
-                    for j in range(length):
-                        yg[j] = roundtrip(rule, xg[j], a, b, c, k, thresholds, levels)
-                if whole * length < n:
-                    a, b, c = factor[gi, g0 + whole], stored[gi, g0 + whole], extra[gi, g0 + whole]
-                    xg, yg = xs[whole * length :], ys[whole * length :]
-                    for j in range(n - whole * length):
-                        yg[j] = roundtrip(rule, xg[j], a, b, c, k, thresholds, levels)
+                if not apart:
+                    fill_values(rule, length, xs, ys, n, gi, g0, k, thresholds, levels, factor, stored, extra)
                 if narrow and not wide:
                     sums.squared_errors(xs, ys, whole * known, known, squares)
                 if wide:
@@ -212,16 +260,16 @@ def measure_kernel(rule: int, known: int, full: bool, wide: bool, weighted: bool
                         a, c = factor[gi, g0 + g], extra[gi, g0 + g]
                         under, over = rules.code_limits(rule, stored[gi, g0 + g], c, k)
                         if g < whole:
-                            out[sums.CLIPPED] += f8(count_outside(xs[s:], width, under, over))
+                            out[sums.CLIPPED] += f8(count_outside(zs[s:], width, under, over))
                         else:
-                            out[sums.CLIPPED] += f8(count_outside(xs[s:], n - s, under, over))
+                            out[sums.CLIPPED] += f8(count_outside(zs[s:], n - s, under, over))
                         if code_table.shape[1] > 0:
                             if g < whole:
                                 for j in range(length):
-                                    index[s + j] = u4(encode(rule, xs[s + j], a, c, k, thresholds, codes) - first_code)
+                                    index[s + j] = u4(encode(rule, zs[s + j], a, c, k, thresholds, codes) - first_code)
                             else:
                                 for j in range(n - s):
-                                    index[s + j] = u4(encode(rule, xs[s + j], a, c, k, thresholds, codes) - first_code)
+                                    index[s + j] = u4(encode(rule, zs[s + j], a, c, k, thresholds, codes) - first_code)
                     if code_table.shape[1] > 0:
                         tally(index, n, code_table)
 

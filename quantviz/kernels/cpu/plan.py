@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from ...schemes import TENSOR, Scheme
 
@@ -39,6 +42,19 @@ class Task:
     grid_cols: int
     joint: bool = False
 
+    @property
+    def start(self) -> int:
+        return self.pieces[0].start
+
+    @property
+    def stop(self) -> int:
+        return self.pieces[-1].stop
+
+    @property
+    def groups(self) -> slice:
+        """Its groups, flat in the whole grid."""
+        return slice(self.first_group, self.first_group + self.grid_rows * self.grid_cols)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -49,20 +65,31 @@ class Plan:
     height: int
     shared: bool = False
 
+    def part(self, piece: Piece, grids: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """The part of a task's grids that holds a piece's groups; all of them where one group serves all."""
+        if self.shared:
+            return tuple(grids)
+        row = piece.row // self.height
+        rows = slice(row, row + -(-piece.rows // self.height))
+        cols = slice(piece.group_col, piece.group_col + -(-piece.cols // self.width))
+        return tuple(grid[rows, cols] for grid in grids)
+
 
 def plan(scheme: Scheme, rows: int, cols: int, by_row: bool = False) -> Plan:
     """Cuts [rows, cols] for a scheme.
 
     Wherever groups lie end to end in memory the rows are forgotten and long runs of whole groups are taken;
-    `by_row` keeps the rows, for kernels that need to know the column. Kernels ask of every piece that its rows
-    hold whole groups of at most STRETCH weights, or lie inside one group.
+    `by_row` makes tasks of whole rows, for what needs to know the column or to see a row at a time. Kernels ask
+    of every piece that its rows hold whole groups of at most STRETCH weights, or lie inside one group.
     """
     g = scheme.granularity
     if g is None or g == TENSOR:
-        pieces = _cut(0, rows, cols, cols) if by_row else [Piece(0, 1, rows * cols)]
-        if not by_row:
-            pieces = [Piece(s, 1, min(PIECE, rows * cols - s)) for s in range(0, rows * cols, PIECE)]
-        return Plan(tuple(Task((p,), 0, 1, 1) for p in pieces), max(PIECE, cols), max(rows, 1), shared=True)
+        if by_row:
+            band = max(1, PIECE // cols)
+            cuts = [tuple(_cut(r, min(r + band, rows), cols, cols)) for r in range(0, rows, band)]
+        else:
+            cuts = [(Piece(s, 1, min(PIECE, rows * cols - s)),) for s in range(0, rows * cols, PIECE)]
+        return Plan(tuple(Task(pieces, 0, 1, 1) for pieces in cuts), max(PIECE, cols), max(rows, 1), shared=True)
     width, height = min(g.cols or cols, cols), g.rows
     if height == 1 and width <= STRETCH and cols % width == 0 and not by_row:
         run, size = PIECE // width * width, rows * cols

@@ -1,0 +1,324 @@
+"""Choosing the parameters of groups: from their extremes, or by a search for a better range.
+
+Every search is a few passes over the groups of one task at once, each pass adding one number a group; so it serves
+groups of any shape, from blocks of 16 to the whole tensor, and holds nothing but those numbers.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..common import COARSE_SHRINKS, FINE_SHRINKS, HQQ_BETA, HQQ_EXPONENT, HQQ_ITERATIONS, percentile_rank
+from . import loops, rules, sums
+from .bits import MAGNITUDE, bits_of
+from .compiler import REORDER, inlined, kernel
+from .plan import Task
+from .rules import roundtrip
+from .workers import work
+
+if TYPE_CHECKING:
+    from .job import Job, Panel, Parameters
+
+f4, f8, i4 = np.float32, np.float64, np.int32
+
+
+class Groups:
+    """The groups of one task, or, with parts None, the one group that all tasks share.
+
+    `add` is the pass: it calls a kernel on every piece and gives what it has added up, a number a group.
+    """
+
+    def __init__(self, job: Job, parts: list[tuple[Task, Panel]] | None, one: bool = False) -> None:
+        self.job, self.parts, self.one = job, parts, one or parts is None
+        self.shape = (1, 1) if self.one else (parts[0][0].grid_rows, parts[0][0].grid_cols)
+
+    def each(self, visit) -> None:
+        """visit(task number, piece, what is quantized [rows, cols], groups of the piece in a grid -> part of it)"""
+        job = self.job
+
+        def run(tasks) -> None:
+            for number, task in tasks:
+                panel = job.panel(task)
+                for piece in task.pieces:
+                    visit(number, piece, panel.quantized(piece))
+
+        if self.one:
+            work(job.plan.tasks, run)
+        else:
+            for number, (task, panel) in enumerate(self.parts):
+                for piece in task.pieces:
+                    visit(number, piece, panel.quantized(piece))
+
+    def add(self, dtype: type, call) -> np.ndarray:
+        """Σ over pieces of what call(x, piece, of, into) adds to `into`; `of(grid)` is the piece's part of a grid."""
+        tasks = len(self.job.plan.tasks) if self.one else 1
+        totals = np.zeros((tasks, *self.shape), dtype)
+
+        def visit(number, piece, x) -> None:
+            def of(grid: np.ndarray) -> np.ndarray:
+                return grid if self.one else self.job.groups(piece, (grid,))[0]
+
+            call(x, piece, of, of(totals[number]))
+
+        self.each(visit)
+        return totals.sum(axis=0)
+
+    @property
+    def width(self) -> int:
+        return self.job.stored.size if self.one else self.job.plan.width
+
+    @property
+    def height(self) -> int:
+        return max(self.job.stored.rows, 1) if self.one else self.job.plan.height
+
+    def sizes(self) -> np.ndarray:
+        """Weights in each group."""
+        return self.add(np.int64, lambda x, piece, of, into: _count_weights(x, self.width, self.height, into))
+
+    def extremes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """low, high and mean magnitude of each group, float32."""
+        tasks = len(self.job.plan.tasks) if self.one else 1
+        low = np.full((tasks, *self.shape), np.inf, f4)
+        high = np.full((tasks, *self.shape), -np.inf, f4)
+        total = np.zeros((tasks, *self.shape))
+        extremes = loops.extremes_kernel(self.job.rule)
+
+        def visit(number, piece, x) -> None:
+            grids = low[number], high[number], total[number]
+            into = grids if self.one else self.job.groups(piece, grids)
+            extremes(x, self.width, self.height, *into)
+
+        self.each(visit)
+        mean = total.sum(axis=0)
+        if self.job.rule in (rules.TERNARY, rules.SIGN):
+            mean = mean / self.sizes()
+        return low.min(axis=0), high.max(axis=0), mean.astype(f4)
+
+
+def make_parameters(job: Job, low, high, mean, notes) -> Parameters:
+    """factor, stored, extra from the extremes of each group."""
+    factor, stored, extra = (np.empty(low.shape, f4) for _ in range(3))
+    low, high, mean = (np.ascontiguousarray(a, f4) for a in (low, high, mean))
+    loops.parameters_kernel(job.rule)(low, high, mean, job.constants, factor, stored, extra, notes)
+    return factor, stored, extra
+
+
+def choose(groups: Groups, notes: np.ndarray) -> Parameters:
+    """The parameters of every group as the scheme's options have it."""
+    job = groups.job
+    low, high, mean = groups.extremes()
+    if job.scheme.clip == "mse":
+        low, high = _least_squares(groups, low, high, mean)
+    elif job.scheme.clip != "absmax":
+        low, high = _percentiles(groups, Fraction(job.scheme.clip))
+    found = make_parameters(job, low, high, mean, notes)
+    return _half_quadratic(groups, found) if job.scheme.solver else found
+
+
+# -- clip=mse ------------------------------------------------------------------------------------
+
+
+def shrink(rule: int, low: np.ndarray, high: np.ndarray, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A range made `factor` times as wide (at most 1): about 0, or about its middle for `offset`. All float32."""
+    if rule == rules.ASYM:
+        return np.minimum(low, f4(0)) * factor, np.maximum(high, f4(0)) * factor
+    if rule == rules.OFFSET:
+        cut = (f4(1) - factor) * f4(0.5) * (high - low)
+        return np.where(factor == 1, low, low + cut), np.where(factor == 1, high, high - cut)
+    largest = np.maximum(-low, high) * factor
+    return -largest, largest
+
+
+def _least_squares(groups: Groups, low, high, mean) -> tuple[np.ndarray, np.ndarray]:
+    """The range of each group with the least Σ e² (weighted by importance) among the factors tried."""
+    job, ignored = groups.job, np.zeros(sums.SUMS)
+
+    def errors(factor: np.ndarray) -> np.ndarray:
+        own = make_parameters(job, *shrink(job.rule, low, high, factor), mean, ignored)
+        kernel_ = squared_error_kernel(job.rule, job.known if not groups.one else 0, job.importance is not None)
+        thresholds, levels, _ = job.tables
+
+        def call(x, piece, of, into) -> None:
+            parts = [of(p) for p in own]
+            h = job.weights_of(piece)
+            kernel_(x, groups.width, groups.height, job.constants, thresholds, levels, *parts, h, into)
+
+        return groups.add(f8, call)
+
+    best = np.ones(groups.shape, f4)
+    with np.errstate(over="ignore", invalid="ignore"):
+        least = errors(best)
+        for factors in (COARSE_SHRINKS, FINE_SHRINKS):
+            centre = best
+            for each in factors:
+                factor = np.minimum(centre * each, f4(1))
+                error = errors(factor)
+                better = error < least
+                best, least = np.where(better, factor, best), np.where(better, error, least)
+        return shrink(job.rule, low, high, best)
+
+
+@inlined(REORDER)
+def _squared_error(rule, x, n, a, b, c, k, thresholds, levels):
+    total = f8(0)
+    for j in range(n):
+        e = f8(f4(roundtrip(rule, x[j], a, b, c, k, thresholds, levels) - x[j]))
+        total += e * e
+    return total
+
+
+@inlined(REORDER)
+def _weighted_squared_error(rule, x, h, n, a, b, c, k, thresholds, levels):
+    total = f8(0)
+    for j in range(n):
+        e = f8(f4(roundtrip(rule, x[j], a, b, c, k, thresholds, levels) - x[j]))
+        total += e * e * f8(h[j])
+    return total
+
+
+@cache
+def squared_error_kernel(rule: int, known: int, weighted: bool):
+    """error[group] += Σ e² (or Σ h·e²) of a piece under given parameters."""
+
+    @kernel
+    def run(x, width, height, k, thresholds, levels, factor, stored, extra, h, error):
+        rows, cols = x.shape
+        length = known if known else width
+        for i in range(rows):
+            gi = i // height
+            for g in range(factor.shape[1]):
+                o = g * length
+                a, b, c = factor[gi, g], stored[gi, g], extra[gi, g]
+                n = min(length, cols - o)
+                xs = x[i, o : o + n]
+                if weighted:
+                    hs = h[o : o + n]
+                    error[gi, g] += _weighted_squared_error(rule, xs, hs, n, a, b, c, k, thresholds, levels)
+                elif n == length:
+                    error[gi, g] += _squared_error(rule, xs, length, a, b, c, k, thresholds, levels)
+                else:
+                    error[gi, g] += _squared_error(rule, xs, n, a, b, c, k, thresholds, levels)
+
+    return run
+
+
+# -- clip=P --------------------------------------------------------------------------------------
+
+
+def _percentiles(groups: Groups, percentile: Fraction) -> tuple[np.ndarray, np.ndarray]:
+    """Order statistics of each group, by nearest rank: of the magnitudes, or of both ends without a symmetry."""
+    rank = percentile_rank(percentile, groups.sizes())
+    if groups.job.rule in (rules.ASYM, rules.OFFSET):
+        return _order_statistic(groups, groups.sizes() - rank + 1, True), _order_statistic(groups, rank, True)
+    largest = _order_statistic(groups, rank, False)
+    return -largest, largest
+
+
+def _order_statistic(groups: Groups, rank: np.ndarray, signed: bool) -> np.ndarray:
+    """The rank-th smallest weight (or magnitude) of each group, by bisection over float32 bit patterns."""
+    count = count_kernel(signed)
+    low = np.full(groups.shape, -(2**31) if signed else 0, np.int64)
+    high = np.full(groups.shape, 2**31 - 1, np.int64)
+    while (low < high).any():
+        middle = (low + high) >> 1
+        limit = middle.astype(i4)
+        below = groups.add(np.int64, lambda x, _, of, into: count(x, groups.width, groups.height, of(limit), into))  # noqa: B023
+        enough = below >= rank
+        low, high = np.where(enough, low, middle + 1), np.where(enough, middle, high)
+    pattern = low.astype(i4)
+    return np.where(pattern < 0, pattern ^ MAGNITUDE, pattern).astype(i4).view(f4)
+
+
+@cache
+def count_kernel(signed: bool):
+    """into[group] += how many weights of a piece order at or below limit[group], as patterns of floats."""
+
+    @inlined()
+    def up_to(x, limit):
+        found = i4(0)
+        for j in range(x.shape[0]):
+            v = sums.ordered(bits_of(x[j])) if signed else i4(bits_of(x[j]) & MAGNITUDE)
+            found = i4(found + (i4(1) if v <= limit else i4(0)))
+        return found
+
+    @kernel
+    def run(x, width, height, limit, into):
+        rows, cols = x.shape
+        for i in range(rows):
+            gi = i // height
+            for g in range(limit.shape[1]):
+                o = g * width
+                into[gi, g] += up_to(x[i, o : min(o + width, cols)], limit[gi, g])
+
+    return run
+
+
+@kernel
+def _count_weights(x, width, height, into):
+    rows, cols = x.shape
+    for i in range(rows):
+        for g in range(into.shape[1]):
+            into[i // height, g] += min(width, cols - g * width)
+
+
+# -- solver=hqq ----------------------------------------------------------------------------------
+
+
+def _half_quadratic(groups: Groups, found: Parameters) -> Parameters:
+    """HQQ's proximal solver: each group's minimum moves, its scale stays.
+
+    A group stops at the first iteration that does not lower its mean |e|, and keeps its best minimum.
+    Source: Badri and Shaji, Half-Quadratic Quantization (2023); the package's default settings.
+    """
+    job = groups.job
+    factor, stored, start = found
+    sizes = groups.sizes()
+    best, minimum = start.copy(), start
+    least = np.full(groups.shape, np.inf)
+    going = np.ones(groups.shape, bool)
+    for _ in range(HQQ_ITERATIONS):
+        now = minimum
+
+        def total(target: bool, now=now) -> np.ndarray:
+            def call(x, _, of, into) -> None:
+                _hqq_step(x, groups.width, groups.height, job.constants, of(factor), of(stored), of(now), target, into)
+
+            return groups.add(f8, call)
+
+        error = total(False)
+        going &= error < least
+        if not going.any():
+            break
+        best, least = np.where(going, now, best), np.where(going, error, least)
+        moved = (total(True) / sizes).astype(f4)
+        minimum = np.where(going, moved, now)
+    return factor, stored, loops.stored_kernel(best, job.constants)
+
+
+@inlined()
+def _shrunk(e):
+    """HQQ's shrinkage of an error: sign(e) · max(|e| - |e|^(p-1) / β, 0)."""
+    a = abs(e)
+    r = f4(max(f4(a - f4(f4(1 / HQQ_BETA) * a ** f4(HQQ_EXPONENT - 1))), f4(0))) if a > f4(0) else f4(0)
+    return r if e > f4(0) else -r
+
+
+@kernel
+def _hqq_step(x, width, height, k, factor, stored, minimum, target, into):
+    """into[group] += Σ of where the minimum should be (target), or Σ |e|."""
+    rows, cols = x.shape
+    for i in range(rows):
+        gi = i // height
+        for g in range(minimum.shape[1]):
+            a, b, c = factor[gi, g], stored[gi, g], minimum[gi, g]
+            total = f8(0)
+            for j in range(g * width, min(g * width + width, cols)):
+                v = x[i, j]
+                steps = f4(min(max(f4(np.rint(f4(f4(v - c) / a))), f4(0)), k.top) * b)
+                e = f4(v - f4(c + steps))
+                total += f8(f4(f4(v - _shrunk(e)) - steps)) if target else f8(abs(e))
+            into[gi, g] += total

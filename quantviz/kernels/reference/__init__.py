@@ -1,0 +1,119 @@
+"""The readable engine: every rule in plain torch, on any torch device. The other engines are compared with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...metrics import Sums
+from ...schemes import Scheme
+from ..common import LOG_BIN_SHIFT, LOG_BINS, Bins, Counts, Pass, Quantized, scale_notices
+from ..rotation import unrotate
+from .rules import Params, code_limits, decode, encode
+from .search import choose_params, nested
+from .tiles import Tiles
+from .transforms import in_fp16, prepare, restore
+
+
+def code_dtype(scheme: Scheme) -> torch.dtype:
+    """Smallest dtype that holds every code."""
+    if scheme.code_range[0] < 0:
+        return torch.int8
+    return {True: torch.uint8, False: torch.uint16}[scheme.fmt.bits <= 8] if scheme.fmt.bits <= 16 else torch.uint32
+
+
+def quantize(x: torch.Tensor, scheme: Scheme, importance: Any = None) -> Quantized:
+    """Quantizes a float32 tensor of any shape, on its own device; see `Quantized`."""
+    whole = x.reshape(-1, x.shape[-1])
+    z, kept = prepare(whole, scheme)
+    tiles = Tiles.of(z, scheme)
+    p = choose_params(tiles, scheme, importance)
+    scales_stored, p = nested(p, scheme)
+    codes = tiles.flat(encode(tiles.x, p, scheme)).reshape(x.shape).to(code_dtype(scheme))
+    scales = p.stored if p.block_scale is None else p.block_scale
+
+    def grid(parameter: torch.Tensor | None) -> torch.Tensor | None:
+        return None if parameter is None else parameter[:, 0, :, 0].contiguous()
+
+    zeros = grid(p.zero)
+    return Quantized(
+        scheme, tuple(x.shape), codes, grid(scales), None if zeros is None else zeros.to(torch.uint8), grid(p.minimum),
+        p.tensor_scale, scale_notices(scheme, p.vanished, p.saturated),
+        None if kept is None else kept.reshape(-1).nonzero()[:, 0], None if kept is None else in_fp16(whole[kept]),
+        scales_stored,
+    )  # fmt: skip
+
+
+def dequantize(q: Quantized) -> torch.Tensor:
+    """float32 weights, in the shape and on the device of the codes."""
+    codes = q.codes.reshape(-1, q.shape[-1])
+    tiles = Tiles.of(codes.to(torch.int64), q.scheme)
+
+    def spread(parameter: torch.Tensor | None) -> torch.Tensor | None:
+        return None if parameter is None else parameter[:, None, :, None].float()
+
+    stored = spread(q.scales)
+    if q.tensor_scale is not None:
+        stored = torch.tensor(q.tensor_scale, dtype=torch.float32, device=codes.device) * stored
+    p = Params(stored, stored, spread(q.zero_points), spread(q.minima))
+    y = tiles.flat(decode(tiles.x, p, q.scheme))
+    if q.scheme.rotate != "none":
+        y = unrotate(y)
+    y = y.reshape(-1)
+    if q.kept_index is not None:
+        y[q.kept_index] = q.kept_values.float()
+    return y.reshape(q.shape)
+
+
+def measure(x: torch.Tensor, scheme: Scheme, bins: tuple[Bins, Bins] | None, importance: Any = None) -> Pass:
+    """Sums, and with `bins` (values, errors) also counts, of a float32 tensor [rows, cols] under a scheme."""
+    z, kept = prepare(x, scheme)
+    tiles = Tiles.of(z, scheme)
+    _, p = nested(choose_params(tiles, scheme, importance), scheme)
+    codes = encode(tiles.x, p, scheme)
+    y = restore(tiles.flat(decode(codes, p, scheme)), x, kept, scheme)
+    e = y - x
+    X, Y, E = x.double(), y.double(), e.double()
+    nonzero = X != 0
+    s = Sums(
+        count=x.numel(), nonzero=int(nonzero.sum()), squared_error=float((E * E).sum()), abs_error=float(E.abs().sum()),
+        relative_error=float((E[nonzero].abs() / X[nonzero].abs()).sum()), max_abs_error=float(E.abs().max()),
+        squared=float((X * X).sum()), abs=float(X.abs().sum()), product=float((X * Y).sum()),
+        squared_dequantized=float((Y * Y).sum()),
+    )  # fmt: skip
+    if p.stored is not None and scheme.rotate == "none":
+        steps = torch.where(p.stored > 0, Tiles.of(e, scheme).x.double() / p.stored.double(), 0)
+        s.squared_steps = float((steps**2).sum())
+    if importance is not None:
+        h = torch.as_tensor(importance, dtype=torch.float64, device=x.device)
+        s.weighted_squared_error = float((E * E * h).sum())
+        s.importance = float(h.sum()) * x.shape[0]
+    counts = None if bins is None else _count(tiles, x, y, e, codes, p, scheme, bins)
+    return Pass(s, counts, scale_notices(scheme, p.vanished, p.saturated))
+
+
+def _count(tiles, x, y, e, codes, p, scheme: Scheme, bins: tuple[Bins, Bins]) -> Counts:
+    low, high = code_limits(p, scheme)
+    outside = tiles.flat((tiles.x < low) | (tiles.x > high))
+    log_bin = e.abs().contiguous().view(torch.int32) >> LOG_BIN_SHIFT
+    code_counts = None
+    if scheme.fmt.bits <= 16:
+        first, last = scheme.code_range
+        code_counts = _bincount(tiles.flat(codes) - first, last - first + 1)
+    block = Tiles.of(e.double() ** 2, scheme).x.sum(dim=(1, 3)).float()
+    return Counts(
+        _histogram(y, bins[0]), _histogram(e, bins[1]), _bincount(log_bin, LOG_BINS), code_counts,
+        block.cpu().numpy(), int(((x != 0) & (y == 0)).sum()), int(outside.sum()),
+    )  # fmt: skip
+
+
+def _bincount(index: torch.Tensor, length: int) -> np.ndarray:
+    return torch.bincount(index.reshape(-1).to(torch.int64), minlength=length).cpu().numpy()
+
+
+def _histogram(v: torch.Tensor, bins: Bins) -> np.ndarray:
+    """[below, bins ..., above]; the index in float32, so that every engine counts alike."""
+    index = torch.floor((v - float(bins.lo)) * float(bins.inverse_width))
+    return _bincount(index.clamp(-1, bins.count) + 1, bins.count + 2)

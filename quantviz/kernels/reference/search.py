@@ -1,0 +1,111 @@
+"""Choosing the parameters of groups: from their extremes, or by a search for a better range."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import torch
+
+from ...nested import nest
+from ...schemes import Scheme
+from ..common import COARSE_SHRINKS, FINE_SHRINKS, HQQ_BETA, HQQ_EXPONENT, HQQ_ITERATIONS, percentile_rank
+from .rules import Params, decode, encode, make_params, store_minimum
+from .tiles import Tiles
+
+
+def choose_params(tiles: Tiles, scheme: Scheme, importance: torch.Tensor | None = None) -> Params:
+    """The parameters of every group as the scheme's options have it; importance [cols] weighs clip=mse."""
+    low, high = tiles.min_max()
+    if scheme.clip == "mse":
+        low, high = _least_squares(tiles, scheme, low, high, importance)
+    elif scheme.clip != "absmax":
+        low, high = _percentiles(tiles, scheme, Fraction(scheme.clip))
+    p = make_params(low, high, tiles.mean_abs(), scheme)
+    return replace(p, minimum=_half_quadratic(tiles, p, scheme)) if scheme.solver else p
+
+
+def nested(p: Params, scheme: Scheme):
+    """(what is stored of nested scales, parameters with the restored scales); codes stand on the exact ones."""
+    if not scheme.double:
+        return None, p
+    n = nest(p.stored.cpu().numpy())
+    return n, replace(p, stored=torch.from_numpy(n.restored).to(p.stored.device))
+
+
+def shrink(low: torch.Tensor, high: torch.Tensor, factor: torch.Tensor, scheme: Scheme):
+    """A range made `factor` times as wide (at most 1): about 0, or about its middle for `offset`."""
+    if scheme.rule == "asym":
+        return low.clamp(max=0) * factor, high.clamp(min=0) * factor
+    if scheme.rule == "offset":
+        cut = (1 - factor) * 0.5 * (high - low)
+        return torch.where(factor == 1, low, low + cut), torch.where(factor == 1, high, high - cut)
+    largest = torch.maximum(-low, high) * factor
+    return -largest, largest
+
+
+def _least_squares(tiles: Tiles, scheme: Scheme, low, high, importance):
+    """The range of each group with the least Σ e² (weighted by importance) among the factors tried."""
+    mean = tiles.mean_abs()
+    h = None if importance is None else tiles.like(torch.as_tensor(importance, device=tiles.x.device).double())
+
+    def errors(factor: torch.Tensor) -> torch.Tensor:
+        p = make_params(*shrink(low, high, factor, scheme), mean, scheme)
+        e = (decode(encode(tiles.x, p, scheme), p, scheme) - tiles.x).double()
+        return tiles.add(e * e if h is None else e * e * h)
+
+    best = torch.ones_like(low)
+    least = errors(best)
+    for factors in (COARSE_SHRINKS, FINE_SHRINKS):
+        centre = best
+        for each in factors:
+            factor = (centre * float(each)).clamp(max=1)
+            error = errors(factor)
+            better = error < least
+            best, least = torch.where(better, factor, best), torch.where(better, error, least)
+    return shrink(low, high, best, scheme)
+
+
+def _percentiles(tiles: Tiles, scheme: Scheme, percentile: Fraction):
+    """Order statistics of each group, by nearest rank: of the magnitudes, or of both ends without a symmetry."""
+    sizes = tiles.sizes().cpu()
+    rank = torch.as_tensor(percentile_rank(percentile, sizes.numpy())).to(tiles.x.device)
+    if scheme.rule in ("asym", "offset"):
+        return _order_statistic(tiles, tiles.x, tiles.sizes() - rank + 1), _order_statistic(tiles, tiles.x, rank)
+    largest = _order_statistic(tiles, tiles.x.abs(), rank)
+    return -largest, largest
+
+
+def _order_statistic(tiles: Tiles, v: torch.Tensor, rank: torch.Tensor) -> torch.Tensor:
+    """The rank-th smallest, from 1, of each group."""
+    if tiles.valid is not None:
+        v = torch.where(tiles.valid, v, torch.inf)
+    a, b, c, d = v.shape
+    rising = v.transpose(1, 2).reshape(a, c, b * d).sort(dim=2).values
+    place = (rank - 1).expand(a, 1, c, 1).reshape(a, c, 1)
+    return rising.gather(2, place).reshape(a, 1, c, 1)
+
+
+def _half_quadratic(tiles: Tiles, p: Params, scheme: Scheme) -> torch.Tensor:
+    """HQQ's proximal solver: each group's minimum moves, its scale stays.
+
+    A group stops at the first iteration that does not lower its mean |e|, and keeps its best minimum.
+    Source: Badri and Shaji, Half-Quadratic Quantization (2023); the package's default settings.
+    """
+    x, s = tiles.x, p.stored
+    best = now = p.minimum
+    least = torch.full_like(now, torch.inf, dtype=torch.float64)
+    going = torch.ones_like(now, dtype=torch.bool)
+    for _ in range(HQQ_ITERATIONS):
+        divisor = torch.where(p.scale > 0, p.scale, torch.inf)
+        steps = torch.round((x - now) / divisor).clamp(0, scheme.fmt.max_unsigned) * s
+        e = x - (now + steps)
+        error = tiles.add(e.abs())
+        going = going & (error < least)
+        if not going.any():
+            break
+        best, least = torch.where(going, now, best), torch.where(going, error, least)
+        shrunk = e.sign() * (e.abs() - (1 / HQQ_BETA) * e.abs() ** (HQQ_EXPONENT - 1)).clamp(min=0)
+        moved = (tiles.add((x - shrunk) - steps) / tiles.sizes()).float()
+        now = torch.where(going, moved, now)
+    return store_minimum(best, scheme)

@@ -1,0 +1,34 @@
+"""What happens to weights before they are quantized and after: some kept apart, rows rotated."""
+
+from __future__ import annotations
+
+import torch
+
+from ...schemes import Scheme
+from ..rotation import rotate, unrotate
+
+LARGEST_FP16 = 65504.0
+
+
+def prepare(x: torch.Tensor, scheme: Scheme) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """(what is quantized, where weights are kept apart) of a tensor [rows, cols]."""
+    kept = None
+    count = scheme.kept(x.numel())
+    if count:
+        order = x.abs().reshape(-1).sort(descending=True, stable=True).indices  # of equal magnitudes the first
+        kept = torch.zeros(x.numel(), dtype=torch.bool, device=x.device)
+        kept[order[:count]] = True
+        kept = kept.reshape(x.shape)
+        x = torch.where(kept, 0, x)
+    return (rotate(x) if scheme.rotate == "hadamard" else x), kept
+
+
+def restore(y: torch.Tensor, x: torch.Tensor, kept: torch.Tensor | None, scheme: Scheme) -> torch.Tensor:
+    """What stands for x [rows, cols], from what was dequantized."""
+    y = unrotate(y) if scheme.rotate == "hadamard" else y
+    return y if kept is None else torch.where(kept, in_fp16(x).float(), y)
+
+
+def in_fp16(x: torch.Tensor) -> torch.Tensor:
+    """Nearest float16 values, saturating."""
+    return x.clamp(-LARGEST_FP16, LARGEST_FP16).to(torch.float16)

@@ -1,0 +1,97 @@
+"""What may stand behind the colon of a scheme's key: option=value, each read and checked on its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from .errors import QuantvizError, did_you_mean
+
+SCALE_TYPES = {"fp32": 32, "fp16": 16, "bf16": 16}
+CLIPS = ("absmax", "mse")
+ROTATIONS = ("none", "hadamard")
+SOLVERS = ("hqq",)
+LOWEST_PERCENTILE = 50.0
+LARGEST_KEEP = 50.0  # percent; beyond half the table is larger than the tensor
+
+
+def _scale(text: str) -> str:
+    if text not in SCALE_TYPES:
+        raise QuantvizError(f"scale={text} is no scale type; choose fp32, fp16 or bf16.")
+    return text
+
+
+def _clip(text: str) -> str:
+    if text in CLIPS:
+        return text
+    percentile = _number(text)
+    if percentile is None or not LOWEST_PERCENTILE < percentile < 100:
+        raise QuantvizError(
+            f"clip={text} is no way to clip; choose absmax, mse, or a percentile above 50 and below 100, such as 99.9."
+        )
+    return f"{percentile:.10g}"
+
+
+def _rotate(text: str) -> str:
+    if text not in ROTATIONS:
+        raise QuantvizError(f"rotate={text} is no rotation; choose none or hadamard.")
+    return text
+
+
+def _keep(value: str | float) -> float:
+    text = str(value)
+    share = _number(text.removesuffix("%"))
+    if share is None or not 0 <= share <= LARGEST_KEEP or (share and isinstance(value, str) and text[-1] != "%"):
+        raise QuantvizError(f"keep={text} is no share of the weights; write 0 or a percentage up to 50%, such as 0.1%.")
+    return float(f"{share:.10g}")
+
+
+def _solver(text: str) -> str | None:
+    if text not in (*SOLVERS, "none"):
+        raise QuantvizError(f"solver={text} is no solver; the one there is is hqq.")
+    return None if text == "none" else text
+
+
+def _double(value: str | bool) -> bool:
+    if value not in ("0", "1", False, True):
+        raise QuantvizError(f"double={value} is neither 0 nor 1; double=1 quantizes the scales themselves.")
+    return value in ("1", True)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "scale": _scale, "clip": _clip, "rotate": _rotate, "keep": _keep, "solver": _solver, "double": _double,
+}  # fmt: skip
+
+
+def read_option(name: str, value: Any) -> Any:
+    """The value of an option, from its text or checked as it is. Raises QuantvizError with what would be right."""
+    if name not in _READERS:
+        raise QuantvizError(f"There is no option {name!r}; options are {', '.join(_READERS)}.")
+    return _READERS[name](value)
+
+
+def parse_options(key: str, texts: list[str]) -> dict[str, str]:
+    """From what stands behind the colons of a key: name -> text, read by `read_option` later."""
+    options: dict[str, str] = {}
+    for text in (t for part in texts for t in part.split(",")):
+        name, equals, value = text.partition("=")
+        if name not in _READERS or not equals or not value:
+            near = did_you_mean(name, _READERS)
+            raise QuantvizError(
+                f"{key!r} is no scheme: {text!r} is no option; write scale=fp32, clip=mse, rotate=hadamard, keep=0.1%, "
+                f"solver=hqq or double=1.{near}"
+            )
+        if name in options:
+            raise QuantvizError(f"{key!r} is no scheme: the option {name!r} stands there twice.")
+        options[name] = value
+    return options
+
+
+def keep_text(share: float) -> str:
+    """0.1 -> '0.1%'"""
+    return f"{share:.10g}%"
+
+
+def _number(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,12})?(e-\d{1,2})?", text) else None
