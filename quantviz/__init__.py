@@ -24,6 +24,7 @@ _PUBLIC = {
     "evaluate": ".evaluation",
     "describe": ".evaluation",
     "inspect_block": ".evaluation",
+    "compare": ".comparison",
     "METRICS": ".metrics",
     "open_model": ".sources",
     "QuantvizError": ".errors",
@@ -32,6 +33,7 @@ __all__ = list(_PUBLIC)
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .comparison import compare
     from .errors import QuantvizError
     from .evaluation import Evaluation, describe, evaluate, inspect_block
     from .kernels import dequantize, quantize

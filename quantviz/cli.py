@@ -125,9 +125,11 @@ def evaluate(
     row_range = _parse_rows(rows)
     with _ProgressLine() as line:
         model = open_model(ref)
+        info = model.info(tensor)
+        start, stop = row_range or (0, info.rows)
+        for s in parsed:  # before anything is moved
+            s.check_shape(max(stop - start, 1), info.cols)
         weights = model.open(tensor, row_range, line.of("bytes read"))
-        for s in parsed:
-            s.check_shape(weights.rows, weights.cols)
         statistics = evaluation.describe(weights, line.of("weights described"))
         results = [
             evaluation.evaluate(weights, s, device=device, statistics=statistics, progress=line.of(s.key))

@@ -16,6 +16,7 @@ from functools import cache, cached_property
 import numpy as np
 
 GROUP = 256  # scales that share a second-level scale
+NESTED_BITS = 8  # of a scale that is quantized itself
 DECADES = 7
 STEPS = 1 << 16  # bitsandbytes looks codes up in a table with this many entries over [-1, 1]
 
@@ -67,7 +68,7 @@ def nested_bits(scales: int) -> int:
     >>> nested_bits(1000)
     8160
     """
-    return 8 * scales + 32 * -(-scales // GROUP) + 32
+    return NESTED_BITS * scales + 32 * -(-scales // GROUP) + 32
 
 
 @cache

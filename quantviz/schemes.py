@@ -15,10 +15,11 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from . import formats
+from . import formats, hadamard
 from .errors import QuantvizError, did_you_mean
 from .formats import BlockFormat, CodebookFormat, FloatFormat, Format, IntFormat, TernaryFormat
 from .granularity import CHANNEL, GRANULARITIES, TENSOR, TILES, Granularity
+from .nested import NESTED_BITS, nested_bits
 from .options import SCALE_TYPES, keep_text, parse_options, read_option
 
 __all__ = ["CHANNEL", "GRANULARITIES", "OPTIONS", "SCALE_TYPES", "SYMMETRIES", "TENSOR", "TILES", "Granularity",
@@ -216,7 +217,7 @@ class Scheme:
             return 0
         if isinstance(self.fmt, BlockFormat):
             return 8
-        bits = 8 if self.double else SCALE_TYPES[self.scale]
+        bits = NESTED_BITS if self.double else SCALE_TYPES[self.scale]
         return bits + {"asym": self.fmt.bits, "offset": bits}.get(self.symmetry, 0)
 
     def bits_stored(self, shape: tuple[int, ...]) -> int:
@@ -227,8 +228,8 @@ class Scheme:
         if self.granularity is not None:
             groups = math.prod(self.granularity.grid(rows, cols))
             bits += groups * self.overhead_bits
-            if self.double:  # a float32 scale for every 256 scales, and their float32 mean
-                bits += 32 * math.ceil(groups / 256) + 32
+            if self.double:
+                bits += nested_bits(groups) - groups * NESTED_BITS
         bits += self.kept(rows * cols) * KEPT_BITS
         return bits + (32 if self.rule == "nvfp4" else 0)
 
@@ -240,7 +241,9 @@ class Scheme:
         return self.bits_stored(shape) / math.prod(shape)
 
     def check_shape(self, rows: int, cols: int) -> None:
-        """Refuses a block or tile that is larger than the tensor it should divide."""
+        """Refuses a block or tile that is larger than the tensor it should divide, and rows that cannot be rotated."""
+        if self.rotate == "hadamard":
+            hadamard.order(cols)
         g = self.granularity
         if g is not None and g.cols > cols:
             raise QuantvizError(

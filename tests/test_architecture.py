@@ -14,18 +14,23 @@ OURS = [ROOT / "app.py", *sorted(ROOT.glob("pages/**/*.py")), *sorted(ROOT.glob(
 TESTS = sorted(ROOT.glob("tests/**/*.py"))
 MAX_LINES = 400
 # The parts of quantviz, lowest first; a module may import from its own layer and those below it.
+# fmt: off
 LAYERS = (
     {"errors"},
-    {"formats", "tensors", "granularity", "options"},
-    {"schemes", "block_types", "metrics", "statistics", "sources", "bits", "numerals", "arithmetic"},
+    {"formats", "tensors", "granularity", "options", "nested"},
+    {"schemes", "block_types", "metrics", "statistics", "sources", "bits", "numerals", "arithmetic", "hadamard"},
     {"kernels", "wording"},
     {"evaluation", "uniform_rounding"},
-    {"codes", "sentences", "tables", "export"},
+    {"outliers", "attribution", "curves", "cures", "quality"},
+    {"codes", "sentences", "outlier_sentences", "outlier_export", "tables", "export", "comparison", "presets", "limits",
+     "importance"},
+    {"quality"},
     {"figures"},
     {"cli"},
     {"__main__"},
     {"__init__"},
 )
+# fmt: on
 LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts}
 # Sources and metrics depend on nothing above formats; they meet the rest through tensors alone.
 BELOW_FORMATS = {"errors", "formats", "tensors"}

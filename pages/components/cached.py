@@ -10,12 +10,17 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import quantviz as qv
-from quantviz import figures
+from quantviz import figures, outliers
+from quantviz.comparison import part_of
 from quantviz.evaluation import Block, Evaluation
+from quantviz.importance import importance_names, load_importance
+from quantviz.limits import ScalarQuantizer, optimal_scalar
+from quantviz.outliers import Edit
 from quantviz.schemes import Scheme
 from quantviz.sources import Model
 from quantviz.statistics import TensorStatistics
@@ -50,11 +55,25 @@ class Source:
 
 @dataclass(frozen=True)
 class Selection:
-    """One tensor of a source, or some of its rows: what all results below are kept by."""
+    """One tensor of a source, or some of its rows, maybe edited: what all results below are kept by."""
 
     source: Source
     tensor: str
     rows: tuple[int, int] | None = None
+    edit: Edit | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Importance:
+    """E[x²] of each input channel of one tensor, from a visitor's file.
+
+    file: its name.  entry: which of an imatrix, "" for a .npy file.  values: float32 [cols].  digest: of the values.
+    """
+
+    file: str
+    entry: str
+    values: object
+    digest: str
 
 
 def source_of(ref: str, opens: str, root: str | None, token: str | bool | None) -> Source:
@@ -80,6 +99,11 @@ _tensors: Shelf[StoredTensor] = Shelf(MEMORY, lambda t: t.nbytes)
 _statistics: Shelf[TensorStatistics] = Shelf(1000, lambda _: 1)
 _evaluations: Shelf[Evaluation] = Shelf(512 << 20, _evaluation_bytes)
 _predictions: Shelf[tuple] = Shelf(1000, lambda _: 1)
+# Without the errors of each block, which grow with the tensor: so a comparison of hundreds stays here whole.
+_compared: Shelf[Evaluation] = Shelf(
+    256 << 20, lambda e: (1 << 16) + (0 if e.code_counts is None else e.code_counts.nbytes)
+)
+_optima: Shelf[list[ScalarQuantizer]] = Shelf(1000, lambda _: 1)
 
 
 def opened(source: Source) -> Model | None:
@@ -104,7 +128,22 @@ def _tensor(at: Selection, progress: Callable | None = None) -> StoredTensor:
             f"{at.source.ref} takes {size(info.nbytes)} of memory, and this app gives a random tensor "
             f"{size(LARGEST_RANDOM)}; choose fewer rows or columns, or a range of rows."
         )
-    return _tensors.get(at, lambda: model.open(at.tensor, at.rows, progress))
+    if at.edit is None:
+        return _tensors.get(at, lambda: model.open(at.tensor, at.rows, progress))
+    unedited = replace(at, edit=None)
+    before = _tensor(unedited, progress)
+    return _tensors.get(at, lambda: outliers.apply(before, at.edit, _statistics_of(unedited, before)))
+
+
+def _statistics_of(at: Selection, stored: StoredTensor, job: Job | None = None) -> TensorStatistics:
+    progress = job.step("reading its statistics", "weights") if job else None
+    return _statistics.get(at, lambda: qv.describe(stored, progress))
+
+
+def measured(at: Selection, job: Job) -> tuple[StoredTensor, TensorStatistics]:
+    """The tensor and its statistics, reported to `job` step by step."""
+    stored = _tensor(at, job.step("loading", "B"))
+    return stored, _statistics_of(at, stored, job)
 
 
 def ready(at: Selection, key: str) -> Evaluation | None:
@@ -114,8 +153,7 @@ def ready(at: Selection, key: str) -> Evaluation | None:
 
 def evaluate(at: Selection, key: str, job: Job) -> Evaluation:
     """The full evaluation of a tensor under a scheme, reported to `job` step by step."""
-    stored = _tensor(at, job.step("loading", "B"))
-    statistics = _statistics.get(at, lambda: qv.describe(stored, job.step("reading its statistics", "weights")))
+    stored, statistics = measured(at, job)
     progress = job.step(f"evaluating {key}", "weights")
     return _evaluations.get((at, key), lambda: qv.evaluate(stored, key, statistics=statistics, progress=progress))
 
@@ -133,3 +171,40 @@ def predicted_errors(at: Selection, evaluation: Evaluation):
 
 def inspect(at: Selection, evaluation: Evaluation, row: int, col: int) -> Block:
     return qv.inspect_block(_tensor(at), evaluation.scheme, row, col, statistics=evaluation.statistics)
+
+
+# -- many schemes ------------------------------------------------------------------------------
+
+
+def compared(at: Selection, key: str, importance: Importance | None) -> Evaluation | None:
+    """The evaluation for a comparison, if it was made before; it lacks block_errors."""
+    return _compared.peek((at, key, importance and importance.digest))
+
+
+def compare(at: Selection, keys: list[str], importance: Importance | None, job: Job) -> int:
+    """Evaluates the schemes one after the other; `compared` has each as soon as it is made. Gives how many."""
+    stored, statistics = measured(at, job)
+    progress = job.step("", "weights")
+    values = importance and importance.values
+    for i, key in enumerate(keys):
+        job.name = f"{key}, {i + 1} of {len(keys)}"
+        make = partial(_slim, stored, key, values, statistics, part_of(progress, i, len(keys)))
+        _compared.get((at, key, importance and importance.digest), make)
+    return len(keys)
+
+
+def _slim(stored: StoredTensor, key: str, importance: object, statistics: TensorStatistics, progress) -> Evaluation:
+    made = qv.evaluate(stored, key, importance, statistics=statistics, progress=progress)
+    return replace(made, block_errors=None)
+
+
+def best_scalar(at: Selection, statistics: TensorStatistics) -> list[ScalarQuantizer]:
+    """The best scalar quantizer of 1 to 8 bits for the tensor's histogram."""
+    return _optima.get(at, lambda: optimal_scalar(statistics.histogram))
+
+
+def importance_of(file: str, path: str, entry: str, cols: int) -> Importance:
+    """One entry of an uploaded file, kept at `path`. Raises QuantvizError for what cannot be used."""
+    values = load_importance(path, entry, cols)
+    digest = hashlib.blake2b(values.tobytes(), digest_size=8).hexdigest()
+    return Importance(file, entry if importance_names(path) else "", values, digest)

@@ -14,6 +14,8 @@ def navigation(position: Literal["sidebar", "hidden"] = "sidebar") -> StreamlitP
     """Registers every page of the app; gives the one that the address asks for."""
     pages = [
         st.Page("pages/explore.py", title="Explore", icon=":material/search_insights:", default=True),
+        st.Page("pages/compare.py", title="Compare", icon=":material/balance:"),
+        st.Page("pages/outliers.py", title="Outliers", icon=":material/scatter_plot:"),
         st.Page("pages/number_formats.py", title="Number formats", icon=":material/123:"),
     ]
     return st.navigation(pages, position=position)

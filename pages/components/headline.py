@@ -15,7 +15,7 @@ from .state import NOTHING, View, choose_pinned, choose_scheme
 HEADLINES = (
     "mean_relative_error", "relative_l2_error", "sqnr_db", "max_abs_error", "zeroed_fraction", "bits_per_weight",
 )  # fmt: skip
-_COLOR = {"lower": "inverse", "higher": "normal", "neither": "off"}
+COLORS = {"lower": "inverse", "higher": "normal", "neither": "off"}
 
 
 def headline(view: View, evaluation: Evaluation, pinned: Evaluation | None) -> None:
@@ -64,5 +64,5 @@ def _figures(evaluation: Evaluation, pinned: Evaluation | None) -> None:
         metric, value = METRICS[name], evaluation.metrics[name]
         column.metric(
             metric.label, as_text(name, value), difference(name, value, pinned.metrics[name]) if compared else None,
-            delta_color=_COLOR[metric.direction], help=tooltip(metric), border=True,
+            delta_color=COLORS[metric.direction], help=tooltip(metric), border=True,
         )  # fmt: skip

@@ -102,17 +102,24 @@ def forget(key: Hashable) -> None:
         _JOBS.pop(key, None)
 
 
-def result(key: Hashable, title: str, work: Callable[[Job], Any]) -> Any | None:
+def result(
+    key: Hashable,
+    title: str,
+    work: Callable[[Job], Any],
+    meanwhile: Callable[[], None] | None = None,
+    patience: float = PATIENCE,
+) -> Any | None:
     """What `work` gives, or None with its progress on the page while it goes on.
 
-    An error of the work is raised here, once: asking again begins again. A stopped job stays stopped until
-    its visitor starts it again.
+    meanwhile: draws what is there already, under the progress and as often as that.
+    patience: seconds before progress is shown. An error of the work is raised here, once: asking again begins
+    again. A stopped job stays stopped until its visitor starts it again.
     """
     job = start(key, title, work)
     try:
-        value = job.future.result(timeout=PATIENCE)
+        value = job.future.result(timeout=patience)
     except StillRunning:
-        _panel(key, job)
+        _panel(key, job, meanwhile)
         return None
     except Cancelled:
         st.info(f"{title} was stopped. What had arrived is kept.", icon=":material/pause_circle:")
@@ -126,8 +133,10 @@ def result(key: Hashable, title: str, work: Callable[[Job], Any]) -> Any | None:
 
 
 @st.fragment(run_every=POLL)
-def _panel(key: Hashable, job: Job) -> None:
+def _panel(key: Hashable, job: Job, meanwhile: Callable[[], None] | None) -> None:
     if job.future.done():
         st.rerun()
     st.progress(job.fraction, text=job.text())
     st.button("Stop", key=f"stop-{key}", on_click=job.cancel)
+    if meanwhile:
+        meanwhile()

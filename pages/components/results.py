@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import streamlit as st
 
+from quantviz.comparison import Outcome, refusal, tabulate
 from quantviz.evaluation import Evaluation
 from quantviz.schemes import Scheme
 from quantviz.wording import count, size
 
 from . import cached, jobs
+from .compare_table import partial_table
 from .state import View
 
 LARGE = 1 << 26  # weights; what is larger is not loaded before the visitor says so
@@ -24,8 +29,10 @@ def evaluated(view: View, scheme: Scheme) -> Evaluation | None:
         return None
     found = cached.ready(view.at, scheme.key)
     if found is not None:
+        jobs.forget((view.at, scheme.key))
         return found
-    if view.weights > LARGE and view.at not in st.session_state.setdefault("_agreed", set()):
+    scheme.check_shape(view.rows, view.info.cols)  # before anything is moved
+    if view.weights > LARGE and _unedited(view) not in st.session_state.setdefault("_agreed", set()):
         _ask_first(view)
         return None
     return jobs.result(
@@ -33,7 +40,37 @@ def evaluated(view: View, scheme: Scheme) -> Evaluation | None:
     )
 
 
-def _ask_first(view: View) -> None:
+def outcomes(view: View, schemes: Sequence[Scheme], importance: cached.Importance | None) -> list[Outcome] | None:
+    """What each scheme does to the tensor, or why it cannot; None while they are being made, and shown, one by one.
+
+    Raises QuantvizError for a tensor that cannot be evaluated.
+    """
+
+    def so_far() -> list[Outcome | None]:
+        return [refused.get(s) or cached.compared(view.at, s.key, importance) for s in schemes]
+
+    refused = {s: r for s in schemes if (r := refusal(s, (view.rows, view.info.cols)))}
+    job = view.at, schemes, importance and importance.digest
+    missing = [s.key for s, found in zip(schemes, so_far(), strict=True) if found is None]
+    if not missing:
+        jobs.forget(job)  # it is done, and was shown while it went on
+        return so_far()
+    if view.weights > LARGE and _unedited(view) not in st.session_state.setdefault("_agreed", set()):
+        _ask_first(view, len(missing) + 1)
+        return None
+    done = jobs.result(
+        job, view.at.tensor, lambda at_work: cached.compare(view.at, missing, importance, at_work),
+        meanwhile=lambda: _what_is_there([o for o in so_far() if o], view.pinned), patience=0.2,
+    )  # fmt: skip
+    return so_far() if done else None
+
+
+def _what_is_there(found: list[Outcome], pinned: Scheme | None) -> None:
+    if found:
+        partial_table(tabulate(found), pinned and pinned.key)
+
+
+def _ask_first(view: View, passes: int = 2) -> None:
     """What a large tensor will take, and the choice of a part of it."""
     weights, info = view.weights, view.info
     nbytes = weights * info.nbytes / info.size
@@ -41,8 +78,8 @@ def _ask_first(view: View) -> None:
     lines = [f"**{info.name}** has {count(weights)} weights, {size(nbytes)} as stored."]
     if view.at.source.ref.startswith("hf:"):
         lines.append(f"- Download: {jobs.estimate(nbytes, 'B')}, unless it is in the cache already")
-    # Once for the tensor's own statistics, once under the scheme.
-    lines.append(f"- Evaluation: {jobs.estimate(2 * weights, 'weights')}, in pieces, never held whole as float32")
+    # Once for the tensor's own statistics, once under each scheme.
+    lines.append(f"- Evaluation: {jobs.estimate(passes * weights, 'weights')}, in pieces, never held whole as float32")
     st.info("\n".join(lines), icon=":material/hourglass_top:")
     with st.container(horizontal=True):
         st.button("Evaluate all of it", type="primary", on_click=_agree, args=(view,))
@@ -51,8 +88,12 @@ def _ask_first(view: View) -> None:
     st.caption("Any other range of rows can be written in the sidebar.")
 
 
+def _unedited(view: View) -> cached.Selection:
+    return replace(view.at, edit=None)
+
+
 def _agree(view: View) -> None:
-    st.session_state["_agreed"].add(view.at)
+    st.session_state["_agreed"].add(_unedited(view))
 
 
 def _take_rows(rows: int) -> None:

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
+from .cached import Importance
 from .state import View
 from .tensor_controls import UPLOAD
 
 
 def snippet(view: View, block: tuple[int, int], axis: str = "log", full: bool = False) -> str:
     """A script that reproduces the view; the token, if any, stays out of it."""
-    ref, rows = view.at.source.ref, view.at.rows
     lines = [
         "import quantviz as qv",
         "from quantviz import figures",
         "from quantviz.uniform_rounding import expected_errors",
         "",
-    ]
-    if ref.startswith("hf:") and view.token:
-        lines.append("# A gated or private model needs a token: set HF_TOKEN, or run `hf auth login`.")
-    if ref.startswith(UPLOAD):
-        ref = PurePath(ref.removeprefix(UPLOAD)).name
-        lines.append("# The file that was uploaded, in the current folder.")
-    selection = f", rows=({rows[0]}, {rows[1]})" if rows else ""
-    lines += [
-        f"model = qv.open_model({ref!r})",
-        f"w = model.open({view.at.tensor!r}{selection})",
+        *_opening(view),
         f"scheme = qv.Scheme.parse({view.scheme.key!r})",
         "r = qv.evaluate(w, scheme)",
     ]
@@ -52,3 +43,49 @@ def snippet(view: View, block: tuple[int, int], axis: str = "log", full: bool = 
         "        figure.show()",
     ]
     return "\n".join(lines) + "\n"
+
+
+def comparison_snippet(view: View, keys: list[str], pinned: str | None, importance: Importance | None) -> str:
+    """A script that makes the table and the figures of Compare."""
+    lines = [
+        "import quantviz as qv",
+        "from quantviz import figures",
+        "from quantviz.comparison import best, evaluations, tabulate",
+        *(["from quantviz.importance import load_importance"] if importance else []),
+        "from quantviz.limits import optimal_scalar",
+        "",
+        *_opening(view),
+        f"keys = {keys!r}",
+    ]
+    weighted = ""
+    if importance:
+        entry = f", {importance.entry!r}" if importance.entry else ""
+        lines += [
+            "# The file that was uploaded, in the current folder.",
+            f"importance = load_importance({PurePath(importance.file).name!r}{entry})",
+        ]
+        weighted = ", importance"
+    lines += [
+        f"outcomes = list(evaluations(w, keys{weighted}))",
+        f"table = tabulate(outcomes)  # as qv.compare(w, keys{weighted}) gives it",
+        "print(table.to_string())",
+        "print(best(table))",
+        "",
+        "results = [r for r in outcomes if isinstance(r, qv.Evaluation)]  # the others could not apply",
+        "limits = optimal_scalar(results[0].statistics.histogram)",
+        f"figures.trade_off(results, {pinned!r}, limits).show()",
+        f"figures.histogram_grid(results, {pinned!r}).show()",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _opening(view: View) -> list[str]:
+    """The lines that make `w` the tensor of the view."""
+    ref, rows, lines = view.at.source.ref, view.at.rows, []
+    if ref.startswith("hf:") and view.token:
+        lines.append("# A gated or private model needs a token: set HF_TOKEN, or run `hf auth login`.")
+    if ref.startswith(UPLOAD):
+        ref = PurePath(ref.removeprefix(UPLOAD)).name
+        lines.append("# The file that was uploaded, in the current folder.")
+    selection = f", rows=({rows[0]}, {rows[1]})" if rows else ""
+    return [*lines, f"model = qv.open_model({ref!r})", f"w = model.open({view.at.tensor!r}{selection})"]

@@ -37,10 +37,15 @@ class View:
     token: str | bool | None = field(default=None, repr=False)
 
     @property
+    def rows(self) -> int:
+        """How many rows are selected."""
+        start, stop = self.at.rows or (0, self.info.rows)
+        return stop - start
+
+    @property
     def weights(self) -> int:
         """How many weights are selected."""
-        start, stop = self.at.rows or (0, self.info.rows)
-        return (stop - start) * self.info.cols
+        return self.rows * self.info.cols
 
 
 def current() -> View:

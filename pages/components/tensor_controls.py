@@ -119,7 +119,7 @@ def _choose_path() -> None:
 
 
 @st.cache_resource(scope="session", on_release=lambda folder: rmtree(folder, ignore_errors=True), show_spinner=False)
-def _upload_folder() -> Path:
+def upload_folder() -> Path:
     """A folder of this session's own, readable by nobody else, gone when the session is."""
     return Path(tempfile.mkdtemp(prefix="quantviz-"))
 
@@ -130,7 +130,7 @@ def _keep_upload() -> None:
         return
     name = Path(upload.name).name
     uploads = st.session_state.setdefault("_uploads", {})
-    kept = _upload_folder() / f"{len(uploads)}{Path(name).suffix.lower()}"  # no name of a visitor's making
+    kept = upload_folder() / f"{len(uploads)}{Path(name).suffix.lower()}"  # no name of a visitor's making
     with kept.open("wb") as file:
         file.write(upload.getbuffer())
     uploads[name] = str(kept)

@@ -1,7 +1,9 @@
 """Results -> Plotly figures. Each carries its description in words, which `alt_text` gives."""
 
+from . import outliers
 from .blocks import block, error_map, worst_block
 from .code_usage import code_usage
+from .comparison import histogram_grid, limits_note, trade_off
 from .histograms import error_bins, errors, outside_note, weights
 from .style import alt_text
 
@@ -12,7 +14,11 @@ __all__ = [
     "error_bins",
     "error_map",
     "errors",
+    "histogram_grid",
+    "limits_note",
+    "outliers",
     "outside_note",
+    "trade_off",
     "weights",
     "worst_block",
 ]

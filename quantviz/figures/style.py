@@ -20,7 +20,8 @@ def translucent(color: str, alpha: float) -> str:
     return f"rgba({red}, {green}, {blue}, {alpha})"
 
 
-MARKS = {"solid": "■", "dot": "┈", "dash": "╌", "tick": "━"}  # how a legend shows each kind of line
+# How a legend shows each kind of line or point.
+MARKS = {"solid": "■", "dot": "┈", "dash": "╌", "tick": "━", "circle": "○", "ring": "◎", "diamond": "◆"}
 
 
 def legend(*entries: tuple[str, str, str]) -> dict:

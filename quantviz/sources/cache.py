@@ -21,6 +21,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import QuantvizError
+from .files import map_file
 
 _LIMIT_GB = 20.0
 _DATA, _JOURNAL, _HEADER, _PARTIAL = ".data", ".ranges", ".header", ".part"
@@ -95,8 +96,8 @@ class Span:
                 journal.write(f"{start} {stop} {self._file}\n")
 
     def map(self, dtype: np.dtype, start: int, count: int) -> np.ndarray:
-        """`count` elements from byte `start` on as a read-only memory map; it outlives the file's removal."""
-        return np.asarray(np.memmap(self._data, dtype, "r", start, (count,)))
+        """`count` elements from byte `start` on as a memory map; it outlives the file's removal."""
+        return np.asarray(map_file(self._data, dtype, start, (count,)))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import numpy as np
 
 from ..errors import QuantvizError
 
@@ -14,6 +17,20 @@ MAX_FILES = 2000
 _SHARD = re.compile(r"(.*)-([0-9]+)-of-([0-9]+)\.safetensors")
 
 WHY_NO_PICKLE = "a pickle can run any code while it is read, so quantviz refuses it"
+
+
+def map_file(
+    file: Path | BinaryIO, dtype: np.dtype, offset: int, shape: tuple[int, ...], order: str = "C"
+) -> np.ndarray:
+    """Part of a file as a memory map that nobody writes to.
+
+    It is mapped as a private copy on write, where the system grants that much: compiled kernels come in two kinds,
+    for arrays that may be written to and for arrays that may not, and only the first should have to be compiled.
+    """
+    try:
+        return np.memmap(file, dtype, "c", offset, shape, order)
+    except OSError:
+        return np.memmap(file, dtype, "r", offset, shape, order)
 
 
 def is_pickle(name: str) -> bool:

@@ -10,10 +10,10 @@ import numpy as np
 
 from ..errors import QuantvizError
 from ..tensors import StoredTensor, as_stored
-from .files import WHY_NO_PICKLE
+from .files import WHY_NO_PICKLE, map_file
 from .model import Progress, TensorInfo, select
 
-_MAGIC = b"\x93NUMPY"
+NPY_MAGIC = b"\x93NUMPY"
 
 
 class NpyReader:
@@ -29,11 +29,11 @@ class NpyReader:
         """The array or some of its rows. Column-major and big-endian files are copied in row-major order."""
         part = select(info, rows)
         if self._fortran and len(info.shape) > 1:
-            columns = np.memmap(self._path, self._dtype, "r", self._offset, info.shape, order="F")
+            columns = map_file(self._path, self._dtype, self._offset, info.shape, "F")
             array = columns.reshape(info.rows, info.cols)[part.start // info.cols : part.stop // info.cols]
         else:
             start = self._offset + part.start * self._dtype.itemsize
-            array = np.memmap(self._path, self._dtype, "r", start, (part.stop - part.start,))
+            array = map_file(self._path, self._dtype, start, (part.stop - part.start,))
         return replace(as_stored(np.asarray(array)), shape=part.shape, name=info.name)
 
 
@@ -44,10 +44,10 @@ def _read_header(path: Path) -> tuple[np.dtype, bool, tuple[int, ...], int]:
         with path.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(0)
-            magic = file.read(len(_MAGIC))
+            magic = file.read(len(NPY_MAGIC))
             if magic[:2] == b"PK":
                 raise QuantvizError(f"{where} is an .npz archive; save one array with numpy.save.")
-            if magic != _MAGIC:
+            if magic != NPY_MAGIC:
                 raise QuantvizError(f"{where} is no .npy file: it does not begin as one; save it with numpy.save.")
             file.seek(0)
             version = np.lib.format.read_magic(file)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import QuantvizError
 from ..tensors import STORED_DTYPES, StoredTensor
-from .files import SINGLE, WHY_NO_PICKLE, is_pickle, weight_files
+from .files import SINGLE, WHY_NO_PICKLE, is_pickle, map_file, weight_files
 from .model import Progress, TensorInfo, select
 from .safetensors_header import LENGTH_BYTES, MAX_HEADER, Entry, header_length, parse_header, read_json_object, union
 
@@ -30,9 +30,7 @@ class SafetensorsReader:
         path, entry = self._entries[info.name]
         dtype = STORED_DTYPES[info.dtype]
         try:
-            data = np.memmap(
-                path, dtype, "r", entry.offset + part.start * dtype.itemsize, shape=(part.stop - part.start,)
-            )
+            data = map_file(path, dtype, entry.offset + part.start * dtype.itemsize, (part.stop - part.start,))
         except (OSError, ValueError) as problem:
             raise QuantvizError(f"{path.name} cannot be mapped: {_reason(problem)}.") from None
         return StoredTensor(np.asarray(data), info.dtype, part.shape, info.name)

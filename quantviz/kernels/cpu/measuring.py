@@ -91,9 +91,9 @@ def _measure(job: Job, bins, progress, wide: bool) -> tuple[np.ndarray, Counts |
     """The sums of all pieces, and the counts if there are bins to count in."""
     full = bins is not None
     scheme, p = job.scheme, job.plan
-    kernel = loops.measure_kernel(
-        job.rule, job.known, full, wide, job.importance is not None, job.transform is not None
-    )
+    weighted, apart = job.importance is not None, job.transform is not None
+    known = 0 if wide or weighted or apart else job.known  # the rarer kinds do without kernels of their own
+    kernel = loops.measure_kernel(job.rule, known, full, wide, weighted, apart)
     thresholds, levels, codes = job.tables
     edges = [np.array([b.lo, b.inverse_width, b.count], np.float32) for b in bins or ()] or [
         np.zeros(3, np.float32)

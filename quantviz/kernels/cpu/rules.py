@@ -162,7 +162,7 @@ def divisor(scale):
 @inlined()
 def parameters(rule, low, high, mean, k):
     """factor, stored, extra, and the scale before rounding, of a group with these extremes."""
-    largest = f4(max(-low, high))
+    largest = f4(abs(max(-low, high)))  # never -0
     zero = f4(0)
     if rule == SYM or rule == SCALED:
         exact = f4(largest / k.top)

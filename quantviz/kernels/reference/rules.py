@@ -84,7 +84,7 @@ def store_minimum(minimum: torch.Tensor, scheme: Scheme) -> torch.Tensor:
 
 def make_params(low: torch.Tensor, high: torch.Tensor, mean: torch.Tensor, scheme: Scheme) -> Params:
     """The scale of every group, and its zero point or minimum, from its extremes and mean magnitude."""
-    f, largest = scheme.fmt, torch.maximum(-low, high)
+    f, largest = scheme.fmt, torch.maximum(-low, high).abs()  # never -0
     match scheme.rule:
         case "cast":
             return Params()

@@ -1,0 +1,64 @@
+"""Many schemes on one tensor: what each costs, what it loses, and which to pick."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components import cached
+from pages.components.charts import chart
+from pages.components.compare_table import table_section, take_along
+from pages.components.frame import require_app
+from pages.components.importance_upload import importance_upload
+from pages.components.results import outcomes
+from pages.components.scheme_set import scheme_set, served_table
+from pages.components.state import current
+from quantviz import QuantvizError, figures
+from quantviz.comparison import tabulate, verdict
+from quantviz.evaluation import Evaluation
+from quantviz.figures.comparison import MOST_PANELS
+from quantviz.wording import shape
+
+require_app()
+view = current()
+if view.at is None:  # what it waits for is in the sidebar
+    st.stop()
+
+st.header(f"Schemes on {view.info.name}")
+st.caption(f"{view.at.source.ref} · {shape((view.rows, view.info.cols))} {view.info.dtype}")
+schemes = scheme_set(view)
+importance = importance_upload(view)
+if not schemes:
+    st.info("Choose schemes above, or press one of the sets.", icon=":material/balance:")
+    st.stop()
+try:
+    found = outcomes(view, schemes, importance)
+except QuantvizError as problem:
+    st.error(str(problem), icon=":material/error:")
+    st.stop()
+if found is None:  # it is being made, or waits for a word of the visitor's
+    st.stop()
+
+frame = tabulate(found)
+evaluations = [outcome for outcome in found if isinstance(outcome, Evaluation)]
+pinned = view.pinned and view.pinned.key
+for outcome in found:
+    if outcome not in evaluations:
+        st.warning(f"{outcome.scheme} is left out. {outcome.reason}", icon=":material/warning:")
+if said := verdict(frame, pinned):
+    st.markdown("  \n".join(said))
+
+if evaluations:
+    st.subheader("Bits against error")
+    limits = cached.best_scalar(view.at, evaluations[0].statistics)
+    chart(figures.trade_off(evaluations, pinned, limits), "trade_off")
+    st.caption(figures.limits_note(evaluations, limits))
+table_section(view, frame)
+if evaluations:
+    st.subheader("Weights after each scheme")
+    chart(figures.histogram_grid(evaluations, pinned), "histograms")
+    st.caption(
+        "Each panel shows the same range of weights, counts on a logarithmic axis."
+        + f" The first {MOST_PANELS} of {len(evaluations)} schemes." * (len(evaluations) > MOST_PANELS)
+    )
+served_table()
+take_along(view, frame, importance)

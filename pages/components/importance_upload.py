@@ -1,0 +1,78 @@
+"""Importance of the input channels, from a visitor's file: .npy, or the imatrix that llama.cpp writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from quantviz.errors import QuantvizError
+from quantviz.importance import importance_names, llama_name
+from quantviz.wording import count
+
+from . import cached
+from .state import View
+from .tensor_controls import upload_folder
+
+_HELP = """
+The mean square `E[x²]` of what flows into each input channel, over some text: an error in a channel through which
+much flows costs more. It adds the importance-weighted MSE, and `clip=mse` searches by it.
+
+- **.npy**: one number a channel
+- **.gguf**: what llama.cpp's `llama-imatrix` writes
+"""
+
+
+def importance_upload(view: View) -> cached.Importance | None:
+    """Draws the controls. Gives the importance for the tensor at hand; None where there is none."""
+    with st.expander("Importance of the input channels"):
+        st.file_uploader(
+            "E[x²] of each input channel", type=["npy", "gguf"], key="importance_file", on_change=_keep, help=_HELP
+        )
+        kept = st.session_state.get("_importance")
+        if kept is None:
+            st.caption("Without it, every input channel counts alike.")
+            return None
+        name, path = kept
+        try:
+            entry = _entry(path, view.at.tensor)
+            found = cached.importance_of(name, path, entry, view.info.cols) if entry is not None else None
+        except QuantvizError as problem:
+            st.error(str(problem).replace(Path(path).name, name), icon=":material/error:")
+            found = None
+        st.button(f"Forget {name}", icon=":material/close:", on_click=_forget)
+    if found is not None:
+        st.caption(
+            f"Importance from {name}{f', {found.entry}' if found.entry else ''}: {count(view.info.cols)} channels."
+        )
+    return found
+
+
+def _entry(path: str, tensor: str) -> str | None:
+    """Which entry of the file is meant: the tensor's own where it is there; None until one is chosen."""
+    names = importance_names(path)
+    if not names:
+        return ""
+    own = next((n for n in (tensor, llama_name(tensor)) if n in names), None)
+    if st.session_state.get("importance_entry") not in names:
+        st.session_state["importance_entry"] = own
+    return st.selectbox(
+        "Tensor in the file", names, key="importance_entry", index=None, filter_mode="contains",
+        placeholder=f"none is called {tensor}; choose the one it belongs to", persist_state="session",
+    )  # fmt: skip
+
+
+def _keep() -> None:
+    upload = st.session_state["importance_file"]
+    if upload is None:
+        return
+    name = Path(upload.name).name
+    path = upload_folder() / f"importance{Path(name).suffix.lower()}"  # no name of a visitor's making
+    with path.open("wb") as file:
+        file.write(upload.getbuffer())
+    st.session_state["_importance"] = name, str(path)
+    st.session_state["importance_entry"] = None
+
+
+def _forget() -> None:
+    st.session_state.pop("_importance", None)

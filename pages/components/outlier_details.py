@@ -1,0 +1,111 @@
+"""Everything to take along from the outlier laboratory: code, data, pictures, the link."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePath
+
+import streamlit as st
+
+from quantviz import outlier_export as export
+from quantviz.evaluation import Evaluation
+
+from . import laboratory
+from .charts import picture_setting
+from .outlier_sections import chosen_bits, symmetry_of
+from .state import View
+from .tensor_controls import UPLOAD
+
+PYTHON, DATA = "Python", "Data and link"
+
+
+@st.fragment
+def details_section(view: View, before: Evaluation, after: Evaluation | None) -> None:
+    chosen = st.segmented_control("More", [PYTHON, DATA], key="outlier_details", persist_state="session")
+    if chosen == PYTHON:
+        st.code(snippet(view, chosen_bits(view), st.session_state.get("beyond", 6.0)), language="python")
+    elif chosen == DATA:
+        _data(view, before, after)
+
+
+def snippet(view: View, bits: int, sigmas: float) -> str:
+    """A script that reproduces the view; the token, if any, stays out of it."""
+    ref, rows, edit = view.at.source.ref, view.at.rows, view.at.edit
+    lines = [
+        "import quantviz as qv",
+        "from quantviz import figures, outliers",
+        "from quantviz.attribution import attribute",
+        "from quantviz.cures import treat",
+        "from quantviz.curves import block_size_sweep, magnitude_sweep",
+        "",
+    ]
+    if ref.startswith("hf:") and view.token:
+        lines.append("# A gated or private model needs a token: set HF_TOKEN, or run `hf auth login`.")
+    if ref.startswith(UPLOAD):
+        ref = PurePath(ref.removeprefix(UPLOAD)).name
+        lines.append("# The file that was uploaded, in the current folder.")
+    selection = f", rows=({rows[0]}, {rows[1]})" if rows else ""
+    lines += [f"w = qv.open_model({ref!r}).open({view.at.tensor!r}{selection})", f"scheme = {view.scheme.key!r}"]
+    drawn = ["    figures.weights(r),"]
+    if edit:
+        lines += ["before = qv.evaluate(w, scheme)", f"w = outliers.apply(w, outliers.{edit!r}, before.statistics)"]
+        drawn = ["    *figures.outliers.before_and_after(before, r),"]
+    lines += [
+        "r = qv.evaluate(w, scheme)",
+        "carried = attribute(w, scheme, r.statistics)",
+        f"points = block_size_sweep(w, {bits}, statistics=r.statistics)",
+        f"growing = magnitude_sweep(w, {bits}, {symmetry_of(view)!r})",
+        "treated = treat(w, scheme, r.statistics)",
+        "",
+        "for t in treated:",
+        "    if t.metrics:",
+        "        print(f\"{t.cure.name}: {t.metrics['sqnr_db']:.2f} dB, {t.metrics['bits_per_weight']:.3f} bits\")",
+        "",
+        "drawn = [",
+        *drawn,
+        "    figures.outliers.bands(carried),",
+        f"    figures.outliers.block_sides(carried, {sigmas}),",
+        "    figures.outliers.channels(carried),",
+        "    figures.outliers.block_sizes(points),",
+        "    figures.outliers.magnitudes(growing),",
+        "    figures.outliers.cures(treated),",
+        "]",
+        "for figure in drawn:",
+        "    if figure is not None:",
+        "        figure.show()",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _data(view: View, before: Evaluation, after: Evaluation | None) -> None:
+    bits = chosen_bits(view)
+    tasks = (
+        laboratory.attribution(view), laboratory.block_sizes(view, bits),
+        laboratory.magnitudes(view, bits, symmetry_of(view)), laboratory.cures(view),
+    )  # fmt: skip
+    found = [task.result() for task in tasks]
+    if any(result is None for result in found):
+        return
+    carried, points, growing, treated = found
+    document = {
+        "ref": view.at.source.ref, "tensor": view.at.tensor, "rows": view.at.rows, "scheme": view.scheme.key,
+        "edit": export.edit_dict(view.at.edit), "before": before.metrics, "after": after and after.metrics,
+        "attribution": export.attribution_dict(carried, st.session_state.get("beyond", 6.0)),
+        "block_sizes": export.points_dict(points), "magnitudes": export.magnitudes_dict(growing),
+        "cures": export.cures_dict(treated),
+    }  # fmt: skip
+    name = f"quantviz-outliers-{view.at.tensor}-{view.scheme.key}".replace("/", "_").replace(":", "_")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.download_button(
+            "JSON", json.dumps(export.plain(document), indent=1), f"{name}.json", "application/json",
+            icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+        st.download_button(
+            "CSV", export.schemes_csv(points, treated), f"{name}.csv", "text/csv", icon=":material/download:",
+            on_click="ignore", help="Every scheme of the block sizes and of the cures, with its metrics.",
+        )  # fmt: skip
+        picture_setting()
+    if view.at.source.ref.startswith(UPLOAD):
+        st.caption("An uploaded file stays in this window, so a link cannot open it elsewhere.")
+    else:
+        st.markdown("The address bar holds this view: copy it, and whoever opens it sees the same.")

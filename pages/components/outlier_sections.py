@@ -1,0 +1,246 @@
+"""The parts of the outlier laboratory, from what was done to the tensor to what cures it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from quantviz import figures
+from quantviz.attribution import Attribution, largest_table
+from quantviz.cures import EQUAL_BITS, Treated
+from quantviz.evaluation import Evaluation
+from quantviz.export import as_text
+from quantviz.formats import IntFormat
+from quantviz.metrics import METRICS
+from quantviz.outlier_sentences import (
+    attribution_sentences,
+    block_size_sentence,
+    cure_sentence,
+    edit_sentence,
+    magnitude_sentence,
+)
+from quantviz.wording import count, difference, tooltip
+
+from . import laboratory
+from .charts import chart
+from .headline import COLORS
+from .state import View, choose_scheme
+
+HEADLINES = ("rmse", "relative_l2_error", "mean_relative_error", "zeroed_fraction")
+SHORT = {"rmse": "RMSE"}
+SWEPT = ("relative_l2_error", "mean_relative_error", "sqnr_db", "rmse")
+BITS = tuple(str(b) for b in (2, 3, 4, 5, 6, 8))
+ALONG = ("block size", "bits per weight")
+LOWEST_LIMIT, HIGHEST_LIMIT = 2.0, 30.0  # of what counts as an outlier, in σ
+
+
+@st.fragment
+def before_and_after(view: View, before: Evaluation, after: Evaluation | None) -> None:
+    """The tensor as it is, and after its edit if there is one."""
+    said, counts, span = st.columns([3, 1.2, 1.2], vertical_alignment="bottom")
+    axis = counts.segmented_control(
+        "Counts", ["log", "linear"], default="log", required=True, key="axis", bind="query-params", width="stretch"
+    )
+    full = span.segmented_control(
+        "Range", ["±6σ", "all"], default="±6σ", required=True, key="range", bind="query-params", width="stretch"
+    )
+    if after is None:
+        with said:
+            _figures(before, None)
+        chart(figures.weights(before, axis=axis, full=full == "all"), "before")
+        note = figures.outside_note(before.statistics)
+        if note and full != "all":
+            st.caption(note)
+        return
+    if text := edit_sentence(before, after):
+        said.markdown(text)
+    drawn = figures.outliers.before_and_after(before, after, axis, full == "all")
+    names = ("As it is", view.at.edit.text[:1].upper() + view.at.edit.text[1:])
+    for column, name, evaluation, fig in zip(st.columns(2, gap="medium"), names, (before, after), drawn, strict=True):
+        with column:
+            st.markdown(f"**{name}**")
+            chart(fig, "after" if evaluation is after else "before")
+            _figures(evaluation, before if evaluation is after else None)
+            st.caption(
+                f"σ {evaluation.statistics.std:.4g}, largest weight {evaluation.statistics.crest_factor:.3g}σ. "
+                + (figures.outside_note(evaluation.statistics) or "")
+            )
+
+
+def _figures(evaluation: Evaluation, other: Evaluation | None) -> None:
+    for column, name in zip(st.columns(len(HEADLINES)), HEADLINES, strict=True):
+        metric, value = METRICS[name], evaluation.metrics[name]
+        change = difference(name, value, other.metrics[name]) if other else None
+        column.metric(
+            SHORT.get(name, metric.label), as_text(name, value), change,
+            delta_color=COLORS[metric.direction], help=tooltip(metric),
+        )  # fmt: skip
+
+
+# -- who carries the error ---------------------------------------------------------------------
+
+
+@st.fragment
+def attribution_section(view: View) -> None:
+    st.subheader("Who carries the error", help="Σe² and Σ|e| of the weights in each band, over those of all weights.")
+    found = laboratory.attribution(view).result()
+    if found is None:
+        return
+    st.session_state.setdefault("beyond", 6.0)
+    said = st.container()
+    chart(figures.outliers.bands(found), "bands")
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        sigmas = st.slider(
+            "An outlier lies beyond, σ", LOWEST_LIMIT, HIGHEST_LIMIT, step=0.5, key="beyond", bind="query-params",
+            help="What counts as an outlier when blocks are told apart. A normal layer of 16.8M weights reaches 5.4σ.",
+        )  # fmt: skip
+        _sides(found, sigmas)
+    with right:
+        _largest(found)
+    if text := attribution_sentences(found, sigmas):
+        said.markdown("  \n".join(text))
+    which = st.segmented_control(
+        "Error by channel", ["input", "output"], key="channels", default="input", required=True,
+        persist_state="session", help="An input channel is a column of the tensor, an output channel a row.",
+    )  # fmt: skip
+    chart(figures.outliers.channels(found, which), "channels")
+
+
+def _sides(found: Attribution, sigmas: float) -> None:
+    fig = figures.outliers.block_sides(found, sigmas)
+    if fig is None:
+        st.caption("A plain cast has no blocks: every weight is rounded on its own.")
+        return
+    having, without = found.blocks_beyond(sigmas)
+    chart(fig, "sides")
+    if not without.blocks and having.blocks == 1:
+        st.caption("One scale serves the whole tensor: all weights share it with its outliers.")
+    elif not having.blocks:
+        st.caption(f"No block holds a weight beyond {sigmas:g}σ.")
+    else:
+        st.caption(f"{count(having.blocks)} of {count(having.blocks + without.blocks)} blocks. "
+                   f"Their RMSE is {having.rmse:.3g}, that of the others {without.rmse:.3g}.")  # fmt: skip
+
+
+def _largest(found: Attribution) -> None:
+    st.markdown("**The largest weights and their blocks**")
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        largest_table(found), hide_index=True, height=290, key="largest_weights",
+        column_config={
+            "weight": number(format="%.4g"), "in σ": number(format="%.1f"),
+            "its error": number(format="%.2g", help="dequantized − original"),
+            "block's RMSE": number(format="%.3g", help="Root mean squared error of the block it lies in."),
+            "× median block": number(format="%.2f", help="That error over the median block's."),
+        },
+    )  # fmt: skip
+
+
+# -- block size and magnitude ------------------------------------------------------------------
+
+
+def default_bits(view: View) -> int:
+    fmt = view.scheme.fmt
+    return fmt.bits if isinstance(fmt, IntFormat) and str(fmt.bits) in BITS else 4
+
+
+def chosen_bits(view: View) -> int:
+    return int(st.session_state.get("bits") or default_bits(view))
+
+
+@st.fragment
+def curves_section(view: View) -> None:
+    st.subheader("Do blocks contain outliers?", help="Integers under one scale for all, a scale a row, or blocks.")
+    st.session_state.setdefault("bits", str(default_bits(view)))
+    with st.container(horizontal=True):
+        bits = st.segmented_control("Bits", BITS, key="bits", required=True, bind="query-params")
+        metric = st.segmented_control(
+            "Error", SWEPT, key="swept", default=SWEPT[0], required=True, bind="query-params",
+            format_func=lambda name: METRICS[name].label,
+        )  # fmt: skip
+        along = st.segmented_control("Along", ALONG, key="along", default=ALONG[0], required=True, bind="query-params")
+    left, right = st.columns(2, gap="medium")
+    sizes, growing = laboratory.block_sizes(view, int(bits)), laboratory.magnitudes(view, int(bits), symmetry_of(view))
+    growing.begin()
+    with left:
+        st.markdown("**Error against block size**")
+        points = sizes.result()
+        if points is not None:
+            chart(figures.outliers.block_sizes(points, metric, along), "block_sizes")
+            if text := block_size_sentence(points):
+                st.markdown(text)
+            for reason in [p.reason for p in points if p.reason][:1]:
+                st.caption(f"Left out: {reason}")
+    with right:
+        st.markdown("**Error against the magnitude of outliers**")
+        sweep = growing.result()
+        if sweep is not None:
+            chart(figures.outliers.magnitudes(sweep), "magnitudes")
+            if text := magnitude_sentence(sweep):
+                st.markdown(text)
+            st.caption(_how_measured(sweep))
+
+
+def symmetry_of(view: View) -> str:
+    return view.scheme.symmetry or "sym"
+
+
+def _how_measured(sweep) -> str:
+    where = f"on {sweep.rows:,} of {sweep.of_rows:,} rows" if sweep.sampled else "on the whole tensor"
+    text = f"{count(sweep.count)} weights (0.1%) set to ±that many σ, {where}."
+    if sweep.removed:
+        text += f" {count(sweep.removed)} outliers of its own beyond 6σ were zeroed first."
+    return text
+
+
+# -- cures -------------------------------------------------------------------------------------
+
+
+@st.fragment
+def cures_section(view: View) -> None:
+    st.subheader(f"What cures {view.scheme}", help=f"Equal bits: within {EQUAL_BITS:g} bits a weight of the scheme's.")
+    treated = laboratory.cures(view).result()
+    if treated is None:
+        return
+    if treated[0].metrics["mse"] == 0:
+        st.caption("Nothing is lost under this scheme, so there is nothing to cure.")
+        return
+    if text := cure_sentence(treated):
+        st.markdown(text)
+    chart(figures.outliers.cures(treated), "cures")
+    _cure_table(treated)
+
+
+def _cure_table(treated: list[Treated]) -> None:
+    applied = [t for t in treated if t.metrics]
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        {
+            "cure": [t.cure.name for t in applied],
+            "SQNR": [t.metrics["sqnr_db"] for t in applied],
+            "bits": [t.metrics["bits_per_weight"] for t in applied],
+            "equal bits": [t.equal_bits for t in applied],
+            "scheme": [t.cure.key for t in applied],
+            "what it does": [t.cure.what for t in applied],
+        },
+        hide_index=True, height="content", key="cure_table", selection_mode="single-row",
+        on_select=lambda: _open(applied),
+        column_config={
+            "SQNR": number(format="%.2f dB", help=tooltip(METRICS["sqnr_db"])),
+            "bits": number(format="%.3f", help=tooltip(METRICS["bits_per_weight"])),
+            "what it does": st.column_config.TextColumn(width=520),
+        },
+    )  # fmt: skip
+    if st.session_state.pop("_cure_taken", False):
+        st.rerun()
+    st.caption("Tick a row to make that scheme the one shown everywhere.")
+    left_out = [f"{t.cure.name}: {t.reason}" for t in treated if not t.metrics]
+    if left_out:
+        st.caption("Not applicable. " + "  \n".join(left_out))
+
+
+def _open(applied: list[Treated]) -> None:
+    rows = st.session_state["cure_table"]["selection"]["rows"]
+    if rows:
+        choose_scheme(applied[rows[0]].cure.key)
+        st.session_state["_cure_taken"] = True

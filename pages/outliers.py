@@ -1,0 +1,53 @@
+"""Outliers: put them in or take them out, see who carries the error, and what cures it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from pages.components import laboratory
+from pages.components.frame import require_app
+from pages.components.outlier_controls import edit_controls
+from pages.components.outlier_details import details_section
+from pages.components.outlier_sections import (
+    attribution_section,
+    before_and_after,
+    cures_section,
+    curves_section,
+)
+from pages.components.results import evaluated
+from pages.components.state import current
+from quantviz import QuantvizError
+from quantviz.wording import shape
+
+require_app()
+view = current()
+try:
+    before = evaluated(view, view.scheme)
+except QuantvizError as problem:
+    st.error(str(problem), icon=":material/error:")
+    st.stop()
+if before is None:  # what it waits for is on the page or in the sidebar
+    st.stop()
+
+st.header(f"Outliers of {view.info.name} under {view.scheme}")
+st.caption(f"{view.at.source.ref} · {shape(before.shape)} {before.dtype}")
+edited, after = replace(view, at=replace(view.at, edit=edit_controls(view))), None
+if edited.at.edit:
+    try:
+        after = evaluated(edited, view.scheme)
+    except QuantvizError as problem:
+        st.warning(f"{problem} Showing the tensor as it is.", icon=":material/info:")
+        edited = view
+    else:
+        if after is None:
+            st.stop()
+
+for task in (laboratory.attribution(edited), laboratory.cures(edited)):
+    task.begin()  # in the background, while what comes first is drawn
+before_and_after(edited, before, after)
+attribution_section(edited)
+curves_section(edited)
+cures_section(edited)
+details_section(edited, before, after)

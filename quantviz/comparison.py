@@ -1,0 +1,205 @@
+"""Many schemes on one tensor: evaluated one after the other, told apart by each metric's own direction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import QuantvizError
+from .evaluation import Evaluation, Progress, describe, evaluate
+from .metrics import METRICS
+from .schemes import Scheme
+from .statistics import TensorStatistics
+from .tensors import as_stored
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A scheme that cannot apply to a tensor, and the sentence that says why."""
+
+    scheme: str
+    reason: str
+
+
+Outcome = Evaluation | Refusal
+
+
+def compare(
+    w: Any,
+    keys: Iterable[str | Scheme],
+    importance: Any = None,
+    device: str = "cpu",
+    detail: str = "full",
+    statistics: TensorStatistics | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """A row a scheme: "scheme", every metric that applies, "seconds", "notices".
+
+    Takes what `evaluate` takes, with progress over all schemes together. A scheme that cannot apply to the shape has
+    a row without figures whose notice says why. Raises QuantvizError for no scheme at all, and for a wrong key.
+
+    >>> w = np.random.default_rng(0).standard_normal((64, 256), dtype=np.float32)
+    >>> frame = compare(w, ["int4-sym-tensor", "int4-sym-b32", "nf4-b64"])
+    >>> frame.scheme[frame.sqnr_db.idxmax()], best(frame)["bits_per_weight"]
+    ('nf4-b64', ['int4-sym-tensor'])
+    """
+    return tabulate(evaluations(w, keys, importance, device, detail, statistics, progress))
+
+
+def evaluations(
+    w: Any,
+    keys: Iterable[str | Scheme],
+    importance: Any = None,
+    device: str = "cpu",
+    detail: str = "full",
+    statistics: TensorStatistics | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Outcome]:
+    """The evaluations behind `compare`, each as soon as it is made; the tensor itself is described once."""
+    schemes = distinct(keys)  # a wrong key is said before anything is computed
+    return _evaluations(as_stored(w), schemes, importance, device, detail, statistics, progress)
+
+
+def _evaluations(stored, schemes, importance, device, detail, statistics, progress) -> Iterator[Outcome]:
+    for position, scheme in enumerate(schemes):
+        if refused := refusal(scheme, stored.shape):
+            yield refused
+            continue
+        statistics = statistics or describe(stored)
+        yield evaluate(
+            stored, scheme, importance, device, detail, statistics, part_of(progress, position, len(schemes))
+        )  # fmt: skip
+
+
+def part_of(progress: Progress | None, position: int, parts: int) -> Progress | None:
+    """Progress within one of several passes over the same weights, told as progress of them all."""
+    return progress and (lambda done, total: progress(position * total + done, parts * total))
+
+
+def distinct(keys: Iterable[str | Scheme]) -> tuple[Scheme, ...]:
+    """The schemes of `keys`, each once, in their order. Raises QuantvizError when there is none."""
+    if isinstance(keys, str | Scheme):
+        keys = [keys]
+    schemes = tuple(dict.fromkeys(Scheme.parse(key) for key in keys))
+    if not schemes:
+        raise QuantvizError("A comparison needs at least one scheme, for example int4-sym-b64.")
+    return schemes
+
+
+def refusal(scheme: Scheme, shape: tuple[int, ...]) -> Refusal | None:
+    """Why `scheme` cannot apply to a tensor of `shape`; None where it can."""
+    try:
+        scheme.check_shape(math.prod(shape[:-1]), shape[-1])
+    except QuantvizError as problem:
+        return Refusal(scheme.key, str(problem))
+    return None
+
+
+# -- the table -----------------------------------------------------------------------------------
+
+
+def tabulate(outcomes: Iterable[Outcome]) -> pd.DataFrame:
+    """The table of `compare` from evaluations that are there already."""
+    import pandas as pd
+
+    rows = [_row(outcome) for outcome in outcomes]
+    measured = [name for name in METRICS if any(name in row for row in rows)]
+    return pd.DataFrame(rows, columns=["scheme", *measured, "seconds", "notices"])
+
+
+def _row(outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Refusal):
+        return {"scheme": outcome.scheme, "seconds": math.nan, "notices": outcome.reason}
+    return {
+        "scheme": outcome.scheme, **outcome.metrics, "seconds": outcome.seconds, "notices": " ".join(outcome.notices),
+    }  # fmt: skip
+
+
+def measured(frame: pd.DataFrame) -> list[str]:
+    """The columns of a table of `compare` that are metrics, in the order of `METRICS`."""
+    return [name for name in frame.columns if name in METRICS]
+
+
+def with_figures(frame: pd.DataFrame) -> list[str]:
+    """The schemes of a table that could be evaluated."""
+    return frame.scheme[frame.seconds.notna()].tolist()
+
+
+def best(frame: pd.DataFrame) -> dict[str, list[str]]:
+    """Metric -> the schemes that do best in it, by its own direction; several where they tie.
+
+    A metric that has no better way, or has the same value everywhere, is left out.
+    """
+    found = {}
+    for name in measured(frame):
+        values = frame[name].dropna()
+        if METRICS[name].direction == "neither" or values.nunique() < 2:
+            continue
+        top = values.max() if METRICS[name].direction == "higher" else values.min()
+        found[name] = frame.scheme[values.index[values == top]].tolist()
+    return found
+
+
+def against(frame: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """The same table with each metric minus that of `baseline`; NaN where both are infinite.
+
+    Raises QuantvizError if `baseline` has no figures in the table.
+    """
+    if baseline not in with_figures(frame):
+        raise QuantvizError(
+            f"{baseline!r} has no figures in this comparison; choose one of {', '.join(with_figures(frame))}."
+        )
+    row = frame[frame.scheme == baseline]
+    differences = frame.copy()
+    for name in measured(frame):
+        differences[name] = frame[name] - row[name].iloc[0]
+    return differences
+
+
+def pareto(bits: Sequence[float], sqnr: Sequence[float]) -> np.ndarray:
+    """Indices of the schemes that none beats: fewer bits with no less SQNR, or more SQNR with no more bits.
+
+    In order of rising bits. NaN is never among them; equals stand side by side.
+
+    >>> pareto([4.5, 4.25, 4.0, 8.0], [20, 19, 19, 18]).tolist()
+    [2, 0]
+    """
+    bits, sqnr = np.asarray(bits, float), np.asarray(sqnr, float)
+    order = np.lexsort((-sqnr, bits))
+    front: list[int] = []
+    for i in order[~np.isnan(bits + sqnr)[order]]:
+        if not front or sqnr[i] > sqnr[front[-1]] or (bits[i], sqnr[i]) == (bits[front[-1]], sqnr[front[-1]]):
+            front.append(int(i))
+    return np.array(front, int)
+
+
+def verdict(frame: pd.DataFrame, pinned: str | None = None) -> list[str]:
+    """What the table says in words: which schemes none beats, and which is best at no more bits than the pinned one."""
+    scored = frame.dropna(subset=["bits_per_weight", "sqnr_db"]) if measured(frame) else frame[:0]
+    if len(scored) < 2:
+        return []
+    front = scored.scheme.iloc[pareto(scored.bits_per_weight, scored.sqnr_db)].tolist()
+    told = f"{', '.join(front[:-1])} and {front[-1]}" if len(front) > 1 else front[0]
+    words = [f"Of {len(scored)} schemes, none beats {told}: more SQNR would take more bits."]
+    if pinned in scored.scheme.values:
+        words.append(_at_no_more_bits(scored, scored[scored.scheme == pinned].iloc[0]))
+    return words
+
+
+def _at_no_more_bits(scored: pd.DataFrame, pinned: pd.Series) -> str:
+    rivals = scored[scored.bits_per_weight <= pinned.bits_per_weight]
+    top = rivals.loc[rivals.sqnr_db.idxmax()]
+    bits = f"{pinned.bits_per_weight:.4g} bits"
+    gain = top.sqnr_db - pinned.sqnr_db
+    if not gain > 0:
+        return f"At no more than {bits}, nothing here does better than the pinned {pinned.scheme}."
+    more = f", {gain:.3g} dB more than" if math.isfinite(gain) else " against"
+    reached = f"{top.sqnr_db:.4g} dB" if math.isfinite(top.sqnr_db) else "no error at all"
+    return f"At no more than {bits}, {top.scheme} reaches {reached}{more} the pinned {pinned.scheme}."

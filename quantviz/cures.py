@@ -1,0 +1,185 @@
+"""What can be done for a scheme that fails: options and smaller blocks, each with its price in bits, side by side.
+
+>>> [c.key for c in cures("int4-sym-tensor") if c.key][:2]
+['int4-sym-tensor', 'int4-sym-channel']
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .curves import Step
+from .errors import QuantvizError
+from .evaluation import describe, evaluate
+from .formats import BlockFormat, IntFormat
+from .options import parse_options
+from .schemes import GRANULARITIES, Granularity, Scheme
+from .statistics import TensorStatistics
+from .tensors import as_stored
+from .wording import share
+
+EQUAL_BITS = 0.15  # bits a weight: what differs by no more counts as equal
+KEEPS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)  # percent of the weights offered to be kept apart
+ALWAYS_KEEP = 0.1
+OUTLIER_SIGMAS = 6.0  # what is kept apart should hold all weights beyond
+FINER = 4  # block sizes offered below that of the scheme
+
+
+@dataclass(frozen=True)
+class Cure:
+    """A change to a scheme. key is None, and reason says why, where it does not apply to the scheme."""
+
+    name: str
+    key: str | None
+    what: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Treated:
+    """A tensor under a cure. gain_db: SQNR above the untreated scheme's; extra_bits: bits a weight above its.
+
+    metrics is empty where `reason` says why the cure cannot be applied.
+    """
+
+    cure: Cure
+    metrics: dict[str, float]
+    gain_db: float = math.nan
+    extra_bits: float = math.nan
+    reason: str = ""
+
+    @property
+    def equal_bits(self) -> bool:
+        """Whether it takes the bits of the untreated scheme, to within EQUAL_BITS."""
+        return abs(self.extra_bits) <= EQUAL_BITS
+
+
+UNTREATED = "untreated"
+
+
+def cures(key: str | Scheme, statistics: TensorStatistics | None = None) -> list[Cure]:
+    """The untreated scheme, then everything that may help it; each a scheme key that works everywhere.
+
+    statistics: of the tensor, so that enough weights are offered to be kept apart.
+    """
+    scheme = Scheme.parse(key)
+    found = [Cure(UNTREATED, scheme.key, "The scheme as it is.")]
+    found += [_finer(scheme, g) for g in _finer_granularities(scheme)]
+    options: list[tuple[str, str, dict[str, Any]]] = [
+        ("clip to least error", "The range of each group that gives the least squared error, found by search.",
+         {"clip": "mse"}),
+        ("clip to 99.9%", "The range that holds 99.9% of each group; what lies beyond is cut.", {"clip": "99.9"}),
+        ("Hadamard rotation", "The input dimension is rotated with random signs, which spreads an outlier over its "
+         "row; undone after dequantizing.", {"rotate": "hadamard"}),
+        *((f"keep {percent:g}% apart", _kept_text(percent, statistics), {"keep": f"{percent:g}%"})
+          for percent in _keeps(statistics)),
+    ]  # fmt: skip
+    if isinstance(scheme.fmt, IntFormat):
+        found_offset = {"symmetry": "offset", "solver": "hqq", "clip": None}
+        options.append(
+            ("HQQ", "A float minimum a group, moved until large errors become few (half-quadratic).", found_offset)
+        )
+    if scheme.rule == "codebook":
+        options.append(("double quantization", "The scales are quantized to 8 bits themselves.", {"double": True}))
+    found += [_with(scheme, name, what, changes) for name, what, changes in options]
+    return [cure for i, cure in enumerate(found) if i == 0 or cure.key != scheme.key]
+
+
+def treat(
+    w: Any,
+    key: str | Scheme,
+    statistics: TensorStatistics | None = None,
+    step: Step | None = None,
+    offered: Iterable[Cure] | None = None,
+) -> list[Treated]:
+    """Every cure of the scheme on this tensor: the untreated scheme first, the rest by SQNR, best first.
+
+    Those that do not apply to the scheme or the tensor come last with their reason.
+    Raises QuantvizError where the untreated scheme itself cannot be evaluated.
+    """
+    stored, scheme = as_stored(w), Scheme.parse(key)
+    statistics = statistics or describe(stored)
+    base = evaluate(stored, scheme, detail="metrics", statistics=statistics).metrics
+    offered = list(cures(scheme, statistics) if offered is None else offered)
+    results = []
+    for i, cure in enumerate(offered):
+        if step:
+            step(i, len(offered), cure.key or cure.name)
+        results.append(_treat(stored, cure, base, scheme, statistics))
+    return sorted(results, key=_rank)
+
+
+def _treat(stored, cure: Cure, base: dict, scheme: Scheme, statistics: TensorStatistics) -> Treated:
+    if cure.key is None:
+        return Treated(cure, {}, reason=cure.reason)
+    try:
+        metrics = base if cure.key == scheme.key else evaluate(
+            stored, cure.key, detail="metrics", statistics=statistics
+        ).metrics  # fmt: skip
+    except QuantvizError as problem:
+        return Treated(cure, {}, reason=str(problem))
+    gain = 0.0 if metrics is base else metrics["sqnr_db"] - base["sqnr_db"]
+    return Treated(cure, metrics, gain, metrics["bits_per_weight"] - base["bits_per_weight"])
+
+
+def _rank(treated: Treated) -> tuple:
+    sqnr = treated.metrics.get("sqnr_db", math.nan)
+    return treated.cure.name != UNTREATED, not treated.metrics, -sqnr if not math.isnan(sqnr) else math.inf
+
+
+def _finer_granularities(scheme: Scheme) -> list[str]:
+    """The next finer ones of those offered everywhere."""
+    g = scheme.granularity
+    if isinstance(scheme.fmt, BlockFormat):
+        return []
+    if g is None or not g.cols:
+        return list(GRANULARITIES[1 if str(g) != "channel" else 2 :][:FINER])
+    return [text for text in GRANULARITIES[2:] if Granularity.parse(text).cols < g.cols][:FINER]
+
+
+def _keeps(statistics: TensorStatistics | None) -> list[float]:
+    """Percentages to keep apart: always one in a thousand, and enough to hold every weight beyond OUTLIER_SIGMAS."""
+    if statistics is None or not statistics.crest_factor > OUTLIER_SIGMAS:
+        return [ALWAYS_KEEP]
+    percent = 100 * share_beyond(statistics, OUTLIER_SIGMAS)
+    enough = [p for p in KEEPS if p >= percent]
+    return sorted({ALWAYS_KEEP, *enough[:1]})
+
+
+def _kept_text(percent: float, statistics: TensorStatistics | None) -> str:
+    text = "The largest weights stay in 16 bit beside the codes, at 48 bits each with their place"
+    beyond = share_beyond(statistics, OUTLIER_SIGMAS) if statistics else 0.0
+    if not beyond:
+        return f"{text}."
+    enough = "that holds" if percent / 100 >= beyond else "that is less than"
+    return f"{text}; {enough} the {share(beyond)} beyond {OUTLIER_SIGMAS:g}σ."
+
+
+def share_beyond(statistics: TensorStatistics, sigmas: float) -> float:
+    """Share of the weights beyond ±sigmas·σ, read from the histogram: a bin on the edge counts as beyond."""
+    h, limit = statistics.histogram, sigmas * statistics.std
+    edges = h.edges
+    beyond = (edges[:-1] < -limit) | (edges[1:] > limit)
+    return float(h.counts[beyond].sum() + h.below + h.above) / statistics.count
+
+
+def _finer(scheme: Scheme, granularity: str) -> Cure:
+    what = "One scale an output row." if granularity == "channel" else f"One scale for {granularity[1:]} weights."
+    name = "a scale a channel" if granularity == "channel" else f"blocks of {granularity[1:]}"
+    return _with(scheme, name, what, {"granularity": granularity})
+
+
+def _with(scheme: Scheme, name: str, what: str, changes: dict[str, Any]) -> Cure:
+    """The scheme with some of its parts or options changed; those at their default stay at theirs."""
+    options = parse_options(scheme.key, scheme.key.split(":")[1:]) | changes
+    symmetry = options.pop("symmetry", scheme.symmetry)
+    granularity = options.pop("granularity", scheme.granularity)
+    if isinstance(granularity, str):
+        granularity = Granularity.parse(granularity)
+    try:
+        return Cure(name, Scheme.make(scheme.format, symmetry, granularity, **options).key, what)
+    except QuantvizError as reason:
+        return Cure(name, None, what, str(reason))

@@ -1,0 +1,224 @@
+"""Many schemes on one tensor: what they cost against what they lose, and their histograms side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from ..comparison import pareto
+from ..evaluation import Evaluation
+from ..limits import ScalarQuantizer, gaussian_sqnr_db
+from ..statistics import Histogram
+from .histograms import rebin, robust_range
+from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, translucent
+
+# -- bits against SQNR ---------------------------------------------------------------------------
+
+_FILLED = {"size": 9, "line": {"width": 0}}
+_OPEN = {"size": 9, "symbol": "circle-open", "line": {"width": 1.5}}
+_HOVER = "%{text}<br>%{x:.4g} bits per weight, %{y:.4g} dB<extra></extra>"
+
+
+def trade_off(
+    evaluations: Sequence[Evaluation], pinned: str | None = None, scalar: Sequence[ScalarQuantizer] = ()
+) -> go.Figure:
+    """Bits per weight against SQNR: every scheme, the Pareto front, the Gaussian line, the best scalar quantizers.
+
+    pinned: key of the scheme that is marked as the baseline.  scalar: from `limits.optimal_scalar`; those that the
+    histogram cannot resolve are left out. A scheme without any error, or a tensor without any weight but zero, has no
+    place on the SQNR axis.
+    """
+    bits, sqnr = (np.array([e.metrics[name] for e in evaluations], float) for name in ("bits_per_weight", "sqnr_db"))
+    placed = np.isfinite(sqnr)
+    keys = np.array([e.scheme for e in evaluations], object)
+    bits, sqnr, keys = bits[placed], sqnr[placed], keys[placed]
+    front = pareto(bits, sqnr)
+    rest = np.setdiff1d(np.arange(len(keys)), front)
+    limits = [gaussian_sqnr_db(b) for b in (bits.min(), bits.max())] if len(bits) else []
+    x, y = _span(bits, 0.06, (0, 9), 0.25), _span(np.append(sqnr, limits), 0.06, (0, 54), 1.0)
+    scalar = [q for q in scalar if q.resolved]
+    traces = [
+        _limit(np.array(x), gaussian_sqnr_db(np.array(x)), "Gaussian rate-distortion limit", REFERENCE, "dash"),
+        _limit([q.bits for q in scalar], [q.sqnr_db for q in scalar], "best scalar quantizer", ORIGINAL, "dot"),
+        go.Scatter(
+            x=bits[front], y=sqnr[front], mode="lines", hoverinfo="skip",
+            line={"shape": "hv", "color": translucent(DEQUANTIZED, 0.7), "width": 1.5},
+        ),
+        _points(bits[rest], sqnr[rest], keys[rest], _OPEN | {"color": ORIGINAL}),
+        _points(bits[front], sqnr[front], keys[front], _FILLED | {"symbol": "diamond", "color": DEQUANTIZED}),
+    ]  # fmt: skip
+    points = [("diamond", DEQUANTIZED, "no scheme here beats it (Pareto front)"), ("circle", ORIGINAL, "beaten")]
+    lines = [("dash", REFERENCE, "Gaussian rate-distortion limit")]
+    if scalar:
+        lines.append(("dot", ORIGINAL, "best scalar quantizer of this tensor"))
+    if pinned in keys:
+        at = [list(keys).index(pinned)]
+        ring = _OPEN | {"size": 18, "color": REFERENCE, "line": {"width": 2.5}}
+        traces.append(_points(bits[at], sqnr[at], keys[at], ring))
+        points.append(("ring", REFERENCE, f"{pinned} (pinned)"))
+    names = _names(bits, sqnr, keys, front, x, y)
+    return figure(
+        traces, _trade_off_alt(bits, sqnr, keys, front, pinned, scalar), "bits per weight", "SQNR, dB", 460,
+        xaxis={"range": x, "gridcolor": QUIET}, yaxis={"range": y},
+        annotations=[legend(*points) | {"yshift": 20}, legend(*lines), *names],
+        margin={"l": 64, "r": 10, "t": 56, "b": 48},
+    )  # fmt: skip
+
+
+def _span(values: np.ndarray, margin: float, nothing: tuple[float, float], least: float) -> tuple[float, float]:
+    """The range of an axis that holds `values`, with room around them."""
+    if not len(values):
+        return nothing
+    low, high = float(values.min()), float(values.max())
+    room = max(margin * (high - low), least)
+    return low - room, high + room
+
+
+def _limit(x: Sequence[float], y: Sequence[float], name: str, color: str, dash: str) -> go.Scatter:
+    return go.Scatter(
+        x=x, y=y, mode="lines+markers" if dash == "dot" else "lines", line={"color": color, "dash": dash, "width": 1.5},
+        marker={"symbol": "x-thin", "size": 7, "line": {"color": color, "width": 1.5}},
+        hovertemplate=f"{name}<br>%{{x:.4g}} bits, %{{y:.4g}} dB<extra></extra>",
+    )  # fmt: skip
+
+
+def _points(x: np.ndarray, y: np.ndarray, keys: np.ndarray, marker: dict) -> go.Scatter:
+    return go.Scatter(x=x, y=y, text=keys, mode="markers", marker=marker, hovertemplate=_HOVER)
+
+
+_WIDE, _HIGH = 0.2, 0.05  # shares of the axes that a name takes
+
+
+def _names(bits, sqnr, keys, front, x, y) -> list[dict]:
+    """The names of the schemes on the front, left of and above their point; where two collide, the better one's."""
+    written: list[tuple[float, float]] = []
+    annotations = []
+    for i in reversed(front):
+        across, up = (bits[i] - x[0]) / (x[1] - x[0]), (sqnr[i] - y[0]) / (y[1] - y[0])
+        if any(abs(across - a) < _WIDE and abs(up - u) < _HIGH for a, u in written):
+            continue
+        written.append((across, up))
+        side = "right" if across > _WIDE else "left"
+        annotations.append(
+            {"x": bits[i], "y": sqnr[i], "text": keys[i], "showarrow": False, "xanchor": side, "yanchor": "bottom",
+             "xshift": -6 if side == "right" else 6, "yshift": 3, "font": {"size": 12}}
+        )  # fmt: skip
+    return annotations
+
+
+def _trade_off_alt(bits, sqnr, keys, front, pinned, scalar) -> str:
+    if not len(keys):
+        return "Bits per weight against SQNR: no scheme here has an error to draw."
+    on_front = ", ".join(f"{keys[i]} ({bits[i]:.3g} bits, {sqnr[i]:.3g} dB)" for i in front)
+    text = f"Bits per weight against SQNR for {len(keys)} schemes. On the Pareto front: {on_front}."
+    if pinned in keys:
+        text += f" The pinned {pinned} is marked."
+    text += " A dashed line shows the Gaussian rate-distortion limit, 6.02 dB a bit"
+    return text + (", a dotted one the best scalar quantizer of this tensor." if scalar else ".")
+
+
+def limits_note(evaluations: Sequence[Evaluation], scalar: Sequence[ScalarQuantizer]) -> str:
+    """What the two lines mean, how far the histogram can tell, and what has no place on the axes."""
+    s = evaluations[0].statistics
+    width = (s.histogram.hi - s.histogram.lo) / len(s.histogram.counts)
+    said = [
+        "Dashed: the most that any code can do for independent normal weights, 6.02 dB a bit. Dotted: the best fixed "
+        "set of 2, 4, 8 … values for this whole tensor (Lloyd-Max). Weights that are not normal, or whose spread "
+        "changes from block to block, may pass both."
+    ]
+    if s.std:
+        said.append(f"Lloyd-Max sees the weights in {len(s.histogram.counts):,} bins, each {width / s.std:.2g}σ wide")
+        resolved = [q.bits for q in scalar if q.resolved]
+        beyond = len(resolved) < len(scalar)
+        said[-1] += f", which tells no more than {max(resolved, default=0):.0f} bits apart." if beyond else "."
+    exact = [e.scheme for e in evaluations if not math.isfinite(e.metrics["sqnr_db"])]
+    if exact:
+        said.append(f"Without an error there is no SQNR to draw: {', '.join(exact)}.")
+    return " ".join(said)
+
+
+# -- histograms in a grid ------------------------------------------------------------------------
+
+COLUMNS = 4
+MOST_PANELS = 24
+PANEL_BINS = 96
+_PANEL = 132  # pixels of a panel's height, its title included
+_WIDTH, _TALL = 0.93, 0.7  # shares of a panel that its histogram takes
+_FLOOR = 0.5  # weights a bin at the foot of a panel; the axis is logarithmic
+
+
+def histogram_grid(evaluations: Sequence[Evaluation], pinned: str | None = None) -> go.Figure:
+    """A panel a scheme: dequantized weights, filled, under the outline of the originals; counts are logarithmic.
+
+    All panels are two paths, which a browser draws at once. At most MOST_PANELS are drawn.
+    """
+    shown = list(evaluations[:MOST_PANELS])
+    if not shown:
+        return figure([], "No histogram to draw.", "", "")
+    low, high = robust_range(shown[0].statistics)
+    outline = rebin(shown[0].histograms["original"], low, high, PANEL_BINS)[1]
+    tallest = max([outline.max(), *(_counts(e.histograms["dequantized"], low, high).max() for e in shown)])
+    rows = -(-len(shown) // COLUMNS)
+    original, filled, annotations = [], [], []
+    for position, e in enumerate(shown):
+        corner = position % COLUMNS, rows - 1 - position // COLUMNS
+        original.append(_path(outline, corner, tallest))
+        filled.append(_path(_counts(e.histograms["dequantized"], low, high), corner, tallest))
+        annotations.append(_title(e, e.scheme == pinned, corner))
+    traces = [
+        _paths(filled, DEQUANTIZED) | {"fill": "toself", "fillcolor": translucent(DEQUANTIZED, 0.3)},
+        _paths(original, ORIGINAL),
+    ]
+    alt = (
+        f"Histograms of the weights after each of {len(shown)} schemes, filled, under the outline of the originals, "
+        f"each from {low:.3g} to {high:.3g}, counts on a logarithmic axis up to {tallest:,}."
+    )
+    hidden = {"visible": False, "fixedrange": True}
+    return figure(
+        [go.Scatter(**t) for t in traces], alt, "", "", 44 + _PANEL * rows,
+        xaxis=hidden | {"range": [-0.01, COLUMNS]}, yaxis=hidden | {"range": [-0.08, rows]},
+        margin={"l": 4, "r": 4, "t": 30, "b": 4}, hovermode=False,
+        annotations=[
+            legend(("solid", ORIGINAL, "original"), ("solid", DEQUANTIZED, "after the scheme")), *annotations,
+            *_ends(low, high),
+        ],
+    )  # fmt: skip
+
+
+def _counts(h: Histogram, low: float, high: float) -> np.ndarray:
+    return rebin(h, low, high, PANEL_BINS)[1]
+
+
+def _path(counts: np.ndarray, corner: tuple[int, int], tallest: float) -> tuple[np.ndarray, np.ndarray]:
+    """The staircase of a histogram from foot to foot, at its place in the grid; float32 x and y."""
+    up = np.log10(np.maximum(counts, _FLOOR) / _FLOOR) / math.log10(tallest / _FLOOR)
+    x = np.repeat(np.linspace(0, _WIDTH, len(counts) + 1), 2)
+    y = np.concatenate([[0], np.repeat(up * _TALL, 2), [0]])
+    return (corner[0] + x).astype(np.float32), (corner[1] + y).astype(np.float32)
+
+
+def _paths(paths: list[tuple[np.ndarray, np.ndarray]], color: str) -> dict:
+    gap = np.array([np.nan], np.float32)  # lifts the pen between panels
+    x, y = (np.concatenate([part for path in paths for part in (path[axis], gap)]) for axis in (0, 1))
+    return {"x": x, "y": y, "mode": "lines", "line": {"color": color, "width": 1}, "hoverinfo": "skip"}
+
+
+def _title(e: Evaluation, is_pinned: bool, corner: tuple[int, int]) -> dict:
+    sqnr = e.metrics["sqnr_db"]
+    loss = "no error" if math.isinf(sqnr) else f"{sqnr:.1f} dB"
+    text = f"<b>{e.scheme}</b>{' (pinned)' * is_pinned}<br>{loss}, {e.metrics['bits_per_weight']:.4g} bits"
+    return _written(text, corner[0], corner[1] + 0.98, "top", 11)
+
+
+def _ends(low: float, high: float) -> list[dict]:
+    """Where the last row's first panel begins and ends; all are alike."""
+    ends = _written(f"{low:.3g}", 0, 0, "top", 10), _written(f"{high:.3g}", _WIDTH, 0, "top", 10)
+    return [ends[0], ends[1] | {"xanchor": "right"}]
+
+
+def _written(text: str, x: float, y: float, anchor: str, size: int) -> dict:
+    return {"x": x, "y": y, "text": text, "showarrow": False, "xanchor": "left", "yanchor": anchor, "align": "left",
+            "font": {"size": size}}  # fmt: skip

@@ -1,0 +1,198 @@
+"""Importance: how much each input channel of a tensor matters, as the mean square E[x²] of what flows into it.
+
+Read from a .npy file, or from the GGUF file that llama.cpp's `llama-imatrix` writes: for each tensor `<name>.in_sum2`,
+Σx² of each input channel, and `<name>.counts`, over how many tokens.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from .errors import QuantvizError, did_you_mean
+from .evaluation import check_importance
+from .sources.gguf_header import F32, MAGIC, GGUFHeader, read_header
+from .sources.npy import NPY_MAGIC
+
+Source = str | os.PathLike[str] | bytes
+
+_SUMS, _COUNTS = ".in_sum2", ".counts"
+_NAMES_SHOWN = 6
+_MAX_EXPERTS = 1 << 16  # of one tensor
+_MAX_NAMES = 1 << 20
+
+
+def load_importance(source: Source, tensor: str = "", cols: int | None = None) -> np.ndarray:
+    """E[x²] of each input channel, float32 [cols], checked.
+
+    source: path or content of a .npy file with one axis, or of an imatrix in GGUF.
+    tensor: which entry of an imatrix: llama.cpp's name, as `importance_names` lists them, or the name that
+    Hugging Face's models give the same tensor. cols: the length it should have.
+    Raises QuantvizError with one sentence for whatever is wrong.
+    """
+    where, data = _content(source)
+    if data[:4] == MAGIC:
+        values = _from_imatrix(data, read_header(data, where), tensor, where)
+    elif data[:6] == NPY_MAGIC:
+        values = _from_npy(data, where)
+    else:
+        raise QuantvizError(f"{where} {_kind_refused(data)}; give a .npy file, or an imatrix in GGUF.")
+    return check_importance(values, len(values) if cols is None else cols)
+
+
+def importance_names(source: Source) -> tuple[str, ...]:
+    """The tensors for which an imatrix holds importance, in its order; () for a .npy file, which names none."""
+    where, data = _content(source)
+    return _names(read_header(data, where)) if data[:4] == MAGIC else ()
+
+
+def _content(source: Source) -> tuple[str, memoryview]:
+    """(name for messages, bytes); a file is mapped, not read."""
+    if isinstance(source, bytes):
+        return "The importance file", memoryview(source)
+    path = Path(source)
+    try:
+        if not path.stat().st_size:
+            raise QuantvizError(f"{path.name} is empty.")
+        return path.name, memoryview(np.memmap(path, mode="r"))
+    except (OSError, ValueError) as problem:
+        if isinstance(problem, QuantvizError):
+            raise
+        reason = getattr(problem, "strerror", None) or str(problem)
+        raise QuantvizError(f"{path.name} cannot be read: {reason.lower()}.") from None
+
+
+def _kind_refused(data: memoryview) -> str:
+    if data[:2] == b"PK":
+        return "is an archive such as .npz"
+    # llama.cpp's older imatrix begins with the number of its entries, then the length of the first one's name.
+    if len(data) > 8 and 0 < int.from_bytes(data[:4], "little") < 1 << 20 and data[8:12] in (b"blk.", b"outp"):
+        return "is an imatrix of the older kind (.dat), which llama-imatrix --in-file OLD -o NEW.gguf converts"
+    return "is of no kind that holds importance"
+
+
+# -- .npy ----------------------------------------------------------------------------------------
+
+
+def _from_npy(data: memoryview, where: str) -> np.ndarray:
+    file = io.BytesIO(data[: 1 << 17])  # a header is at most 64 kB
+    try:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    except Exception:  # numpy evaluates the header as a Python literal: many types of error say "damaged"
+        raise QuantvizError(f"{where} has a damaged .npy header.") from None
+    if dtype.kind not in "fiu":
+        raise QuantvizError(f"{where} holds {dtype.name} values; importance is real numbers, best float32.")
+    if len(shape) != 1:
+        raise QuantvizError(
+            f"{where} holds an array of shape {list(shape)}; importance has one axis, a number for each input channel"
+            + (": average the squares over the tokens first." if len(shape) == 2 else ".")
+        )
+    if shape[0] * dtype.itemsize > len(data) - file.tell():
+        raise QuantvizError(f"{where} is truncated: {shape[0]:,} values of {dtype.name} do not fit its size.")
+    return _as_float32(np.frombuffer(data, dtype, shape[0], file.tell()), where)
+
+
+def _as_float32(values: np.ndarray, where: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        narrow = values.astype(np.float32)
+    if np.isinf(narrow).any() and np.isfinite(values).all():
+        raise QuantvizError(f"{where} holds values beyond float32's range; divide them all by the largest.")
+    return narrow
+
+
+# -- llama.cpp's imatrix -------------------------------------------------------------------------
+
+
+def _names(header: GGUFHeader) -> tuple[str, ...]:
+    """Names of entries; those of experts kept in one tensor are told apart as name[0], name[1] …"""
+    names = []
+    for tensor in header.tensors.values():
+        base = tensor.name.removesuffix(_SUMS)
+        if base == tensor.name or base + _COUNTS not in header.tensors:
+            continue
+        experts = math.prod(header.tensors[base + _COUNTS].shape)
+        names.extend([f"{base}[{i}]" for i in range(experts)] if 1 < experts <= _MAX_EXPERTS else [base])
+        if len(names) > _MAX_NAMES:
+            raise QuantvizError("The imatrix is damaged: it claims more experts than any model has.")
+    return tuple(names)
+
+
+def _from_imatrix(data: memoryview, header: GGUFHeader, tensor: str, where: str) -> np.ndarray:
+    names = _names(header)
+    if not names:
+        raise QuantvizError(f"{where} is no imatrix: it holds no tensor pair <name>{_SUMS} and <name>{_COUNTS}.")
+    name = next((n for n in (tensor, llama_name(tensor)) if n in names), None)
+    if name is None:
+        shown = ", ".join(names[:_NAMES_SHOWN])
+        if len(names) > _NAMES_SHOWN:
+            shown += f" and {len(names) - _NAMES_SHOWN:,} more"
+        near = did_you_mean(llama_name(tensor) or tensor, names)
+        raise QuantvizError(f"{where} has no importance for {tensor!r}; it has {shown}.{near}")
+    base, _, expert = name.partition("[")
+    counts = _float32_tensor(data, header, base + _COUNTS, where).reshape(-1)
+    sums = _float32_tensor(data, header, base + _SUMS, where)
+    if not len(counts) or sums.size % len(counts):
+        raise QuantvizError(f"{where} is damaged: {base} has {sums.size:,} sums for {len(counts):,} counts.")
+    i = int(expert.rstrip("]") or 0)
+    if not (math.isfinite(counts[i]) and counts[i] > 0):
+        raise QuantvizError(f"{where} saw no token pass through {name}, so it says nothing of it.")
+    return sums.reshape(len(counts), -1)[i] / counts[i]
+
+
+def _float32_tensor(data: memoryview, header: GGUFHeader, name: str, where: str) -> np.ndarray:
+    tensor = header.tensors[name]
+    if tensor.type != F32:
+        raise QuantvizError(f"{where} is no imatrix that llama.cpp writes: {name} is not float32.")
+    count = math.prod(tensor.shape)
+    if tensor.offset + 4 * count > len(data):
+        raise QuantvizError(f"{where} is truncated: {name} ends after its last byte.")
+    return np.frombuffer(data, "<f4", count, tensor.offset).reshape(tensor.shape)
+
+
+# Where Hugging Face's models keep a layer, and what llama.cpp calls its linear maps.
+_LAYER = re.compile(r"(?:^|.*\.)(?:layers|h|blocks|block|layer)\.(\d+)\.(.+)\.weight$")
+_EXPERT = re.compile(r"(.*)experts\.(\d+)\.(.+)")
+_PARTS = {
+    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output", "self_attn.qkv_proj": "attn_qkv", "self_attn.dense": "attn_output",
+    "self_attn.q_a_proj": "attn_q_a", "self_attn.q_b_proj": "attn_q_b",
+    "self_attn.kv_a_proj_with_mqa": "attn_kv_a_mqa", "self_attn.kv_b_proj": "attn_kv_b",
+    "attn.c_attn": "attn_qkv", "attn.c_proj": "attn_output",
+    "attention.self.query": "attn_q", "attention.self.key": "attn_k", "attention.self.value": "attn_v",
+    "attention.output.dense": "attn_output", "intermediate.dense": "ffn_up", "output.dense": "ffn_down",
+    "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
+    "mlp.gate_up_proj": "ffn_up", "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down",
+    "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down",
+    "mlp.gate": "ffn_gate_inp", "block_sparse_moe.gate": "ffn_gate_inp",
+    "mlp.shared_experts.gate_proj": "ffn_gate_shexp", "mlp.shared_experts.up_proj": "ffn_up_shexp",
+    "mlp.shared_experts.down_proj": "ffn_down_shexp",
+}  # fmt: skip
+_EXPERT_PARTS = {"gate_proj": "ffn_gate_exps", "up_proj": "ffn_up_exps", "down_proj": "ffn_down_exps",
+                 "w1": "ffn_gate_exps", "w3": "ffn_up_exps", "w2": "ffn_down_exps"}  # fmt: skip
+_WHOLE = {"lm_head.weight": "output.weight", "model.embed_tokens.weight": "token_embd.weight"}
+
+
+def llama_name(name: str) -> str | None:
+    """What llama.cpp calls a tensor of a Hugging Face model; None where there is no telling.
+
+    >>> llama_name("model.layers.3.self_attn.q_proj.weight")
+    'blk.3.attn_q.weight'
+    >>> llama_name("model.layers.0.mlp.experts.7.up_proj.weight")
+    'blk.0.ffn_up_exps.weight[7]'
+    """
+    if name in _WHOLE:
+        return _WHOLE[name]
+    layer = _LAYER.match(name)
+    if layer is None:
+        return None
+    number, part = layer.groups()
+    if (expert := _EXPERT.match(part)) and expert[3] in _EXPERT_PARTS:
+        return f"blk.{number}.{_EXPERT_PARTS[expert[3]]}.weight[{expert[2]}]"
+    return f"blk.{number}.{_PARTS[part]}.weight" if part in _PARTS else None

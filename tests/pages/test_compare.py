@@ -1,0 +1,169 @@
+"""Compare runs, reacts, and stays usable after every kind of wrong input."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from quantviz.presets import EIGHT_BITS, FOUR_BITS, PRESETS, preset
+
+APP = Path(__file__).parents[2] / "app.py"
+REF = "random:normal?rows=128&cols=256&outliers=0.001"
+FEW = ["int4-sym-tensor", "int4-sym-b64", "nf4-b64"]
+
+
+def opened(schemes: list[str] | None = None, **address: str) -> AppTest:
+    app = AppTest.from_file(str(APP), default_timeout=120)
+    for name, value in {"ref": REF, "pinned": "int4-sym-b64", **address}.items():
+        app.query_params[name] = value
+    if schemes is not None:
+        app.query_params["schemes"] = schemes
+    app.switch_page("pages/compare.py")
+    return settled(app)
+
+
+def settled(app: AppTest) -> AppTest:
+    for _ in range(300):
+        app.run()
+        if not any("stop-" in str(button.key) for button in app.button):
+            return app
+        time.sleep(0.3)
+    raise AssertionError("the page never came to rest")
+
+
+def table(app: AppTest):
+    assert not app.exception
+    return next(frame.value for frame in app.dataframe if "bits_per_weight" in frame.value)
+
+
+def test_the_first_view_compares_the_4_bit_formats_with_the_pinned_scheme():
+    app = opened(pinned="int8-sym-b64")
+    assert table(app).scheme.tolist() == ["int8-sym-b64", *preset(FOUR_BITS, (128, 256))]
+    assert not app.warning and not app.error
+    assert any("none beats" in str(m.value) for m in app.markdown)
+    assert any("no more than 8.25 bits" in str(m.value) for m in app.markdown)
+
+
+def test_a_link_brings_its_schemes_and_the_pinned_one_joins_them():
+    app = opened(["nf4-b64", "mxfp4"])
+    assert table(app).scheme.tolist() == ["int4-sym-b64", "nf4-b64", "mxfp4"]
+    assert table(app)["against pinned"][0] == 0
+
+
+def test_several_keys_may_stand_in_one_and_equal_ones_count_once():
+    app = opened(["nf4-b64 mxfp4;nvfp4", "nf4"], pinned="none")
+    assert table(app).scheme.tolist() == ["nf4-b64", "mxfp4", "nvfp4"]
+
+
+def test_a_wrong_key_is_left_out_with_a_sentence():
+    app = opened([*FEW, "int4-aysm-b64"])
+    assert table(app).scheme.tolist() == ["int4-sym-b64", "int4-sym-tensor", "nf4-b64"]
+    said = " ".join(str(w.value) for w in app.warning)
+    assert "int4-asym-b64" in said and "left out" in said
+
+
+def test_a_scheme_that_cannot_apply_is_listed_with_the_reason():
+    app = opened(["int4-sym-b512", "nf4-b64"])
+    assert "int4-sym-b512" in table(app).scheme.tolist()
+    assert any("512" in str(w.value) for w in app.warning)
+    assert np.isnan(table(app).sqnr_db[1]) and not np.isnan(table(app).sqnr_db[2])
+
+
+def test_nothing_chosen_says_what_to_do():
+    app = opened([""])
+    assert not app.exception and not app.dataframe[:-1]
+    assert any("Choose schemes" in str(i.value) for i in app.info)
+
+
+def test_one_scheme_alone_and_only_one_that_cannot_apply():
+    assert len(table(opened(["nf4-b64"], pinned="none"))) == 1
+    app = opened(["int4-sym-b512"], pinned="none")
+    assert not app.exception and any("512" in str(w.value) for w in app.warning)
+
+
+def test_presets_and_the_sidebars_scheme_are_a_press_away():
+    app = opened(["nf4-b64"], scheme="int3-sym-b32")
+    app.button(key=f"preset_{EIGHT_BITS}").click()
+    settled(app)
+    assert set(preset(EIGHT_BITS, (128, 256))) <= set(table(app).scheme)
+    assert all(any(b.label == name for b in app.button) for name in PRESETS)
+    next(b for b in app.button if b.label == "Add int3-sym-b32").click()
+    settled(app)
+    assert "int3-sym-b32" in table(app).scheme.tolist()
+
+
+def test_differences_from_the_pinned_scheme():
+    app = opened(FEW)
+    values = table(app)
+    app.segmented_control(key="compare_shown").set_value("Against the pinned")
+    settled(app)
+    gaps = table(app)
+    assert gaps.sqnr_db[0] == 0 and gaps.sqnr_db[1] == values.sqnr_db[1] - values.sqnr_db[0]
+
+
+def test_the_snippet_runs_and_gives_the_table_on_the_page():
+    app = opened(FEW)
+    app.session_state["compare_more"] = "Python"
+    settled(app)
+    scope: dict = {}
+    exec(compile(app.code[0].value.replace(".show()", ".to_json()"), "snippet", "exec"), scope)  # noqa: S102
+    np.testing.assert_array_equal(scope["table"].sqnr_db, table(app).sqnr_db)
+
+
+def uploaded(values: np.ndarray, **address: str) -> AppTest:
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    app = opened(FEW, **address)
+    app.file_uploader(key="importance_file").set_value(("h.npy", buffer.getvalue(), "application/octet-stream"))
+    return settled(app)
+
+
+def test_uploaded_importance_adds_its_metric():
+    app = uploaded(np.arange(256, dtype=np.float32))
+    assert table(app).weighted_mse.notna().all()
+    app.session_state["compare_more"] = "Python"
+    settled(app)
+    assert "load_importance('h.npy')" in app.code[0].value
+    next(b for b in app.button if b.label == "Forget h.npy").click()
+    assert "weighted_mse" not in table(settled(app))
+
+
+def test_importance_of_the_wrong_length_is_one_sentence_and_the_rest_goes_on():
+    app = uploaded(np.ones(255, np.float32))
+    assert any("255" in str(e.value) for e in app.error)
+    assert "weighted_mse" not in table(app)
+
+
+def test_a_tensor_with_nan_is_one_sentence(tmp_path):
+    w = np.ones((8, 64), np.float32)
+    w[1, 2] = np.nan
+    np.save(tmp_path / "w.npy", w)
+    app = opened(FEW, ref=str(tmp_path / "w.npy"))
+    assert not app.exception
+    assert any("[1, 2]" in str(e.value) for e in app.error)
+
+
+@pytest.mark.parametrize("more", ["Python", "Data and link"])
+def test_everything_to_take_along_draws(more):
+    app = opened(FEW)
+    app.session_state["compare_more"] = more
+    assert not settled(app).exception
+
+
+def test_the_data_is_json(monkeypatch):
+    from pages.components import compare_table
+
+    kept = {}
+    monkeypatch.setattr(compare_table.st, "download_button", lambda label, text, *a, **k: kept.update({label: text}))
+    app = opened(FEW)
+    app.session_state["compare_more"] = "Data and link"
+    settled(app)
+    document = json.loads(kept["JSON"])
+    assert [row["scheme"] for row in document["schemes"]] == ["int4-sym-b64", "int4-sym-tensor", "nf4-b64"]
+    assert document["ref"] == REF and kept["CSV"].startswith("scheme,")

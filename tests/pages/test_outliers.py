@@ -1,0 +1,133 @@
+"""The outlier laboratory runs, reacts, and stays usable after every kind of wrong input."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+APP = Path(__file__).parents[2] / "app.py"
+SMALL = "random:normal?rows=256&cols=512&outliers=0.001"
+
+
+def opened(**address: str) -> AppTest:
+    app = AppTest.from_file(str(APP), default_timeout=120)
+    for name, value in {"ref": SMALL, **address}.items():
+        app.query_params[name] = value
+    app.run()
+    app.switch_page("pages/outliers.py")
+    return settled(app)
+
+
+def settled(app: AppTest) -> AppTest:
+    """Runs until no job is going on: opening and compiling may take longer than a page waits."""
+    for _ in range(400):
+        app.run()
+        if not any("stop-" in str(button.key) for button in app.button):
+            return app
+        time.sleep(0.3)
+    raise AssertionError("the page never came to rest")
+
+
+def text(app: AppTest) -> str:
+    return " ".join(str(e.value) for e in [*app.markdown, *app.caption, *app.subheader])
+
+
+def shows(app: AppTest) -> bool:
+    return not app.exception and not app.error and "What cures" in text(app) and len(app.dataframe) == 2
+
+
+def test_the_first_view_says_who_carries_the_error_and_what_cures_it():
+    app = opened()
+    assert shows(app) and not app.warning
+    said = text(app)
+    assert "it lies in the weights that share a scale with them" in said
+    assert "blocks of 64 bring it to" in said
+    assert "Outliers of 20σ multiply the error" in said
+    assert "At equal bits, keep" in said
+    assert len(app.metric) == 4
+
+
+@pytest.mark.parametrize("scheme", ["bf16", "fp8_e4m3-b128x128", "int8-asym-channel", "int2-offset-b32",
+                                    "int1-sym-b16", "nf4-b64", "ternary-tensor", "mxfp4", "nvfp4"])  # fmt: skip
+def test_every_family_shows(scheme):
+    app = opened(scheme=scheme)
+    assert shows(app) and not app.warning
+
+
+def test_a_lossless_scheme_needs_no_cure():
+    app = opened(scheme="fp32")
+    assert not app.exception and not app.error and not app.warning
+    assert "there is nothing to cure" in text(app)
+
+
+def test_injecting_shows_before_and_after():
+    app = opened(ref="random:normal?rows=256&cols=512", edit="inject", inject_count="40", inject_magnitude="30",
+                 inject_where="output channel", inject_channel="7")  # fmt: skip
+    assert shows(app) and not app.warning
+    assert len(app.metric) == 8
+    assert "40 weights set to ±30σ, along output channel 7" in text(app)
+    assert "grew" in text(app)
+    app.number_input(key="inject_count").set_value(41)
+    settled(app)
+    assert "41 weights set to ±30σ" in text(app)
+
+
+def test_removing_them_shows_before_and_after():
+    app = opened(edit="remove")
+    assert shows(app) and "fell to" in text(app)
+    app.segmented_control(key="remove_by").set_value("largest")
+    settled(app)
+    assert "The largest 0.1% of weights set to zero" in text(app)
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ({"edit": "inject", "inject_count": "600", "inject_where": "output channel"}, "512 weights"),
+        ({"edit": "inject", "inject_where": "input channel", "inject_channel": "9999"}, "counted from 0"),
+        ({"edit": "inject", "inject_where": "input channel", "inject_channel": "last"}, "is no channel"),
+        ({"edit": "inject", "ref": "random:normal?rows=1&cols=1"}, "equal"),
+    ],
+)
+def test_an_edit_that_does_not_apply_is_one_sentence(address, says):
+    app = opened(**address)
+    assert not app.exception
+    assert says in " ".join(str(w.value) for w in app.warning)
+    assert len(app.metric) == 4
+
+
+def test_short_rows_leave_long_blocks_out_with_the_reason():
+    app = opened(ref="random:normal?rows=64&cols=48", scheme="int4-sym-tensor")
+    assert shows(app)
+    assert "Left out" in text(app) and "Not applicable" in text(app)
+
+
+def test_the_controls_of_the_curves_redraw_them():
+    app = opened()
+    app.segmented_control(key="bits").set_value("8")
+    app.segmented_control(key="swept").set_value("sqnr_db")
+    app.segmented_control(key="along").set_value("bits per weight")
+    settled(app)
+    assert shows(app)
+
+
+def test_the_snippet_runs_and_gives_the_figures_on_the_page():
+    app = opened(edit="inject", inject_count="100", scheme="int4-sym-b64")
+    app.session_state["outlier_details"] = "Python"
+    settled(app)
+    code = app.code[0].value.replace("figure.show()", "figure.to_json()")
+    scope: dict = {}
+    exec(compile(code, "snippet", "exec"), scope)  # noqa: S102
+    assert f"{100 * scope['r'].metrics['relative_l2_error']:.4g}%" in [m.value for m in app.metric]
+
+
+def test_the_data_is_there_to_take_along():
+    app = opened(edit="remove", scheme="int4-sym-b64")
+    app.session_state["outlier_details"] = "Data and link"
+    settled(app)
+    assert shows(app)
+    assert "The address bar holds this view" in text(app)
+    assert [button.label for button in app.get("download_button")] == ["JSON", "CSV"]
