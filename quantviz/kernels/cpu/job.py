@@ -81,7 +81,7 @@ class Job:
     def panel(self, task: Task) -> Panel:
         if self.transform is None:
             return Panel(self.stored)
-        x = self.stored.read(task.start, task.stop).reshape(-1, self.stored.cols)
+        x = np.require(self.stored.read(task.start, task.stop), requirements="W").reshape(-1, self.stored.cols)
         z, kept = self.transform.apply(x, task)
         return Panel(self.stored, task.start, x, z, kept)
 

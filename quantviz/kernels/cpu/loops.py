@@ -123,9 +123,10 @@ def fill_parameters(rule, x, n, length, gi, g0, k, factor, stored, extra, out, l
         groups += 1
     limit = largest_storable(k.store)
     vanished, saturated = i4(0), i4(0)
+    factors, scales, extras = factor[gi, g0 : g0 + groups], stored[gi, g0 : g0 + groups], extra[gi, g0 : g0 + groups]
     for g in range(groups):
         a, b, c, exact = parameters(rule, low[g], high[g], mean[g], k)
-        factor[gi, g0 + g], stored[gi, g0 + g], extra[gi, g0 + g] = a, b, c
+        factors[g], scales[g], extras[g] = a, b, c
         vanished = i4(vanished + (i4(1) if (exact > f4(0)) & (b == f4(0)) else i4(0)))
         saturated = i4(saturated + (i4(1) if exact > limit else i4(0)))
     out[sums.VANISHED] += f8(vanished)
@@ -171,16 +172,21 @@ def values_kernel(rule: int, known: int):
 
 
 @cache
-def measure_kernel(rule: int, known: int, full: bool, wide: bool, weighted: bool, apart: bool):
+def measure_kernel(rule: int, known: int, wide: bool):
     """One piece: quantize, dequantize and measure. See `measure` of the package for the arguments.
 
-    apart: z was quantized in place of x, and `given_y` holds what became of x, so that only measuring is left.
+    full: count as well.  weighted: weigh squared errors with `importance`.  apart: z was quantized in place of x,
+    and `given_y` holds what became of x, so that only measuring is left. These three are asked once a stretch, so
+    they need no kernels of their own.
     """
     has_scale = rule not in (IDENTITY, BF16, CAST)
     narrow = 0 < known < 64  # so short that reducing one block at a time would not vectorise
 
     @kernel
     def run(
+        full,
+        weighted,
+        apart,
         x,
         z,
         given_y,
@@ -209,7 +215,7 @@ def measure_kernel(rule: int, known: int, full: bool, wide: bool, weighted: bool
         length = known if known else width
         y = np.empty(STRETCH, f4)
         index = np.empty(STRETCH, u4)
-        squares = np.empty(STRETCH, f4)
+        halves, squares = np.empty(STRETCH, f4), np.empty(STRETCH, f8)
         low, high, mean = np.empty(STRETCH, f4), np.empty(STRETCH, f4), np.empty(STRETCH, f4)
         step = stretch_of(length)
         for i in range(rows):
@@ -227,27 +233,29 @@ def measure_kernel(rule: int, known: int, full: bool, wide: bool, weighted: bool
                 if not apart:
                     fill_values(rule, length, xs, ys, n, gi, g0, k, thresholds, levels, factor, stored, extra)
                 if narrow and not wide:
-                    sums.squared_errors(xs, ys, whole * known, known, squares)
+                    sums.squared_errors(xs, ys, whole * known, known, halves)
+                    for g in range(whole):
+                        squares[g] = f8(halves[g])
                 if wide:
                     sums.moments_wide(xs, ys, out)
                 else:
                     sums.moments(xs, ys, out)
-                for g in range(-(-n // length)):
-                    s = g * length
+                groups = -(-n // length)
+                for g in range(whole if narrow and not wide else 0, groups):
+                    o_g, n_g = g * length, min(length, n - g * length)
                     if wide:
-                        e = sums.squared_error_wide(xs[s:], ys[s:], min(length, n - s))
-                    elif s + length > n:
-                        e = sums.squared_error(xs[s:], ys[s:], n - s)
-                    elif narrow:
-                        e = f8(squares[g])
+                        squares[g] = sums.squared_error_wide(xs[o_g:], ys[o_g:], n_g)
+                    elif n_g < length:
+                        squares[g] = sums.squared_error(xs[o_g:], ys[o_g:], n_g)
                     else:
-                        e = sums.squared_error(xs[s:], ys[s:], length)
-                    out[sums.SQUARED_ERROR] += e
-                    if has_scale:
-                        b = f8(stored[gi, g0 + g])
-                        out[sums.SQUARED_STEPS] += e / (b * b) if b > 0 else f8(0)
-                    if full:
-                        block_error[gi, g0 + g] += e
+                        squares[g] = sums.squared_error(xs[o_g:], ys[o_g:], length)
+                scales = stored[gi, g0 : g0 + groups]
+                total, steps = sums.of_groups(squares, scales, groups)
+                out[sums.SQUARED_ERROR] += total
+                out[sums.SQUARED_STEPS] += steps if has_scale else f8(0)
+                if full:
+                    for g in range(groups):
+                        block_error[gi, g0 + g] += squares[g]
                 out[sums.MAX_ERROR] = max(out[sums.MAX_ERROR], f8(sums.max_abs_error(xs, ys)))
                 if weighted:
                     out[sums.WEIGHTED] += sums.weighted_squared_error(xs, ys, importance[o : o + n])

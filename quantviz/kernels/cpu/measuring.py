@@ -92,8 +92,8 @@ def _measure(job: Job, bins, progress, wide: bool) -> tuple[np.ndarray, Counts |
     full = bins is not None
     scheme, p = job.scheme, job.plan
     weighted, apart = job.importance is not None, job.transform is not None
-    known = 0 if wide or weighted or apart else job.known  # the rarer kinds do without kernels of their own
-    kernel = loops.measure_kernel(job.rule, known, full, wide, weighted, apart)
+    kernel = loops.measure_kernel(job.rule, 0 if wide else job.known, wide)
+    none = np.empty((0, 0), np.float32)
     thresholds, levels, codes = job.tables
     edges = [np.array([b.lo, b.inverse_width, b.count], np.float32) for b in bins or ()] or [
         np.zeros(3, np.float32)
@@ -112,15 +112,15 @@ def _measure(job: Job, bins, progress, wide: bool) -> tuple[np.ndarray, Counts |
             out = outs[number]
             panel = job.panel(task)
             parameters, given = job.parameters(task, panel, out)
-            y = values(job, task, panel, parameters, given, out) if job.transform else None
+            y = values(job, task, panel, parameters, given, out) if apart else None
             errors = np.zeros((task.grid_rows, task.grid_cols) if full else (1, 1))
             for piece in task.pieces:
                 own = job.groups(piece, parameters)
                 own_errors = job.groups(piece, (errors,))[0] if full else errors
                 x = panel.original(piece)
-                z, after = (x, x) if y is None else (panel.quantized(piece), y.quantized(piece))
+                z, after = (x, none) if y is None else (panel.quantized(piece), y.quantized(piece))
                 kernel(
-                    x, z, after, p.width, p.height, given or y is not None, job.constants, thresholds, levels, codes,
+                    full, weighted, apart, x, z, after, p.width, p.height, given or apart, job.constants, thresholds, levels, codes,
                     *own, job.weights_of(piece),
                     *edges, first_code, mine.values, mine.errors, mine.log_errors, mine.codes,
                     own_errors, out,

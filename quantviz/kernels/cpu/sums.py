@@ -99,6 +99,17 @@ def squared_errors(x, y, n, length, into):
 
 
 @inlined(REORDER)
+def of_groups(squares, scales, groups):
+    """Σ of the groups' Σ e², and Σ of the same in units of each group's scale."""
+    total = steps = f8(0)
+    for g in range(groups):
+        b = f8(scales[g])
+        total += squares[g]
+        steps += squares[g] / (b * b) if b > f8(0) else f8(0)
+    return total, steps
+
+
+@inlined(REORDER)
 def weighted_squared_error(x, y, h):
     total = f8(0)
     for j in range(x.shape[0]):
