@@ -42,12 +42,16 @@ class Job:
         self._check()
         self.name, self.unit, self.done, self.total, self.began = name, unit, 0, 0, time.monotonic()
 
+        first: tuple[float, int] | None = None  # what came before it, such as compiling, says nothing about the rate
+
         def progress(done: int, total: int) -> None:
+            nonlocal first
             self._check()
             self.done, self.total = done, total
-            seconds = time.monotonic() - self.began
-            if done and seconds > 0.2:
-                RATES[unit] = done / seconds
+            now = time.monotonic()
+            first = first or (now, done)
+            if now - first[0] > 0.2:
+                RATES[unit] = (done - first[1]) / (now - first[0])
 
         return progress
 

@@ -93,7 +93,8 @@ def _cures(scheme: Scheme) -> None:
     chosen = sum(
         (scheme.clip != "absmax", scheme.rotate != "none", scheme.keep > 0, bool(scheme.solver), scheme.double)
     )
-    with st.expander(f"Against outliers{f' · {chosen} on' if chosen else ''}"):
+    label = "Against outliers" + (f" · {chosen} on" if chosen else "")
+    with st.expander(label, key="scheme_cures"):
         if len(clips) > 1:
             _show("scheme_clip", scheme.clip)
             st.selectbox(

@@ -14,6 +14,7 @@ from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, SEQUENTIAL, figure, 
 
 MAP_ROWS, MAP_COLS = 128, 256  # cells drawn at most
 REGION_ROWS, REGION_COLS = 10, 12  # places that can be clicked at most: each is a shape in the page
+ANYWHERE = -1  # however far the nearest of these places is, it is the one pointed at
 BLOCK_WEIGHTS = 64  # weights of a block drawn at most
 
 
@@ -73,7 +74,7 @@ def error_map(evaluation: Evaluation, opened: tuple[int, int] | None = None) -> 
     return figure(
         [heat, _clickable(at[:, 1], at[:, 0], at, errors), *_ring(opened, lambda row, col: (col, row))],
         alt, "block along the row" + pooled, "row of blocks",
-        xaxis={"range": [-0.5, errors.shape[1] - 0.5], "showgrid": False},
+        hoverdistance=ANYWHERE, xaxis={"range": [-0.5, errors.shape[1] - 0.5], "showgrid": False},
         yaxis={"range": [errors.shape[0] - 0.5, -0.5], "showgrid": False},
     )  # fmt: skip
 
@@ -88,7 +89,7 @@ def _profile(errors: np.ndarray, opened: tuple[int, int] | None, alt: str) -> go
     pooled = f" ({together} pooled to a step)" if together > 1 else ""
     points = _clickable(at[:, 0], errors[at[:, 0]], at, errors[:, None])
     return figure([line, points, *_ring(opened, lambda row, _: (row, float(errors[row])))], alt,
-                  "row of blocks" + pooled, "RMSE", yaxis={"rangemode": "tozero"})  # fmt: skip
+                  "row of blocks" + pooled, "RMSE", hoverdistance=ANYWHERE, yaxis={"rangemode": "tozero"})  # fmt: skip
 
 
 def _clickable(x: np.ndarray, y: np.ndarray, at: np.ndarray, errors: np.ndarray) -> go.Scatter:
