@@ -26,6 +26,9 @@ PERCENTILE_RESOLUTION = 2.0**-6
 # clip=mse tries these widths of a range, as factors of the absmax range: quarter octaves down to 1/13, then sixteenths
 # about the best of those. A factor of 1 is always among them, so that the result is never worse than absmax.
 COARSE_SHRINKS = tuple(np.float32(2.0 ** (-k / 4)) for k in range(1, 16))
+# A group tries no narrower coarse range once one has had more than HOPELESS times its least error: what is cut off only
+# grows.
+HOPELESS = 4.0
 FINE_SHRINKS = tuple(np.float32(2.0 ** (k / 16)) for k in (-3, -2, -1, 1, 2, 3))
 
 # The default settings of the hqq package: ℓp norm with p = 0.7, β = 10, 20 iterations.

@@ -9,7 +9,7 @@ import torch
 
 from ...nested import nest
 from ...schemes import Scheme
-from ..common import COARSE_SHRINKS, FINE_SHRINKS, HQQ_BETA, HQQ_EXPONENT, HQQ_ITERATIONS, percentile_rank
+from ..common import COARSE_SHRINKS, FINE_SHRINKS, HOPELESS, HQQ_BETA, HQQ_EXPONENT, HQQ_ITERATIONS, percentile_rank
 from .rules import Params, decode, encode, make_params, store_minimum
 from .tiles import Tiles
 
@@ -57,12 +57,14 @@ def _least_squares(tiles: Tiles, scheme: Scheme, low, high, importance):
     best = torch.ones_like(low)
     least = errors(best)
     for factors in (COARSE_SHRINKS, FINE_SHRINKS):
-        centre = best
+        centre, going = best, torch.ones_like(best, dtype=torch.bool)
         for each in factors:
             factor = (centre * float(each)).clamp(max=1)
             error = errors(factor)
-            better = error < least
+            better = going & (error < least)
             best, least = torch.where(better, factor, best), torch.where(better, error, least)
+            if factors is COARSE_SHRINKS:
+                going = going & ~(error > HOPELESS * least)
     return shrink(low, high, best, scheme)
 
 
