@@ -10,19 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import quantviz as qv
-from quantviz.attribution import attribute, largest_table
-from quantviz.cures import EQUAL_BITS, UNTREATED, cures, share_beyond, treat
-from quantviz.curves import block_size_sweep, magnitude_sweep, row_sample
 from quantviz.errors import QuantvizError
-from quantviz.outlier_export import attribution_dict, cures_dict, magnitudes_dict, points_dict, schemes_csv
-from quantviz.outlier_sentences import (
+from quantviz.outliers import WHERES, Injection, Removal, apply, changed, inject, places, remove
+from quantviz.outliers.attribution import attribute, largest_table
+from quantviz.outliers.cures import EQUAL_BITS, UNTREATED, cures, share_beyond, treat
+from quantviz.outliers.curves import block_size_sweep, magnitude_sweep, row_sample
+from quantviz.outliers.export import attribution_dict, cures_dict, magnitudes_dict, points_dict, schemes_csv
+from quantviz.outliers.sentences import (
     attribution_sentences,
     block_size_sentence,
     cure_sentence,
     edit_sentence,
     magnitude_sentence,
 )
-from quantviz.outliers import WHERES, Injection, Removal, apply, changed, inject, places, remove
 from quantviz.tensors import as_stored
 
 KEYS = ("int4-sym-tensor", "int4-asym-channel", "int4-sym-b64", "int3-offset-b48", "nf4-b64", "fp8_e4m3-b32x64",

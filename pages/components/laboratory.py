@@ -8,10 +8,10 @@ from typing import Any
 
 import streamlit as st
 
-from quantviz.attribution import Attribution, attribute
-from quantviz.cures import Treated, treat
-from quantviz.curves import MagnitudeSweep, Point, block_size_sweep, magnitude_sweep
 from quantviz.errors import QuantvizError
+from quantviz.outliers.attribution import Attribution, attribute
+from quantviz.outliers.cures import Treated, treat
+from quantviz.outliers.curves import MagnitudeSweep, Point, block_size_sweep, magnitude_sweep
 
 from . import cached, jobs
 from .jobs import Job

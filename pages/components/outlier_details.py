@@ -7,8 +7,8 @@ from pathlib import PurePath
 
 import streamlit as st
 
-from quantviz import outlier_export as export
 from quantviz.evaluation import Evaluation
+from quantviz.outliers import export
 
 from . import laboratory
 from .charts import picture_setting
@@ -34,9 +34,9 @@ def snippet(view: View, bits: int, sigmas: float) -> str:
     lines = [
         "import quantviz as qv",
         "from quantviz import figures, outliers",
-        "from quantviz.attribution import attribute",
-        "from quantviz.cures import treat",
-        "from quantviz.curves import block_size_sweep, magnitude_sweep",
+        "from quantviz.outliers.attribution import attribute",
+        "from quantviz.outliers.cures import treat",
+        "from quantviz.outliers.curves import block_size_sweep, magnitude_sweep",
         "",
     ]
     if ref.startswith("hf:") and view.token:

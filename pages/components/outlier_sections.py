@@ -5,13 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from quantviz import figures
-from quantviz.attribution import Attribution, largest_table
-from quantviz.cures import EQUAL_BITS, Treated
 from quantviz.evaluation import Evaluation
 from quantviz.export import as_text
 from quantviz.formats import IntFormat
 from quantviz.metrics import METRICS
-from quantviz.outlier_sentences import (
+from quantviz.outliers.attribution import Attribution, largest_table
+from quantviz.outliers.cures import EQUAL_BITS, Treated
+from quantviz.outliers.sentences import (
     attribution_sentences,
     block_size_sentence,
     cure_sentence,

@@ -8,12 +8,12 @@ from typing import Literal
 import numpy as np
 import plotly.graph_objects as go
 
-from ..attribution import OUTLIER_SIGMAS, Attribution
-from ..cures import Treated
-from ..curves import MagnitudeSweep, Point
 from ..evaluation import Evaluation
 from ..metrics import METRICS
-from ..outlier_sentences import name_of
+from ..outliers.attribution import OUTLIER_SIGMAS, Attribution
+from ..outliers.cures import Treated
+from ..outliers.curves import MagnitudeSweep, Point
+from ..outliers.sentences import name_of
 from ..schemes import Scheme
 from ..wording import share
 from .histograms import Axis, robust_range, weights

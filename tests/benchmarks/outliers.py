@@ -12,9 +12,9 @@ import sys
 import numpy as np
 
 import quantviz as qv
-from quantviz.cures import treat
-from quantviz.curves import block_size_sweep
 from quantviz.kernels.cpu import rotation, workers
+from quantviz.outliers.cures import treat
+from quantviz.outliers.curves import block_size_sweep
 
 from .evaluate import TOLERANCE, _seconds, bandwidth, peak_above
 

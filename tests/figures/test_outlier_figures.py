@@ -7,10 +7,10 @@ import pytest
 
 import quantviz as qv
 from quantviz import figures
-from quantviz.attribution import attribute
-from quantviz.cures import treat
-from quantviz.curves import block_size_sweep, magnitude_sweep
 from quantviz.outliers import Injection, inject
+from quantviz.outliers.attribution import attribute
+from quantviz.outliers.cures import treat
+from quantviz.outliers.curves import block_size_sweep, magnitude_sweep
 
 MOST_BYTES = 100_000  # of one figure as JSON
 KEYS = ("int4-sym-tensor", "int4-asym-b64", "fp8_e4m3", "nf4-b64", "mxfp4")

@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .errors import QuantvizError
-from .evaluation import describe
-from .sources import portable
-from .statistics import TensorStatistics
-from .tensors import StoredTensor, as_stored
-from .wording import share as in_percent
+from ..errors import QuantvizError
+from ..evaluation import describe
+from ..sources import portable
+from ..statistics import TensorStatistics
+from ..tensors import StoredTensor, as_stored
+from ..wording import share as in_percent
 
 Where = Literal["spread", "input channel", "output channel"]
 How = Literal["zero", "clip"]

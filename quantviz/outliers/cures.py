@@ -11,15 +11,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import QuantvizError
+from ..evaluation import describe, evaluate
+from ..formats import BlockFormat, IntFormat
+from ..options import parse_options
+from ..schemes import GRANULARITIES, Granularity, Scheme
+from ..statistics import TensorStatistics
+from ..tensors import as_stored
+from ..wording import share
 from .curves import Step
-from .errors import QuantvizError
-from .evaluation import describe, evaluate
-from .formats import BlockFormat, IntFormat
-from .options import parse_options
-from .schemes import GRANULARITIES, Granularity, Scheme
-from .statistics import TensorStatistics
-from .tensors import as_stored
-from .wording import share
 
 EQUAL_BITS = 0.15  # bits a weight: what differs by no more counts as equal
 KEEPS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)  # percent of the weights offered to be kept apart

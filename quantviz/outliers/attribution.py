@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from .errors import QuantvizError
-from .evaluation import describe, group_sizes
-from .kernels.common import Progress
-from .schemes import Scheme
-from .statistics import TensorStatistics
-from .tensors import as_stored
+from ..errors import QuantvizError
+from ..evaluation import describe, group_sizes
+from ..kernels.common import Progress
+from ..schemes import Scheme
+from ..statistics import TensorStatistics
+from ..tensors import as_stored
 
 BAND_EDGES = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)  # in σ; a band is [lower, upper)
 OUTLIER_SIGMAS = 6.0  # a normal layer of 10⁹ weights reaches 6.1σ
@@ -164,7 +164,7 @@ def attribute(
     scheme.check_shape(stored.rows, stored.cols)
     if not band_edges or any(b <= a for a, b in zip((0.0, *band_edges), band_edges, strict=False)):
         raise QuantvizError("Magnitude bands need edges above 0 in ascending order, for example 1, 2, 4.")
-    from .kernels import cpu
+    from ..kernels import cpu
 
     statistics = statistics or describe(stored)
     tables = _Tables(stored, scheme, statistics, band_edges, progress)
@@ -189,7 +189,7 @@ class _Tables:
 
     def add(self, first: int, x: np.ndarray, y: np.ndarray) -> None:
         """x, y: float32 [rows, cols], original and dequantized, from row `first` on."""
-        from .kernels.cpu.attribution import attribute as run
+        from ..kernels.cpu.attribution import attribute as run
 
         n, cols = x.shape
         top = first // self.height

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from .errors import QuantvizError
-from .evaluation import describe, evaluate
-from .outliers import Injection, Removal, apply
-from .schemes import GRANULARITIES, Scheme
-from .statistics import TensorStatistics
-from .tensors import StoredTensor, as_stored
+from ..errors import QuantvizError
+from ..evaluation import describe, evaluate
+from ..schemes import GRANULARITIES, Scheme
+from ..statistics import TensorStatistics
+from ..tensors import StoredTensor, as_stored
+from .edits import Injection, Removal, apply
 
 MAGNITUDES = (3.0, 5.0, 10.0, 20.0, 50.0, 100.0)  # in σ
 MAGNITUDE_GRANULARITIES = ("tensor", "channel", "b256", "b64", "b16")

@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..evaluation import Evaluation
+from ..schemes import Scheme
+from ..wording import share
 from .attribution import OUTLIER_SIGMAS, Attribution
 from .cures import Treated
 from .curves import MagnitudeSweep, Point
-from .evaluation import Evaluation
-from .schemes import Scheme
-from .wording import share
 
 OVERREPRESENTED = 2.0  # share of the error over share of the blocks
 NOTABLE = 0.1  # share of all squared error

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from ..export import plain
+from ..metrics import METRICS
 from .attribution import OUTLIER_SIGMAS, Attribution, largest_table
 from .cures import Treated
 from .curves import MagnitudeSweep, Point
-from .export import plain
-from .metrics import METRICS
-from .outliers import Edit
+from .edits import Edit
 
 
 def edit_dict(edit: Edit | None) -> dict[str, Any] | None:
