@@ -120,9 +120,9 @@ def _measure(job: Job, bins, progress, wide: bool) -> tuple[np.ndarray, Counts |
                 x = panel.original(piece)
                 z, after = (x, none) if y is None else (panel.quantized(piece), y.quantized(piece))
                 kernel(
-                    full, weighted, apart, x, z, after, p.width, p.height, given or apart, job.constants, thresholds, levels, codes,
-                    *own, job.weights_of(piece),
-                    *edges, first_code, mine.values, mine.errors, mine.log_errors, mine.codes,
+                    full, weighted, apart, x, z, after, p.width, p.height, given or apart, job.constants,
+                    thresholds, levels, codes, *own, job.weights_of(piece), *edges, first_code,
+                    mine.values, mine.errors, mine.log_errors, mine.codes,
                     own_errors, out,
                 )  # fmt: skip
                 ticker.tick(piece.stop - piece.start)

@@ -369,11 +369,17 @@ def _half_quadratic(groups: Groups, found: Parameters) -> Parameters:
     return factor, stored, loops.stored_kernel(minimum, job.constants)
 
 
+# |e| - |e|^(p-1) / β is below 0 for |e| < (1 / β)^(1 / (2 - p)) = 0.1701, which spares nearly every weight the power.
+ALL_SHRUNK = f4(0.99 * (1 / HQQ_BETA) ** (1 / (2 - HQQ_EXPONENT)))
+
+
 @inlined()
 def _shrunk(e):
     """HQQ's shrinkage of an error: sign(e) · max(|e| - |e|^(p-1) / β, 0)."""
     a = abs(e)
-    r = f4(max(f4(a - f4(f4(1 / HQQ_BETA) * a ** f4(HQQ_EXPONENT - 1))), f4(0))) if a > f4(0) else f4(0)
+    if a < ALL_SHRUNK:
+        return f4(0)
+    r = f4(max(f4(a - f4(f4(1 / HQQ_BETA) * a ** f4(HQQ_EXPONENT - 1))), f4(0)))
     return r if e > f4(0) else -r
 
 
