@@ -1,0 +1,48 @@
+"""GGUF's block types: packed layouts, each with a rule of its own. Data and readable readers, a family a file.
+
+Here is what a type is; `quantviz.kernels.blocks` quantizes and dequantizes rows of them, bytes as ggml writes them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import QuantvizError, did_you_mean
+from . import fp4, iq1, iq2, iq3, iq4, k_quants, plain, ternary
+from .base import BlockType, Field, Unpacked
+
+__all__ = ["BLOCK_TYPES", "BlockType", "Field", "Unpacked", "block_type", "check_cols", "unpack"]
+
+_FAMILIES = (plain, k_quants, iq4, iq3, iq2, iq1, ternary, fp4)
+
+BLOCK_TYPES: dict[str, BlockType] = {t.name: t for family in _FAMILIES for t in family.TYPES}
+
+
+def block_type(name: str) -> BlockType:
+    """The block type of that name; QuantvizError with the nearest names where there is none."""
+    if name not in BLOCK_TYPES:
+        raise QuantvizError(f"There is no block type {name!r}.{did_you_mean(name, BLOCK_TYPES)}")
+    return BLOCK_TYPES[name]
+
+
+def check_cols(kind: BlockType, cols: int) -> None:
+    """Refuses rows that do not divide into blocks: ggml has no such rows."""
+    if cols <= 0 or cols % kind.block:
+        padded = (cols // kind.block + 1) * kind.block
+        raise QuantvizError(
+            f"{kind.name} needs rows whose length is a multiple of {kind.block}; "
+            f"these have {cols:,} weights: pad them with {padded - cols} zeros to {padded:,}."
+        )
+
+
+def unpack(name: str, data: np.ndarray, cols: int) -> Unpacked:
+    """Stored rows taken apart, a row of the result a block: uint8 [rows, row bytes] or flat bytes.
+
+    Raises QuantvizError for an unknown type, rows that are no multiple of the block, and bytes that end within a row.
+    """
+    kind = block_type(name)
+    check_cols(kind, cols)
+    row = kind.row_bytes(cols)
+    if data.dtype != np.uint8 or data.size % row:
+        raise QuantvizError(f"Rows of {cols:,} weights take {row:,} bytes each in {name}, {data.size:,} bytes do not.")
+    return kind.unpack(data.reshape(-1, kind.nbytes))

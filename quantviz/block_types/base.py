@@ -1,0 +1,94 @@
+"""What a block type is: a runtime's packed layout, described field by field, and read back into numbers.
+
+Every block type of GGUF gives a weight as
+
+    scale · number + minimum
+
+where the number is what its code stands for (a small integer, a level of a table, an entry of a grid) and scale and
+minimum are shared by a group of neighbours. `Unpacked` holds these parts for any type, so one inspector shows them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Field:
+    """A stretch of bytes in a block."""
+
+    name: str  # as ggml's source calls it
+    offset: int  # first byte, from the block's start
+    size: int  # bytes
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """Blocks taken apart. Groups divide a block evenly: weight j of a block is in group j · groups // block.
+
+    Multiplied and added in float32 in this order, scales and numbers give ggml's values bit for bit.
+    """
+
+    codes: np.ndarray  # int32 [blocks, block], as stored: never negative, except where a field holds signed integers
+    numbers: np.ndarray  # float32 [blocks, block], what the codes stand for before scaling
+    scales: np.ndarray  # float32 [blocks, groups]
+    minima: np.ndarray | None = None  # float32 [blocks, groups], what is added; None for types without one
+    stored: dict[str, np.ndarray] = field(default_factory=dict)  # second-level numbers by name: [blocks, any]
+
+    @property
+    def values(self) -> np.ndarray:
+        """float32 [blocks, block]: the dequantized weights. The readable reference of every compiled dequantizer."""
+        length = self.numbers.shape[1] // self.scales.shape[1]
+        with np.errstate(all="ignore"):  # a scale beyond fp16 is stored as infinity
+            values = np.repeat(self.scales, length, axis=1) * self.numbers
+            return values if self.minima is None else values + np.repeat(self.minima, length, axis=1)
+
+
+@dataclass(frozen=True)
+class BlockType:
+    """One packed layout and its rule.
+
+    block: weights a block; nbytes: bytes a block; fields: its layout, in order, without gaps.
+    unpack: uint8 [blocks, nbytes] -> Unpacked.
+    """
+
+    name: str
+    block: int
+    nbytes: int
+    fields: tuple[Field, ...]
+    rule: str  # a sentence
+    unpack: Callable[[np.ndarray], Unpacked]
+    needs_importance: bool = False  # cannot be quantized without
+    uses_importance: bool = True  # gives other bytes with than without
+
+    @property
+    def bits_per_weight(self) -> float:
+        return 8 * self.nbytes / self.block
+
+    def row_bytes(self, cols: int) -> int:
+        """Bytes of a row of `cols` weights, which must be a multiple of the block."""
+        return cols // self.block * self.nbytes
+
+
+def fields(*parts: tuple[str, int, str]) -> tuple[Field, ...]:
+    """(name, bytes, meaning) one after the other -> fields with their offsets."""
+    offset, laid = 0, []
+    for name, size, meaning in parts:
+        laid.append(Field(name, offset, size, meaning))
+        offset += size
+    return tuple(laid)
+
+
+def half(data: np.ndarray, at: int) -> np.ndarray:
+    """float32 [blocks, 1] from the fp16 that starts at byte `at` of every block."""
+    return np.ascontiguousarray(data[:, at : at + 2]).view("<f2").astype(np.float32)
+
+
+def bits(data: np.ndarray, width: int) -> np.ndarray:
+    """Fields of `width` bits of every byte, lowest first: uint8 [..., n] -> int32 [..., 8 // width, n]."""
+    shifts = np.arange(0, 8, width, dtype=np.uint8)[:, None]
+    return ((data[..., None, :] >> shifts) & np.uint8((1 << width) - 1)).astype(np.int32)

@@ -1,0 +1,68 @@
+"""iq3_s and iq3_xxs: four neighbours at a time on a grid of eight levels, signs apart.
+
+Layouts: ggml's src/ggml-common.h at commit d99724f2b141.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import BlockType, Unpacked, bits, fields, half
+from .iq_grids import Gridded, even_signs, field
+
+f4 = np.float32
+
+
+def read_iq3_s(data: np.ndarray) -> Gridded:
+    """uint8 [blocks, 110] taken apart."""
+    d = half(data, 0)
+    high = np.unpackbits(data[:, 66:74], axis=1, bitorder="little").astype(np.int32)
+    scales = bits(data[:, 106:110], 4).swapaxes(1, 2).reshape(-1, 8)
+    return Gridded(
+        "iq3_s", data[:, 2:66] | high << 8, d * (1 + 2 * scales).astype(f4), data[:, 74:106], {"d": d, "scales": scales}
+    )
+
+
+def read_iq3_xxs(data: np.ndarray) -> Gridded:
+    """uint8 [blocks, 98] taken apart."""
+    d, words = half(data, 0), field(data, 66, 8, "<u4")
+    scales = (words >> 28).astype(np.int32)
+    minus = even_signs()[(words[:, :, None] >> np.array([0, 7, 14, 21]) & 127).reshape(-1, 32)]
+    sizes = d * (f4(0.5) + scales.astype(f4)) * f4(0.5)
+    return Gridded("iq3_xxs", data[:, 2:66].astype(np.int32), sizes, minus, {"d": d, "scales": scales})
+
+
+def _unpack_iq3_s(data: np.ndarray) -> Unpacked:
+    return read_iq3_s(data).unpack()
+
+
+def _unpack_iq3_xxs(data: np.ndarray) -> Unpacked:
+    return read_iq3_xxs(data).unpack()
+
+
+TYPES = (
+    BlockType(
+        "iq3_s", 256, 110,
+        fields(
+            ("d", 2, "scale of the scales, fp16"),
+            ("qs", 64, "points of the grid, low eight bits: byte j for weights 4j … 4j + 3"),
+            ("qh", 8, "the ninth bit of each point"),
+            ("signs", 32, "a sign a weight"),
+            ("scales", 4, "eight scales of four bits, one for 32 weights: d · (2s + 1)"),
+        ),
+        "Four weights' magnitudes are one of 512 points of eight levels; the scale of 32 is the best by weighted least "
+        "squares of 19 candidates.",
+        _unpack_iq3_s,
+    ),
+    BlockType(
+        "iq3_xxs", 256, 98,
+        fields(
+            ("d", 2, "scale of the scales, fp16"),
+            ("qs", 64, "points of the grid: byte j for weights 4j … 4j + 3"),
+            ("scales_and_signs", 32, "for 32 weights: seven signs for each eight, then a scale of four bits"),
+        ),
+        "Four weights' magnitudes are one of 256 points of eight levels; eight weights have an even number of minuses, "
+        "if need be by giving the one that matters least the wrong sign; the scale of 32 is the best of 31 candidates.",
+        _unpack_iq3_xxs,
+    ),
+)  # fmt: skip

@@ -1,0 +1,57 @@
+"""iq4_nl and iq4_xs: four bits a weight for sixteen levels that lie closer together near zero.
+
+Layouts: ggml's src/ggml-common.h at commit d99724f2b141.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import BlockType, Unpacked, bits, fields, half
+from .iq_grids import uneven_levels
+
+
+def _levels(codes: np.ndarray) -> np.ndarray:
+    return np.array(uneven_levels(), np.float32)[codes]
+
+
+def _unpack_iq4_nl(data: np.ndarray) -> Unpacked:
+    codes, d = bits(data[:, 2:], 4).reshape(-1, 32), half(data, 0)
+    return Unpacked(codes, _levels(codes), d, stored={"d": d})
+
+
+def _unpack_iq4_xs(data: np.ndarray) -> Unpacked:
+    codes, d = bits(data[:, 8:].reshape(-1, 8, 16), 4).reshape(-1, 256), half(data, 0)
+    low = bits(data[:, 4:8], 4).swapaxes(1, 2).reshape(-1, 8)
+    high = bits(data[:, 2:4], 2).swapaxes(1, 2).reshape(-1, 8)
+    scales = (low | high << 4) - 32
+    with np.errstate(invalid="ignore"):  # infinite scale, times 0
+        return Unpacked(codes, _levels(codes), d * scales.astype(np.float32), stored={"d": d, "scales": scales})
+
+
+_SEARCHED = (
+    "the best by weighted least squares of sixteen candidates; each weight takes the nearest of sixteen uneven levels"
+)
+
+TYPES = (
+    BlockType(
+        "iq4_nl", 32, 18,
+        fields(
+            ("d", 2, "scale, fp16"),
+            ("qs", 16, "codes: byte j holds weight j (low half) and j + 16 (high half)"),
+        ),
+        f"A scale for every 32 weights, {_SEARCHED}.",
+        _unpack_iq4_nl,
+    ),
+    BlockType(
+        "iq4_xs", 256, 136,
+        fields(
+            ("d", 2, "scale of the scales, fp16"),
+            ("scales_h", 2, "the two high bits of eight scales"),
+            ("scales_l", 4, "the four low bits of eight scales, two a byte"),
+            ("qs", 128, "codes: byte j of 16 holds weights j (low half) and j + 16 (high half) of 32"),
+        ),
+        f"As iq4_nl, with the scales of 32 weights in six bits: {_SEARCHED}.",
+        _unpack_iq4_xs,
+    ),
+)  # fmt: skip

@@ -1,0 +1,130 @@
+"""q2_k to q6_k: super-blocks of 256 weights, whose groups' scales (and minima) are small integers themselves.
+
+Layouts: ggml's src/ggml-common.h at commit d99724f2b141.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import BlockType, Unpacked, bits, fields, half
+
+D = ("d", 2, "scale of the scales, fp16")
+DMIN = ("dmin", 2, "scale of the minima, fp16")
+PAIRS = ("scales", 12, "eight scales and eight minima, six bits each")
+QUARTERS = "two bits of each code: byte j of 32 holds weights j, j + 32, j + 64 and j + 96 of 128"
+HALVES = "byte j of 32 holds weights j (low half) and j + 32 (high half) of 64"
+
+
+def _quarters(data: np.ndarray) -> np.ndarray:
+    """int32 [blocks, 256] of two bits from 64 bytes."""
+    return bits(data.reshape(-1, 2, 32), 2).reshape(-1, 256)
+
+
+def _by_bit(data: np.ndarray) -> np.ndarray:
+    """int32 [blocks, 256] of one bit from 32 bytes: bit k of byte j belongs to weight 32 · k + j."""
+    return bits(data, 1).reshape(-1, 256)
+
+
+def _pairs(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scales and minima, int32 [blocks, 8] each, of 12 bytes; the first eight hold the last four's high bits on top."""
+    a, b, c = np.split(data.astype(np.int32), 3, axis=1)
+    scales = np.concatenate([a & 63, (c & 15) | (a >> 6 << 4)], axis=1)
+    return scales, np.concatenate([b & 63, (c >> 4) | (b >> 6 << 4)], axis=1)
+
+
+def _with_minimum(
+    codes: np.ndarray, d: np.ndarray, dmin: np.ndarray, scales: np.ndarray, minima: np.ndarray
+) -> Unpacked:
+    stored = {"d": d, "dmin": dmin, "scales": scales, "minima": minima}
+    with np.errstate(invalid="ignore"):  # infinite scale, times 0
+        sizes, shifts = d * scales.astype(np.float32), -(dmin * minima.astype(np.float32))
+    return Unpacked(codes, codes.astype(np.float32), sizes, shifts, stored)
+
+
+def _unpack_q2_k(data: np.ndarray) -> Unpacked:
+    scales, minima = bits(data[:, :16], 4).swapaxes(0, 1)
+    return _with_minimum(_quarters(data[:, 16:80]), half(data, 80), half(data, 82), scales, minima)
+
+
+def _unpack_q4_k(data: np.ndarray) -> Unpacked:
+    codes = bits(data[:, 16:].reshape(-1, 4, 32), 4).reshape(-1, 256)
+    return _with_minimum(codes, half(data, 0), half(data, 2), *_pairs(data[:, 4:16]))
+
+
+def _unpack_q5_k(data: np.ndarray) -> Unpacked:
+    codes = bits(data[:, 48:].reshape(-1, 4, 32), 4).reshape(-1, 256) | _by_bit(data[:, 16:48]) << 4
+    return _with_minimum(codes, half(data, 0), half(data, 2), *_pairs(data[:, 4:16]))
+
+
+def _without_minimum(codes: np.ndarray, zero: int, d: np.ndarray, scales: np.ndarray) -> Unpacked:
+    with np.errstate(invalid="ignore"):  # infinite scale, times 0
+        sizes = d * scales.astype(np.float32)
+    return Unpacked(codes, (codes - zero).astype(np.float32), sizes, stored={"d": d, "scales": scales})
+
+
+def _unpack_q3_k(data: np.ndarray) -> Unpacked:
+    codes = _quarters(data[:, 32:96]) | _by_bit(data[:, :32]) << 2
+    low = bits(data[:, 96:104], 4).reshape(-1, 16)
+    high = bits(data[:, 104:108], 2).reshape(-1, 16)
+    return _without_minimum(codes, 4, half(data, 108), (low | high << 4) - 32)
+
+
+def _unpack_q6_k(data: np.ndarray) -> Unpacked:
+    low = bits(data[:, :128].reshape(-1, 2, 64), 4).reshape(-1, 256)
+    codes = low | _quarters(data[:, 128:192]) << 4
+    return _without_minimum(codes, 32, half(data, 208), data[:, 192:208].view(np.int8).astype(np.int32))
+
+
+_SEARCHED = "found by weighted least squares over {} trial scales a group"
+
+TYPES = (
+    BlockType(
+        "q2_k", 256, 84,
+        fields(
+            ("scales", 16, "a byte for each group of 16: scale (low half) and minimum (high half)"),
+            ("qs", 64, QUARTERS), D, DMIN,
+        ),
+        "Groups of 16: value = (d · scale) · code - (dmin · minimum), codes 0 to 3; scale and minimum are "
+        f"{_SEARCHED.format(17)}, then rounded to four bits, and the codes chosen anew.",
+        _unpack_q2_k,
+    ),
+    BlockType(
+        "q3_k", 256, 110,
+        fields(
+            ("hmask", 32, "the highest bit of each code: bit k of byte j belongs to weight 32 · k + j"),
+            ("qs", 64, QUARTERS), ("scales", 12, "sixteen scales of six bits, 32 taken off"),
+            ("d", 2, "scale of the scales, fp16"),
+        ),
+        "Groups of 16: value = (d · scale) · (code - 4), codes 0 to 7; each code is moved where that lowers the "
+        "squared error weighted by x², up to five times round; the scales are then rounded to six bits with sign, "
+        "and the codes chosen anew.",
+        _unpack_q3_k,
+    ),
+    BlockType(
+        "q4_k", 256, 144, fields(D, DMIN, PAIRS, ("qs", 128, f"codes: {HALVES}")),
+        "Groups of 32: value = (d · scale) · code - (dmin · minimum), codes 0 to 15; scale and minimum are "
+        f"{_SEARCHED.format(22)}, then rounded to six bits, and the codes chosen anew.",
+        _unpack_q4_k,
+    ),
+    BlockType(
+        "q5_k", 256, 176,
+        fields(
+            D, DMIN, PAIRS, ("qh", 32, "the highest bit of each code: bit k of byte j belongs to weight 32 · k + j"),
+            ("qs", 128, f"low four bits of the codes: {HALVES}"),
+        ),
+        "As q4_k with codes 0 to 31; scale and minimum are "
+        f"{_SEARCHED.format(17)}, then rounded to six bits, and the codes chosen anew.",
+        _unpack_q5_k,
+    ),
+    BlockType(
+        "q6_k", 256, 210,
+        fields(
+            ("ql", 128, "low four bits: byte j of 64 holds weights j (low half) and j + 64 (high half) of 128"),
+            ("qh", 64, f"high {QUARTERS}"), ("scales", 16, "a signed byte for each group of 16"), D,
+        ),
+        "Groups of 16: value = (d · scale) · (code - 32), codes 0 to 63; scales are found by least squares weighted by "
+        "x² over 19 trials, then rounded to eight bits with sign, and the codes chosen anew.",
+        _unpack_q6_k,
+    ),
+)  # fmt: skip

@@ -1,0 +1,98 @@
+"""q4_0, q4_1, q5_0, q5_1, q8_0, and the one- and two-bit q1_0 and q2_0: one scale a block, codes by plain rounding.
+
+Layouts: ggml's src/ggml-common.h at commit d99724f2b141.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import BlockType, Unpacked, bits, fields, half
+
+D = ("d", 2, "scale, fp16")
+M = ("m", 2, "minimum, fp16")
+FIFTH = ("qh", 4, "the highest bit of each code, 32 of them")
+NIBBLES = ("qs", 16, "low four bits of the codes: byte j holds weight j (low half) and j + 16 (high half)")
+
+
+def _nibbles(data: np.ndarray, at_codes: int, width: int) -> np.ndarray:
+    """int32 [blocks, 32]: codes of four bits, or of five with the fifth in the four bytes before."""
+    codes = bits(data[:, at_codes : at_codes + 16], 4).reshape(-1, 32)
+    if width == 5:
+        fifth = np.unpackbits(data[:, at_codes - 4 : at_codes], axis=1, bitorder="little").astype(np.int32)
+        codes |= fifth << 4
+    return codes
+
+
+def _centred(width: int):
+    def unpack(data: np.ndarray) -> Unpacked:
+        codes, d = _nibbles(data, 2 if width == 4 else 6, width), half(data, 0)
+        return Unpacked(codes, (codes - (1 << width - 1)).astype(np.float32), d, stored={"d": d})
+
+    return unpack
+
+
+def _from_minimum(width: int):
+    def unpack(data: np.ndarray) -> Unpacked:
+        codes, d, m = _nibbles(data, 4 if width == 4 else 8, width), half(data, 0), half(data, 2)
+        return Unpacked(codes, codes.astype(np.float32), d, m, {"d": d, "m": m})
+
+    return unpack
+
+
+def _unpack_q8_0(data: np.ndarray) -> Unpacked:
+    codes, d = data[:, 2:].view(np.int8).astype(np.int32), half(data, 0)
+    return Unpacked(codes, codes.astype(np.float32), d, stored={"d": d})
+
+
+def _unpack_q1_0(data: np.ndarray) -> Unpacked:
+    codes, d = np.unpackbits(data[:, 2:], axis=1, bitorder="little").astype(np.int32), half(data, 0)
+    return Unpacked(codes, (2 * codes - 1).astype(np.float32), d, stored={"d": d})
+
+
+def _unpack_q2_0(data: np.ndarray) -> Unpacked:
+    codes = bits(data[:, 2:], 2).swapaxes(1, 2).reshape(-1, 64)
+    d = half(data, 0)
+    return Unpacked(codes, (codes - 1).astype(np.float32), d, stored={"d": d})
+
+
+TYPES = (
+    BlockType(
+        "q4_0", 32, 18, fields(D, NIBBLES),
+        "The weight of largest magnitude, with its sign, gets code 0, which stands for -8: d = max / -8; "
+        "code = ⌊x / d + 8.5⌋, at most 15; value = d · (code - 8).",
+        _centred(4),
+    ),
+    BlockType(
+        "q4_1", 32, 20, fields(D, M, NIBBLES),
+        "The range of the block in 15 steps: d = (max - min) / 15, m = min; code = ⌊(x - min) / d + ½⌋; "
+        "value = d · code + m.",
+        _from_minimum(4),
+    ),
+    BlockType(
+        "q5_0", 32, 22, fields(D, FIFTH, NIBBLES),
+        "As q4_0 with one bit more: d = max / -16; code = ⌊x / d + 16.5⌋, at most 31; value = d · (code - 16).",
+        _centred(5),
+    ),
+    BlockType(
+        "q5_1", 32, 24, fields(D, M, FIFTH, NIBBLES),
+        "As q4_1 with one bit more: d = (max - min) / 31, m = min; code = ⌊(x - min) / d + ½⌋; value = d · code + m.",
+        _from_minimum(5),
+    ),
+    BlockType(
+        "q8_0", 32, 34, fields(D, ("qs", 32, "the codes, a signed byte each")),
+        "d = max |x| / 127; code = x / d rounded, halves away from zero; value = d · code.",
+        _unpack_q8_0, uses_importance=False,
+    ),
+    BlockType(
+        "q1_0", 128, 18, fields(D, ("qs", 16, "a bit a weight, lowest first: 1 where it is not negative")),
+        "Signs alone: d = mean |x|; value = d or -d.",
+        _unpack_q1_0, uses_importance=False,
+    ),
+    BlockType(
+        "q2_0", 64, 18, fields(D, ("qs", 16, "two bits a weight, four weights in a row to a byte, lowest first")),
+        "d = max |x|; code = x / d rounded, halves away from zero, plus 1; value = d · (code - 1), so the fourth "
+        "code, 2 · d, is never used.",
+        _unpack_q2_0, uses_importance=False,
+    ),
+)  # fmt: skip

@@ -1,0 +1,53 @@
+"""tq1_0 and tq2_0: super-blocks of 256 weights that are -d, 0 or d, for models trained to be ternary.
+
+Layouts: ggml's src/ggml-common.h at commit d99724f2b141.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import BlockType, Unpacked, bits, fields, half
+
+
+def _trits(data: np.ndarray, count: int) -> np.ndarray:
+    """int32 [blocks, count · n] of bytes [blocks, n]: times 3^k, the byte's overflow at the next ×3 is trit k."""
+    powers = np.array([1, 3, 9, 27, 81], np.int32)[:count, None]
+    rest = (data[:, None, :].astype(np.int32) * powers) & 255
+    return ((rest * 3) >> 8).reshape(len(data), -1)
+
+
+def _unpack_tq1_0(data: np.ndarray) -> Unpacked:
+    codes = np.concatenate([_trits(data[:, :32], 5), _trits(data[:, 32:48], 5), _trits(data[:, 48:52], 4)], axis=1)
+    d = half(data, 52)
+    return Unpacked(codes, (codes - 1).astype(np.float32), d, stored={"d": d})
+
+
+def _unpack_tq2_0(data: np.ndarray) -> Unpacked:
+    codes, d = bits(data[:, :64].reshape(-1, 2, 32), 2).reshape(-1, 256), half(data, 64)
+    return Unpacked(codes, (codes - 1).astype(np.float32), d, stored={"d": d})
+
+
+_RULE = "d = max |x|; a weight becomes -d, 0 or d, whichever is nearest, halves away from zero"
+
+TYPES = (
+    BlockType(
+        "tq1_0", 256, 54,
+        fields(
+            ("qs", 48, "five weights a byte, in base 3 as a fraction of 256"),
+            ("qh", 4, "the last sixteen weights, four a byte"),
+            ("d", 2, "scale, fp16"),
+        ),
+        f"{_RULE}; five of them fit a byte, for 3⁵ = 243.",
+        _unpack_tq1_0, uses_importance=False,
+    ),
+    BlockType(
+        "tq2_0", 256, 66,
+        fields(
+            ("qs", 64, "two bits a weight: byte j of 32 holds weights j, j + 32, j + 64 and j + 96 of 128"),
+            ("d", 2, "scale, fp16"),
+        ),
+        f"{_RULE}; two bits a weight, quick to read.",
+        _unpack_tq2_0, uses_importance=False,
+    ),
+)  # fmt: skip
