@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
 from .conftest import REPO
 
@@ -39,8 +40,17 @@ def number(text: str) -> float:
 
 
 def choose(page: Page, label: str, option: str) -> None:
-    page.get_by_test_id("stSidebar").get_by_role("combobox", name=label).click()
-    page.get_by_role("option", name=option, exact=True).click()
+    """Picks an option of a list in the sidebar. A list that opens while the page still moves closes at once."""
+    box = page.get_by_test_id("stSidebar").get_by_role("combobox", name=label)
+    wanted = page.get_by_role("option", name=option, exact=True)
+    for _ in range(5):
+        box.scroll_into_view_if_needed()
+        page.wait_for_timeout(300)
+        box.click()
+        with contextlib.suppress(TimeoutError):
+            return wanted.click(timeout=4000)
+        page.keyboard.press("Escape")
+    raise AssertionError(f"The list {label} does not stay open.")
 
 
 def test_the_default_view_draws_every_figure(page, address):
