@@ -14,7 +14,9 @@ from .model import Model, Progress, Reader, TensorInfo
 
 __all__ = ["Model", "Progress", "TensorInfo", "allowed_path", "open_model"]
 
-FORMS = "random:normal, hf:org/name, or the path of a .safetensors file, its index.json, a .npy or a model's folder"
+FORMS = (
+    "demo, random:normal, hf:org/name, or the path of a .safetensors file, its index.json, a .npy or a model's folder"
+)
 
 
 def open_model(
@@ -23,7 +25,7 @@ def open_model(
     cache_dir: str | os.PathLike[str] | None = None,
     root: str | os.PathLike[str] | None = None,
 ) -> Model:
-    """The model that `ref` names: `random:…`, `hf:org/name@revision`, or a path.
+    """The model that `ref` names: `demo`, `random:…`, `hf:org/name@revision`, or a path.
 
     token: for the Hub; None is the token saved on this machine, False none at all.
     cache_dir: where bytes from the Hub are kept; default QUANTVIZ_CACHE or ~/.cache/quantviz.
@@ -45,7 +47,9 @@ def open_model(
 
         return Model(ref, open_hub(ref, token, None if cache_dir is None else Path(cache_dir)))
     if ref == "demo":
-        raise QuantvizError(f"The demo model is not part of this version yet; give {FORMS}.")
+        from .demo import open_demo
+
+        return Model(ref, open_demo())
     if not ref.strip():
         raise QuantvizError(f"The reference is empty; give {FORMS}.")
     gate = Path if root is None else partial(allowed_path, root=root)

@@ -246,7 +246,6 @@ def test_folders_without_safetensors(tmp_path):
     "ref, words",
     [
         ("", "empty"),
-        ("demo", "not part of this version yet"),
         ("model.gguf", "GGUF files are not read by this version yet"),
         ("no/such/file.safetensors", "no file"),
         ("org/name", "Did you mean hf:org/name?"),
