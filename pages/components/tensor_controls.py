@@ -18,7 +18,8 @@ from .access import files_root, hub_token, may_open_files
 from .random_controls import random_controls
 from .state import DEFAULT_REF, choose_ref, notice, parse_rows, start_anew, text_state
 
-RANDOM, HUB, FILE = "Random", "Hugging Face", "File"
+RANDOM, DEMO, HUB, FILE = "Random", "Demo", "Hub", "File"
+DEMO_REF = "demo"
 UPLOAD = "upload:"
 UPLOADS = (".safetensors", ".npy")
 
@@ -47,6 +48,8 @@ def tensor_controls() -> tuple[cached.Selection, TensorInfo, str | bool | None] 
 
 
 def _kind(ref: str) -> str:
+    if ref == DEMO_REF:
+        return DEMO
     return RANDOM if ref.startswith("random:") else HUB if ref.startswith("hf:") else FILE
 
 
@@ -56,23 +59,25 @@ def _source_controls(ref: str) -> str:
     if state.get("_shown_ref") != ref:  # the reference changed: the controls follow
         state["_shown_ref"], state["source"] = ref, _kind(ref)
     st.segmented_control(
-        "Source", [RANDOM, HUB, FILE], key="source", required=True, on_change=_change_source,
+        "Source", [RANDOM, DEMO, HUB, FILE], key="source", required=True, on_change=_change_source,
         label_visibility="collapsed", width="stretch",
     )  # fmt: skip
-    match state["source"]:
-        case "Random":
-            random_controls(ref)
-        case "Hugging Face":
-            return _hub_controls(ref)
-        case "File":
-            _file_controls(ref)
+    chosen = state["source"]
+    if chosen == RANDOM:
+        random_controls(ref)
+    elif chosen == DEMO:
+        st.caption("A small language model of the Llama architecture that comes with quantviz.")
+    elif chosen == HUB:
+        return _hub_controls(ref)
+    else:
+        _file_controls(ref)
     return state.get("_token", "")
 
 
 def _change_source() -> None:
     """Back to what was last open of this kind, if anything was."""
     state = st.session_state
-    last = state.get(f"_last_{state['source']}") or (DEFAULT_REF if state["source"] == RANDOM else None)
+    last = state.get(f"_last_{state['source']}") or {RANDOM: DEFAULT_REF, DEMO: DEMO_REF}.get(state["source"])
     if last:
         choose_ref(last)
 

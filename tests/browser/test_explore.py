@@ -123,7 +123,7 @@ def test_a_wrong_link_falls_back_with_a_notice(page, address):
 
 def test_a_hub_repository_opens_by_name(page, address, hub):
     go(page, address, ref=SMALL, scheme="int4-sym-b64")
-    page.get_by_test_id("stSidebar").get_by_text("Hugging Face", exact=True).click()
+    page.get_by_test_id("stSidebar").get_by_text("Hub", exact=True).click()
     box = page.get_by_role("textbox", name="Repository")
     box.fill(REPO)
     box.press("Enter")

@@ -130,7 +130,7 @@ def test_the_snippet_runs_and_gives_the_figures_on_the_page():
 
 def test_a_token_stays_out_of_the_snippet_and_the_address():
     app = opened()
-    app.sidebar.segmented_control(key="source").set_value("Hugging Face")
+    app.sidebar.segmented_control(key="source").set_value("Hub")
     settled(app)
     app.sidebar.text_input(key="hub_token").set_value("hf_secret_token")
     settled(app)
