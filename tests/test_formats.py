@@ -11,17 +11,8 @@ import pytest
 from quantviz import QuantvizError, formats
 from quantviz.formats import FORMATS, CodebookFormat, FloatFormat, IntFormat
 
-from .kernels.peers import bitsandbytes
+from .kernels.peers import ML_DTYPES, bitsandbytes
 
-ML_DTYPES = {
-    "fp16": np.float16,
-    "bf16": ml_dtypes.bfloat16,
-    "fp8_e4m3": ml_dtypes.float8_e4m3fn,
-    "fp8_e5m2": ml_dtypes.float8_e5m2,
-    "fp6_e3m2": ml_dtypes.float6_e3m2fn,
-    "fp6_e2m3": ml_dtypes.float6_e2m3fn,
-    "fp4_e2m1": ml_dtypes.float4_e2m1fn,
-}
 DESIGNED = """fp32 fp16 bf16 fp8_e4m3 fp8_e5m2 fp6_e3m2 fp6_e2m3 fp4_e2m1 int1 int2 int3 int4 int5 int6 int7 int8
 nf4 bnb_fp4 ternary mxfp8_e4m3 mxfp8_e5m2 mxfp6_e3m2 mxfp6_e2m3 mxfp4 mxint8 nvfp4""".split()
 

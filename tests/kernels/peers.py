@@ -9,6 +9,19 @@ import warnings
 from functools import cache
 from types import ModuleType, SimpleNamespace
 
+import ml_dtypes
+import numpy as np
+
+ML_DTYPES = {
+    "fp16": np.float16,
+    "bf16": ml_dtypes.bfloat16,
+    "fp8_e4m3": ml_dtypes.float8_e4m3fn,
+    "fp8_e5m2": ml_dtypes.float8_e5m2,
+    "fp6_e3m2": ml_dtypes.float6_e3m2fn,
+    "fp6_e2m3": ml_dtypes.float6_e2m3fn,
+    "fp4_e2m1": ml_dtypes.float4_e2m1fn,
+}
+
 
 @contextlib.contextmanager
 def _quietly():

@@ -293,9 +293,10 @@ def squared_error_kernel(rule: int, weighted: bool):
 
 def _percentiles(groups: Groups, percentile: Fraction) -> tuple[np.ndarray, np.ndarray]:
     """Order statistics of each group, by nearest rank: of the magnitudes, or of both ends without a symmetry."""
-    rank = percentile_rank(percentile, groups.sizes())
+    sizes = groups.sizes()
+    rank = percentile_rank(percentile, sizes)
     if groups.job.rule in (rules.ASYM, rules.OFFSET):
-        return _order_statistic(groups, groups.sizes() - rank + 1, True), _order_statistic(groups, rank, True)
+        return _order_statistic(groups, sizes - rank + 1, True), _order_statistic(groups, rank, True)
     largest = _order_statistic(groups, rank, False)
     return -largest, largest
 

@@ -70,10 +70,10 @@ def _least_squares(tiles: Tiles, scheme: Scheme, low, high, importance):
 
 def _percentiles(tiles: Tiles, scheme: Scheme, percentile: Fraction):
     """Order statistics of each group, by nearest rank: of the magnitudes, or of both ends without a symmetry."""
-    sizes = tiles.sizes().cpu()
-    rank = torch.as_tensor(percentile_rank(percentile, sizes.numpy())).to(tiles.x.device)
+    sizes = tiles.sizes()
+    rank = torch.as_tensor(percentile_rank(percentile, sizes.cpu().numpy())).to(tiles.x.device)
     if scheme.rule in ("asym", "offset"):
-        return _order_statistic(tiles, tiles.x, tiles.sizes() - rank + 1), _order_statistic(tiles, tiles.x, rank)
+        return _order_statistic(tiles, tiles.x, sizes - rank + 1), _order_statistic(tiles, tiles.x, rank)
     largest = _order_statistic(tiles, tiles.x.abs(), rank)
     return -largest, largest
 
