@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..common import COARSE_SHRINKS, FINE_SHRINKS, HOPELESS, HQQ_BETA, HQQ_EXPONENT, HQQ_ITERATIONS, percentile_rank
+from ..common import COARSE_SHRINKS, FINE_SHRINKS, HOPELESS
 from . import loops, rules, sums
-from .bits import MAGNITUDE, bits_of
 from .compiler import REORDER, inlined, kernel
 from .plan import Task
 from .rules import roundtrip
+from .search_hqq import half_quadratic
+from .search_percentile import percentiles
 from .workers import work
 
 if TYPE_CHECKING:
@@ -119,9 +120,9 @@ def choose(groups: Groups, notes: np.ndarray) -> Parameters:
     if job.scheme.clip == "mse":
         low, high = _least_squares(groups, low, high, mean)
     elif job.scheme.clip != "absmax":
-        low, high = _percentiles(groups, Fraction(job.scheme.clip))
+        low, high = percentiles(groups, Fraction(job.scheme.clip))
     found = make_parameters(job, low, high, mean, notes)
-    return _half_quadratic(groups, found) if job.scheme.solver else found
+    return half_quadratic(groups, found) if job.scheme.solver else found
 
 
 # -- clip=mse ------------------------------------------------------------------------------------
@@ -288,114 +289,9 @@ def squared_error_kernel(rule: int, weighted: bool):
     return run
 
 
-# -- clip=P --------------------------------------------------------------------------------------
-
-
-def _percentiles(groups: Groups, percentile: Fraction) -> tuple[np.ndarray, np.ndarray]:
-    """Order statistics of each group, by nearest rank: of the magnitudes, or of both ends without a symmetry."""
-    sizes = groups.sizes()
-    rank = percentile_rank(percentile, sizes)
-    if groups.job.rule in (rules.ASYM, rules.OFFSET):
-        return _order_statistic(groups, sizes - rank + 1, True), _order_statistic(groups, rank, True)
-    largest = _order_statistic(groups, rank, False)
-    return -largest, largest
-
-
-def _order_statistic(groups: Groups, rank: np.ndarray, signed: bool) -> np.ndarray:
-    """The rank-th smallest weight (or magnitude) of each group, by bisection over float32 bit patterns."""
-    count = count_kernel(signed)
-    low = np.full(groups.shape, -(2**31) if signed else 0, np.int64)
-    high = np.full(groups.shape, 2**31 - 1, np.int64)
-    while (low < high).any():
-        middle = (low + high) >> 1
-        limit = middle.astype(i4)
-        below = groups.add(np.int64, lambda x, _, of, into: count(x, groups.width, groups.height, of(limit), into))  # noqa: B023
-        enough = below >= rank
-        low, high = np.where(enough, low, middle + 1), np.where(enough, middle, high)
-    pattern = low.astype(i4)
-    return np.where(pattern < 0, pattern ^ MAGNITUDE, pattern).astype(i4).view(f4)
-
-
-@cache
-def count_kernel(signed: bool):
-    """into[group] += how many weights of a piece order at or below limit[group], as patterns of floats."""
-
-    @inlined()
-    def up_to(x, limit):
-        found = i4(0)
-        for j in range(x.shape[0]):
-            v = sums.ordered(bits_of(x[j])) if signed else i4(bits_of(x[j]) & MAGNITUDE)
-            found = i4(found + (i4(1) if v <= limit else i4(0)))
-        return found
-
-    @kernel
-    def run(x, width, height, limit, into):
-        rows, cols = x.shape
-        for i in range(rows):
-            gi = i // height
-            for g in range(limit.shape[1]):
-                o = g * width
-                into[gi, g] += up_to(x[i, o : min(o + width, cols)], limit[gi, g])
-
-    return run
-
-
 @kernel
 def _count_weights(x, width, height, into):
     rows, cols = x.shape
     for i in range(rows):
         for g in range(into.shape[1]):
             into[i // height, g] += min(width, cols - g * width)
-
-
-# -- solver=hqq ----------------------------------------------------------------------------------
-
-
-def _half_quadratic(groups: Groups, found: Parameters) -> Parameters:
-    """HQQ's proximal solver: each group's minimum moves, its scale stays.
-
-    Source: Badri and Shaji, Half-Quadratic Quantization (2023); the package's default settings. The package stops
-    early when the mean |e| of the whole tensor no longer falls; here every group takes all iterations.
-    """
-    job = groups.job
-    factor, stored, minimum = found
-    sizes = groups.sizes()
-    for _ in range(HQQ_ITERATIONS):
-        now = minimum
-
-        def call(x, _, of, into, now=now) -> None:
-            _hqq_step(x, groups.width, groups.height, job.constants, of(factor), of(stored), of(now), into)
-
-        minimum = (groups.add(f8, call) / sizes).astype(f4)
-    return factor, stored, loops.stored_kernel(minimum, job.constants)
-
-
-# |e| - |e|^(p-1) / β is below 0 for |e| < (1 / β)^(1 / (2 - p)) = 0.1701, which spares nearly every weight the power.
-ALL_SHRUNK = f4(0.99 * (1 / HQQ_BETA) ** (1 / (2 - HQQ_EXPONENT)))
-
-
-@inlined()
-def _shrunk(e):
-    """HQQ's shrinkage of an error: sign(e) · max(|e| - |e|^(p-1) / β, 0)."""
-    a = abs(e)
-    if a < ALL_SHRUNK:
-        return f4(0)
-    r = f4(max(f4(a - f4(f4(1 / HQQ_BETA) * a ** f4(HQQ_EXPONENT - 1))), f4(0)))
-    return r if e > f4(0) else -r
-
-
-@kernel
-def _hqq_step(x, width, height, k, factor, stored, minimum, into):
-    """into[group] += Σ of where each weight would have the minimum."""
-    rows, cols = x.shape
-    for i in range(rows):
-        gi = i // height
-        for g in range(minimum.shape[1]):
-            a, b, c = factor[gi, g], stored[gi, g], minimum[gi, g]
-            total = f8(0)
-            for j in range(g * width, min(g * width + width, cols)):
-                v = x[i, j]
-                steps = f4(min(max(f4(np.rint(f4(f4(v - c) / a))), f4(0)), k.top) * b)
-                e = f4(v - f4(c + steps))
-                total += f8(f4(f4(v - _shrunk(e)) - steps))
-            into[gi, g] += total
