@@ -1,0 +1,83 @@
+"""`evaluate`: what schemes lose on one tensor."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import QuantvizError
+from .output import ProgressLine, one_line, print_json, print_table
+from .parameters import AsJson, Ref
+
+
+def evaluate(
+    ref: Ref,
+    tensor: Annotated[str, typer.Argument(metavar="TENSOR", help="Name of a tensor, as `tensors` lists it.")],
+    scheme: Annotated[list[str], typer.Argument(metavar="SCHEME", help="Scheme keys, such as int4-asym-b64.")],
+    rows: Annotated[str | None, typer.Option(metavar="A:B", help="Only rows A to B - 1.")] = None,
+    device: Annotated[str, typer.Option(metavar="cpu|reference", help="The engine that computes.")] = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Measures what each SCHEME loses on one TENSOR."""
+    from .. import evaluation
+    from ..kernels import ENGINES
+    from ..schemes import Scheme
+    from ..sources import open_model
+    from ..wording import shape
+
+    parsed = [Scheme.parse(key) for key in scheme]
+    if device not in ENGINES:
+        raise QuantvizError(f"There is no engine {device!r}; choose {' or '.join(ENGINES)}.")
+    row_range = _parse_rows(rows)
+    with ProgressLine() as line:
+        model = open_model(ref)
+        info = model.info(tensor)
+        start, stop = row_range or (0, info.rows)
+        for s in parsed:  # before anything is moved
+            s.check_shape(max(stop - start, 1), info.cols)
+        weights = model.open(tensor, row_range, line.of("bytes read"))
+        statistics = evaluation.describe(weights, line.of("weights described"))
+        results = [
+            evaluation.evaluate(weights, s, device=device, statistics=statistics, progress=line.of(s.key))
+            for s in parsed
+        ]
+    for notice in dict.fromkeys(f"{r.scheme}: {text}" for r in results for text in r.notices):
+        print(notice, file=sys.stderr)
+    if as_json:
+        from ..export import plain
+
+        return print_json(
+            [
+                {"ref": model.ref, "tensor": tensor, "shape": list(r.shape), "dtype": r.dtype, "scheme": r.scheme,
+                 "metrics": plain(r.metrics), "engine": r.engine, "seconds": r.seconds}
+                for r in results
+            ]
+        )  # fmt: skip
+    print(f"{one_line(tensor)}  {shape(weights.shape)}  {weights.dtype}\n")
+    _print_metrics(results)
+
+
+def _parse_rows(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,18}):([0-9]{1,18})", text)
+    if not match:
+        raise QuantvizError(f"--rows {text!r} is no range of rows; write A:B, for example 0:512.")
+    return int(match[1]), int(match[2])
+
+
+def _print_metrics(results: list[Any]) -> None:
+    """A line a metric, a column a scheme."""
+    from ..export import as_text
+    from ..metrics import METRICS
+
+    arrow = {"lower": "lower is better", "higher": "higher is better", "neither": ""}
+    lines = [
+        (m.label, *(as_text(name, r.metrics[name]) if name in r.metrics else "-" for r in results), arrow[m.direction])
+        for name, m in METRICS.items()
+        if any(name in r.metrics for r in results)
+    ]
+    print_table(("metric", *(r.scheme for r in results), ""), lines, right=range(1, len(results) + 1))

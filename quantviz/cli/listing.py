@@ -1,0 +1,39 @@
+"""`tensors` and `schemes`: what there is."""
+
+from __future__ import annotations
+
+from .output import print_json, print_table
+from .parameters import AsJson, Ref
+
+EXAMPLE_SHAPE = (4096, 4096)  # for which `schemes` gives bits per weight
+
+
+def tensors(ref: Ref, as_json: AsJson = False) -> None:
+    """Lists the tensors of a model: name, shape, dtype, bytes."""
+    from ..sources import open_model
+    from ..wording import shape
+
+    found = open_model(ref).tensors
+    if as_json:
+        return print_json(
+            [{"name": t.name, "shape": list(t.shape), "dtype": t.dtype, "nbytes": t.nbytes} for t in found]
+        )
+    print_table(("tensor", "shape", "dtype", "bytes"),
+                 [(t.name, shape(t.shape), t.dtype, f"{t.nbytes:,}") for t in found], right=(3,))  # fmt: skip
+
+
+def schemes(as_json: AsJson = False) -> None:
+    """Lists every ready-made scheme, with its bits per weight for a tensor of 4096 × 4096."""
+    from ..schemes import Scheme, catalogue
+
+    rows = []
+    for s in map(Scheme.parse, catalogue()):
+        granularity = None if s.granularity is None else str(s.granularity)
+        rows.append(
+            {"scheme": s.key, "format": s.format, "symmetry": s.symmetry, "granularity": granularity,
+             "scale": s.scale, "bits_per_weight": s.bits_per_weight(EXAMPLE_SHAPE)}
+        )  # fmt: skip
+    if as_json:
+        return print_json(rows)
+    cells = [[f"{value:.3f}" if isinstance(value, float) else value or "" for value in row.values()] for row in rows]
+    print_table([name.replace("_", " ") for name in rows[0]], cells, right=(5,))

@@ -1,0 +1,56 @@
+"""What the commands print: one JSON document, a table, a line of progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+
+def one_line(text: str) -> str:
+    """Without line breaks, and without control characters: names come from files that anyone may have written."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
+
+
+def print_json(document: Any) -> None:
+    print(json.dumps(document, indent=2, allow_nan=False))
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> None:
+    """Columns padded to their widest cell; those numbered in `right` are right-aligned."""
+    lines = [[one_line(cell) for cell in row] for row in (heads, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    to_right = set(right)
+    for line in lines:
+        cells = (c.rjust(w) if i in to_right else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True)))
+        print("  ".join(cells).rstrip())
+
+
+class ProgressLine:
+    """One line on standard error that says how far the work is, when that is a terminal; it leaves nothing behind."""
+
+    INTERVAL = 0.1  # seconds between two redraws
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+        self._next = 0.0
+
+    def __enter__(self) -> ProgressLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def of(self, what: str) -> Callable[[int, int], None]:
+        """A progress(done, total) that shows `what`."""
+
+        def show(done: int, total: int) -> None:
+            now = time.monotonic()
+            if self._shown and now >= self._next:
+                self._next = now + self.INTERVAL
+                print(f"\r\x1b[K{what}: {done:,} of {total:,}", end="", file=sys.stderr, flush=True)
+
+        return show

@@ -1,0 +1,10 @@
+"""Arguments and options that several commands take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Ref = Annotated[str, typer.Argument(metavar="REF", help="demo, random:…, hf:org/name@revision, or a file or folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
