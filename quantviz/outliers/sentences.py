@@ -127,18 +127,22 @@ def magnitude_sentence(m: MagnitudeSweep) -> str | None:
 
 
 def cure_sentence(treated: Sequence[Treated]) -> str | None:
-    """The cure that gains most at equal bits, and the one that gains most at all."""
+    """The cure that gains most at equal bits, one that comes close to it, and the one that gains most at all."""
     useful = [t for t in treated if t.metrics and NOTABLE_DB <= t.gain_db < math.inf]
     if not useful:
         return None
-    equal = [t for t in useful if t.equal_bits]
-    said = [f"At equal bits, {_gain(max(equal, key=lambda t: t.gain_db))}."] if equal else []
+    equal = sorted((t for t in useful if t.equal_bits), key=lambda t: -t.gain_db)
+    said = []
+    if equal:
+        first, close = equal[0], [t for t in equal[1:2] if equal[0].gain_db - t.gain_db < NOTABLE_DB]
+        said = [f"At equal bits, {first.cure.name} gains most, {_gain(first)}"
+                + "".join(f", and {t.cure.name} nearly as much, {_gain(t)}" for t in close) + "."]  # fmt: skip
     best = max(useful, key=lambda t: t.gain_db)
-    if not equal or best.gain_db - max(t.gain_db for t in equal) >= NOTABLE_DB:
-        said.append(f"Of all, {_gain(best)}.")
+    if not equal or best.gain_db - equal[0].gain_db >= NOTABLE_DB:
+        said.append(f"Of all, {best.cure.name} gains most, {_gain(best)}.")
     return " ".join(said)
 
 
 def _gain(t: Treated) -> str:
     bits = f"{abs(t.extra_bits):.2f} bits a weight {'more' if t.extra_bits > 0 else 'less'}"
-    return f"{t.cure.name} gains most: {t.gain_db:.1f} dB for {bits if abs(t.extra_bits) >= 0.005 else 'the same bits'}"
+    return f"{t.gain_db:.1f} dB for {bits if abs(t.extra_bits) >= 0.005 else 'the same bits'}"

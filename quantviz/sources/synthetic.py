@@ -30,7 +30,8 @@ class SyntheticSpec:
     """A random tensor of shape [rows, cols].
 
     scale: standard deviation σ of the weights, outliers aside.
-    outliers: share of the weights (each chosen independently) replaced by ±magnitude·σ, keeping their sign.
+    outliers: share of the weights, exactly, replaced by ±magnitude·σ, keeping their sign: the tensor is divided into as
+    many equal stretches, and each holds one at a random place.
     df: degrees of freedom, student_t only; above 2, where the standard deviation exists.
 
     >>> SyntheticSpec.parse("random:laplace?cols=64&rows=8&seed=0").ref
@@ -185,9 +186,22 @@ def _weights(spec: SyntheticSpec, start: int, stop: int) -> np.ndarray:
     weights = DISTRIBUTIONS[spec.distribution](bits, more_bits, spec)
     weights *= spec.scale
     if spec.outliers:
-        chosen = portable.uniform(portable.random_bits(portable.stream_key(spec.seed, 2), start, stop)) < spec.outliers
+        chosen = _outliers(spec, start, stop) - start
         weights[chosen] = np.copysign(spec.magnitude * spec.scale, weights[chosen])
     return weights
+
+
+def _outliers(spec: SyntheticSpec, start: int, stop: int) -> np.ndarray:
+    """int64 positions of the outliers in [start, stop): one in each of round(share·size) stretches."""
+    size = spec.rows * spec.cols
+    count = round(spec.outliers * size)
+    if not count:
+        return np.zeros(0, np.int64)
+    first, last = start * count // size, min(stop * count // size + 1, count)
+    ends = np.arange(first, last + 1) * size // count  # the products stay below 2^62: MAX_BYTES
+    u = portable.uniform(portable.random_bits(portable.stream_key(spec.seed, 2), first, last))
+    at = ends[:-1] + (u * np.diff(ends)).astype(np.int64)
+    return at[(at >= start) & (at < stop)]
 
 
 def generate(spec: SyntheticSpec, start: int = 0, stop: int | None = None) -> np.ndarray:
