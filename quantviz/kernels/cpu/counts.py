@@ -13,6 +13,8 @@ SHIFT = i4(LOG_BIN_SHIFT)
 
 # Two copies of every table, used in turn: counting the same bin twice in a row must not wait for itself.
 COPIES = 2
+# Weights counted at a time: their indices stay in the first-level cache beside the tables.
+COUNTED = 1024
 
 
 @inlined()

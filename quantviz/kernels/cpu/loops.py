@@ -13,7 +13,7 @@ import numpy as np
 
 from . import rules, sums
 from .compiler import inlined, kernel
-from .counts import count_errors, count_outside, count_values, count_zeroed, tally
+from .counts import COUNTED, count_errors, count_outside, count_values, count_zeroed, tally
 from .plan import STRETCH
 from .rules import (
     ASYM,
@@ -260,8 +260,11 @@ def measure_kernel(rule: int, known: int, wide: bool):
                 if weighted:
                     out[sums.WEIGHTED] += sums.weighted_squared_error(xs, ys, importance[o : o + n])
                 if full:
-                    count_values(ys, n, value_bins, index, values)
-                    count_errors(xs, ys, n, error_bins, index, errors, log_errors)
+                    for s in range(0, n, COUNTED):
+                        m = min(COUNTED, n - s)
+                        xc, yc = xs[s : s + m], ys[s : s + m]
+                        count_values(yc, m, value_bins, index, values)
+                        count_errors(xc, yc, m, error_bins, index, errors, log_errors)
                     out[sums.ZEROED] += f8(count_zeroed(xs, ys, n))
                     for g in range(-(-n // length)):
                         s = g * length
@@ -272,12 +275,10 @@ def measure_kernel(rule: int, known: int, wide: bool):
                         else:
                             out[sums.CLIPPED] += f8(count_outside(zs[s:], n - s, under, over))
                         if code_table.shape[1] > 0:
-                            if g < whole:
-                                for j in range(length):
-                                    index[s + j] = u4(encode(rule, zs[s + j], a, c, k, thresholds, codes) - first_code)
-                            else:
-                                for j in range(n - s):
-                                    index[s + j] = u4(encode(rule, zs[s + j], a, c, k, thresholds, codes) - first_code)
+                            m = length if g < whole else n - s
+                            zg, into = zs[s : s + m], index[s : s + m]
+                            for j in range(m):
+                                into[j] = u4(encode(rule, zg[j], a, c, k, thresholds, codes) - first_code)
                     if code_table.shape[1] > 0:
                         tally(index, n, code_table)
 
