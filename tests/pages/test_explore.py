@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
-
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.sources.builders import safetensors, weights
 
-APP = Path(__file__).parents[2] / "app.py"
-SMALL = "random:normal?rows=128&cols=256&outliers=0.001"
-
-
-def opened(**address: str) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=120)
-    for name, value in {"ref": SMALL, **address}.items():
-        app.query_params[name] = value
-    return settled(app)
-
-
-def settled(app: AppTest) -> AppTest:
-    """Runs until no job is going on: opening and compiling may take longer than a page waits."""
-    for _ in range(200):
-        app.run()
-        if not any("stop-" in str(button.key) for button in app.button):
-            return app
-        time.sleep(0.3)
-    raise AssertionError("the page never came to rest")
+from .running import opened, settled
 
 
 def title(app: AppTest) -> str:
@@ -41,7 +20,7 @@ def shows(app: AppTest, scheme: str) -> bool:
 
 
 def test_the_first_view_has_a_tensor_with_outliers_and_a_cure_pinned():
-    app = settled(AppTest.from_file(str(APP), default_timeout=120))
+    app = opened(ref="")
     assert shows(app, "int4-sym-tensor")
     assert not app.warning
     assert any("sets the scale of the whole tensor" in str(m.value) for m in app.markdown)
