@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -117,3 +119,20 @@ def test_a_token_stays_out_of_the_snippet_and_the_address():
     settled(app)
     texts = [str(c.value) for c in app.code] + [str(app.query_params)]
     assert not any("hf_secret" in text for text in texts)
+
+
+def test_uploaded_importance_weighs_the_error_and_the_search():
+    buffer = io.BytesIO()
+    np.save(buffer, np.arange(256, dtype=np.float32))
+    app = opened(scheme="int4-sym-b64:clip=mse", pinned="none")
+    before = app.metric[1].value
+    app.file_uploader(key="importance_file").set_value(("h.npy", buffer.getvalue(), "application/octet-stream"))
+    settled(app)
+    assert shows(app, "clip=mse") and app.metric[1].value != before
+    app.session_state["details"] = "Python"
+    settled(app)
+    scope: dict = {"load": np.arange(256, dtype=np.float32)}
+    code = app.code[0].value.replace("figure.show()", "figure.to_json()").replace("load_importance('h.npy')", "load")
+    exec(compile(code, "snippet", "exec"), scope)  # noqa: S102
+    assert "weighted_mse" in scope["r"].metrics
+    assert f"{100 * scope['r'].metrics['relative_l2_error']:.4g}%" == app.metric[1].value
