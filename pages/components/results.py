@@ -23,7 +23,8 @@ FIRST_LOOK = 1 << 24  # weights of the row range offered instead
 def evaluated(view: View, scheme: Scheme, importance: cached.Importance | None = None) -> Evaluation | None:
     """The evaluation under `scheme`, weighed by `importance` if there is any.
 
-    None while it is being made or waits for a word of the visitor's. Raises QuantvizError for a tensor or a scheme that does not fit.
+    None while it is being made or waits for a word of the visitor's.
+    Raises QuantvizError for a tensor or a scheme that does not fit.
     """
     if view.at is None:
         return None
