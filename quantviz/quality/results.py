@@ -49,6 +49,7 @@ class QualityResult:
     bits_per_weight: float  # everything stored for the quantized layers, over their weights
     seconds: float  # for this scheme: quantizing, predicting and scoring so far
     # -- what the command line prints besides ----------------------------------------------------
+    kl_mean_se: float
     kl_median: float
     kl_p999: float
     probability_change: float  # mean(p - p₀) of the correct token
