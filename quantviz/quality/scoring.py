@@ -80,14 +80,24 @@ class Tally:
         base, base_se = _perplexity(base_loss)
         figure, se = _perplexity(loss)
         ratio, ratio_se = _perplexity(loss - base_loss)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):  # a collapsed model's figures are NaN, and said to be
+            places = math.sqrt(max(self.scored - 1, 1))
             median, p99, p999 = np.percentile(kl, (50, 99, 99.9)) if not bad.any() else [math.nan] * 3
-            return Figures(
-                figure, se, ratio, ratio_se, base, base_se,
-                float(kl.mean()), float(kl.std()) / math.sqrt(max(len(kl) - 1, 1)), float(median), float(p99), float(p999), float(kl.max()),
-                float(change.mean()), float(np.sqrt(np.square(change).mean())), float(agrees.mean()),
-                int(bad.sum()),
-            )  # fmt: skip
+            found = {
+                "kl_mean": kl.mean(),
+                "kl_mean_se": kl.std() / places,
+                "kl_median": median,
+                "kl_p99": p99,
+                "kl_p999": p999,
+                "kl_max": kl.max(),
+                "probability_change": change.mean(),
+                "probability_change_rms": np.sqrt(np.square(change).mean()),
+                "top1_agreement": agrees.mean(),
+            }
+        return Figures(
+            figure, se, ratio, ratio_se, base, base_se,
+            **{name: float(value) for name, value in found.items()}, non_finite=int(bad.sum()),
+        )  # fmt: skip
 
 
 def _perplexity(losses: np.ndarray) -> tuple[float, float]:
