@@ -6,21 +6,21 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..comparison import Refusal
 from ..errors import QuantvizError
 from ..schemes import Scheme
-from .layers import DEFAULT_TARGETS, Layer, Mixture, distinct, find_layers, select
-from .loading import LanguageModel, open_language_model
+from .layers import DEFAULT_TARGETS, Layer, Mixture
+from .loading import LanguageModel
 from .parts import Progress
 from .predicting import BATCH, KEPT, Predictor, read_tokens
-from .replacing import Change, Originals, Replacer
+from .replacing import Change, Originals
 from .results import Method, QualityResult
 from .scoring import Tally, compare
-from .texts import decode, demo_text
+from .session import Session, inference, open_session, text_of
 from .windows import Window, batches, plan
 
 if TYPE_CHECKING:
@@ -68,40 +68,15 @@ def measure_quality(
     A scheme that cannot apply to some layer gives a Refusal in its place. Raises QuantvizError, with one sentence, for
     anything else that is wrong. The same weights give the same figures, and fp32 changes nothing at all.
     """
-    mixtures = distinct(schemes)
-    given = _text(text)
-    with (
-        open_language_model(
-            ref, device=device, dtype=dtype, token=token, root=root, cache_dir=cache_dir, progress=progress
-        ) as opened,
-        Replacer(Originals(opened, cache_dir), importance or {}) as replacer,
-    ):
-        layers = find_layers(opened.model)
-        select(layers, targets)
-        for mixture in mixtures:  # a pattern that matches nothing is said before anything is computed
-            for pattern, _ in mixture.rules:
-                select(layers, targets if pattern == "*" else (pattern,))
-        passage = Passage.of(opened, given, tokens, context, method)
-        run = _Run(opened, passage, layers, tuple(targets), replacer, progress)
+    given = text_of(text)
+    with open_session(
+        ref, schemes, targets, importance, progress, cache_dir, device=device, dtype=dtype, token=token, root=root
+    ) as session:
+        run = _Run(session, Passage.of(session.opened, given, tokens, context, method))
         with inference():
             run.baseline()
-        for mixture in mixtures:
+        for mixture in session.mixtures:
             yield from run.measure(mixture)
-
-
-def _text(text: str | bytes | None) -> str:
-    if text is None:
-        return demo_text()
-    return decode(text) if isinstance(text, bytes) else text
-
-
-@contextlib.contextmanager
-def inference() -> Iterator[None]:
-    """No gradients. Never held open across a yield: the mode belongs to the thread, whoever runs on it."""
-    import torch
-
-    with torch.inference_mode():
-        yield
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,30 +133,34 @@ def encode_start(opened: LanguageModel, text: str, tokens: int | None) -> list[i
     return found[:tokens]
 
 
+def mean_loss(predictor: Predictor, passage: Passage) -> float:
+    """mean(-ln p(correct token)) over the scored tokens of a passage, of the model as it now is; NaN if any is."""
+    import torch
+
+    total = 0.0
+    for batch in passage.batches():
+        targets = passage.targets(batch).to(predictor.device)
+        features = predictor.features(passage.read(batch), batch[0].scored)
+        for part in predictor.chunks(len(targets)):
+            losses = torch.nn.functional.cross_entropy(
+                predictor.logits(features[part]), targets[part], reduction="none"
+            )  # fmt: skip
+            total += float(losses.sum(dtype=torch.float64))
+    return total / passage.scored
+
+
 class _Run:
     """One text through one model, as stored and under each scheme."""
 
-    def __init__(
-        self,
-        opened: LanguageModel,
-        passage: Passage,
-        layers: tuple[Layer, ...],
-        targets: tuple[str, ...],
-        replacer: Replacer,
-        progress: Progress | None,
-    ) -> None:
-        self.opened, self.passage, self.layers, self.targets = opened, passage, layers, targets
-        self.replacer, self.progress = replacer, progress
+    def __init__(self, session: Session, passage: Passage) -> None:
+        self.session, self.opened, self.passage = session, session.opened, passage
         self.kept: list[torch.Tensor] = []  # of each batch, logits or features of the model as stored
-
-    def told(self, what: str) -> Callable[[int, int], None] | None:
-        return self.progress and (lambda done, total: self.progress(what, done, total))
 
     def baseline(self) -> None:
         """Keeps what the stored model predicts: its logits where they are few, else what its head makes them from."""
         self.predictor = Predictor(self.opened)
         self.keeps_logits = 4 * self.passage.scored * self.predictor.vocabulary <= KEPT
-        told, done = self.told("the model as it is stored"), 0
+        told, done = self.session.told("the model as it is stored"), 0
         for batch in self.passage.batches():
             features = self.predictor.features(self.passage.read(batch), batch[0].scored)
             self.kept.append(self.predictor.logits(features) if self.keeps_logits else features)
@@ -191,24 +170,21 @@ class _Run:
 
     def measure(self, mixture: Mixture) -> Iterator[QualityResult | Refusal]:
         began = time.perf_counter()
-        try:
-            assigned = mixture.assign(self.layers, self.targets)
-            with inference():
-                changes = self.replacer.apply(assigned, self.told(f"{mixture}: quantizing"))
-        except QuantvizError as problem:
-            yield Refusal(mixture.key, str(problem))
+        changes = self.session.apply(mixture)
+        if isinstance(changes, Refusal):
+            yield changes
             return
-        head = self._head_as_stored(assigned)
+        head = self._head_as_stored(changes)
         tally, done, seconds = Tally(self.passage.scored), 0, time.perf_counter() - began
-        parts = self.passage.batches()
+        parts, told = self.passage.batches(), self.session.told(mixture.key)
         every = math.ceil(len(parts) / _REPORTS)
         for number, batch in enumerate(parts, 1):
             began = time.perf_counter()
             with inference():
                 self._score(number - 1, batch, tally, head)
             done += len(batch)
-            if self.progress:
-                self.progress(mixture.key, done, len(self.passage.windows))
+            if told:
+                told(done, len(self.passage.windows))
             seconds += time.perf_counter() - began
             if number % every == 0 or number == len(parts):
                 yield self._result(mixture, changes, tally, done, seconds)
@@ -224,19 +200,19 @@ class _Run:
                     base = self.predictor.logits(kept[part])
             tally.add(compare(base, self.predictor.logits(features[part]), targets[part]))
 
-    def _head_as_stored(self, assigned: dict[Layer, Scheme]) -> _Head | None:
+    def _head_as_stored(self, changes: Iterable[Layer]) -> _Head | None:
         """The stored output head beside the quantized one, where kept features still have to go through it."""
-        head = next((layer for layer in assigned if "head" in layer.kinds), None)
+        head = next((layer for layer in changes if "head" in layer.kinds), None)
         if head is None or self.keeps_logits or not self.predictor.halves:
             return None
-        return _Head(head, self.replacer.originals)
+        return _Head(head, self.session.replacer.originals)
 
     def _result(
         self, mixture: Mixture, changes: dict[Layer, Change], tally: Tally, done: int, seconds: float
     ) -> QualityResult:
         weights = sum(change.weights for change in changes.values())
         bits = sum(change.bits for change in changes.values())
-        rest = self.opened.stored_bits - sum(self.replacer.originals.stored_bits(layer) for layer in changes)
+        rest = self.opened.stored_bits - sum(self.session.replacer.originals.stored_bits(layer) for layer in changes)
         squared = math.fsum(change.squared for change in changes.values())
         error = math.fsum(change.squared_error for change in changes.values())
         figures = tally.figures()

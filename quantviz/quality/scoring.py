@@ -111,3 +111,11 @@ def _perplexity(losses: np.ndarray) -> tuple[float, float]:
     value = math.exp(mean) if mean < 709 else math.inf
     spread = float(losses.std()) / math.sqrt(max(len(losses) - 1, 1))
     return value, value * spread if spread else 0.0
+
+
+def ratio_of(loss: float, base: float) -> float:
+    """exp(loss - base), the ratio of two perplexities; infinite beyond float64, NaN where a loss is."""
+    difference = loss - base
+    if not math.isfinite(difference):
+        return math.nan
+    return math.exp(difference) if difference < 709 else math.inf
