@@ -117,6 +117,8 @@ def difference_text(c: Continuation) -> str:
     """How far a continuation agrees with that of the model as it is stored."""
     if c.scheme is None:
         return f"{len(c.pieces)} tokens"
+    if not c.pieces:
+        return "not one token: the logits are no numbers"
     if c.first_difference is None:
         return "the same text"
     return f"differs from token {c.first_difference + 1} on, {sum(c.differs)} of {len(c.differs)} others"
