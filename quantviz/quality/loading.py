@@ -195,7 +195,7 @@ def _model(transformers: Any, parts: Parts, config: Any, dtype: str, progress: P
     layers = getattr(config.get_text_config(), "num_hidden_layers", 0)
     if parts.reader is not None and layers > len(parts.reader.tensors):
         raise QuantvizError(f"{parts.name}: config.json claims {layers:,} layers, more than there are tensors.")
-    state = _dequantized(kind, parts, config, dtype) if parts.gguf else _mapped(parts.reader, progress)
+    state = _dequantized(kind, parts, config, dtype, progress) if parts.gguf else _mapped(parts.reader, progress)
 
     def build() -> tuple[Any, Any]:
         return kind.from_pretrained(
@@ -225,20 +225,42 @@ def _mapped(reader: Reader, progress: Progress | None) -> dict[str, torch.Tensor
     return state
 
 
-def _dequantized(kind: type, parts: Parts, config: Any, dtype: str) -> dict[str, torch.Tensor]:
+def _dequantized(
+    kind: type, parts: Parts, config: Any, dtype: str, progress: Progress | None
+) -> dict[str, torch.Tensor]:
     """The tensors of a GGUF file, dequantized and named as transformers does."""
     import torch
-    from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
+    from transformers import modeling_gguf_pytorch_utils as theirs
+
+    stopped: list[BaseException] = []  # by the caller's progress, and not to be taken for a fault of the file
+
+    def counted(tensors: Sequence[Any], **_: Any) -> Iterator[Any]:  # in the place of a bar on standard error
+        for done, tensor in enumerate(tensors, 1):
+            yield tensor
+            try:
+                if progress:
+                    progress("reading the model", done, len(tensors))
+            except BaseException as problem:
+                stopped.append(problem)
+                raise
 
     def load() -> dict[str, torch.Tensor]:
         with torch.device("meta"):
             shape = kind(config)
         path = str(parts.folder / parts.gguf)
-        return load_gguf_checkpoint(
+        return theirs.load_gguf_checkpoint(
             path, return_tensors=True, model_to_load=shape, torch_dtype=getattr(torch, dtype)
         )["tensors"]  # fmt: skip
 
-    return _guarded(parts, "its tensors", load)
+    bar, theirs.tqdm = theirs.tqdm, counted
+    try:
+        return _guarded(parts, "its tensors", load)
+    except QuantvizError:
+        if stopped:
+            raise stopped[0] from None
+        raise
+    finally:
+        theirs.tqdm = bar
 
 
 def as_torch(stored: StoredTensor) -> torch.Tensor:
