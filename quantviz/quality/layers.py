@@ -105,7 +105,10 @@ def _meant(layers: tuple[Layer, ...], target: str) -> list[Layer]:
     if target in WORDS:
         raise QuantvizError(f"This model has no layer that {target!r} means: {WORDS[target]}.")
     names = [layer.path for layer in layers]
-    spread = names[:: max(1, len(names) // _NAMES_SHOWN)][:_NAMES_SHOWN]
+    by_part: dict[str, str] = {}
+    for name in names:
+        by_part.setdefault(name.rpartition(".")[2], name)
+    spread = list(by_part.values())[:_NAMES_SHOWN]
     parts = {part for name in names for part in name.split(".")}
     raise QuantvizError(
         f"No layer matches {target!r}; there are {len(names):,}, such as {', '.join(spread)}."

@@ -40,6 +40,8 @@ def _with_error(value: float, se: float, unit: str, signed: bool) -> str:
     if not math.isfinite(value):
         return f"{value:g}"
     known = math.isfinite(se) and se > 0
+    if value and abs(value) < 1e-3 and not unit:
+        return f"{value:.3g}" + (f" ± {se:.2g}" if known else "")
     scale = se if known else abs(value)
     digits = 1 if known else 2
     decimals = 0 if scale == 0 else max(0, digits - math.floor(math.log10(scale)))
