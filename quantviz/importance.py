@@ -23,6 +23,11 @@ from .sources.safetensors_header import LENGTH_BYTES, Entry, header_length, pars
 
 Source = str | os.PathLike[str] | bytes
 
+
+class UnseenError(QuantvizError):
+    """A tensor is listed, and nothing flowed into it."""
+
+
 _SUMS, _COUNTS = ".in_sum2", ".counts"
 _NAMES_SHOWN = 6
 _MAX_EXPERTS = 1 << 16  # of one tensor
@@ -164,7 +169,7 @@ def _from_imatrix(data: memoryview, header: GGUFHeader, tensor: str, where: str)
         raise QuantvizError(f"{where} is damaged: {base} has {sums.size:,} sums for {len(counts):,} counts.")
     i = int(expert.rstrip("]") or 0)
     if not (math.isfinite(counts[i]) and counts[i] > 0):
-        raise QuantvizError(f"{where} saw no token pass through {name}, so it says nothing of it.")
+        raise UnseenError(f"{where} saw no token pass through {name}, so it says nothing of it.")
     return sums.reshape(len(counts), -1)[i] / counts[i]
 
 

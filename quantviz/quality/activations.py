@@ -7,6 +7,7 @@ in llama.cpp's imatrix but with the model's own tensor names, and `<tensor>.inpu
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -20,7 +21,7 @@ import numpy as np
 
 from ..comparison import Refusal
 from ..errors import QuantvizError, did_you_mean
-from ..importance import importance_names, load_importance
+from ..importance import UnseenError, importance_names, llama_name, load_importance
 from ..schemes import Scheme
 from ..sources.gguf_header import MAGIC
 from ..sources.safetensors_header import LENGTH_BYTES, header_length, parse_header
@@ -56,8 +57,11 @@ class Activations:
     def importance(self, tensor: str) -> np.ndarray:
         """E[x²] of each input channel of a tensor, float32; what `quantviz.evaluate(importance=…)` takes.
 
+        tensor: its name here, or the one that Hugging Face's models give it.
         Raises QuantvizError for a tensor that is not there.
         """
+        if tensor not in self.sums and llama_name(tensor) in self.sums:
+            tensor = llama_name(tensor)
         if tensor not in self.sums:
             raise QuantvizError(f"There are no activations for {tensor!r}.{did_you_mean(tensor, self.sums)}")
         return (self.sums[tensor] / self.counts[tensor]).astype(np.float32)
@@ -98,7 +102,10 @@ class Activations:
         where, data = ("The file", source) if isinstance(source, bytes) else _content(Path(source))
         names = importance_names(data)
         if data[:4] == MAGIC or not names:
-            found = {name: load_importance(data, name) for name in names}
+            found = {}
+            for name in names:
+                with contextlib.suppress(UnseenError):  # an expert that no token was sent to
+                    found[name] = load_importance(data, name)
             if not found:
                 raise QuantvizError(f"{where} holds no activations: no tensor pair <name>{SUMS} and <name>{COUNTS}.")
             return cls(found, dict.fromkeys(found, 1), {})

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import QuantvizError
 from ..evaluation import evaluate
+from ..importance import llama_name
 from ..kernels import refuse_non_finite
 from ..schemes import Scheme
 from ..sources.model import TensorInfo
@@ -128,7 +129,7 @@ class Replacer:
     """Puts quantized weights into a model and brings its own back. Leaving the context restores all of them."""
 
     originals: Originals
-    importance: Mapping[str, np.ndarray] = field(default_factory=dict)  # by tensor name
+    importance: Mapping[str, np.ndarray] = field(default_factory=dict)  # by tensor name, the Hub's or llama.cpp's
     placed: dict[Layer, tuple[Scheme, Change]] = field(default_factory=dict)
 
     def __enter__(self) -> Replacer:
@@ -161,7 +162,7 @@ class Replacer:
         try:
             for number in range(layer.matrices):
                 stored = self.originals.matrix(layer, number)
-                changes.append(place(stored, scheme, matrix_view(layer, number), self.importance.get(layer.name)))
+                changes.append(place(stored, scheme, matrix_view(layer, number), self._importance(layer)))
         except BaseException:
             put_back(layer, self.originals)  # half a layer replaced would be neither model
             raise
@@ -170,6 +171,10 @@ class Replacer:
             layer.weights, layer.bits(scheme), sum(change.squared for change in changes),
             sum(change.squared_error for change in changes), tuple(f"{layer.path}: {text}" for text in notices),
         )  # fmt: skip
+
+    def _importance(self, layer: Layer) -> np.ndarray | None:
+        names = (layer.name, llama_name(layer.name))
+        return next((self.importance[name] for name in names if name in self.importance), None)
 
 
 def matrix_view(layer: Layer, number: int) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.quality.models import random_llama
+from tests.sources.conftest import hub as hub
 
 
 @pytest.fixture(scope="session")

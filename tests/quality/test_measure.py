@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +15,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import quantviz as qv
 from quantviz.comparison import Refusal
+from quantviz.errors import QuantvizError
 from quantviz.quality import predicting
 from quantviz.quality.loading import open_language_model
-from quantviz.quality.measure import measure_quality
+from quantviz.quality.measure import encode_start, measure_quality
 from quantviz.quality.results import QualityResult
 from quantviz.quality.texts import demo_text
 from quantviz.sources.demo import FOLDER
@@ -209,3 +212,44 @@ def test_importance_weighs_the_search(llama) -> None:
     (even,) = measure(str(llama), "int3-sym-b32:clip=mse")
     (weighed,) = measure(str(llama), "int3-sym-b32:clip=mse", importance=uneven)
     assert weighed.weight_error > even.weight_error
+
+
+@torch.inference_mode()
+def test_a_tokenizer_s_first_token_begins_the_text_and_each_of_llama_cpp_s_windows(llama, tmp_path, ids) -> None:
+    folder = shutil.copytree(llama, tmp_path / "bos")
+    said = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    first = {"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}
+    rest = {"Sequence": {"id": "A", "type_id": 0}}
+    said["post_processor"] = {
+        "type": "TemplateProcessing", "single": [first, rest], "pair": [first, rest],
+        "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [0], "tokens": ["<|endoftext|>"]}},
+    }  # fmt: skip
+    (folder / "tokenizer.json").write_text(json.dumps(said), encoding="utf-8")
+    assert AutoTokenizer.from_pretrained(folder)("a")["input_ids"][0] == 0
+    (found,) = measure(str(folder), "fp32")
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    text = [0, *ids][:512]
+    text[::128] = [0] * 4  # each window's first token is the one that begins a text
+    assert found.perplexity == pytest.approx(math.exp(plain_losses(model, text, 128).mean()), rel=1e-5)
+    (sliding,) = measure(str(folder), "fp32", method="sliding", tokens=128)
+    row = torch.tensor([0, *ids][:128])
+    plain = F.cross_entropy(model(row[None]).logits[0, :-1], row[1:]).item()
+    assert sliding.perplexity == pytest.approx(math.exp(plain), rel=1e-5)
+
+
+def test_a_token_that_the_model_does_not_know(llama, tmp_path) -> None:
+    from transformers import LlamaForCausalLM
+
+    folder = shutil.copytree(llama, tmp_path / "small")
+    model = LlamaForCausalLM.from_pretrained(folder)
+    model.resize_token_embeddings(300)
+    model.save_pretrained(folder)
+    with pytest.raises(QuantvizError, match="and the model knows 300; they do not belong together"):
+        next(measure_quality(str(folder), ["int8"], **SMALL))
+
+
+def test_the_cut_of_a_long_text_changes_no_token(ids) -> None:
+    with open_language_model("demo") as opened:
+        for tokens in (1, 7, 100, 5000, 10**6):
+            assert encode_start(opened, demo_text(), tokens) == ids[:tokens]
+        assert encode_start(opened, demo_text(), None) == ids
