@@ -10,22 +10,30 @@ from pages.components.charts import chart
 from pages.components.details import details_section
 from pages.components.frame import require_app
 from pages.components.headline import headline
+from pages.components.importance_upload import importance_upload
 from pages.components.results import evaluated
 from pages.components.state import current
 from quantviz import QuantvizError, figures
 
 require_app()
 view = current()
+if view.at is None:  # what it waits for is in the sidebar
+    st.stop()
+
+first = st.container()
+importance = importance_upload(view)
 try:
-    evaluation = evaluated(view, view.scheme)
-    pinned = evaluated(view, view.pinned) if evaluation and view.pinned else None
+    with first:
+        evaluation = evaluated(view, view.scheme, importance)
+        pinned = evaluated(view, view.pinned, importance) if evaluation and view.pinned else None
 except QuantvizError as problem:
     st.error(str(problem), icon=":material/error:")
     st.stop()
-if evaluation is None:  # what it waits for is on the page or in the sidebar
+if evaluation is None:  # it is being made, or waits for a word of the visitor's
     st.stop()
 
-headline(view, evaluation, pinned)
+with first:
+    headline(view, evaluation, pinned)
 
 
 @st.fragment
@@ -48,7 +56,7 @@ def histograms() -> None:
             "Errors",
             help="Dequantized minus original, over what rounding gives if weights lie evenly in their intervals.",
         )
-        chart(figures.errors(evaluation, cached.predicted_errors(view.at, evaluation), axis), "errors")
+        chart(figures.errors(evaluation, cached.predicted_errors(view.at, evaluation, importance), axis), "errors")
     with right:
         st.subheader("How often each code is used")
         usage = figures.code_usage(evaluation)
@@ -59,5 +67,5 @@ def histograms() -> None:
 
 
 histograms()
-block_section(view, evaluation)
-details_section(view, evaluation)
+block_section(view, evaluation, importance)
+details_section(view, evaluation, importance)

@@ -230,8 +230,15 @@ class Block:
 MAX_BLOCK_WEIGHTS = 4096  # of a group larger than this, its first weights are shown
 
 
-def inspect_block(w: Any, key: str | Scheme, row: int, col: int, statistics: TensorStatistics | None = None) -> Block:
-    """Group (row, col) of the grid of groups, weight by weight.
+def inspect_block(
+    w: Any,
+    key: str | Scheme,
+    row: int,
+    col: int,
+    statistics: TensorStatistics | None = None,
+    importance: Any = None,
+) -> Block:
+    """Group (row, col) of the grid of groups, weight by weight, under the importance the tensor is quantized with.
 
     A group of more than MAX_BLOCK_WEIGHTS shows its first rows and columns; its scale is the whole group's.
     """
@@ -253,7 +260,7 @@ def inspect_block(w: Any, key: str | Scheme, row: int, col: int, statistics: Ten
     r1, c1 = min(r1, r0 + max(1, MAX_BLOCK_WEIGHTS // shown_cols)), c0 + shown_cols
     t = statistics
     whole = Extremes(t.min, t.max, t.mean_abs) if t else None
-    found = cpu.group(stored, scheme, (r0, r1), (c0, c1), whole)
+    found = cpu.group(stored, scheme, (r0, r1), (c0, c1), whole, check_importance(importance, stored.cols))
     rotated = scheme.rotate != "none"
     y = found.y
     if found.kept is not None and not rotated:

@@ -1,7 +1,8 @@
 """Importance: how much each input channel of a tensor matters, as the mean square E[x²] of what flows into it.
 
-Read from a .npy file, or from the GGUF file that llama.cpp's `llama-imatrix` writes: for each tensor `<name>.in_sum2`,
-Σx² of each input channel, and `<name>.counts`, over how many tokens.
+Read from a .npy file, from the GGUF file that llama.cpp's `llama-imatrix` writes, or from the .safetensors file that
+`quantviz.quality.activations` does: for each tensor `<name>.in_sum2`, Σx² of each input channel, and `<name>.counts`,
+over how many tokens.
 """
 
 from __future__ import annotations
@@ -16,10 +17,16 @@ import numpy as np
 
 from .errors import QuantvizError, did_you_mean
 from .evaluation import check_importance
-from .sources.gguf_header import F32, MAGIC, GGUFHeader, read_header
+from .sources.gguf_header import F32, MAGIC, GGUFHeader, GGUFTensor, read_header
 from .sources.npy import NPY_MAGIC
+from .sources.safetensors_header import LENGTH_BYTES, Entry, header_length, parse_header
 
 Source = str | os.PathLike[str] | bytes
+
+
+class UnseenError(QuantvizError):
+    """A tensor is listed, and nothing flowed into it."""
+
 
 _SUMS, _COUNTS = ".in_sum2", ".counts"
 _NAMES_SHOWN = 6
@@ -30,25 +37,43 @@ _MAX_NAMES = 1 << 20
 def load_importance(source: Source, tensor: str = "", cols: int | None = None) -> np.ndarray:
     """E[x²] of each input channel, float32 [cols], checked.
 
-    source: path or content of a .npy file with one axis, or of an imatrix in GGUF.
-    tensor: which entry of an imatrix: llama.cpp's name, as `importance_names` lists them, or the name that
-    Hugging Face's models give the same tensor. cols: the length it should have.
+    source: path or content of a .npy file with one axis, of an imatrix in GGUF, or of activations in .safetensors.
+    tensor: which entry of the latter two: its own name there, as `importance_names` lists them, or the name that
+    Hugging Face's models give the tensor that llama.cpp calls so. cols: the length it should have.
     Raises QuantvizError with one sentence for whatever is wrong.
     """
     where, data = _content(source)
-    if data[:4] == MAGIC:
-        values = _from_imatrix(data, read_header(data, where), tensor, where)
+    if (header := _header(data, where)) is not None:
+        values = _from_imatrix(data, header, tensor, where)
     elif data[:6] == NPY_MAGIC:
         values = _from_npy(data, where)
     else:
-        raise QuantvizError(f"{where} {_kind_refused(data)}; give a .npy file, or an imatrix in GGUF.")
+        raise QuantvizError(
+            f"{where} {_kind_refused(data)}; give a .npy file, an imatrix in GGUF, or activations in .safetensors."
+        )
     return check_importance(values, len(values) if cols is None else cols)
 
 
 def importance_names(source: Source) -> tuple[str, ...]:
-    """The tensors for which an imatrix holds importance, in its order; () for a .npy file, which names none."""
+    """The tensors for which a file holds importance, in its order; () for a .npy file, which names none."""
     where, data = _content(source)
-    return _names(read_header(data, where)) if data[:4] == MAGIC else ()
+    header = _header(data, where)
+    return () if header is None else _names(header)
+
+
+def _header(data: memoryview, where: str) -> GGUFHeader | None:
+    """The list of tensors of a GGUF or .safetensors file; None for any other."""
+    if data[:4] == MAGIC:
+        return read_header(data, where)
+    if data[LENGTH_BYTES : LENGTH_BYTES + 1] != b"{" or data[:6] == NPY_MAGIC:
+        return None
+    start = LENGTH_BYTES + header_length(bytes(data[:LENGTH_BYTES]), len(data), where)
+    entries = parse_header(bytes(data[LENGTH_BYTES:start]), len(data) - start, where)
+    return GGUFHeader({}, {e.info.name: GGUFTensor(e.info.name, e.info.shape, _kind(e), e.offset) for e in entries})
+
+
+def _kind(entry: Entry) -> int:
+    return F32 if entry.info.dtype == "float32" else -1
 
 
 def _content(source: Source) -> tuple[str, memoryview]:
@@ -120,14 +145,16 @@ def _names(header: GGUFHeader) -> tuple[str, ...]:
         experts = math.prod(header.tensors[base + _COUNTS].shape)
         names.extend([f"{base}[{i}]" for i in range(experts)] if 1 < experts <= _MAX_EXPERTS else [base])
         if len(names) > _MAX_NAMES:
-            raise QuantvizError("The imatrix is damaged: it claims more experts than any model has.")
+            raise QuantvizError("The file is damaged: it claims more experts than any model has.")
     return tuple(names)
 
 
 def _from_imatrix(data: memoryview, header: GGUFHeader, tensor: str, where: str) -> np.ndarray:
     names = _names(header)
     if not names:
-        raise QuantvizError(f"{where} is no imatrix: it holds no tensor pair <name>{_SUMS} and <name>{_COUNTS}.")
+        raise QuantvizError(
+            f"{where} is no imatrix and holds no activations: it has no tensor pair <name>{_SUMS} and <name>{_COUNTS}."
+        )
     name = next((n for n in (tensor, llama_name(tensor)) if n in names), None)
     if name is None:
         shown = ", ".join(names[:_NAMES_SHOWN])
@@ -142,14 +169,14 @@ def _from_imatrix(data: memoryview, header: GGUFHeader, tensor: str, where: str)
         raise QuantvizError(f"{where} is damaged: {base} has {sums.size:,} sums for {len(counts):,} counts.")
     i = int(expert.rstrip("]") or 0)
     if not (math.isfinite(counts[i]) and counts[i] > 0):
-        raise QuantvizError(f"{where} saw no token pass through {name}, so it says nothing of it.")
+        raise UnseenError(f"{where} saw no token pass through {name}, so it says nothing of it.")
     return sums.reshape(len(counts), -1)[i] / counts[i]
 
 
 def _float32_tensor(data: memoryview, header: GGUFHeader, name: str, where: str) -> np.ndarray:
     tensor = header.tensors[name]
     if tensor.type != F32:
-        raise QuantvizError(f"{where} is no imatrix that llama.cpp writes: {name} is not float32.")
+        raise QuantvizError(f"{where} is neither an imatrix nor activations: {name} is not float32.")
     count = math.prod(tensor.shape)
     if tensor.offset + 4 * count > len(data):
         raise QuantvizError(f"{where} is truncated: {name} ends after its last byte.")

@@ -27,18 +27,20 @@ def expected_errors(
     statistics: TensorStatistics,
     code_counts: np.ndarray | None,
     edges: np.ndarray,
+    importance: np.ndarray | None = None,
 ) -> np.ndarray | None:
     """Weights expected in each bin between `edges` (float64 [bins + 1]); float64 [bins].
 
     None where rounding alone is not what makes the error: one-bit signs, fp32, which loses nothing, rotated rows,
     in which many roundings add up, and weights kept apart.
     Scales are taken from rows spread over the tensor, so the result is an estimate where blocks are many.
+    importance: float32 [cols] that the tensor is quantized with, where it is.
     """
     cells = None if scheme.transforms else _cells(scheme, code_counts)
     if cells is None:
         return None
     low, high, share = cells
-    steps = _steps(stored, scheme, statistics)
+    steps = _steps(stored, scheme, statistics, importance)
     if not len(steps):
         return None
     lo = np.outer(steps, low).reshape(-1, 1)
@@ -70,7 +72,9 @@ def _cells(scheme: Scheme, code_counts: np.ndarray | None) -> tuple[np.ndarray, 
     return (*intervals, share / share.sum()) if len(share) else None
 
 
-def _steps(stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics) -> np.ndarray:
+def _steps(
+    stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics, importance: np.ndarray | None
+) -> np.ndarray:
     """Scales in use, or quantiles of them, each for the same share of the weights; float64. 1 for a cast."""
     if scheme.granularity is None:
         return np.ones(1)
@@ -83,7 +87,8 @@ def _steps(stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics) -
     bands = max(1, min(_SAMPLE_ROWS // height, _SAMPLE_WEIGHTS // (height * stored.cols), stored.rows // height))
     first = np.unique(np.linspace(0, max(stored.rows // height - 1, 0), bands).astype(int)) * height
     x = np.concatenate([stored.read(r * stored.cols, min(r + height, stored.rows) * stored.cols) for r in first])
-    q = cpu.quantize(StoredTensor(x, "float32", (x.size // stored.cols, stored.cols)), scheme, whole)
+    sample = StoredTensor(x, "float32", (x.size // stored.cols, stored.cols))
+    q = cpu.quantize(sample, scheme, whole, importance)
     scales = np.asarray(q.scales, np.float64).reshape(-1) * (q.tensor_scale or 1.0)
     scales = scales[scales > 0]
     if len(scales) <= _SCALE_QUANTILES:

@@ -28,11 +28,11 @@ def opened_block(evaluation: Evaluation) -> tuple[int, int]:
 
 
 @st.fragment
-def block_section(view: View, evaluation: Evaluation) -> None:
+def block_section(view: View, evaluation: Evaluation, importance: cached.Importance | None) -> None:
     st.subheader("Where the error sits")
     if evaluation.block_errors.size == 1:
         st.caption("One scale, or none, serves the whole tensor: there is one block. Smaller blocks draw a map here.")
-        block = _block(view, evaluation, (0, 0))
+        block = _block(view, evaluation, (0, 0), importance)
         if block is not None:
             _weights(view, block)
         return
@@ -44,14 +44,16 @@ def block_section(view: View, evaluation: Evaluation) -> None:
         rows, cols = evaluation.block_errors.shape
         st.caption(f"{rows:,} × {cols:,} blocks. Click the map to open the worst block nearby.")
     with right:
-        block = _block(view, evaluation, place)
+        block = _block(view, evaluation, place, importance)
     if block is not None:
         _weights(view, block)
 
 
-def _block(view: View, evaluation: Evaluation, place: tuple[int, int]) -> Block | None:
+def _block(
+    view: View, evaluation: Evaluation, place: tuple[int, int], importance: cached.Importance | None
+) -> Block | None:
     try:
-        block = cached.inspect(view.at, evaluation, *place)
+        block = cached.inspect(view.at, evaluation, *place, importance)
     except QuantvizError as problem:
         st.error(str(problem))
         return None

@@ -146,31 +146,38 @@ def measured(at: Selection, job: Job) -> tuple[StoredTensor, TensorStatistics]:
     return stored, _statistics_of(at, stored, job)
 
 
-def ready(at: Selection, key: str) -> Evaluation | None:
+def ready(at: Selection, key: str, importance: Importance | None = None) -> Evaluation | None:
     """The evaluation, if it was made before."""
-    return _evaluations.peek((at, key))
+    return _evaluations.peek((at, key, importance and importance.digest))
 
 
-def evaluate(at: Selection, key: str, job: Job) -> Evaluation:
+def evaluate(at: Selection, key: str, importance: Importance | None, job: Job) -> Evaluation:
     """The full evaluation of a tensor under a scheme, reported to `job` step by step."""
     stored, statistics = measured(at, job)
     progress = job.step(f"evaluating {key}", "weights")
-    return _evaluations.get((at, key), lambda: qv.evaluate(stored, key, statistics=statistics, progress=progress))
+    values = importance and importance.values
+    return _evaluations.get(
+        (at, key, importance and importance.digest),
+        lambda: qv.evaluate(stored, key, values, statistics=statistics, progress=progress),
+    )
 
 
-def predicted_errors(at: Selection, evaluation: Evaluation):
+def predicted_errors(at: Selection, evaluation: Evaluation, importance: Importance | None = None):
     """What uniform rounding predicts for the bins of the error figure; None where it predicts nothing."""
 
     def predict() -> tuple:
         edges = figures.error_bins(evaluation)[0]
         scheme = Scheme.parse(evaluation.scheme)
-        return (expected_errors(_tensor(at), scheme, evaluation.statistics, evaluation.code_counts, edges),)
+        facts = evaluation.statistics, evaluation.code_counts
+        return (expected_errors(_tensor(at), scheme, *facts, edges, importance and importance.values),)
 
-    return _predictions.get((at, evaluation.scheme), predict)[0]
+    return _predictions.get((at, evaluation.scheme, importance and importance.digest), predict)[0]
 
 
-def inspect(at: Selection, evaluation: Evaluation, row: int, col: int) -> Block:
-    return qv.inspect_block(_tensor(at), evaluation.scheme, row, col, statistics=evaluation.statistics)
+def inspect(at: Selection, evaluation: Evaluation, row: int, col: int, importance: Importance | None = None) -> Block:
+    return qv.inspect_block(
+        _tensor(at), evaluation.scheme, row, col, evaluation.statistics, importance and importance.values
+    )
 
 
 # -- many schemes ------------------------------------------------------------------------------

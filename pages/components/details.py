@@ -12,6 +12,7 @@ from quantviz.metrics import METRICS
 from quantviz.statistics import TensorStatistics
 from quantviz.tables import largest_weights, statistics_facts
 
+from . import cached
 from .blocks import opened_block
 from .charts import picture_setting
 from .snippet import snippet
@@ -22,19 +23,16 @@ ALL, TENSOR, PYTHON, DATA = "All metrics", "The tensor", "Python", "Data and lin
 
 
 @st.fragment
-def details_section(view: View, evaluation: Evaluation) -> None:
+def details_section(view: View, evaluation: Evaluation, importance: cached.Importance | None) -> None:
     chosen = st.segmented_control("More", [ALL, TENSOR, PYTHON, DATA], key="details", persist_state="session")
     match chosen:
         case "The tensor":
             _tensor(evaluation.statistics)
         case "Python":
-            state = st.session_state
-            st.code(
-                snippet(view, opened_block(evaluation), state.get("axis", "log"), state.get("range") == "all"),
-                language="python",
-            )
+            axis, full = st.session_state.get("axis", "log"), st.session_state.get("range") == "all"
+            st.code(snippet(view, opened_block(evaluation), importance, axis, full), language="python")
         case "Data and link":
-            _data(view, evaluation)
+            _data(view, evaluation, importance)
         case "All metrics":
             _metrics(evaluation)
 
@@ -73,10 +71,11 @@ def _tensor(statistics: TensorStatistics) -> None:
     )
 
 
-def _data(view: View, evaluation: Evaluation) -> None:
+def _data(view: View, evaluation: Evaluation, importance: cached.Importance | None) -> None:
     name = f"quantviz-{view.at.tensor}-{view.scheme.key}".replace("/", "_").replace(":", "_")
     document = {
-        "ref": view.at.source.ref, "tensor": view.at.tensor, "rows": view.at.rows, **export.as_dict(evaluation),
+        "ref": view.at.source.ref, "tensor": view.at.tensor, "rows": view.at.rows,
+        "importance": importance and importance.file, **export.as_dict(evaluation),
     }  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.download_button(
@@ -91,7 +90,7 @@ def _data(view: View, evaluation: Evaluation) -> None:
             "CSV", export.as_csv(evaluation), f"{name}.csv", "text/csv", icon=":material/download:", on_click="ignore"
         )
         picture_setting()
-    if view.at.source.ref.startswith(UPLOAD):
-        st.caption("An uploaded file stays in this window, so a link cannot open it elsewhere.")
+    if view.at.source.ref.startswith(UPLOAD) or importance:
+        st.caption("An uploaded file stays in this window, so a link opens the rest of this view without it.")
     else:
         st.markdown("The address bar holds this view: copy it, and whoever opens it sees the same.")

@@ -1,4 +1,4 @@
-"""Importance of the input channels, from a visitor's file: .npy, or the imatrix that llama.cpp writes."""
+"""Importance of the input channels, from a file: .npy, llama.cpp's imatrix, or what the page Quality collected."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ much flows costs more. It adds the importance-weighted MSE, and `clip=mse` searc
 
 - **.npy**: one number a channel
 - **.gguf**: what llama.cpp's `llama-imatrix` writes
+- **.safetensors**: what the page Quality collects
 """
 
 
@@ -27,8 +28,9 @@ def importance_upload(view: View) -> cached.Importance | None:
     """Draws the controls. Gives the importance for the tensor at hand; None where there is none."""
     with st.expander("Importance of the input channels"):
         st.file_uploader(
-            "E[x²] of each input channel", type=["npy", "gguf"], key="importance_file", on_change=_keep, help=_HELP
-        )
+            "E[x²] of each input channel", type=["npy", "gguf", "safetensors"], key="importance_file",
+            on_change=_keep, help=_HELP,
+        )  # fmt: skip
         kept = st.session_state.get("_importance")
         if kept is None:
             st.caption("Without it, every input channel counts alike.")
@@ -64,12 +66,15 @@ def _entry(path: str, tensor: str) -> str | None:
 
 def _keep() -> None:
     upload = st.session_state["importance_file"]
-    if upload is None:
-        return
-    name = Path(upload.name).name
+    if upload is not None:
+        take_importance(Path(upload.name).name, upload.getbuffer())
+
+
+def take_importance(name: str, content: bytes | memoryview) -> None:
+    """For callbacks: importance from now on comes from this file, called `name`."""
     path = upload_folder() / f"importance{Path(name).suffix.lower()}"  # no name of a visitor's making
     with path.open("wb") as file:
-        file.write(upload.getbuffer())
+        file.write(content)
     st.session_state["_importance"] = name, str(path)
     st.session_state["importance_entry"] = None
 

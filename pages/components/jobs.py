@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
 from typing import Any
 
@@ -19,7 +19,7 @@ from quantviz.wording import count, duration, size
 AT_ONCE = 3  # jobs that run at a time; more wait in a queue
 PATIENCE = 1.5  # seconds a page waits before it shows progress instead
 POLL = 0.4  # seconds between looks at a running job
-ASSUMED_RATE = {"B": 10e6, "weights": 100e6}  # a second, until something was measured
+ASSUMED_RATE = {"B": 10e6, "weights": 100e6, "multiplications": 25e9}  # a second, until something was measured
 
 
 class Cancelled(Exception):
@@ -35,10 +35,12 @@ class Job:
         self.done, self.total = 0, 0
         self.began = time.monotonic()
         self.future: Future = Future()
+        self.watchers: set[str] = set()  # sessions that wait for it, where they are counted
+        self.found: list[Any] = []  # what there is so far, for work that gives one thing after another
         self._cancelled = threading.Event()
 
     def step(self, name: str, unit: str) -> Callable[[int, int], None]:
-        """unit: "B" or "weights"."""
+        """unit: "B", or what is counted, such as "weights"."""
         self._check()
         self.name, self.unit, self.done, self.total, self.began = name, unit, 0, 0, time.monotonic()
 
@@ -61,6 +63,7 @@ class Job:
 
     def cancel(self) -> None:
         self._cancelled.set()
+        self.future.cancel()  # where it still waits for its turn
 
     @property
     def fraction(self) -> float:
@@ -72,6 +75,7 @@ class Job:
             return f"{self.title}: {self.name} …"
         shown = size if self.unit == "B" else count
         text = f"{self.title}: {self.name}, {shown(self.done)} of {shown(self.total)}"
+        text += "" if self.unit == "B" else f" {self.unit}"
         seconds = time.monotonic() - self.began
         if self.done and seconds > 1:
             text += f", about {duration(seconds / self.done * (self.total - self.done))} left"
@@ -82,23 +86,49 @@ RATES: dict[str, float] = {}  # units a second, as last measured
 _JOBS: dict[Hashable, Job] = {}
 _LOCK = threading.Lock()
 _POOL = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="job")
+_HEAVY = ThreadPoolExecutor(1, thread_name_prefix="heavy-job")  # a language model at a time is in memory
 
 
 def estimate(amount: float, unit: str) -> str:
     """How long `amount` takes at the rate last measured, in words."""
     rate = RATES.get(unit, ASSUMED_RATE[unit])
-    shown = f"{size(rate)}/s" if unit == "B" else f"{count(rate)} weights/s"
+    shown = f"{size(rate)}/s" if unit == "B" else f"{count(rate)} {unit}/s"
     basis = "as last measured" if unit in RATES else "an assumption until something was measured"
     return f"{duration(amount / rate)} at {shown} ({basis})"
 
 
-def start(key: Hashable, title: str, work: Callable[[Job], Any]) -> Job:
-    """The job called `key`, begun if there is none."""
+def start(key: Hashable, title: str, work: Callable[[Job], Any], heavy: bool = False) -> Job:
+    """The job called `key`, begun if there is none. One heavy job runs at a time."""
     with _LOCK:
         if key not in _JOBS:
             job = _JOBS[key] = Job(title)
-            job.future = _POOL.submit(work, job)
+            job.future = (_HEAVY if heavy else _POOL).submit(work, job)
         return _JOBS[key]
+
+
+def running(key: Hashable) -> Job | None:
+    """The job called `key`, if there is one that nobody has taken the result of."""
+    with _LOCK:
+        return _JOBS.get(key)
+
+
+def watch(key: Hashable, session: str) -> None:
+    """`session` waits for the job; see `leave`."""
+    with _LOCK:
+        if key in _JOBS:
+            _JOBS[key].watchers.add(session)
+
+
+def leave(key: Hashable, session: str) -> None:
+    """`session` wants something else now: the job is stopped and forgotten if no other session waits for it."""
+    with _LOCK:
+        job = _JOBS.get(key)
+        if job is None:
+            return
+        job.watchers.discard(session)
+        if not job.watchers:
+            job.cancel()
+            _JOBS.pop(key)
 
 
 def forget(key: Hashable) -> None:
@@ -112,6 +142,7 @@ def result(
     work: Callable[[Job], Any],
     meanwhile: Callable[[], None] | None = None,
     patience: float = PATIENCE,
+    heavy: bool = False,
 ) -> Any | None:
     """What `work` gives, or None with its progress on the page while it goes on.
 
@@ -119,13 +150,13 @@ def result(
     patience: seconds before progress is shown. An error of the work is raised here, once: asking again begins
     again. A stopped job stays stopped until its visitor starts it again.
     """
-    job = start(key, title, work)
+    job = start(key, title, work, heavy)
     try:
         value = job.future.result(timeout=patience)
     except StillRunning:
         _panel(key, job, meanwhile)
         return None
-    except Cancelled:
+    except (Cancelled, CancelledError):
         st.info(f"{title} was stopped. What had arrived is kept.", icon=":material/pause_circle:")
         st.button("Start again", key=f"again-{key}", on_click=forget, args=(key,))
         return None

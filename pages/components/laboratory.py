@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
-import streamlit as st
-
-from quantviz.errors import QuantvizError
 from quantviz.outliers.attribution import Attribution, attribute
 from quantviz.outliers.cures import Treated, treat
 from quantviz.outliers.curves import MagnitudeSweep, Point, block_size_sweep, magnitude_sweep
 
-from . import cached, jobs
+from . import cached
 from .jobs import Job
 from .shelf import Shelf
 from .state import View
+from .tasks import Task
 
 _results: Shelf[Any] = Shelf(256 << 20, lambda found: _nbytes(found))
 
@@ -28,34 +25,6 @@ def _nbytes(found: Any) -> int:
     return (1 << 16) + sum(0 if array is None else array.nbytes for array in blocks)
 
 
-@dataclass(frozen=True)
-class Task:
-    """One result: its key, what it is called while it is being made, and how it is made."""
-
-    key: Hashable
-    title: str
-    make: Callable[[Job], Any]
-
-    def begin(self) -> None:
-        """Starts it in the background, unless it is there or under way."""
-        if _results.peek(self.key) is None:
-            jobs.start(self.key, self.title, self._work)
-
-    def result(self) -> Any | None:
-        """What it gives; None, with progress or a sentence on the page, as long as there is nothing."""
-        found = _results.peek(self.key)
-        if found is not None:
-            return found
-        try:
-            return jobs.result(self.key, self.title, self._work)
-        except QuantvizError as problem:
-            st.error(str(problem), icon=":material/error:")
-            return None
-
-    def _work(self, job: Job) -> Any:
-        return _results.get(self.key, lambda: self.make(job))
-
-
 def attribution(view: View) -> Task:
     at, key = view.at, view.scheme.key
 
@@ -63,7 +32,7 @@ def attribution(view: View) -> Task:
         stored, statistics = cached.measured(at, job)
         return attribute(stored, key, statistics, job.step(f"who carries the error of {key}", "weights"))
 
-    return Task(("attribution", at, key), "Attribution", make)
+    return Task(("attribution", at, key), "Attribution", make, _results)
 
 
 def block_sizes(view: View, bits: int) -> Task:
@@ -73,7 +42,7 @@ def block_sizes(view: View, bits: int) -> Task:
         stored, statistics = cached.measured(at, job)
         return block_size_sweep(stored, bits, statistics=statistics, step=_steps(job))
 
-    return Task(("block sizes", at, bits), "Block sizes", make)
+    return Task(("block sizes", at, bits), "Block sizes", make, _results)
 
 
 def magnitudes(view: View, bits: int, symmetry: str) -> Task:
@@ -83,7 +52,7 @@ def magnitudes(view: View, bits: int, symmetry: str) -> Task:
         stored, _ = cached.measured(at, job)
         return magnitude_sweep(stored, bits, symmetry, step=_steps(job))
 
-    return Task(("magnitudes", at, bits, symmetry), "Magnitudes", make)
+    return Task(("magnitudes", at, bits, symmetry), "Magnitudes", make, _results)
 
 
 def cures(view: View) -> Task:
@@ -93,7 +62,7 @@ def cures(view: View) -> Task:
         stored, statistics = cached.measured(at, job)
         return treat(stored, key, statistics, _steps(job))
 
-    return Task(("cures", at, key), "Cures", make)
+    return Task(("cures", at, key), "Cures", make, _results)
 
 
 def _steps(job: Job) -> Callable[[int, int, str], None]:

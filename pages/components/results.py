@@ -20,24 +20,24 @@ LARGE = 1 << 26  # weights; what is larger is not loaded before the visitor says
 FIRST_LOOK = 1 << 24  # weights of the row range offered instead
 
 
-def evaluated(view: View, scheme: Scheme) -> Evaluation | None:
-    """The evaluation under `scheme`; None while it is being made or waits for a word of the visitor's.
+def evaluated(view: View, scheme: Scheme, importance: cached.Importance | None = None) -> Evaluation | None:
+    """The evaluation under `scheme`, weighed by `importance` if there is any.
 
+    None while it is being made or waits for a word of the visitor's.
     Raises QuantvizError for a tensor or a scheme that does not fit.
     """
     if view.at is None:
         return None
-    found = cached.ready(view.at, scheme.key)
+    found = cached.ready(view.at, scheme.key, importance)
+    job = view.at, scheme.key, importance and importance.digest
     if found is not None:
-        jobs.forget((view.at, scheme.key))
+        jobs.forget(job)
         return found
     scheme.check_shape(view.rows, view.info.cols)  # before anything is moved
     if view.weights > LARGE and _unedited(view) not in st.session_state.setdefault("_agreed", set()):
         _ask_first(view)
         return None
-    return jobs.result(
-        (view.at, scheme.key), f"{view.at.tensor}", lambda job: cached.evaluate(view.at, scheme.key, job)
-    )
+    return jobs.result(job, view.at.tensor, lambda at_work: cached.evaluate(view.at, scheme.key, importance, at_work))
 
 
 def outcomes(view: View, schemes: Sequence[Scheme], importance: cached.Importance | None) -> list[Outcome] | None:

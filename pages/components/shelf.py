@@ -35,12 +35,13 @@ class Shelf(Generic[Value]):
             value = self.peek(key)
             if value is None:
                 value = make()
-                self._put(key, value)
+                self.put(key, value)
         with self._lock:
             self._making.pop(key, None)
         return value
 
-    def _put(self, key: Hashable, value: Value) -> None:
+    def put(self, key: Hashable, value: Value) -> None:
+        """In place of what was there."""
         with self._lock:
             self._values[key] = value, self._nbytes(value)
             held = sum(nbytes for _, nbytes in self._values.values())

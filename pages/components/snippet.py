@@ -9,24 +9,33 @@ from .state import View
 from .tensor_controls import UPLOAD
 
 
-def snippet(view: View, block: tuple[int, int], axis: str = "log", full: bool = False) -> str:
+def snippet(
+    view: View,
+    block: tuple[int, int],
+    importance: Importance | None = None,
+    axis: str = "log",
+    full: bool = False,
+) -> str:
     """A script that reproduces the view; the token, if any, stays out of it."""
+    weighted, by = (", importance", ", importance=importance") if importance else ("", "")
     lines = [
         "import quantviz as qv",
         "from quantviz import figures",
+        *_import(importance),
         "from quantviz.uniform_rounding import expected_errors",
         "",
         *_opening(view),
+        *_loading(importance),
         f"scheme = qv.Scheme.parse({view.scheme.key!r})",
-        "r = qv.evaluate(w, scheme)",
+        f"r = qv.evaluate(w, scheme{weighted})",
     ]
     against = ""
     if view.pinned and view.pinned != view.scheme:
-        lines.append(f"pinned = qv.evaluate(w, {view.pinned.key!r}, statistics=r.statistics)")
+        lines.append(f"pinned = qv.evaluate(w, {view.pinned.key!r}{weighted}, statistics=r.statistics)")
         against = ", pinned"
     lines += [
-        "expected = expected_errors(w, scheme, r.statistics, r.code_counts, figures.error_bins(r)[0])",
-        f"block = qv.inspect_block(w, scheme, {block[0]}, {block[1]}, statistics=r.statistics)",
+        f"expected = expected_errors(w, scheme, r.statistics, r.code_counts, figures.error_bins(r)[0]{weighted})",
+        f"block = qv.inspect_block(w, scheme, {block[0]}, {block[1]}, statistics=r.statistics{by})",
         "",
         "for name, value in r.metrics.items():",
         '    print(f"{qv.METRICS[name].label}: {value:.6g} {qv.METRICS[name].unit}")',
@@ -51,21 +60,15 @@ def comparison_snippet(view: View, keys: list[str], pinned: str | None, importan
         "import quantviz as qv",
         "from quantviz import figures",
         "from quantviz.comparison import best, evaluations, tabulate",
-        *(["from quantviz.importance import load_importance"] if importance else []),
+        *_import(importance),
         "from quantviz.limits import optimal_scalar",
         "",
         *_opening(view),
         f"keys = {keys!r}",
     ]
-    weighted = ""
-    if importance:
-        entry = f", {importance.entry!r}" if importance.entry else ""
-        lines += [
-            "# The file that was uploaded, in the current folder.",
-            f"importance = load_importance({PurePath(importance.file).name!r}{entry})",
-        ]
-        weighted = ", importance"
+    weighted = ", importance" if importance else ""
     lines += [
+        *_loading(importance),
         f"outcomes = list(evaluations(w, keys{weighted}))",
         f"table = tabulate(outcomes)  # as qv.compare(w, keys{weighted}) gives it",
         "print(table.to_string())",
@@ -77,6 +80,20 @@ def comparison_snippet(view: View, keys: list[str], pinned: str | None, importan
         f"figures.histogram_grid(results, {pinned!r}).show()",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _import(importance: Importance | None) -> list[str]:
+    return ["from quantviz.importance import load_importance"] if importance else []
+
+
+def _loading(importance: Importance | None) -> list[str]:
+    if not importance:
+        return []
+    entry = f", {importance.entry!r}" if importance.entry else ""
+    return [
+        "# The file of importance, in the current folder.",
+        f"importance = load_importance({PurePath(importance.file).name!r}{entry})",
+    ]
 
 
 def _opening(view: View) -> list[str]:

@@ -13,6 +13,16 @@ _RULES = """
   /* Long names of metrics wrap instead of being cut off. */
   [data-testid="stMetricLabel"] p { white-space: normal; line-height: 1.2; }
   [data-testid="stMetricLabel"] { align-items: flex-start; min-height: 2.3rem; }
+  /* Passages that models continue; what differs is boxed and underlined, so that it shows without its colour. */
+  .qv-passages > div { display: grid; grid-template-columns: 11rem 1fr; gap: 0 1.25rem; padding: 0.55rem 0;
+    border-top: 1px solid rgba(128, 128, 128, 0.25); }
+  .qv-scheme { font-weight: 600; overflow-wrap: anywhere; }
+  .qv-agrees { grid-column: 1; font-size: 0.85rem; opacity: 0.75; }
+  .qv-text { grid-column: 2; grid-row: 1 / span 2; overflow-wrap: anywhere; line-height: 1.55; }
+  .qv-prompt { opacity: 0.6; }
+  .qv-text mark { color: inherit; background: rgba(228, 102, 42, 0.16); border-radius: 3px; padding: 0 1px;
+    box-shadow: inset 0 0 0 1px rgba(228, 102, 42, 0.45); text-decoration: underline dotted; text-underline-offset: 3px;
+    -webkit-box-decoration-break: clone; box-decoration-break: clone; }
 </style>
 """
 

@@ -1,6 +1,6 @@
 """Results -> Plotly figures. Each carries its description in words, which `alt_text` gives."""
 
-from . import outliers
+from . import outliers, quality, quality_details
 from .blocks import block, error_map, worst_block
 from .code_usage import code_usage
 from .comparison import histogram_grid, limits_note, trade_off
@@ -18,6 +18,8 @@ __all__ = [
     "limits_note",
     "outliers",
     "outside_note",
+    "quality",
+    "quality_details",
     "trade_off",
     "weights",
     "worst_block",

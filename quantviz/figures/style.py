@@ -21,7 +21,10 @@ def translucent(color: str, alpha: float) -> str:
 
 
 # How a legend shows each kind of line or point.
-MARKS = {"solid": "■", "dot": "┈", "dash": "╌", "tick": "━", "circle": "○", "ring": "◎", "diamond": "◆"}
+MARKS = {
+    "solid": "■", "dot": "┈", "dash": "╌", "tick": "━", "circle": "○", "ring": "◎", "diamond": "◆", "disc": "●",
+    "up": "▲", "down": "▽", "cross": "✕", "open": "◇", "star": "★",
+}  # fmt: skip
 
 
 def legend(*entries: tuple[str, str, str]) -> dict:

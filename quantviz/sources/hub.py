@@ -62,8 +62,8 @@ class Hub:
         self.endpoint = (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
         self.headers = _headers(token)
 
-    def files(self) -> list[RemoteFile]:
-        """The files that hold the model's weights, after a check that this person may read them."""
+    def files(self, choose: Callable[[Any, str], list[str]] = weight_files) -> list[RemoteFile]:
+        """The files that hold the model's weights, or those that `choose` names, if this person may read them."""
         api = HfApi(endpoint=self.endpoint, token=False, headers=self.headers, library_name="quantviz")
         repo, revision = self.ref.repo, self.ref.revision
         info = self._ask(lambda: api.model_info(repo, revision=revision, files_metadata=True, timeout=ASKING.timeout))
@@ -72,8 +72,8 @@ class Hub:
         if not listed:
             tree = self._ask(lambda: list(api.list_repo_tree(repo, recursive=True, revision=commit)))
             listed = {file.path: file for file in tree if hasattr(file, "size")}
-        names = weight_files(listed, repo + (f"@{revision}" if revision else ""))
-        if info.gated or info.private:  # what the cache holds of it must not open for those it is closed to
+        names = choose(listed, repo + (f"@{revision}" if revision else ""))
+        if names and (info.gated or info.private):  # what the cache holds must not open for those it is closed to
             self._file_facts(names[0], commit)
         return in_parallel(lambda name, _: self._remote(name, commit, listed[name]), names)
 

@@ -171,3 +171,12 @@ def test_a_block_of_rotated_rows_says_so() -> None:
     block = inspect_block(shaped((48, 256)), "int4-sym-b64:rotate=hadamard", 3, 1)
     assert block.rotated and block.original.shape == (1, 64)
     assert np.abs(block.error).max() <= 0.51 * block.scale
+
+
+def test_a_block_opens_as_importance_quantized_it():
+    x, h = shaped((8, 64)), np.linspace(0, 4, 64, dtype=np.float32) ** 4
+    key = "int3-sym-b32:clip=mse"
+    whole = qv.quantize(x, key, h).dequantize()
+    block = inspect_block(x, key, 3, 1, importance=h)
+    np.testing.assert_array_equal(block.dequantized[0], whole[3, 32:])
+    assert not np.array_equal(whole, qv.quantize(x, key).dequantize())

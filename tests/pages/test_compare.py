@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,28 +11,14 @@ from streamlit.testing.v1 import AppTest
 
 from quantviz.presets import EIGHT_BITS, FOUR_BITS, PRESETS, preset
 
-APP = Path(__file__).parents[2] / "app.py"
-REF = "random:normal?rows=128&cols=256&outliers=0.001"
+from .running import SMALL, opened, settled
+
 FEW = ["int4-sym-tensor", "int4-sym-b64", "nf4-b64"]
 
 
-def opened(schemes: list[str] | None = None, **address: str) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=120)
-    for name, value in {"ref": REF, "pinned": "int4-sym-b64", **address}.items():
-        app.query_params[name] = value
-    if schemes is not None:
-        app.query_params["schemes"] = schemes
-    app.switch_page("pages/compare.py")
-    return settled(app)
-
-
-def settled(app: AppTest) -> AppTest:
-    for _ in range(300):
-        app.run()
-        if not any("stop-" in str(button.key) for button in app.button):
-            return app
-        time.sleep(0.3)
-    raise AssertionError("the page never came to rest")
+def compare(schemes: list[str] | None = None, **address: str) -> AppTest:
+    asked = {} if schemes is None else {"schemes": schemes}
+    return opened("compare", **{"pinned": "int4-sym-b64", **address, **asked})
 
 
 def table(app: AppTest):
@@ -43,7 +27,7 @@ def table(app: AppTest):
 
 
 def test_the_first_view_compares_the_4_bit_formats_with_the_pinned_scheme():
-    app = opened(pinned="int8-sym-b64")
+    app = compare(pinned="int8-sym-b64")
     assert table(app).scheme.tolist() == ["int8-sym-b64", *preset(FOUR_BITS, (128, 256))]
     assert not app.warning and not app.error
     assert any("none beats" in str(m.value) for m in app.markdown)
@@ -51,44 +35,44 @@ def test_the_first_view_compares_the_4_bit_formats_with_the_pinned_scheme():
 
 
 def test_a_link_brings_its_schemes_and_the_pinned_one_joins_them():
-    app = opened(["nf4-b64", "mxfp4"])
+    app = compare(["nf4-b64", "mxfp4"])
     assert table(app).scheme.tolist() == ["int4-sym-b64", "nf4-b64", "mxfp4"]
     assert table(app)["against pinned"][0] == 0
 
 
 def test_several_keys_may_stand_in_one_and_equal_ones_count_once():
-    app = opened(["nf4-b64 mxfp4;nvfp4", "nf4"], pinned="none")
+    app = compare(["nf4-b64 mxfp4;nvfp4", "nf4"], pinned="none")
     assert table(app).scheme.tolist() == ["nf4-b64", "mxfp4", "nvfp4"]
 
 
 def test_a_wrong_key_is_left_out_with_a_sentence():
-    app = opened([*FEW, "int4-aysm-b64"])
+    app = compare([*FEW, "int4-aysm-b64"])
     assert table(app).scheme.tolist() == ["int4-sym-b64", "int4-sym-tensor", "nf4-b64"]
     said = " ".join(str(w.value) for w in app.warning)
     assert "int4-asym-b64" in said and "left out" in said
 
 
 def test_a_scheme_that_cannot_apply_is_listed_with_the_reason():
-    app = opened(["int4-sym-b512", "nf4-b64"])
+    app = compare(["int4-sym-b512", "nf4-b64"])
     assert "int4-sym-b512" in table(app).scheme.tolist()
     assert any("512" in str(w.value) for w in app.warning)
     assert np.isnan(table(app).sqnr_db[1]) and not np.isnan(table(app).sqnr_db[2])
 
 
 def test_nothing_chosen_says_what_to_do():
-    app = opened([""])
+    app = compare([""])
     assert not app.exception and not app.dataframe[:-1]
     assert any("Choose schemes" in str(i.value) for i in app.info)
 
 
 def test_one_scheme_alone_and_only_one_that_cannot_apply():
-    assert len(table(opened(["nf4-b64"], pinned="none"))) == 1
-    app = opened(["int4-sym-b512"], pinned="none")
+    assert len(table(compare(["nf4-b64"], pinned="none"))) == 1
+    app = compare(["int4-sym-b512"], pinned="none")
     assert not app.exception and any("512" in str(w.value) for w in app.warning)
 
 
 def test_presets_and_the_sidebars_scheme_are_a_press_away():
-    app = opened(["nf4-b64"], scheme="int3-sym-b32")
+    app = compare(["nf4-b64"], scheme="int3-sym-b32")
     app.button(key=f"preset_{EIGHT_BITS}").click()
     settled(app)
     assert set(preset(EIGHT_BITS, (128, 256))) <= set(table(app).scheme)
@@ -99,7 +83,7 @@ def test_presets_and_the_sidebars_scheme_are_a_press_away():
 
 
 def test_differences_from_the_pinned_scheme():
-    app = opened(FEW)
+    app = compare(FEW)
     values = table(app)
     app.segmented_control(key="compare_shown").set_value("Against the pinned")
     settled(app)
@@ -108,7 +92,7 @@ def test_differences_from_the_pinned_scheme():
 
 
 def test_the_snippet_runs_and_gives_the_table_on_the_page():
-    app = opened(FEW)
+    app = compare(FEW)
     app.session_state["compare_more"] = "Python"
     settled(app)
     scope: dict = {}
@@ -119,7 +103,7 @@ def test_the_snippet_runs_and_gives_the_table_on_the_page():
 def uploaded(values: np.ndarray, **address: str) -> AppTest:
     buffer = io.BytesIO()
     np.save(buffer, values)
-    app = opened(FEW, **address)
+    app = compare(FEW, **address)
     app.file_uploader(key="importance_file").set_value(("h.npy", buffer.getvalue(), "application/octet-stream"))
     return settled(app)
 
@@ -144,14 +128,14 @@ def test_a_tensor_with_nan_is_one_sentence(tmp_path):
     w = np.ones((8, 64), np.float32)
     w[1, 2] = np.nan
     np.save(tmp_path / "w.npy", w)
-    app = opened(FEW, ref=str(tmp_path / "w.npy"))
+    app = compare(FEW, ref=str(tmp_path / "w.npy"))
     assert not app.exception
     assert any("[1, 2]" in str(e.value) for e in app.error)
 
 
 @pytest.mark.parametrize("more", ["Python", "Data and link"])
 def test_everything_to_take_along_draws(more):
-    app = opened(FEW)
+    app = compare(FEW)
     app.session_state["compare_more"] = more
     assert not settled(app).exception
 
@@ -161,9 +145,9 @@ def test_the_data_is_json(monkeypatch):
 
     kept = {}
     monkeypatch.setattr(compare_table.st, "download_button", lambda label, text, *a, **k: kept.update({label: text}))
-    app = opened(FEW)
+    app = compare(FEW)
     app.session_state["compare_more"] = "Data and link"
     settled(app)
     document = json.loads(kept["JSON"])
     assert [row["scheme"] for row in document["schemes"]] == ["int4-sym-b64", "int4-sym-tensor", "nf4-b64"]
-    assert document["ref"] == REF and kept["CSV"].startswith("scheme,")
+    assert document["ref"] == SMALL and kept["CSV"].startswith("scheme,")

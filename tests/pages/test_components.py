@@ -15,7 +15,7 @@ from pages.components.state import View, parse_rows
 from quantviz import QuantvizError, Scheme
 from quantviz.sources import TensorInfo
 
-from .test_explore import opened, settled
+from .running import opened, settled
 
 INFO = TensorInfo("w", (100, 64), "float32", 25_600)
 

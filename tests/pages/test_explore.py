@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
+import io
 
 import numpy as np
 import pytest
@@ -11,25 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.sources.builders import safetensors, weights
 
-APP = Path(__file__).parents[2] / "app.py"
-SMALL = "random:normal?rows=128&cols=256&outliers=0.001"
-
-
-def opened(**address: str) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=120)
-    for name, value in {"ref": SMALL, **address}.items():
-        app.query_params[name] = value
-    return settled(app)
-
-
-def settled(app: AppTest) -> AppTest:
-    """Runs until no job is going on: opening and compiling may take longer than a page waits."""
-    for _ in range(200):
-        app.run()
-        if not any("stop-" in str(button.key) for button in app.button):
-            return app
-        time.sleep(0.3)
-    raise AssertionError("the page never came to rest")
+from .running import opened, settled
 
 
 def title(app: AppTest) -> str:
@@ -41,7 +22,7 @@ def shows(app: AppTest, scheme: str) -> bool:
 
 
 def test_the_first_view_has_a_tensor_with_outliers_and_a_cure_pinned():
-    app = settled(AppTest.from_file(str(APP), default_timeout=120))
+    app = opened(ref="")
     assert shows(app, "int4-sym-tensor")
     assert not app.warning
     assert any("sets the scale of the whole tensor" in str(m.value) for m in app.markdown)
@@ -138,3 +119,20 @@ def test_a_token_stays_out_of_the_snippet_and_the_address():
     settled(app)
     texts = [str(c.value) for c in app.code] + [str(app.query_params)]
     assert not any("hf_secret" in text for text in texts)
+
+
+def test_uploaded_importance_weighs_the_error_and_the_search():
+    buffer = io.BytesIO()
+    np.save(buffer, np.arange(256, dtype=np.float32))
+    app = opened(scheme="int4-sym-b64:clip=mse", pinned="none")
+    before = app.metric[1].value
+    app.file_uploader(key="importance_file").set_value(("h.npy", buffer.getvalue(), "application/octet-stream"))
+    settled(app)
+    assert shows(app, "clip=mse") and app.metric[1].value != before
+    app.session_state["details"] = "Python"
+    settled(app)
+    scope: dict = {"load": np.arange(256, dtype=np.float32)}
+    code = app.code[0].value.replace("figure.show()", "figure.to_json()").replace("load_importance('h.npy')", "load")
+    exec(compile(code, "snippet", "exec"), scope)  # noqa: S102
+    assert "weighted_mse" in scope["r"].metrics
+    assert f"{100 * scope['r'].metrics['relative_l2_error']:.4g}%" == app.metric[1].value

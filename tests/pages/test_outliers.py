@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
-APP = Path(__file__).parents[2] / "app.py"
+from .running import opened, settled
+
 SMALL = "random:normal?rows=256&cols=512&outliers=0.001"
 
 
-def opened(**address: str) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=120)
-    for name, value in {"ref": SMALL, **address}.items():
-        app.query_params[name] = value
-    app.run()
-    app.switch_page("pages/outliers.py")
-    return settled(app)
-
-
-def settled(app: AppTest) -> AppTest:
-    """Runs until no job is going on: opening and compiling may take longer than a page waits."""
-    for _ in range(400):
-        app.run()
-        if not any("stop-" in str(button.key) for button in app.button):
-            return app
-        time.sleep(0.3)
-    raise AssertionError("the page never came to rest")
+def outliers(**address: str) -> AppTest:
+    return opened("outliers", **{"ref": SMALL, **address})
 
 
 def text(app: AppTest) -> str:
@@ -40,7 +23,7 @@ def shows(app: AppTest) -> bool:
 
 
 def test_the_first_view_says_who_carries_the_error_and_what_cures_it():
-    app = opened()
+    app = outliers()
     assert shows(app) and not app.warning
     said = text(app)
     assert "it lies in the weights that share a scale with them" in said
@@ -53,18 +36,18 @@ def test_the_first_view_says_who_carries_the_error_and_what_cures_it():
 @pytest.mark.parametrize("scheme", ["bf16", "fp8_e4m3-b128x128", "int8-asym-channel", "int2-offset-b32",
                                     "int1-sym-b16", "nf4-b64", "ternary-tensor", "mxfp4", "nvfp4"])  # fmt: skip
 def test_every_family_shows(scheme):
-    app = opened(scheme=scheme)
+    app = outliers(scheme=scheme)
     assert shows(app) and not app.warning
 
 
 def test_a_lossless_scheme_needs_no_cure():
-    app = opened(scheme="fp32")
+    app = outliers(scheme="fp32")
     assert not app.exception and not app.error and not app.warning
     assert "there is nothing to cure" in text(app)
 
 
 def test_injecting_shows_before_and_after():
-    app = opened(ref="random:normal?rows=256&cols=512", edit="inject", inject_count="40", inject_magnitude="30",
+    app = outliers(ref="random:normal?rows=256&cols=512", edit="inject", inject_count="40", inject_magnitude="30",
                  inject_where="output channel", inject_channel="7")  # fmt: skip
     assert shows(app) and not app.warning
     assert len(app.metric) == 8
@@ -76,7 +59,7 @@ def test_injecting_shows_before_and_after():
 
 
 def test_removing_them_shows_before_and_after():
-    app = opened(edit="remove")
+    app = outliers(edit="remove")
     assert shows(app) and "fell to" in text(app)
     app.segmented_control(key="remove_by").set_value("largest")
     settled(app)
@@ -93,20 +76,20 @@ def test_removing_them_shows_before_and_after():
     ],
 )
 def test_an_edit_that_does_not_apply_is_one_sentence(address, says):
-    app = opened(**address)
+    app = outliers(**address)
     assert not app.exception
     assert says in " ".join(str(w.value) for w in app.warning)
     assert len(app.metric) == 4
 
 
 def test_short_rows_leave_long_blocks_out_with_the_reason():
-    app = opened(ref="random:normal?rows=64&cols=48", scheme="int4-sym-tensor")
+    app = outliers(ref="random:normal?rows=64&cols=48", scheme="int4-sym-tensor")
     assert shows(app)
     assert "Left out" in text(app) and "Not applicable" in text(app)
 
 
 def test_the_controls_of_the_curves_redraw_them():
-    app = opened()
+    app = outliers()
     app.segmented_control(key="bits").set_value("8")
     app.segmented_control(key="swept").set_value("sqnr_db")
     app.segmented_control(key="along").set_value("bits per weight")
@@ -115,7 +98,7 @@ def test_the_controls_of_the_curves_redraw_them():
 
 
 def test_the_snippet_runs_and_gives_the_figures_on_the_page():
-    app = opened(edit="inject", inject_count="100", scheme="int4-sym-b64")
+    app = outliers(edit="inject", inject_count="100", scheme="int4-sym-b64")
     app.session_state["outlier_details"] = "Python"
     settled(app)
     code = app.code[0].value.replace("figure.show()", "figure.to_json()")
@@ -125,7 +108,7 @@ def test_the_snippet_runs_and_gives_the_figures_on_the_page():
 
 
 def test_the_data_is_there_to_take_along():
-    app = opened(edit="remove", scheme="int4-sym-b64")
+    app = outliers(edit="remove", scheme="int4-sym-b64")
     app.session_state["outlier_details"] = "Data and link"
     settled(app)
     assert shows(app)

@@ -127,10 +127,15 @@ class Group:
 
 
 def group(
-    stored: StoredTensor, scheme: Scheme, rows: tuple[int, int], cols: tuple[int, int], whole: Extremes | None = None
+    stored: StoredTensor,
+    scheme: Scheme,
+    rows: tuple[int, int],
+    cols: tuple[int, int],
+    whole: Extremes | None = None,
+    importance: np.ndarray | None = None,
 ) -> Group:
     """Rows × columns (half-open ranges that begin where a group does) of a tensor, quantized as part of it."""
-    job = Job(stored, scheme, whole, by_row=True)
+    job = Job(stored, scheme, whole, importance, by_row=True)
     start = rows[0] * stored.cols
     task = next(t for t in job.plan.tasks if t.start <= start < t.stop)
     panel = job.panel(task)

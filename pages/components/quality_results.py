@@ -1,0 +1,123 @@
+"""What was measured so far: in words, drawn against bits per weight, and every figure in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from quantviz import figures
+from quantviz.quality.results import QUALITY_METRICS, QualityMetric, QualityResult
+from quantviz.quality.tables import tabulate
+from quantviz.quality.words import added_text, metric_text, summary, with_error
+
+from . import quality_state
+from .charts import chart
+from .quality_state import Ask
+from .state import choose_scheme
+
+COLUMNS = (
+    "bits_per_weight", "perplexity", "perplexity_ratio", "kl_mean", "kl_median", "kl_p99", "kl_p999", "kl_max",
+    "top1_agreement", "probability_change", "probability_change_rms", "weight_error", "model_bits_per_weight",
+)  # fmt: skip
+MOST_ROWS = 20  # seen without scrolling
+_ROW = 35  # pixels
+
+
+def results_section(ask: Ask, schemes: Sequence[str], live: bool = False) -> list[QualityResult]:
+    """Draws what is there; gives it. live: drawn again and again while it grows."""
+    for refused in quality_state.refusals(ask, schemes):
+        st.warning(f"{refused.scheme} is left out. {refused.reason}", icon=":material/warning:")
+    results = list(quality_state.results(ask, schemes))
+    if not results:
+        return results
+    mark = "_live" if live else ""
+    _baseline(results)
+    if not live and (said := summary(results)):
+        st.markdown("  \n".join(said))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.subheader("Perplexity added", help=_help(QUALITY_METRICS["perplexity_ratio"]))
+        chart(figures.quality.ratios(results, schemes), f"ratios{mark}")
+    with right:
+        st.subheader("KL divergence", help=_help(QUALITY_METRICS["kl_mean"]))
+        chart(figures.quality.divergences(results, schemes), f"divergences{mark}")
+    st.caption(
+        "Bars: one standard error either way, that of perplexity from token by token differences. Lines join integer "
+        "schemes that differ in bits alone. Dashed across: +0.1%, the limit of claim 5."
+    )
+    _table(results, mark)
+    return results
+
+
+def _baseline(results: list[QualityResult]) -> None:
+    """What the model predicts as it is stored: over all windows, if any scheme has seen them all."""
+    r = max(results, key=lambda r: r.windows)
+    facts = (
+        ("Perplexity as stored", with_error(r.base_perplexity, r.base_perplexity_se),
+         "`exp(mean(-ln p))` of the model as it is, with its standard error; lower is better."),
+        ("Tokens scored", f"{r.scored:,}", f"Of {r.tokens:,} read, in {r.windows:,} windows of {r.context:,}."),
+        ("Layers quantized", f"{r.layers:,}", "Matrices that the schemes replace; all others stay as stored."),
+        ("Computed in", f"{r.dtype}, {r.device}", "What the model multiplies in, and where. Schemes round in float32."),
+    )  # fmt: skip
+    for column, (label, value, meaning) in zip(st.columns(len(facts)), facts, strict=True):
+        column.metric(label, value, help=meaning, border=True)
+
+
+def _help(metric: QualityMetric) -> str:
+    unit = {"": "a plain number", "fraction": "a fraction, shown in %", "×": "a factor"}.get(metric.unit, metric.unit)
+    better = {"lower": "lower is better", "higher": "higher is better", "neither": "neither way is better"}
+    return f"`{metric.formula}`\n\nUnit: {unit}; {better[metric.direction]}.\n\n{metric.meaning}"
+
+
+# -- the table -----------------------------------------------------------------------------------
+
+
+def _table(results: list[QualityResult], mark: str) -> None:
+    frame = tabulate(results)
+    shown = frame[["scheme", *COLUMNS, "seconds", "notices"]]
+    if any(not r.complete for r in results):
+        shown.insert(1, "windows", [f"{r.windows} of {r.windows_total}" for r in results])
+    written = {name: lambda v, name=name: metric_text(name, v) for name in COLUMNS}
+    styled = shown.style.format(written | {"seconds": "{:.2f}"}, na_rep="no number")
+    styled = _with_errors(styled, results)
+    more = {} if mark else {"on_select": "rerun", "selection_mode": "single-row"}
+    height = "content" if len(frame) <= MOST_ROWS else _ROW * (MOST_ROWS + 1)
+    event = st.dataframe(
+        styled, hide_index=True, height=height, key=f"quality_table{mark}", column_config=_headings(), **more
+    )
+    rows = event["selection"]["rows"] if more else []
+    if rows and rows[0] < len(results) and "=" not in results[rows[0]].scheme.partition(":")[0]:
+        _open_button(results[rows[0]].scheme)
+
+
+def _with_errors(styled, results: list[QualityResult]):
+    """Figures whose standard error is known are written with it."""
+    for row, r in enumerate(results):
+        cells = {
+            "perplexity": with_error(r.perplexity, r.perplexity_se),
+            "perplexity_ratio": added_text(r.perplexity_ratio, r.perplexity_ratio_se),
+            "kl_mean": with_error(r.kl_mean, r.kl_mean_se),
+        }
+        for column, text in cells.items():
+            styled = styled.format(lambda _, text=text: text, subset=pd.IndexSlice[row, column], na_rep="no number")
+    return styled
+
+
+def _headings() -> dict:
+    column = st.column_config.Column
+    headings = {name: column(QUALITY_METRICS[name].label, help=_help(QUALITY_METRICS[name])) for name in COLUMNS}
+    return headings | {
+        "scheme": column("Scheme", pinned=True),
+        "windows": column("Windows", help="How many are done."),
+        "seconds": column("Seconds", help="Quantizing, predicting and scoring under this scheme."),
+        "notices": column("Notices", width="large"),
+    }
+
+
+def _open_button(scheme: str) -> None:
+    if st.button(
+        f"Open {scheme} in Explore", icon=":material/search_insights:", on_click=choose_scheme, args=(scheme,)
+    ):
+        st.switch_page("pages/explore.py")

@@ -1,0 +1,41 @@
+"""What quantization does to a language model: its predictions, scheme by scheme, drawn as they are measured."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components.frame import require_app
+from pages.components.quality_activations import activations_section
+from pages.components.quality_controls import quality_controls
+from pages.components.quality_passage import passage_section
+from pages.components.quality_results import results_section
+from pages.components.quality_run import measure
+from pages.components.quality_schemes import quality_schemes
+from pages.components.quality_take_along import take_along
+from pages.components.quality_verdicts import fragility_section, verdicts_section
+from pages.components.state import current
+
+require_app()
+view = current()
+st.header("What it does to a language model")
+st.caption("Error in the weights is a proxy. This is the thing itself: how the model's predictions change.")
+ask = quality_controls(view)
+schemes = quality_schemes(view)
+if ask is None:
+    st.stop()
+if not schemes:
+    st.info("Choose schemes above, or press one of the sets.", icon=":material/psychology:")
+    st.stop()
+if not measure(ask, schemes, lambda: results_section(ask, schemes, live=True)):
+    st.stop()  # what there is so far is drawn under the progress
+
+results = results_section(ask, schemes)
+if results:
+    claims = st.container()
+    passage_section(ask, tuple(r.scheme for r in results))  # begins before the claims, since it is sooner done
+    with claims:
+        supers = verdicts_section(ask, results)
+    activations_section(ask, results)
+fragility_section()
+if results:
+    take_along(ask, schemes, results, supers)

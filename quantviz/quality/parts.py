@@ -1,0 +1,132 @@
+"""Where a language model's parts are: its configuration and tokenizer in a folder, its weights in a reader."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import QuantvizError
+from ..sources.files import WHY_NO_PICKLE, allowed_path, is_pickle
+from ..sources.gguf_header import read_header
+from ..sources.model import Reader
+
+Progress = Callable[[str, int, int], None]
+"""progress(what, done, total), called now and then; what it raises stops the work."""
+
+FORMS = "demo, hf:org/name, the folder of a model with config.json, or a .gguf file"
+# What a model's folder may hold beside its weights and transformers can read without running anything from it.
+COMPANIONS = (
+    "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model",
+    "sentencepiece.bpe.model",
+)  # fmt: skip
+_MAX_COMPANION = 64 << 20
+
+
+@dataclass(frozen=True)
+class Parts:
+    """folder: has config.json and the tokenizer's files.  reader: of the weights, None for GGUF.
+    gguf: name of the GGUF file in the folder, which then holds all of it.  name: for sentences.
+    """
+
+    ref: str
+    name: str
+    folder: Path
+    reader: Reader | None = None
+    gguf: str | None = None
+
+    @property
+    def stored(self) -> tuple[int, int, int]:
+        """(weights, bytes they take as stored, weights of the largest tensor)."""
+        if self.reader is not None:
+            sizes = [info.size for info in self.reader.tensors]
+            return sum(sizes), sum(info.nbytes for info in self.reader.tensors), max(sizes, default=0)
+        path = self.folder / self.gguf
+        tensors = read_header(memoryview(np.memmap(path, mode="r")), self.name).tensors.values()
+        sizes = [math.prod(tensor.shape) for tensor in tensors]
+        begin = min((tensor.offset for tensor in tensors), default=0)
+        return sum(sizes), path.stat().st_size - begin, max(sizes, default=0)
+
+
+@contextlib.contextmanager
+def open_parts(
+    ref: str,
+    token: str | bool | None = None,
+    root: str | os.PathLike[str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> Iterator[Parts]:
+    """The parts of the model that `ref` names; what is written for the time they are needed goes with the context.
+
+    Arguments as `quantviz.open_model` has them. Raises QuantvizError with one sentence for whatever is wrong.
+    """
+    if ref == "demo":
+        from ..sources.demo import FOLDER, open_demo
+
+        yield Parts(ref, "The demo model", FOLDER, open_demo())
+    elif ref.startswith("hf:"):
+        with tempfile.TemporaryDirectory(prefix="quantviz-") as folder:
+            yield _from_hub(ref, token, None if cache_dir is None else Path(cache_dir), Path(folder))
+    elif ref.startswith("random:"):
+        raise QuantvizError(f"{ref[:80]!r} is a random tensor, no language model; give {FORMS}.")
+    elif not ref.strip():
+        raise QuantvizError(f"The reference is empty; give {FORMS}.")
+    else:
+        yield _from_path(Path(ref).expanduser(), ref, Path if root is None else partial(allowed_path, root=root))
+
+
+def _from_path(path: Path, ref: str, gate: Callable[[Path], Path]) -> Parts:
+    if is_pickle(path.name):
+        raise QuantvizError(f"{path.name} is a pickle-based file; {WHY_NO_PICKLE}. Choose safetensors.")
+    real = gate(path)
+    try:
+        is_folder, is_file = real.is_dir(), real.is_file()
+    except (OSError, ValueError):  # a name too long, a null byte
+        is_folder = is_file = False
+    if is_folder:
+        from ..sources.safetensors_file import open_folder
+
+        for name in COMPANIONS:  # a link out of the folder that may be read is refused here
+            if (real / name).exists():
+                gate(real / name)
+        if not (real / "config.json").is_file():
+            raise QuantvizError(f"The folder {path.name or path} has no config.json, so it is no model; give {FORMS}.")
+        return Parts(ref, f"The folder {path.name or path}", real, open_folder(path, gate))
+    if not is_file:
+        raise QuantvizError(f"There is no file or folder {str(path)[:200]!r}; give {FORMS}.")
+    if path.suffix.lower() == ".gguf":
+        return Parts(ref, path.name, real.parent, gguf=real.name)
+    if path.suffix.lower() == ".safetensors" or path.name.endswith(".index.json"):
+        raise QuantvizError(
+            f"{path.name} holds weights alone; give its folder, which has config.json and a tokenizer too."
+        )
+    raise QuantvizError(f"{path.name} is no language model; give {FORMS}.")
+
+
+def _from_hub(ref: str, token: str | bool | None, cache_dir: Path | None, folder: Path) -> Parts:
+    """Configuration and tokenizer are written to `folder`; the weights stay in the cache, each fetched when opened."""
+    from ..sources.cache import Cache, key_of
+    from ..sources.hub import Hub, HubReader, HubRef
+
+    hub, cache = Hub(HubRef.parse(ref), token), Cache.default(cache_dir)
+    files = hub.files(lambda listed, _: [name for name in COMPANIONS if name in listed])
+    if "config.json" not in {file.name for file in files}:
+        raise QuantvizError(f"{hub.ref.repo} has no config.json, so it is no model that transformers knows.")
+    for file in files:
+        if file.size > _MAX_COMPANION:
+            raise QuantvizError(f"{hub.ref.repo}: {file.name} is larger than {_MAX_COMPANION >> 20} MB.")
+        key = key_of(hub.endpoint, hub.ref.repo, file.etag, file.name, "whole")
+        content = cache.header(key)
+        if content is None:
+            content = file.read(0, file.size, threading.Event())
+            cache.keep_header(key, content)
+        (folder / file.name).write_bytes(content)
+    return Parts(ref, hub.ref.repo, folder, HubReader(hub, cache))

@@ -1,0 +1,216 @@
+"""Weights put in place of a model's own, layer by layer, and brought back from its file: never two copies of them."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import QuantvizError
+from ..evaluation import evaluate
+from ..importance import llama_name
+from ..kernels import refuse_non_finite
+from ..schemes import Scheme
+from ..sources.model import TensorInfo
+from ..tensors import STORED_DTYPES, StoredTensor
+from .layers import Layer
+from .loading import LanguageModel
+
+_PIECE = 1 << 20  # weights converted at a time
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a scheme did to a layer's weights."""
+
+    weights: int
+    bits: int
+    squared: float  # Σ w²
+    squared_error: float  # Σ (ŵ - w)²
+    notices: tuple[str, ...] = ()
+
+    @property
+    def relative_error(self) -> float:
+        """‖Ŵ - W‖ / ‖W‖"""
+        return (self.squared_error / self.squared) ** 0.5 if self.squared else 0.0
+
+
+class Originals:
+    """Each layer's weights as stored, read from the model's own file.
+
+    Where transformers keeps weights otherwise than the file does (a mixture's experts in one tensor, a GGUF file's
+    dequantized), the model's own are written once to a file without a name in the cache folder, and read from there.
+    """
+
+    def __init__(self, opened: LanguageModel, cache_dir: str | os.PathLike[str] | None = None) -> None:
+        self._opened, self._cache_dir = opened, cache_dir
+        self._found: dict[str, TensorInfo | StoredTensor] = {}
+
+    def whole(self, layer: Layer) -> StoredTensor:
+        """All weights of a layer, laid out as the model has them. Refuses NaN and infinity."""
+        if layer.name not in self._found:
+            self._found[layer.name] = self._in_file(layer) or self._written(layer)
+            refuse_non_finite(self.whole(layer))
+        found = self._found[layer.name]
+        return found if isinstance(found, StoredTensor) else self._opened.reader.open(found, None, None)
+
+    def matrix(self, layer: Layer, number: int) -> StoredTensor:
+        """One matrix [out_features, in_features] of a layer."""
+        whole, (rows, cols) = self.whole(layer), layer.shape
+        part = whole.row_range(number * whole.rows // layer.matrices, (number + 1) * whole.rows // layer.matrices)
+        if not layer.transposed:
+            return part
+        turned = np.ascontiguousarray(part.numpy().T)
+        return StoredTensor(turned.reshape(-1), "float32", (rows, cols), layer.name)
+
+    def stored_bits(self, layer: Layer) -> float:
+        """Bits the layer takes in the model's file."""
+        info = self._found.get(layer.name)
+        if isinstance(info, TensorInfo):
+            return 8.0 * info.nbytes
+        return layer.weights * self._opened.stored_bits / self._opened.weights
+
+    def _in_file(self, layer: Layer) -> TensorInfo | None:
+        """The tensor of the file that holds exactly these weights."""
+        if self._opened.reader is None:
+            return None
+        prefix = f"{self._opened.model.base_model_prefix}."
+        names = (layer.name, layer.name.removeprefix(prefix), prefix + layer.name)
+        for info in self._opened.reader.tensors:
+            if info.name in names and info.shape == tuple(layer.parameter.shape) and info.dtype in STORED_DTYPES:
+                return info if _same(layer.parameter, self._opened.reader.open(info, None, None)) else None
+        return None
+
+    def _written(self, layer: Layer) -> StoredTensor:
+        import torch
+
+        from ..sources.cache import Cache
+
+        weights, name = layer.parameter.detach(), str(layer.parameter.dtype).removeprefix("torch.")
+        folder = Cache.default(None if self._cache_dir is None else Path(self._cache_dir)).folder
+        bits = STORED_DTYPES[name]
+        try:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                flat = weights.reshape(-1)
+                for at in range(0, flat.numel(), _PIECE):
+                    piece = flat[at : at + _PIECE].cpu()
+                    file.write((piece.view(torch.uint16) if name == "bfloat16" else piece).numpy().tobytes())
+                file.flush()
+                data = np.asarray(np.memmap(file, bits, "r"))
+        except OSError as problem:
+            reason = (problem.strerror or "input/output error").lower()
+            raise QuantvizError(
+                f"The weights of {layer.path} cannot be kept in {folder}: {reason}; free some space there or set "
+                "QUANTVIZ_CACHE to another folder."
+            ) from None
+        return StoredTensor(data, name, tuple(weights.shape), layer.name)
+
+
+def _same(parameter: Any, stored: StoredTensor) -> bool:
+    """Whether a layer of the model holds exactly the weights of a tensor in its file, rounded to its own dtype."""
+    import torch
+
+    flat = parameter.detach().reshape(-1)
+    for at in range(0, flat.numel(), _PIECE):
+        piece = torch.from_numpy(np.array(stored.read(at, at + _PIECE))).to(flat.dtype)
+        if not torch.equal(piece.nan_to_num(), flat[at : at + _PIECE].cpu().nan_to_num()):
+            return False
+    return True
+
+
+@dataclass(eq=False)
+class Replacer:
+    """Puts quantized weights into a model and brings its own back. Leaving the context restores all of them."""
+
+    originals: Originals
+    importance: Mapping[str, np.ndarray] = field(default_factory=dict)  # by tensor name, the Hub's or llama.cpp's
+    placed: dict[Layer, tuple[Scheme, Change]] = field(default_factory=dict)
+
+    def __enter__(self) -> Replacer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.restore()
+
+    def apply(
+        self, assigned: Mapping[Layer, Scheme], progress: Callable[[int, int], None] | None = None
+    ) -> dict[Layer, Change]:
+        """Make the model what `assigned` says: those layers quantized, all others as stored."""
+        self.restore(layer for layer in tuple(self.placed) if layer not in assigned)
+        for done, (layer, scheme) in enumerate(assigned.items(), 1):
+            if layer not in self.placed or self.placed[layer][0] != scheme:
+                self.placed.pop(layer, None)
+                self.placed[layer] = scheme, self._put(layer, scheme)
+            if progress:
+                progress(done, len(assigned))
+        return {layer: self.placed[layer][1] for layer in assigned}
+
+    def restore(self, layers: Any = None) -> None:
+        """Bring back the stored weights of `layers`, or of all that were replaced."""
+        for layer in tuple(self.placed if layers is None else layers):
+            put_back(layer, self.originals)
+            self.placed.pop(layer, None)
+
+    def _put(self, layer: Layer, scheme: Scheme) -> Change:
+        changes = []
+        try:
+            for number in range(layer.matrices):
+                stored = self.originals.matrix(layer, number)
+                changes.append(place(stored, scheme, matrix_view(layer, number), self._importance(layer)))
+        except BaseException:
+            put_back(layer, self.originals)  # half a layer replaced would be neither model
+            raise
+        notices = dict.fromkeys(text for change in changes for text in change.notices)
+        return Change(
+            layer.weights, layer.bits(scheme), sum(change.squared for change in changes),
+            sum(change.squared_error for change in changes), tuple(f"{layer.path}: {text}" for text in notices),
+        )  # fmt: skip
+
+    def _importance(self, layer: Layer) -> np.ndarray | None:
+        names = (layer.name, llama_name(layer.name))
+        return next((self.importance[name] for name in names if name in self.importance), None)
+
+
+def matrix_view(layer: Layer, number: int) -> Any:
+    """One matrix of a layer in the model's own memory, as [out_features, in_features]."""
+    weights = layer.parameter.data
+    matrix = weights[number] if weights.ndim == 3 else weights
+    return matrix.T if layer.transposed else matrix
+
+
+def place(stored: StoredTensor, scheme: Scheme, into: Any, importance: np.ndarray | None = None) -> Change:
+    """Quantizes and dequantizes a matrix band by band straight into `into`, a torch tensor of its shape."""
+    import torch
+
+    from ..kernels import cpu
+
+    squared: list[float] = []
+    squared_error: list[float] = []
+
+    def visit(row: int, x: np.ndarray, y: np.ndarray) -> None:  # from several threads, each its own rows
+        into[row : row + len(y)].copy_(torch.from_numpy(y))
+        error, flat = (y - x).reshape(-1), x.reshape(-1)
+        squared.append(float(np.vdot(flat, flat)))
+        squared_error.append(float(np.vdot(error, error)))
+
+    cpu.reconstruct(stored, scheme, visit=visit, importance=importance)
+    notices = evaluate(stored, scheme, importance, detail="metrics").notices if scheme.scale == "fp16" else ()
+    # fsum is exact, so that the order in which threads finish does not show.
+    return Change(
+        stored.size, scheme.bits_stored(stored.shape), math.fsum(squared), math.fsum(squared_error), notices
+    )  # fmt: skip
+
+
+def put_back(layer: Layer, originals: Originals) -> None:
+    """The stored weights of a layer, back in the model."""
+    import torch
+
+    whole, flat = originals.whole(layer), layer.parameter.data.view(-1)
+    for at in range(0, flat.numel(), _PIECE):
+        flat[at : at + _PIECE].copy_(torch.from_numpy(np.array(whole.read(at, at + _PIECE))))

@@ -1,0 +1,42 @@
+"""Results as rows: for JSON, and as a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from ..comparison import Refusal
+from .results import JSON_FIELDS, QualityResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def as_record(result: QualityResult) -> dict[str, Any]:
+    """A result as JSON has it: the fields of JSON_FIELDS first; what is no finite number is None."""
+    names = dict.fromkeys((*JSON_FIELDS, *(field.name for field in fields(result))))
+    return {name: _plain(getattr(result, name)) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return list(value) if isinstance(value, tuple) else value
+
+
+def tabulate(outcomes: Iterable[QualityResult | Refusal]) -> pd.DataFrame:
+    """A row a scheme, its latest result; a scheme that could not apply has a row whose notice says why."""
+    import pandas as pd
+
+    columns = [field.name for field in fields(QualityResult)]
+    rows: dict[str, dict[str, Any]] = {}
+    for outcome in outcomes:
+        if isinstance(outcome, Refusal):
+            rows[outcome.scheme] = {"scheme": outcome.scheme, "notices": outcome.reason}
+        else:
+            values = {name: getattr(outcome, name) for name in columns}
+            rows[outcome.scheme] = {**values, "notices": " ".join(outcome.notices)}
+    order = [*JSON_FIELDS, *(name for name in columns if name not in JSON_FIELDS)]
+    return pd.DataFrame(list(rows.values()), columns=order)

@@ -1,0 +1,49 @@
+"""The text that a model is measured on: the demo's own, or one that a person gives."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+from pathlib import Path
+
+from ..errors import QuantvizError
+from ..sources.demo import FOLDER
+
+MAX_BYTES = 256 << 20
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+def demo_text() -> str:
+    """The book that the demo model was not trained on: the Gospel of John, a verse a line."""
+    return gzip.decompress((FOLDER / "test.txt.gz").read_bytes()).decode("utf-8")
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file; raises QuantvizError where there is none, or none that can be read."""
+    path = Path(path).expanduser()
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise QuantvizError(f"{path.name} is larger than {MAX_BYTES >> 20} MB; give a part of it.")
+        return decode(path.read_bytes(), path.name)
+    except (OSError, ValueError) as problem:
+        if isinstance(problem, QuantvizError):
+            raise
+        reason = (getattr(problem, "strerror", None) or str(problem)).lower()
+        raise QuantvizError(f"The text {str(path)[:200]!r} cannot be read: {reason}.") from None
+
+
+def decode(data: bytes, name: str = "The text") -> str:
+    """Text from the bytes of a file: UTF-8, or UTF-16 that says so by its first two bytes.
+
+    Raises QuantvizError for another encoding: guessing would measure the model on garbled words.
+    """
+    encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), "utf-8")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as problem:
+        raise QuantvizError(
+            f"{name} is not in UTF-8: byte {problem.start:,} is 0x{data[problem.start]:02X}; save it as UTF-8."
+        ) from None
+    if "\0" in text:
+        raise QuantvizError(f"{name} holds zero bytes, so it is no text; give a plain text file in UTF-8.")
+    return text
