@@ -26,7 +26,7 @@ _PUBLIC = {
     "inspect_block": ".evaluation",
     "compare": ".comparison",
     "METRICS": ".metrics",
-    "open_model": ".sources",
+    "open_model": ".models",
     "QuantvizError": ".errors",
 }
 __all__ = list(_PUBLIC)
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from .kernels import dequantize, quantize
     from .kernels.common import Quantized
     from .metrics import METRICS
+    from .models import open_model
     from .schemes import Scheme, catalogue
-    from .sources import open_model
 
 
 def __getattr__(name: str) -> Any:

@@ -20,7 +20,7 @@ LAYERS = (
     {"formats", "tensors", "granularity", "options", "nested"},
     {"schemes", "block_types", "metrics", "statistics", "sources", "bits", "numerals", "arithmetic", "hadamard"},
     {"kernels", "wording"},
-    {"evaluation", "uniform_rounding"},
+    {"evaluation", "uniform_rounding", "models"},
     {"codes", "sentences", "tables", "export", "outliers", "comparison", "presets", "limits",
      "importance"},
     {"quality", "throughput"},

@@ -24,8 +24,8 @@ def evaluate(
     """Measures what each SCHEME loses on one TENSOR."""
     from .. import evaluation
     from ..kernels import ENGINES
+    from ..models import open_model
     from ..schemes import Scheme
-    from ..sources import open_model
     from ..wording import shape
 
     parsed = [Scheme.parse(key) for key in scheme]

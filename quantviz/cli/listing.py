@@ -10,7 +10,7 @@ EXAMPLE_SHAPE = (4096, 4096)  # for which `schemes` gives bits per weight
 
 def tensors(ref: Ref, as_json: AsJson = False) -> None:
     """Lists the tensors of a model: name, shape, dtype, bytes."""
-    from ..sources import open_model
+    from ..models import open_model
     from ..wording import shape
 
     found = open_model(ref).tensors
