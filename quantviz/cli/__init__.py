@@ -14,6 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ..errors import QuantvizError
+from .against import against
 from .evaluate import evaluate
 from .listing import schemes, tensors
 from .mix import mix
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (tensors, schemes, evaluate, mix):
+for command in (tensors, schemes, evaluate, against, mix):
     app.command()(command)
 
 

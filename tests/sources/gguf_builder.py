@@ -9,6 +9,7 @@ import gguf
 import numpy as np
 
 import quantviz as qv
+from quantviz.block_types import BLOCK_TYPES
 from quantviz.kernels.blocks import quantize_rows
 
 HEADS = 4  # of the demo model, all with keys of their own
@@ -25,7 +26,8 @@ def add(writer: gguf.GGUFWriter, name: str, w: np.ndarray, dtype: str) -> None:
     try:
         writer.add_tensor(name, gguf.quants.quantize(w, kind), raw_dtype=kind)
     except NotImplementedError:
-        rows = quantize_rows(dtype, w.reshape(-1, w.shape[-1]), np.ones(w.shape[-1], np.float32))
+        importance = np.ones(w.shape[-1], np.float32) if BLOCK_TYPES[dtype].needs_importance else None
+        rows = quantize_rows(dtype, w.reshape(-1, w.shape[-1]), importance)
         writer.add_tensor(name, rows.reshape(*w.shape[:-1], -1), raw_dtype=kind)
 
 
