@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ..errors import QuantvizError
 from .files import WHY_NO_PICKLE, allowed_path, is_pickle
-from .model import Decoders, Model, Progress, Reader, TensorInfo
+from .model import Decoders, Model, Progress, Reader, SeveralFiles, TensorInfo
 
-__all__ = ["Decoders", "Model", "Progress", "TensorInfo", "allowed_path", "open_model"]
+__all__ = ["Decoders", "Model", "Progress", "SeveralFiles", "TensorInfo", "allowed_path", "open_model"]
 
 FORMS = (
     "demo, random:normal, hf:org/name, or the path of a .safetensors file, its index.json, a .gguf, a .npy "

@@ -11,7 +11,7 @@ from ..errors import QuantvizError
 from ..tensors import Packing
 from .gguf_header import GGUFHeader, GGUFTensor
 from .gguf_types import GIVEN_UP, TYPES, GGMLType
-from .model import Decoders, TensorInfo
+from .model import Decoders, SeveralFiles, TensorInfo
 from .safetensors_header import Entry
 
 SUFFIX = ".gguf"
@@ -116,7 +116,7 @@ def choose(names: Iterable[str], wanted: str | None, where: str, example: str = 
         raise QuantvizError(f"{where} has no GGUF file {wanted[:200]!r}; {have}.")
     how = f", for example {example.format(shown[0])}" if example else ""
     what = f"{len(found)} GGUF files" + (f" whose names hold {wanted!r}" if wanted else "")
-    raise QuantvizError(f"{where} has {what}: {listed}; name one{how}.")
+    raise SeveralFiles(f"{where} has {what}: {listed}; name one{how}.", tuple(found))
 
 
 def _models(names: list[str]) -> list[str]:

@@ -65,6 +65,14 @@ class Selection:
     shape: tuple[int, ...]
 
 
+class SeveralFiles(QuantvizError):
+    """A folder or repository holds several models, and the reference does not say which. names: their files."""
+
+    def __init__(self, message: str, names: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.names = names
+
+
 def select(info: TensorInfo, rows: tuple[int, int] | None) -> Selection:
     """The elements that rows [start, stop) of `info` are, or all of them.
 
