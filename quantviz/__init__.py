@@ -23,7 +23,7 @@ _PUBLIC = {
     "Evaluation": ".evaluation",
     "evaluate": ".evaluation",
     "describe": ".evaluation",
-    "inspect_block": ".evaluation",
+    "inspect_block": ".inspection",
     "compare": ".comparison",
     "METRICS": ".metrics",
     "open_model": ".models",
@@ -35,7 +35,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .comparison import compare
     from .errors import QuantvizError
-    from .evaluation import Evaluation, describe, evaluate, inspect_block
+    from .evaluation import Evaluation, describe, evaluate
+    from .inspection import inspect_block
     from .kernels import dequantize, quantize
     from .kernels.common import Quantized
     from .metrics import METRICS

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .block_types import BlockType
 from .formats import MXINT8_STEP, BlockFormat, IntFormat
 from .kernels.common import Extremes
 from .schemes import Scheme
@@ -27,18 +28,20 @@ def expected_errors(
     statistics: TensorStatistics,
     code_counts: np.ndarray | None,
     edges: np.ndarray,
+    importance: np.ndarray | None = None,
 ) -> np.ndarray | None:
     """Weights expected in each bin between `edges` (float64 [bins + 1]); float64 [bins].
 
     None where rounding alone is not what makes the error: one-bit signs, fp32, which loses nothing, rotated rows,
-    in which many roundings add up, and weights kept apart.
+    in which many roundings add up, weights kept apart, and block types on a grid, which round neighbours together.
+    importance: what the codes were chosen with, of block types that demand it.
     Scales are taken from rows spread over the tensor, so the result is an estimate where blocks are many.
     """
     cells = None if scheme.transforms else _cells(scheme, code_counts)
     if cells is None:
         return None
     low, high, share = cells
-    steps = _steps(stored, scheme, statistics)
+    steps = _steps(stored, scheme, statistics, importance)
     if not len(steps):
         return None
     lo = np.outer(steps, low).reshape(-1, 1)
@@ -55,10 +58,18 @@ def _cells(scheme: Scheme, code_counts: np.ndarray | None) -> tuple[np.ndarray, 
         return np.array([-half]), np.array([half]), np.ones(1)
     if scheme.rule == "sign" or code_counts is None:
         return None
-    element = scheme.fmt.element if isinstance(scheme.fmt, BlockFormat) else scheme.fmt
-    assert not isinstance(element, IntFormat)
-    finite = np.isfinite(element.values)
-    values, where = np.unique(element.values[finite].astype(np.float64), return_inverse=True)
+    if isinstance(scheme.fmt, BlockType):
+        if scheme.fmt.is_even:
+            return np.array([-0.5]), np.array([0.5]), np.ones(1)
+        if scheme.fmt.bits == 1 or scheme.fmt.together > 1:
+            return None
+        numbers = scheme.fmt.numbers
+    else:
+        element = scheme.fmt.element if isinstance(scheme.fmt, BlockFormat) else scheme.fmt
+        assert not isinstance(element, IntFormat)
+        numbers = element.values
+    finite = np.isfinite(numbers)
+    values, where = np.unique(numbers[finite].astype(np.float64), return_inverse=True)
     counts = np.bincount(where, weights=code_counts[finite])
     middle = (values[:-1] + values[1:]) / 2
     # Beyond the outermost values there is nothing to round: the largest weight of a group has no error.
@@ -70,7 +81,9 @@ def _cells(scheme: Scheme, code_counts: np.ndarray | None) -> tuple[np.ndarray, 
     return (*intervals, share / share.sum()) if len(share) else None
 
 
-def _steps(stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics) -> np.ndarray:
+def _steps(
+    stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics, importance: np.ndarray | None = None
+) -> np.ndarray:
     """Scales in use, or quantiles of them, each for the same share of the weights; float64. 1 for a cast."""
     if scheme.granularity is None:
         return np.ones(1)
@@ -83,8 +96,8 @@ def _steps(stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics) -
     bands = max(1, min(_SAMPLE_ROWS // height, _SAMPLE_WEIGHTS // (height * stored.cols), stored.rows // height))
     first = np.unique(np.linspace(0, max(stored.rows // height - 1, 0), bands).astype(int)) * height
     x = np.concatenate([stored.read(r * stored.cols, min(r + height, stored.rows) * stored.cols) for r in first])
-    q = cpu.quantize(StoredTensor(x, "float32", (x.size // stored.cols, stored.cols)), scheme, whole)
-    scales = np.asarray(q.scales, np.float64).reshape(-1) * (q.tensor_scale or 1.0)
+    q = cpu.quantize(StoredTensor(x, "float32", (x.size // stored.cols, stored.cols)), scheme, whole, importance)
+    scales = np.abs(np.asarray(q.scales, np.float64).reshape(-1)) * (q.tensor_scale or 1.0)
     scales = scales[scales > 0]
     if len(scales) <= _SCALE_QUANTILES:
         return scales

@@ -6,7 +6,8 @@ import streamlit as st
 
 from quantviz import QuantvizError, figures
 from quantviz.codes import block_rows, rule_text
-from quantviz.evaluation import Block, Evaluation
+from quantviz.evaluation import Evaluation
+from quantviz.inspection import Block
 from quantviz.schemes import Scheme
 from quantviz.sentences import block_sentence
 from quantviz.wording import count

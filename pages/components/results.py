@@ -8,6 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from quantviz.comparison import Outcome, refusal, tabulate
+from quantviz.errors import QuantvizError
 from quantviz.evaluation import Evaluation
 from quantviz.schemes import Scheme
 from quantviz.wording import count, size
@@ -32,6 +33,11 @@ def evaluated(view: View, scheme: Scheme) -> Evaluation | None:
         jobs.forget((view.at, scheme.key))
         return found
     scheme.check_shape(view.rows, view.info.cols)  # before anything is moved
+    if scheme.needs_importance:
+        raise QuantvizError(
+            f"{scheme} cannot be quantized without importance of the input channels, and this page asks for none: "
+            "give it on the page Compare, or choose another scheme."
+        )
     if view.weights > LARGE and _unedited(view) not in st.session_state.setdefault("_agreed", set()):
         _ask_first(view)
         return None
@@ -49,7 +55,7 @@ def outcomes(view: View, schemes: Sequence[Scheme], importance: cached.Importanc
     def so_far() -> list[Outcome | None]:
         return [refused.get(s) or cached.compared(view.at, s.key, importance) for s in schemes]
 
-    refused = {s: r for s in schemes if (r := refusal(s, (view.rows, view.info.cols)))}
+    refused = {s: r for s in schemes if (r := refusal(s, (view.rows, view.info.cols), importance is not None))}
     job = view.at, schemes, importance and importance.digest
     missing = [s.key for s, found in zip(schemes, so_far(), strict=True) if found is None]
     if not missing:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import BlockType, Unpacked, bits, fields, half
-from .iq_grids import Gridded, even_signs, field
+from .base import BlockType, bits, fields, half
+from .iq_grids import Gridded, code_book, even_signs, field, readers
 
 f4 = np.float32
 
@@ -32,14 +32,6 @@ def read_iq3_xxs(data: np.ndarray) -> Gridded:
     return Gridded("iq3_xxs", data[:, 2:66].astype(np.int32), sizes, minus, {"d": d, "scales": scales})
 
 
-def _unpack_iq3_s(data: np.ndarray) -> Unpacked:
-    return read_iq3_s(data).unpack()
-
-
-def _unpack_iq3_xxs(data: np.ndarray) -> Unpacked:
-    return read_iq3_xxs(data).unpack()
-
-
 TYPES = (
     BlockType(
         "iq3_s", 256, 110,
@@ -52,7 +44,7 @@ TYPES = (
         ),
         "Four weights' magnitudes are one of 512 points of eight levels; the scale of 32 is the best by weighted least "
         "squares of 19 candidates.",
-        _unpack_iq3_s,
+        32, 4, *readers(read_iq3_s), code_book("iq3_s"), together=4,
     ),
     BlockType(
         "iq3_xxs", 256, 98,
@@ -63,6 +55,6 @@ TYPES = (
         ),
         "Four weights' magnitudes are one of 256 points of eight levels; eight weights have an even number of minuses, "
         "if need be by giving the one that matters least the wrong sign; the scale of 32 is the best of 31 candidates.",
-        _unpack_iq3_xxs,
+        32, 4, *readers(read_iq3_xxs), code_book("iq3_xxs"), together=4,
     ),
 )  # fmt: skip

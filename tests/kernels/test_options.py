@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 import quantviz as qv
 from quantviz import QuantvizError
-from quantviz.evaluation import inspect_block
 from quantviz.kernels.common import percentile_rank
 from quantviz.schemes import Scheme
 
@@ -158,7 +157,7 @@ def test_an_opened_block_is_the_one_of_the_whole(key: str) -> None:
     y = qv.quantize(x, key).dequantize()
     for place in ((0, 0), (0, 1), (31, 0)):
         try:
-            block = inspect_block(x, key, *place)
+            block = qv.inspect_block(x, key, *place)
         except QuantvizError:
             continue  # this scheme has fewer groups
         cut = slice(*block.rows), slice(*block.cols)
@@ -168,6 +167,6 @@ def test_an_opened_block_is_the_one_of_the_whole(key: str) -> None:
 
 
 def test_a_block_of_rotated_rows_says_so() -> None:
-    block = inspect_block(shaped((48, 256)), "int4-sym-b64:rotate=hadamard", 3, 1)
+    block = qv.inspect_block(shaped((48, 256)), "int4-sym-b64:rotate=hadamard", 3, 1)
     assert block.rotated and block.original.shape == (1, 64)
     assert np.abs(block.error).max() <= 0.51 * block.scale
