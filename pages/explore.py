@@ -12,6 +12,7 @@ from pages.components.frame import require_app
 from pages.components.headline import headline
 from pages.components.results import evaluated
 from pages.components.state import current
+from pages.components.stored_section import stored_section
 from quantviz import QuantvizError, figures
 
 require_app()
@@ -60,4 +61,5 @@ def histograms() -> None:
 
 histograms()
 block_section(view, evaluation)
+stored_section(view)
 details_section(view, evaluation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from shutil import rmtree
 
@@ -156,7 +157,8 @@ def _keep_upload() -> None:
     choose_ref(UPLOAD + name)
 
 
-def _source(ref: str, token: str | bool | None) -> cached.Source:
+def source_for(ref: str, token: str | bool | None) -> cached.Source:
+    """A reference as this visitor may open it; raises QuantvizError for files that are not theirs."""
     if not ref.startswith(UPLOAD):
         root = files_root() if _kind(ref) == FILE else None
         return cached.source_of(ref, ref, root, token)
@@ -172,7 +174,7 @@ def _open(ref: str, token: str | bool | None) -> tuple[cached.Source, Model] | N
     """The model, or the last one that opened, with a notice; None while it is being opened."""
     state = st.session_state
     try:
-        source = _source(ref, token)
+        source = source_for(ref, token)
         if state.get("_failed", (None,))[0] == source:  # not asked again at every change of the scheme
             st.button("Try again", icon=":material/refresh:", on_click=lambda: state.pop("_failed", None))
             raise state["_failed"][1]
@@ -189,7 +191,7 @@ def _open(ref: str, token: str | bool | None) -> tuple[cached.Source, Model] | N
             raise QuantvizError(f"{ref} holds no tensors; choose another source.")
     except QuantvizError as problem:
         if isinstance(problem, SeveralFiles):
-            _choose_file(ref, problem.names)
+            choose_file(ref, problem.names, "gguf_file", choose_ref)
         state["_fallback"] = True
         return _last_good(ref, token, problem)
     state["_fallback"] = False
@@ -197,16 +199,16 @@ def _open(ref: str, token: str | bool | None) -> tuple[cached.Source, Model] | N
     return source, model
 
 
-def _choose_file(ref: str, names: tuple[str, ...]) -> None:
-    """One of the GGUF models that a repository or a folder holds."""
+def choose_file(ref: str, names: tuple[str, ...], key: str, then: Callable[[str], None]) -> None:
+    """One of the GGUF models that a repository or a folder holds; `then` gets its reference."""
 
     def take() -> None:
-        name = st.session_state.pop("gguf_file", None)
-        if name:
-            choose_ref(f"{ref.partition(':')[0]}:{ref.split(':')[1]}:{name}" if _kind(ref) == HUB else f"{ref}/{name}")
+        if name := st.session_state.pop(key, None):
+            before = ":".join(ref.split(":")[:2]) + ":" if _kind(ref) == HUB else ref.rstrip("/") + "/"
+            then(before + name)
 
     st.selectbox(
-        f"GGUF file, one of {len(names):,}", names, index=None, key="gguf_file", on_change=take,
+        f"GGUF file, one of {len(names):,}", names, index=None, key=key, on_change=take,
         placeholder="choose a file", filter_mode="contains",
     )  # fmt: skip
 
@@ -217,7 +219,7 @@ def _last_good(ref: str, token: str | bool | None, problem: QuantvizError) -> tu
         if last == ref:
             continue
         try:
-            source = _source(last, token)
+            source = source_for(last, token)
             model = cached.open_model(source, token, jobs.Job(""))
         except QuantvizError:
             continue
@@ -267,6 +269,7 @@ def first_choice(model: Model) -> TensorInfo:
 def _forget_rows() -> None:
     st.session_state["rows"] = ""
     st.session_state["block"] = ""
+    st.session_state["stored"] = ""
 
 
 @st.dialog("Tensors", width="large")

@@ -18,9 +18,10 @@ def tensors(ref: Ref, as_json: AsJson = False) -> None:
         return print_json(
             [{"name": t.name, "shape": list(t.shape), "dtype": t.dtype, "nbytes": t.nbytes} for t in found]
         )
-    print_table(("tensor", "shape", "dtype", "bytes", "bits"),
-                 [(t.name, shape(t.shape), t.dtype, f"{t.nbytes:,}", f"{t.bits_per_weight:.4g}") for t in found],
-                 right=(3, 4))  # fmt: skip
+    cells = [
+        (t.name, shape(t.shape), t.dtype, f"{t.nbytes:,}", f"{t.bits_per_weight:.4g}" if t.size else "-") for t in found
+    ]
+    print_table(("tensor", "shape", "dtype", "bytes", "bits"), cells, right=(3, 4))
 
 
 def schemes(as_json: AsJson = False) -> None:
