@@ -77,10 +77,11 @@ def group_rows(b: StoredBlock) -> dict[str, list[Any]]:
         columns["minimum"] = b.parts.minima[0].tolist()
     names = {"scales": "stored scale", "minima": "stored minimum"}
     for name, values in b.parts.stored.items():
-        if values.shape[1] == groups:
+        if values.shape[1] == groups and name != "index":
             columns[names.get(name, f"stored {name}")] = values[0].tolist()
-        elif values.shape[1] == 1:
-            columns[f"stored {name}"] = values[0].tolist() * groups
+    for name, values in b.parts.stored.items():
+        if values.shape[1] == 1 < groups:
+            columns[name] = values[0].tolist() * groups
     return columns
 
 

@@ -85,11 +85,11 @@ def _inspector(view: View, found: Contents) -> None:
             "meaning": st.column_config.TextColumn(width="large"),
         },
     )  # fmt: skip
-    groups, weights = st.columns([2, 3], gap="medium")
+    groups, weights = st.columns(2, gap="medium")
     number = st.column_config.NumberColumn(format="%.6g")
     groups.dataframe(
         group_rows(block), hide_index=True, key="stored_groups", height=320,
-        column_config={"scale": number, "minimum": number},
+        column_config=dict.fromkeys(("scale", "minimum", "stored d", "stored e", "d", "dmin"), number),
     )  # fmt: skip
     weights.dataframe(
         weight_rows(block), hide_index=True, key="stored_weights", height=320,

@@ -41,7 +41,8 @@ def mix_map(r: Recipe) -> go.Figure:
         + "."
     )
     return figure([heat], alt, "layer", "", height=120 + _ROW * len(names),
-                  margin={"l": 150, "r": 10, "t": 10, "b": 48}, yaxis={"autorange": "reversed"})  # fmt: skip
+                  margin={"l": 150, "r": 10, "t": 10, "b": 48}, yaxis={"autorange": "reversed"},
+                  xaxis={"tick0": 0, "dtick": max(1, bits.shape[1] // 16), "showgrid": False})  # fmt: skip
 
 
 def _hover(line: Line) -> str:
