@@ -19,6 +19,21 @@ import numpy as np
 SOURCE = "ggml, src/ggml-quants.c at commit d99724f2b141"
 
 
+CODES, SCALES, MINIMA = "codes", "scales", "minima"
+CODES_AND_SCALES, SCALES_AND_MINIMA = "codes and scales", "scales and minima"
+ROLES = (CODES, CODES_AND_SCALES, SCALES, SCALES_AND_MINIMA, MINIMA)
+# What a field holds, by its name; codes, with their signs, where it is not here.
+_ROLE = {
+    "d": SCALES,
+    "e": SCALES,
+    "scales": SCALES,
+    "scales_h": SCALES,
+    "scales_l": SCALES,
+    "m": MINIMA,
+    "dmin": MINIMA,
+}
+
+
 @dataclass(frozen=True)
 class Field:
     """A stretch of bytes in a block."""
@@ -27,6 +42,7 @@ class Field:
     offset: int  # first byte, from the block's start
     size: int  # bytes
     meaning: str
+    role: str  # one of ROLES
 
 
 @dataclass(frozen=True)
@@ -132,11 +148,11 @@ def from_zero(width: int, zero: int = 0) -> Callable[[], np.ndarray]:
     return lambda: np.arange(1 << width) - zero
 
 
-def fields(*parts: tuple[str, int, str]) -> tuple[Field, ...]:
-    """(name, bytes, meaning) one after the other -> fields with their offsets."""
+def fields(*parts: tuple[str, int, str] | tuple[str, int, str, str]) -> tuple[Field, ...]:
+    """(name, bytes, meaning, and a role where the name does not tell it) one after the other -> laid out."""
     offset, laid = 0, []
-    for name, size, meaning in parts:
-        laid.append(Field(name, offset, size, meaning))
+    for name, size, meaning, *role in parts:
+        laid.append(Field(name, offset, size, meaning, role[0] if role else _ROLE.get(name, CODES)))
         offset += size
     return tuple(laid)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import BlockType, bits, fields, half
+from .base import CODES_AND_SCALES, BlockType, bits, fields, half
 from .iq_grids import Gridded, code_book, field, readers
 
 f4 = np.float32
@@ -46,7 +46,7 @@ TYPES = (
             ("d", 2, "scale of the scales, fp16"),
             ("qs", 32, "points of the grid, low eight bits: byte j for weights 8j … 8j + 7"),
             ("qh", 16, "for 32 weights: three high bits of four points, a scale of three bits, and whether an eighth "
-                       "is taken away rather than added"),
+                       "is taken away rather than added", CODES_AND_SCALES),
         ),
         _SPLIT.format("plus or minus an eighth for 32 of them"),
         32, 3, *readers(read_iq1_s), code_book("iq1_s"), together=8, needs_importance=True,

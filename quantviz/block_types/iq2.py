@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import BlockType, bits, fields, half
+from .base import CODES_AND_SCALES, BlockType, bits, fields, half
 from .iq_grids import Gridded, code_book, even_signs, field, readers
 
 f4 = np.float32
@@ -78,7 +78,7 @@ TYPES = (
         fields(
             ("d", 2, "scale of the scales, fp16"),
             ("qs", 64, "for 32 weights: four points of the grid, a byte each; seven signs for each eight; "
-                       "and a scale of four bits"),
+                       "and a scale of four bits", CODES_AND_SCALES),
         ),
         f"Eight weights' magnitudes are one of 256 points of three levels; {_EVEN}"
         "the scale of 32 is the best by weighted least squares of 13 candidates.",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import BlockType, bits, fields, half
+from .base import CODES_AND_SCALES, BlockType, bits, fields, half
 from .iq_grids import Gridded, code_book, even_signs, field, readers
 
 f4 = np.float32
@@ -51,7 +51,8 @@ TYPES = (
         fields(
             ("d", 2, "scale of the scales, fp16"),
             ("qs", 64, "points of the grid: byte j for weights 4j … 4j + 3"),
-            ("scales_and_signs", 32, "for 32 weights: seven signs for each eight, then a scale of four bits"),
+            ("scales_and_signs", 32, "for 32 weights: seven signs for each eight, then a scale of four bits",
+             CODES_AND_SCALES),
         ),
         "Four weights' magnitudes are one of 256 points of eight levels; eight weights have an even number of minuses, "
         "if need be by giving the one that matters least the wrong sign; the scale of 32 is the best of 31 candidates.",

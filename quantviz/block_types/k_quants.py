@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import BlockType, Parameters, bits, fields, from_zero, half
+from .base import SCALES_AND_MINIMA, BlockType, Parameters, bits, fields, from_zero, half
 
 D = ("d", 2, "scale of the scales, fp16")
 DMIN = ("dmin", 2, "scale of the minima, fp16")
-PAIRS = ("scales", 12, "eight scales and eight minima, six bits each")
+PAIRS = ("scales", 12, "eight scales and eight minima, six bits each", SCALES_AND_MINIMA)
 QUARTERS = "two bits of each code: byte j of 32 holds weights j, j + 32, j + 64 and j + 96 of 128"
 HALVES = "byte j of 32 holds weights j (low half) and j + 32 (high half) of 64"
 
@@ -89,7 +89,7 @@ TYPES = (
     BlockType(
         "q2_k", 256, 84,
         fields(
-            ("scales", 16, "a byte for each group of 16: scale (low half) and minimum (high half)"),
+            ("scales", 16, "a byte for each group of 16: scale (low half) and minimum (high half)", SCALES_AND_MINIMA),
             ("qs", 64, QUARTERS), D, DMIN,
         ),
         "Groups of 16: value = (d · scale) · code - (dmin · minimum), codes 0 to 3; scale and minimum are "

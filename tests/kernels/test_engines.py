@@ -66,7 +66,7 @@ def fits(scheme: Scheme, x: np.ndarray) -> bool:
 def fitting(key: str, x: np.ndarray) -> str:
     """The key; of a block type whose blocks do not divide the rows, with padding."""
     s = Scheme.parse(key)
-    return f"{key}:pad=1" if s.rule == "block type" and x.shape[-1] % s.fmt.block else key
+    return f"{key}:pad=1" if s.rule == "block type" and not s.pad and x.shape[-1] % s.fmt.block else key
 
 
 def needed(key: str, x: np.ndarray) -> np.ndarray | None:
