@@ -164,7 +164,7 @@ def _counted(
     scheme: Scheme,
 ) -> dict:
     """What detail="full" adds: counted metrics into `values`, and the fields of Evaluation that the page draws."""
-    values |= {name: _percentile(counts.abs_error_log, share) for name, share in metrics.PERCENTILES.items()}
+    values |= {name: percentile(counts.abs_error_log, share) for name, share in metrics.PERCENTILES.items()}
     nonzero = stored.size - statistics.zeros
     values["zeroed_fraction"] = counts.zeroed / nonzero if nonzero else math.nan
     values["clipped_fraction"] = counts.clipped / stored.size
@@ -174,8 +174,8 @@ def _counted(
         "statistics": statistics,
         "histograms": {
             "original": statistics.histogram,
-            "dequantized": _as_histogram(bins[0], counts.dequantized),
-            "error": _as_histogram(bins[1], counts.error),
+            "dequantized": as_histogram(bins[0], counts.dequantized),
+            "error": as_histogram(bins[1], counts.error),
         },
         "code_counts": counts.codes,
         "block_errors": np.sqrt(counts.block_squared_error / group_sizes(scheme, stored.rows, stored.cols)),
@@ -192,11 +192,11 @@ def group_sizes(scheme: Scheme, rows: int, cols: int) -> np.ndarray:
     return np.outer(heights, widths).astype(np.float32)
 
 
-def _as_histogram(bins: Bins, counts: np.ndarray) -> Histogram:
+def as_histogram(bins: Bins, counts: np.ndarray) -> Histogram:
     return Histogram(float(bins.lo), float(bins.hi), counts[1:-1], int(counts[0]), int(counts[-1]))
 
 
-def _percentile(log_counts: np.ndarray, share: float) -> float:
+def percentile(log_counts: np.ndarray, share: float) -> float:
     """|e| below which `share` of all errors lie: the logarithmic bin that holds it, linear inside the bin."""
     cumulative = np.cumsum(log_counts)
     rank = share * cumulative[-1]

@@ -16,17 +16,17 @@ import numpy as np
 from . import metrics
 from .block_types import BLOCK_TYPES, BlockType
 from .errors import QuantvizError
-from .evaluation import ERROR_SPAN, Evaluation, describe
+from .evaluation import ERROR_SPAN, Evaluation, as_histogram, describe, percentile
 from .kernels import check_importance, refuse_non_finite
 from .kernels.common import ERROR_BINS, LOG_BIN_SHIFT, LOG_BINS, PERCENTILE_RESOLUTION, Bins, Progress, value_bins
 from .metrics import Sums
-from .statistics import Histogram, TensorStatistics
+from .statistics import TensorStatistics
 from .tensors import PackedTensor, StoredTensor, as_stored
 
 # What a stored dtype is called as a scheme; block types have their own names.
 SCHEMES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float64": "fp32",
            "float8_e4m3fn": "fp8_e4m3", "float8_e5m2": "fp8_e5m2"}  # fmt: skip
-_PIECE = 1 << 17  # weights a task, about: whole rows
+_PIECE = 1 << 15  # weights a task, about, in whole rows: so many that what is made of them stays in cache
 _SAMPLE_ROWS = 64
 
 
@@ -130,25 +130,29 @@ def _sums(x: np.ndarray, y: np.ndarray, importance: np.ndarray | None) -> Sums:
     e = (y - x).astype(np.float64)
     x, y = x.astype(np.float64), y.astype(np.float64)
     size, off = np.abs(x), np.abs(e)
-    there = size > 0
+    against = np.where(size > 0, size, np.inf)  # relative to nothing, an error does not count
     sums = Sums(
-        count=len(x), nonzero=int(there.sum()), squared_error=float(e @ e), abs_error=float(off.sum()),
-        relative_error=float(np.divide(off, size, out=np.zeros_like(off), where=there).sum()),
-        max_abs_error=float(off.max(initial=0)), squared=float(x @ x), abs=float(size.sum()), product=float(x @ y),
-        squared_dequantized=float(y @ y),
+        count=len(x), nonzero=int(np.count_nonzero(x)), squared_error=_product(e, e), abs_error=float(off.sum()),
+        relative_error=float((off / against).sum()), max_abs_error=float(off.max(initial=0)), squared=_product(x, x),
+        abs=float(size.sum()), product=_product(x, y), squared_dequantized=_product(y, y),
     )  # fmt: skip
     if importance is not None:
         by_column = np.square(e).reshape(-1, len(importance)).sum(axis=0)
-        sums.weighted_squared_error = float(by_column @ importance.astype(np.float64))
+        sums.weighted_squared_error = _product(by_column, importance.astype(np.float64))
         sums.importance = float(importance.sum(dtype=np.float64)) * (len(x) // len(importance))
     return sums
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> float:
+    """Σ a·b. Not by BLAS, whose own threads would be in the way of ours."""
+    return float(np.einsum("i,i", a, b))
 
 
 def _squared_steps(e: np.ndarray, kind: BlockType, blocks: np.ndarray) -> float:
     """Σ (e / s)² over groups whose scale s is not 0."""
     scales = kind.parameters(blocks).scales.reshape(-1).astype(np.float64)
     squares = np.square(e.reshape(len(scales), -1), dtype=np.float64).sum(axis=1)
-    return float(np.divide(squares, scales * scales, out=np.zeros_like(scales), where=scales != 0).sum())
+    return float((squares / np.where(scales != 0, scales * scales, np.inf)).sum())
 
 
 def _tables(y: np.ndarray, e: np.ndarray, bins: tuple[Bins, Bins], kind: BlockType | None, blocks: np.ndarray | None):
@@ -191,21 +195,10 @@ def _counted(
         "statistics": statistics,
         "histograms": {
             "original": statistics.histogram,
-            "dequantized": _histogram(bins[0], weights),
-            "error": _histogram(bins[1], errors),
+            "dequantized": as_histogram(bins[0], weights),
+            "error": as_histogram(bins[1], errors),
         },
         "code_counts": codes if len(codes) else None,
         "block_errors": found.block_errors,
         "percentile_resolution": PERCENTILE_RESOLUTION,
     }
-
-
-def _histogram(bins: Bins, counts: np.ndarray) -> Histogram:
-    return Histogram(float(bins.lo), float(bins.hi), counts[1:-1], int(counts[0]), int(counts[-1]))
-
-
-def percentile(logs: np.ndarray, share: float) -> float:
-    """|e| below which `share` of all errors lie, read from logarithmic bins as `evaluate` reads it."""
-    from .evaluation import _percentile
-
-    return _percentile(logs, share)

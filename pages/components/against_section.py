@@ -12,7 +12,7 @@ from quantviz.file_against_file import Against, Pair, Pairs, against, pair_up, s
 from quantviz.gguf_names import has_gguf_names
 from quantviz.metrics import METRICS
 from quantviz.sources import Model, SeveralFiles
-from quantviz.wording import shape, tooltip
+from quantviz.wording import count, shape, tooltip
 
 from . import cached, jobs
 from .against_details import all_tensors, details
@@ -84,7 +84,7 @@ def _tensor(view: View, sides: tuple, original: Model, file: Model, pair: Pair) 
     found = _found.peek(key)
     if found is None:
         if view.info.size > LARGE and not st.session_state.get("_agreed_against") == key:
-            st.info(f"**{view.info.name}** has {view.info.size:,} weights.", icon=":material/hourglass_top:")
+            st.info(f"**{view.info.name}** has {count(view.info.size)} weights.", icon=":material/hourglass_top:")
             st.button("Compare all of it", type="primary", on_click=_agree, args=(key,))
             return
         values = importance and importance.values
@@ -103,7 +103,7 @@ def _compared(key: tuple, original: Model, file: Model, pair: Pair, importance, 
     original.open(pair.original, progress=loading)  # what comes from the Hub is kept on disk
     if pair.place.expert is None:
         file.open(pair.place.name, progress=loading)
-    progress = job.step("comparing", "weights")
+    progress = job.step("comparing", "compared")
     return _found.get(key, lambda: against(original, file, pair, importance, progress=progress))
 
 
@@ -140,7 +140,10 @@ def _every_tensor(sides: tuple, original: Model, file: Model, pairs: Pairs, swap
     found = _whole.peek(key)
     if found is None and st.session_state.get("_whole_asked") != key:
         weights = sum(original.info(p.original).size for p in pairs.pairs)
-        st.caption(f"{jobs.estimate(4 * weights, 'weights').capitalize()}; what is on the Hub is downloaded first.")
+        st.caption(
+            f"{count(weights)} weights in all: each is read from both, measured, and quantized anew. What is on the Hub "
+            "is downloaded first."
+        )
         st.button("Compare every tensor", icon=":material/table:", on_click=_ask, args=(key,))
         return
     if found is None:

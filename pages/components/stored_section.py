@@ -55,7 +55,7 @@ def stored_section(view: View) -> None:
 def _counted(view: View, job: jobs.Job) -> Contents:
     def count() -> Contents:
         stored, _ = cached.measured(view.at, job)
-        return contents(stored, job.step("counting codes and scales", "weights"))
+        return contents(stored, job.step("counting codes and scales", "counted"))
 
     return _contents.get(view.at, count)
 
