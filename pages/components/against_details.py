@@ -12,6 +12,8 @@ from quantviz.metrics import METRICS
 from quantviz.wording import share, tooltip
 
 from .charts import picture_setting
+from .snippet import written
+from .tensor_controls import UPLOAD
 
 ALL, PYTHON, DATA = "All metrics", "Python", "Data and link"
 _COLUMNS = ("bits_per_weight", "sqnr_db", "relative_l2_error", "max_abs_error")
@@ -46,7 +48,10 @@ def details(a: Against, original: str, file: str) -> None:
                 "CSV", as_csv(a.evaluation), f"{name}.csv", "text/csv", icon=":material/download:", on_click="ignore"
             )
             picture_setting()
-        st.markdown("The address bar holds this view: copy it, and whoever opens it sees the same.")
+        if UPLOAD in (original + file):
+            st.caption("An uploaded file stays in this window, so a link cannot open it elsewhere.")
+        else:
+            st.markdown("The address bar holds this view: copy it, and whoever opens it sees the same.")
 
 
 def snippet(pair: Pair, original: str, file: str) -> str:
@@ -56,8 +61,8 @@ def snippet(pair: Pair, original: str, file: str) -> str:
         "from quantviz import figures\n"
         "from quantviz.file_against_file import against, pair_up, sentence\n"
         "\n"
-        f"original = qv.open_model({original!r})\n"
-        f"file = qv.open_model({file!r})\n"
+        f"original = qv.open_model({written(original)!r})\n"
+        f"file = qv.open_model({written(file)!r})\n"
         f"a = against(original, file, pair_up(original, file).of({pair.original!r}))\n"
         "print(sentence(a))\n"
         "for name, value in a.evaluation.metrics.items():\n"

@@ -91,7 +91,7 @@ def _tensor(view: View, sides: tuple, original: Model, file: Model, pair: Pair) 
         found = jobs.result(key, pair.original, lambda job: _compared(key, original, file, pair, values, job))
         if found is None:
             return
-    _shown(found, original, file, view)
+    _shown(found, sides[0].ref, sides[1].ref, view)
 
 
 def _agree(key: tuple) -> None:
@@ -107,12 +107,12 @@ def _compared(key: tuple, original: Model, file: Model, pair: Pair, importance, 
     return _found.get(key, lambda: against(original, file, pair, importance, progress=progress))
 
 
-def _shown(a: Against, original: Model, file: Model, view: View) -> None:
+def _shown(a: Against, original: str, file: str, view: View) -> None:
     e = a.evaluation
     expert = "" if a.pair.place.expert is None else f", expert {a.pair.place.expert}"
     st.subheader(f"{a.pair.original} as {e.scheme}")
     st.caption(
-        f"{original.ref} · {shape(e.shape)} {e.dtype}  \n{file.ref} · {a.pair.place.name}{expert}"
+        f"{original} · {shape(e.shape)} {e.dtype}  \n{file} · {a.pair.place.name}{expert}"
         + ("  \nAll rows are compared, whatever range the sidebar holds." if view.at.rows else "")
     )
     st.markdown(sentence(a))
@@ -131,7 +131,7 @@ def _shown(a: Against, original: Model, file: Model, view: View) -> None:
             st.caption(f"{e.scheme} has no codes that are counted here.")
         else:
             chart(usage, "against_codes")
-    details(a, original.ref, file.ref)
+    details(a, original, file)
 
 
 def _every_tensor(sides: tuple, original: Model, file: Model, pairs: Pairs, swapped: bool) -> None:
@@ -141,14 +141,16 @@ def _every_tensor(sides: tuple, original: Model, file: Model, pairs: Pairs, swap
     if found is None and st.session_state.get("_whole_asked") != key:
         weights = sum(original.info(p.original).size for p in pairs.pairs)
         st.caption(
-            f"{count(weights)} weights in all: each is read from both, measured, and quantized anew. What is on the Hub "
-            "is downloaded first."
+            f"{count(weights)} weights in all: each is read from both, measured, and quantized anew. What is on the "
+            "Hub is downloaded first."
         )
         st.button("Compare every tensor", icon=":material/table:", on_click=_ask, args=(key,))
         return
     if found is None:
         found = jobs.result(
-            key, f"{file.ref} against {original.ref}", lambda job: _whole.get(key, lambda: _all(original, file, job))
+            key,
+            f"{sides[1].ref} against {sides[0].ref}",
+            lambda job: _whole.get(key, lambda: _all(original, file, job)),
         )
     if found is not None:
         all_tensors(found, pairs, swapped)

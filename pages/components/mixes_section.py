@@ -15,6 +15,7 @@ from quantviz.wording import count, shape, size
 from . import cached
 from .charts import chart
 from .shelf import Shelf
+from .snippet import written
 from .state import View
 
 NAMES = {mix.file_name: name for name, mix in MIXES.items()}
@@ -41,12 +42,12 @@ def mixes_section(view: View) -> None:
         return
     found = every[name]
     if isinstance(found, Recipe):
-        _one(found, model.ref)
+        _one(found, view.at.source.ref)
     else:
         st.error(found, icon=":material/error:")
     _all(every)
     if isinstance(found, Recipe):
-        _details(found, model.ref)
+        _details(found, view.at.source.ref)
 
 
 def _one(r: Recipe, ref: str) -> None:
@@ -114,7 +115,7 @@ def _details(r: Recipe, ref: str) -> None:
         given = ", importance=True" if r.importance else ""
         st.code(
             "import quantviz as qv\nfrom quantviz import figures\nfrom quantviz.mixes import recipe\n\n"
-            f"r = recipe(qv.open_model({ref!r}), {r.mix.name!r}{given})\n"
+            f"r = recipe(qv.open_model({written(ref)!r}), {r.mix.name!r}{given})\n"
             "print(r.nbytes, r.bits_per_weight, r.kinds)\n"
             "for line in r.lines:\n    print(line.name, line.kind, line.nbytes, line.why)\n"
             "figures.mix_map(r).show()\n",
