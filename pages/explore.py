@@ -13,6 +13,7 @@ from pages.components.headline import headline
 from pages.components.importance_upload import importance_upload
 from pages.components.results import evaluated
 from pages.components.state import current
+from pages.components.stored_section import stored_section
 from quantviz import QuantvizError, figures
 
 require_app()
@@ -68,4 +69,5 @@ def histograms() -> None:
 
 histograms()
 block_section(view, evaluation, importance)
+stored_section(view)
 details_section(view, evaluation, importance)

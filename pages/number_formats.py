@@ -10,7 +10,7 @@ from fractions import Fraction
 import pandas as pd
 import streamlit as st
 
-from pages.components import bit_toggles, format_table
+from pages.components import bit_toggles, block_layouts, format_table
 from pages.components.charts import chart, picture_setting
 from pages.components.frame import require_app, runs_alone
 from quantviz import QuantvizError, arithmetic, bits, numerals
@@ -241,3 +241,4 @@ bit_toggles.style()
 notice_wrong_links()
 storyboard()
 format_table.all_formats()
+block_layouts.block_types()

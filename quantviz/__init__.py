@@ -23,10 +23,10 @@ _PUBLIC = {
     "Evaluation": ".evaluation",
     "evaluate": ".evaluation",
     "describe": ".evaluation",
-    "inspect_block": ".evaluation",
+    "inspect_block": ".inspection",
     "compare": ".comparison",
     "METRICS": ".metrics",
-    "open_model": ".sources",
+    "open_model": ".models",
     "QuantvizError": ".errors",
 }
 __all__ = list(_PUBLIC)
@@ -35,12 +35,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .comparison import compare
     from .errors import QuantvizError
-    from .evaluation import Evaluation, describe, evaluate, inspect_block
+    from .evaluation import Evaluation, describe, evaluate
+    from .inspection import inspect_block
     from .kernels import dequantize, quantize
     from .kernels.common import Quantized
     from .metrics import METRICS
+    from .models import open_model
     from .schemes import Scheme, catalogue
-    from .sources import open_model
 
 
 def __getattr__(name: str) -> Any:

@@ -6,16 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from .evaluation import Block
+from .block_types import BlockType
 from .formats import MXINT8_STEP, BlockFormat, CodebookFormat, FloatFormat, IntFormat
+from .inspection import Block
 from .schemes import Scheme
 
 
 def code_values(scheme: Scheme) -> tuple[np.ndarray, np.ndarray]:
     """(codes, values), sorted by value: int64 codes and float64 values in units of the scale.
 
-    For asym and offset the value is the code itself, before zero point or minimum. Codes that are no
-    finite number are left out. Only for formats of at most 16 bits.
+    For asym and offset the value is the code itself, before zero point or minimum; of a block type it is the number
+    that its group's scale multiplies. Codes that are no finite number are left out. Only for formats of at most 16
+    bits.
     """
     first, last = scheme.code_range
     codes = np.arange(first, last + 1)
@@ -30,6 +32,10 @@ def code_values(scheme: Scheme) -> tuple[np.ndarray, np.ndarray]:
 
 def _table(scheme: Scheme) -> np.ndarray | None:
     """float32 value of each code, where a table says what codes stand for."""
+    if isinstance(scheme.fmt, BlockType):
+        numbers = np.full(1 << scheme.fmt.bits, np.nan, np.float32)
+        numbers[: len(scheme.fmt.numbers)] = scheme.fmt.numbers
+        return numbers
     element = scheme.fmt.element if isinstance(scheme.fmt, BlockFormat) else scheme.fmt
     return element.values if isinstance(element, FloatFormat | CodebookFormat) and element.bits <= 16 else None
 
@@ -56,6 +62,8 @@ def _number(x: float) -> str:
 def arithmetic(block: Block) -> list[str]:
     """How each code becomes a weight, one line a weight in row-major order: "5 × 0.0123 = 0.0615"."""
     scheme = Scheme.parse(block.scheme)
+    if block.unpacked is not None:
+        return _unpacked_arithmetic(scheme.fmt, block)
     table = _table(scheme)
     step = MXINT8_STEP if scheme.format == "mxint8" else None
     codes, results = block.codes.reshape(-1).tolist(), block.dequantized.reshape(-1).tolist()
@@ -64,6 +72,28 @@ def arithmetic(block: Block) -> list[str]:
         f"kept in 16 bit: {_number(y)}" if apart else f"{_left_side(scheme, block, code, table, step)} = {_number(y)}"
         for code, y, apart in zip(codes, results, kept, strict=True)
     ]
+
+
+def _unpacked_arithmetic(kind: BlockType, block: Block) -> list[str]:
+    """ "(11 − 8) × 0.012 = 0.036" for codes evenly spaced, else "11 → 38 × 0.012 = 0.456"; a minimum stands before."""
+    codes = block.codes.reshape(-1)
+    numbers = kind.numbers[codes - kind.first_code]
+    minima = [None] * len(codes) if block.minima is None else block.minima.reshape(-1).tolist()
+    weights = zip(codes.tolist(), numbers.tolist(), block.scales.reshape(-1).tolist(), minima,
+                  block.dequantized.reshape(-1).tolist(), strict=True)  # fmt: skip
+    lines = []
+    for code, number, scale, minimum, y in weights:
+        before = "" if minimum is None else f"{_number(minimum)} + "
+        lines.append(f"{before}{_coded(kind, code, number)} × {_number(scale)} = {_number(y)}")
+    return lines
+
+
+def _coded(kind: BlockType, code: int, number: float) -> str:
+    """A code and what it stands for before scaling."""
+    written, zero = str(code).replace("-", "−"), round(code - number)
+    if not kind.is_even:
+        return f"{written} → {_number(number)}"
+    return f"({written} − {zero})" if zero else written
 
 
 def _left_side(scheme: Scheme, block: Block, code: int, table: np.ndarray | None, step: float | None) -> str:
@@ -86,6 +116,8 @@ def _left_side(scheme: Scheme, block: Block, code: int, table: np.ndarray | None
 def rule_text(block: Block) -> str:
     """The rule of the block in one line, with its parameters."""
     scheme = Scheme.parse(block.scheme)
+    if block.unpacked is not None:
+        return _unpacked_rule(scheme.fmt, block)
     scale = "" if block.scale is None else f"scale {_number(block.scale)}"
     match scheme.rule:
         case "asym":
@@ -101,9 +133,28 @@ def rule_text(block: Block) -> str:
     return f"weight = code {'/ 64 ' if scheme.format == 'mxint8' else ''}× scale, with {scale}"
 
 
+def _unpacked_rule(kind: BlockType, block: Block) -> str:
+    zero = kind.first_code - float(kind.numbers[0])
+    code = "number of the code" if not kind.is_even else f"(code − {zero:g})" if zero else "code"
+    minima = block.unpacked.minima is not None
+    rule = f"weight = {'minimum + ' * minima}{code} × scale"
+    if kind.groups == 1:
+        shift = f"minimum {_number(block.minimum)} and " if minima else ""
+        return f"{rule}, with {shift}scale {_number(block.scale)}"
+    what = "scale and minimum" if minima else "scale"
+    return f"{rule}; each {kind.group} weights have a {what} of their own"
+
+
 def block_rows(block: Block) -> dict[str, Any]:
-    """The block as columns: row, column, original, code, arithmetic, dequantized, error."""
+    """The block as columns: row, column, original, code, arithmetic, dequantized, error.
+
+    Of a block type whose groups have a scale each, the scale too, and the minimum where there is one.
+    """
     scheme = Scheme.parse(block.scheme)
+    shared = {}
+    if block.unpacked is not None and block.scale is None:
+        shared = {"scale": block.scales.reshape(-1)}
+        shared |= {} if block.minima is None else {"minimum": block.minima.reshape(-1)}
     rows, cols = np.meshgrid(np.arange(*block.rows), np.arange(*block.cols), indexing="ij")
     return {
         "row": rows.reshape(-1),
@@ -113,10 +164,13 @@ def block_rows(block: Block) -> dict[str, Any]:
         "arithmetic": arithmetic(block),
         "dequantized": block.dequantized.reshape(-1),
         "error": block.error.reshape(-1),
+        **shared,
     }
 
 
 def is_whole(scheme: Scheme) -> bool:
     """Whether codes are whole numbers rather than patterns or table entries."""
+    if isinstance(scheme.fmt, BlockType):
+        return scheme.fmt.is_even
     element = scheme.fmt.element if isinstance(scheme.fmt, BlockFormat) else scheme.fmt
     return isinstance(element, IntFormat) or scheme.rule == "ternary"

@@ -42,8 +42,9 @@ def compare(
 ) -> pd.DataFrame:
     """A row a scheme: "scheme", every metric that applies, "seconds", "notices".
 
-    Takes what `evaluate` takes, with progress over all schemes together. A scheme that cannot apply to the shape has
-    a row without figures whose notice says why. Raises QuantvizError for no scheme at all, and for a wrong key.
+    Takes what `evaluate` takes, with progress over all schemes together. A scheme that cannot apply to the shape, or
+    demands importance where there is none, has a row without figures whose notice says why. Raises QuantvizError for
+    no scheme at all, and for a wrong key.
 
     >>> w = np.random.default_rng(0).standard_normal((64, 256), dtype=np.float32)
     >>> frame = compare(w, ["int4-sym-tensor", "int4-sym-b32", "nf4-b64"])
@@ -69,7 +70,7 @@ def evaluations(
 
 def _evaluations(stored, schemes, importance, device, detail, statistics, progress) -> Iterator[Outcome]:
     for position, scheme in enumerate(schemes):
-        if refused := refusal(scheme, stored.shape):
+        if refused := refusal(scheme, stored.shape, importance is not None):
             yield refused
             continue
         statistics = statistics or describe(stored)
@@ -93,10 +94,11 @@ def distinct(keys: Iterable[str | Scheme]) -> tuple[Scheme, ...]:
     return schemes
 
 
-def refusal(scheme: Scheme, shape: tuple[int, ...]) -> Refusal | None:
-    """Why `scheme` cannot apply to a tensor of `shape`; None where it can."""
+def refusal(scheme: Scheme, shape: tuple[int, ...], with_importance: bool = False) -> Refusal | None:
+    """Why `scheme` cannot apply to a tensor of `shape`, with or without importance at hand; None where it can."""
     try:
         scheme.check_shape(math.prod(shape[:-1]), shape[-1])
+        scheme.check_importance_given(with_importance)
     except QuantvizError as problem:
         return Refusal(scheme.key, str(problem))
     return None

@@ -1,4 +1,4 @@
-"""One tensor under one scheme: what `evaluate` gives, and how the page's block inspector reads one block."""
+"""One tensor under one scheme: what `evaluate` gives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from .kernels.common import (
     PERCENTILE_RESOLUTION,
     Bins,
     Counts,
-    Extremes,
     Pass,
     Progress,
     value_bins,
@@ -82,7 +81,8 @@ def evaluate(
     """Quantizes and dequantizes `w` on the fly and measures the error.
 
     w: NumPy array, torch tensor or StoredTensor; never held as float32 whole by the cpu engine.
-    importance: one non-negative number an input channel (last axis); adds weighted_mse.
+    importance: one non-negative number an input channel (last axis); adds weighted_mse, and weighs the choice of codes
+    in clip=mse and in the block types that use it.
     device: "cpu", "reference" (torch on the CPU).  detail: "metrics" leaves out what needs counting.
     statistics: of the same tensor, if `describe` gave them before.
     progress: called as progress(weights done, weights in all) now and then; what it raises stops the work.
@@ -98,12 +98,13 @@ def evaluate(
         raise QuantvizError(f"There is no detail {detail!r}; choose {' or '.join(DETAILS)}.")
     stored = as_stored(w)
     scheme.check_shape(stored.rows, stored.cols)
+    scheme.check_importance_given(importance is not None)
     weights = check_importance(importance, stored.cols)
     began = time.perf_counter()
     bins = None
     if detail == "full":
         statistics = statistics or _describe(stored)
-        bins = value_bins(statistics.min, statistics.max), _error_bins(stored, scheme, statistics)
+        bins = value_bins(statistics.min, statistics.max), _error_bins(stored, scheme, statistics, weights)
     result = _measure(stored, scheme, bins, weights, statistics, device, progress)
     values = metrics.from_sums(result.sums)
     values["bits_per_weight"] = scheme.bits_per_weight(stored.shape)
@@ -130,7 +131,9 @@ def _measure(stored, scheme, bins, importance, statistics, device, progress) -> 
     return reference.measure(x, scheme, bins, importance)
 
 
-def _error_bins(stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics) -> Bins:
+def _error_bins(
+    stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics, importance: np.ndarray | None
+) -> Bins:
     """A span for the error histogram, from rows spread over the tensor. It sets the axis, not the counts."""
     from .kernels import cpu
 
@@ -144,7 +147,10 @@ def _error_bins(stored: StoredTensor, scheme: Scheme, statistics: TensorStatisti
     rows = np.concatenate([stored.read(r * stored.cols, r * stored.cols + part) for r in picks])
     sample = StoredTensor(rows, "float32", (len(picks), part))
     nowhere = Bins(np.float32(-1), np.float32(1), 1)  # the same compiled kernel serves, its counts are not used
-    sums = cpu.measure(sample, scheme, (nowhere, nowhere), None, statistics).sums
+    weights = importance[:part] if scheme.rule == "block type" and importance is not None else None
+    if weights is not None and not weights.any():
+        weights = np.ones_like(weights)
+    sums = cpu.measure(sample, scheme, (nowhere, nowhere), weights, statistics).sums
     span = max(ERROR_SPAN * math.sqrt(sums.squared_error / sums.count), statistics.max_abs * 2.0**-24, 1e-30)
     return Bins(np.float32(-span), np.float32(span), ERROR_BINS)
 
@@ -158,7 +164,7 @@ def _counted(
     scheme: Scheme,
 ) -> dict:
     """What detail="full" adds: counted metrics into `values`, and the fields of Evaluation that the page draws."""
-    values |= {name: _percentile(counts.abs_error_log, share) for name, share in metrics.PERCENTILES.items()}
+    values |= {name: percentile(counts.abs_error_log, share) for name, share in metrics.PERCENTILES.items()}
     nonzero = stored.size - statistics.zeros
     values["zeroed_fraction"] = counts.zeroed / nonzero if nonzero else math.nan
     values["clipped_fraction"] = counts.clipped / stored.size
@@ -168,8 +174,8 @@ def _counted(
         "statistics": statistics,
         "histograms": {
             "original": statistics.histogram,
-            "dequantized": _as_histogram(bins[0], counts.dequantized),
-            "error": _as_histogram(bins[1], counts.error),
+            "dequantized": as_histogram(bins[0], counts.dequantized),
+            "error": as_histogram(bins[1], counts.error),
         },
         "code_counts": counts.codes,
         "block_errors": np.sqrt(counts.block_squared_error / group_sizes(scheme, stored.rows, stored.cols)),
@@ -186,11 +192,11 @@ def group_sizes(scheme: Scheme, rows: int, cols: int) -> np.ndarray:
     return np.outer(heights, widths).astype(np.float32)
 
 
-def _as_histogram(bins: Bins, counts: np.ndarray) -> Histogram:
+def as_histogram(bins: Bins, counts: np.ndarray) -> Histogram:
     return Histogram(float(bins.lo), float(bins.hi), counts[1:-1], int(counts[0]), int(counts[-1]))
 
 
-def _percentile(log_counts: np.ndarray, share: float) -> float:
+def percentile(log_counts: np.ndarray, share: float) -> float:
     """|e| below which `share` of all errors lie: the logarithmic bin that holds it, linear inside the bin."""
     cumulative = np.cumsum(log_counts)
     rank = share * cumulative[-1]
@@ -198,77 +204,3 @@ def _percentile(log_counts: np.ndarray, share: float) -> float:
     before = cumulative[bin_ - 1] if bin_ else 0
     low, high = (np.array([bin_, bin_ + 1], np.uint32) << np.uint32(LOG_BIN_SHIFT)).view(np.float32).astype(float)
     return 0.0 if bin_ == 0 else float(low + (high - low) * (rank - before) / log_counts[bin_])
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """One group of a tensor, weight by weight, for reading by eye.
-
-    rows, cols: half-open ranges in the tensor seen as [rows, cols].  original, dequantized: float32,
-    codes: integers, all [R, C].  scale is what multiplies a code (or its level); zero_point and minimum where
-    the symmetry has them.  kept: bool [R, C], which weights are stored apart in 16 bit, or None.
-    rotated: whether original and dequantized are those of the rotated rows, on which blocks then lie.
-    """
-
-    scheme: str
-    rows: tuple[int, int]
-    cols: tuple[int, int]
-    original: np.ndarray
-    codes: np.ndarray
-    dequantized: np.ndarray
-    scale: float | None
-    zero_point: int | None
-    minimum: float | None
-    kept: np.ndarray | None = None
-    rotated: bool = False
-
-    @property
-    def error(self) -> np.ndarray:
-        return self.dequantized - self.original
-
-
-MAX_BLOCK_WEIGHTS = 4096  # of a group larger than this, its first weights are shown
-
-
-def inspect_block(
-    w: Any,
-    key: str | Scheme,
-    row: int,
-    col: int,
-    statistics: TensorStatistics | None = None,
-    importance: Any = None,
-) -> Block:
-    """Group (row, col) of the grid of groups, weight by weight, under the importance the tensor is quantized with.
-
-    A group of more than MAX_BLOCK_WEIGHTS shows its first rows and columns; its scale is the whole group's.
-    """
-    scheme = Scheme.parse(key)
-    stored = as_stored(w)
-    scheme.check_shape(stored.rows, stored.cols)
-    g = scheme.granularity
-    height, width = (g.rows or stored.rows, g.cols or stored.cols) if g else (stored.rows, stored.cols)
-    r0, c0 = row * height, col * width
-    if not (0 <= r0 < stored.rows and 0 <= c0 < stored.cols):
-        grid = (-(-stored.rows // height), -(-stored.cols // width))
-        raise QuantvizError(
-            f"There is no block ({row}, {col}); this tensor has {grid[0]:,} × {grid[1]:,} blocks, counted from 0."
-        )
-    from .kernels import cpu
-
-    r1, c1 = min(r0 + height, stored.rows), min(c0 + width, stored.cols)
-    shown_cols = min(c1 - c0, MAX_BLOCK_WEIGHTS)
-    r1, c1 = min(r1, r0 + max(1, MAX_BLOCK_WEIGHTS // shown_cols)), c0 + shown_cols
-    t = statistics
-    whole = Extremes(t.min, t.max, t.mean_abs) if t else None
-    found = cpu.group(stored, scheme, (r0, r1), (c0, c1), whole, check_importance(importance, stored.cols))
-    rotated = scheme.rotate != "none"
-    y = found.y
-    if found.kept is not None and not rotated:
-        y = np.where(found.kept, cpu.in_fp16(found.x), y)
-    return Block(
-        scheme.key, (r0, r1), (c0, c1), found.z if rotated else found.x, found.codes, y,
-        None if g is None else float(found.stored),
-        int(found.extra) if scheme.rule == "asym" else None,
-        float(found.extra) if scheme.rule == "offset" else None,
-        None if rotated else found.kept, rotated,
-    )  # fmt: skip

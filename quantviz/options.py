@@ -59,8 +59,14 @@ def _double(value: str | bool) -> bool:
     return value in ("1", True)
 
 
+def _pad(value: str | bool) -> bool:
+    if value not in ("0", "1", False, True):
+        raise QuantvizError(f"pad={value} is neither 0 nor 1; pad=1 fills rows up to whole blocks with zeros.")
+    return value in ("1", True)
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
-    "scale": _scale, "clip": _clip, "rotate": _rotate, "keep": _keep, "solver": _solver, "double": _double,
+    "scale": _scale, "clip": _clip, "rotate": _rotate, "keep": _keep, "solver": _solver, "double": _double, "pad": _pad,
 }  # fmt: skip
 
 
@@ -80,7 +86,7 @@ def parse_options(key: str, texts: list[str]) -> dict[str, str]:
             near = did_you_mean(name, _READERS)
             raise QuantvizError(
                 f"{key!r} is no scheme: {text!r} is no option; write scale=fp32, clip=mse, rotate=hadamard, keep=0.1%, "
-                f"solver=hqq or double=1.{near}"
+                f"solver=hqq, double=1 or pad=1.{near}"
             )
         if name in options:
             raise QuantvizError(f"{key!r} is no scheme: the option {name!r} stands there twice.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from .block_types import BlockType
 from .errors import QuantvizError, did_you_mean
 from .formats import BlockFormat
 from .schemes import Scheme, catalogue
@@ -31,7 +32,7 @@ _COMPRESSED = (
 )
 _TENSORRT = "https://nvidia.github.io/TensorRT-LLM/reference/precision.html"
 _MLX = "https://ml-explore.github.io/mlx/build/html/python/_autosummary/mlx.core.quantize.html"
-_GGML = "https://github.com/ggml-org/ggml/blob/master/src/ggml-quants.c"
+_LLAMA = "https://github.com/ggml-org/llama.cpp/blob/master/tools/quantize/README.md"
 _HALF_STEP = "compressed-tensors divides by 7.5 and uses code −8 too; the weights are often tuned by GPTQ first."
 
 SERVED = (
@@ -49,10 +50,12 @@ SERVED = (
     Served("MLX", "affine, 4 bits, groups of 64", "int4-offset-b64:scale=bf16", _MLX,
            "The formula of MLX's documentation; its kernel then moves scale and bias so that 0 is a level."),
     Served("MLX", "mxfp4", "mxfp4", _MLX),
-    Served("llama.cpp", "the form of Q8_0", "int8-sym-b32", _GGML,
-           "Q8_0 makes its codes with the scale before that is rounded to fp16."),
-    Served("llama.cpp", "the form of Q4_1", "int4-offset-b32", _GGML,
-           "Not the default, which is Q4_K_M; Q4_1 makes its codes with the scale before that is rounded to fp16."),
+    Served("llama.cpp", "Q4_K_M, most tensors", "q4_k", _LLAMA, "A mix: some tensors get q6_k, small ones stay float."),
+    Served("llama.cpp", "Q4_K_M, the tensors that matter most", "q6_k", _LLAMA,
+           "Half of the value and down projections, and the output."),
+    Served("llama.cpp", "Q8_0", "q8_0", _LLAMA),
+    Served("llama.cpp", "Q4_0", "q4_0", _LLAMA, "Some processors read it repacked; the values are the same."),
+    Served("llama.cpp", "MXFP4_MOE, experts", "gguf_mxfp4", _LLAMA),
 )  # fmt: skip
 
 UNDER = 5.0  # bits per weight
@@ -63,20 +66,21 @@ FOUR_BITS, EIGHT_BITS, FEW_BITS, AS_SERVED = "4-bit formats", "8-bit formats", "
 _FIXED = {
     FOUR_BITS: (
         "int4-sym-b64", "int4-asym-b64", "int4-offset-b64", "fp4_e2m1-b64", "nf4-b64", "bnb_fp4-b64", "mxfp4", "nvfp4",
+        "q4_0", "q4_1", "q4_k", "iq4_nl", "iq4_xs", "gguf_mxfp4", "gguf_nvfp4",
     ),
     EIGHT_BITS: (
         "int8-sym-channel", "int8-sym-b64", "int8-asym-b64", "int8-offset-b64", "fp8_e4m3", "fp8_e4m3-tensor",
-        "fp8_e4m3-channel", "fp8_e4m3-b128x128", "fp8_e5m2-channel", "mxfp8_e4m3", "mxfp8_e5m2", "mxint8",
+        "fp8_e4m3-channel", "fp8_e4m3-b128x128", "fp8_e5m2-channel", "mxfp8_e4m3", "mxfp8_e5m2", "mxint8", "q8_0",
     ),
     AS_SERVED: tuple(dict.fromkeys(s.scheme for s in SERVED)),
 }  # fmt: skip
 
 # Name -> what it holds, in the order in which they are offered.
 PRESETS = {
-    FOUR_BITS: "Every 4-bit format: blocks of 64, or the block its specification fixes.",
-    EIGHT_BITS: "Integers, FP8 and MX in 8 bits, from one scale a tensor to one a block.",
-    FEW_BITS: "Every format and symmetry in blocks of 128, 64 and 32, or the block its specification fixes, that takes "
-    "less than 5 bits a weight in all.",
+    FOUR_BITS: "Every 4-bit format and block type: blocks of 64, or the block its specification fixes.",
+    EIGHT_BITS: "Integers, FP8, MX and q8_0 in 8 bits, from one scale a tensor to one a block.",
+    FEW_BITS: "Every format and symmetry in blocks of 128, 64 and 32, or the block its specification fixes, and every "
+    "block type that can do without importance, that takes less than 5 bits a weight in all.",
     AS_SERVED: "How vLLM, TensorRT-LLM, MLX and llama.cpp store weights by default, as near as schemes come.",
 }
 
@@ -102,4 +106,6 @@ def _few_bits(shape: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def _is_offered(scheme: Scheme) -> bool:
+    if isinstance(scheme.fmt, BlockType):
+        return not scheme.needs_importance
     return isinstance(scheme.fmt, BlockFormat) or str(scheme.granularity) in _GRANULARITIES_UNDER

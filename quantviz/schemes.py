@@ -15,15 +15,19 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from . import formats, hadamard
+from . import hadamard
+from .block_types import BLOCK_TYPES, BlockType
 from .errors import QuantvizError, did_you_mean
-from .formats import BlockFormat, CodebookFormat, FloatFormat, Format, IntFormat, TernaryFormat
+from .formats import FORMATS, BlockFormat, CodebookFormat, FloatFormat, Format, IntFormat, TernaryFormat
 from .granularity import CHANNEL, GRANULARITIES, TENSOR, TILES, Granularity
 from .nested import NESTED_BITS, nested_bits
 from .options import SCALE_TYPES, keep_text, parse_options, read_option
 
-__all__ = ["CHANNEL", "GRANULARITIES", "OPTIONS", "SCALE_TYPES", "SYMMETRIES", "TENSOR", "TILES", "Granularity",
-           "Scheme", "catalogue"]  # fmt: skip
+__all__ = ["CHANNEL", "GRANULARITIES", "KINDS", "OPTIONS", "SCALE_TYPES", "SYMMETRIES", "TENSOR", "TILES",
+           "Granularity", "Scheme", "catalogue"]  # fmt: skip
+
+# What a key may begin with: the formats, and GGUF's block types.
+KINDS: dict[str, Format | BlockType] = {**FORMATS, **BLOCK_TYPES}
 
 SYMMETRIES = ("sym", "asym", "offset")
 
@@ -34,20 +38,22 @@ SYMMETRIES = ("sym", "asym", "offset")
 #   ternary   BitNet's absmean                 scaled  cast of x / s
 #   codebook  nearest level of x / absmax      mx      OCP MX, power-of-two scales
 #   nvfp4     e4m3 scales under a tensor scale
-Rule = Literal["cast", "sym", "asym", "offset", "sign", "ternary", "scaled", "codebook", "mx", "nvfp4"]
+#   block type  a runtime's own layout and rule: quantviz.block_types
+Rule = Literal["cast", "sym", "asym", "offset", "sign", "ternary", "scaled", "codebook", "mx", "nvfp4", "block type"]
 
 
 @dataclass(frozen=True)
 class Scheme:
     """One way to quantize a tensor. Build it with `Scheme.parse`; equal schemes have equal keys.
 
-    format: name of a format.  symmetry: sym, asym or offset for integers, else None.
+    format: name of a format or block type.  symmetry: sym, asym or offset for integers, else None.
     granularity: None for a plain cast.  The rest are options:
     scale: type in which scales (and minima) are stored, None where there are none or the format fixes it.
     clip: what sets the range of a group: "absmax", all its weights; "mse", the search for the least squared error;
     or a percentile of them, such as "99.9".  rotate: "none", or "hadamard" along the input dimension.
     keep: percent of the weights, the largest, that are stored in 16 bit beside the codes.
     solver: None, or "hqq", which moves the minima.  double: whether scales are quantized themselves.
+    pad: whether rows that do not divide into a block type's blocks are filled up with zeros.
     """
 
     format: str
@@ -59,6 +65,7 @@ class Scheme:
     keep: float = 0.0
     solver: str | None = None
     double: bool = False
+    pad: bool = False
 
     # -- keys ----------------------------------------------------------------------------------
 
@@ -74,8 +81,8 @@ class Scheme:
             raise QuantvizError("A scheme key is needed, for example int4-asym-b64.")
         head, *options = key.strip().lower().split(":")
         name, *parts = head.split("-")
-        if name not in formats.FORMATS:
-            nearest = did_you_mean(head, catalogue()) or did_you_mean(name, formats.FORMATS)
+        if name not in KINDS:
+            nearest = did_you_mean(head, catalogue()) or did_you_mean(name, KINDS)
             raise QuantvizError(f"{key!r} is no scheme: there is no format {name!r}.{nearest}")
         symmetry = parts.pop(0) if parts and parts[0] in SYMMETRIES else None
         granularity = None
@@ -103,7 +110,10 @@ class Scheme:
 
         options: as in a key, texts or values; None stands for the default.
         """
-        f = formats.get(format)
+        if format not in KINDS:
+            known = did_you_mean(format, KINDS) or f" Known: {', '.join(KINDS)}."
+            raise QuantvizError(f"There is no format {format!r}.{known}")
+        f = KINDS[format]
         if isinstance(f, IntFormat):
             symmetry, granularity = symmetry or "sym", granularity or TENSOR
         elif symmetry:
@@ -114,7 +124,7 @@ class Scheme:
             granularity = granularity or TENSOR
         elif isinstance(f, CodebookFormat):
             granularity = granularity or Granularity(1, 64)
-        elif isinstance(f, BlockFormat):
+        elif isinstance(f, BlockFormat | BlockType):
             if granularity not in (None, Granularity(1, f.block)):
                 raise QuantvizError(
                     f"{format} is defined on blocks of {f.block}, so {granularity} does not apply; write {format}."
@@ -123,7 +133,7 @@ class Scheme:
         read = {name: read_option(name, value) for name, value in options.items() if value is not None}
         scale, default = read.pop("scale", None), _default_scale(f, granularity)
         if default is None and scale is not None:
-            why = "its specification fixes the scale" if isinstance(f, BlockFormat) else "a plain cast has no scale"
+            why = "a plain cast has no scale" if isinstance(f, FloatFormat) else "its specification fixes the scale"
             raise QuantvizError(f"{format} takes no scale option: {why}.")
         scheme = cls(format, symmetry, granularity, scale or default, **read)
         scheme._check_options()
@@ -132,6 +142,15 @@ class Scheme:
     def _check_options(self) -> None:
         """Refuses options that do not apply to the rest of the scheme, with the reason."""
         plain = replace(self, **{name: getattr(_DEFAULTS, name) for name in OPTIONS[1:]}).key
+        if self.rule == "block type":
+            chosen = [name for name in OPTIONS[1:-1] if getattr(self, name) != getattr(_DEFAULTS, name)]
+            if chosen:
+                raise QuantvizError(
+                    f"{plain} takes no {chosen[0]} option: the runtime that reads a block type lays down its rule and "
+                    "has no place for anything beside its blocks."
+                )
+        elif self.pad:
+            raise QuantvizError(f"{plain} takes no pad=1: only block types need rows of whole blocks.")
         if self.clip != "absmax" and self.rule not in ("sym", "asym", "offset", "scaled", "codebook"):
             why = {
                 "cast": "a plain cast has no range to clip; give a granularity, for example channel",
@@ -153,7 +172,7 @@ class Scheme:
 
     @cached_property
     def key(self) -> str:
-        fixed = isinstance(self.fmt, BlockFormat)
+        fixed = isinstance(self.fmt, BlockFormat | BlockType)
         parts = [self.format, self.symmetry, None if fixed else self.granularity]
         head = "-".join(str(part) for part in parts if part is not None)
         options = [
@@ -170,9 +189,9 @@ class Scheme:
     # -- what it means -------------------------------------------------------------------------
 
     @property
-    def fmt(self) -> Format:
-        """The format itself, as data."""
-        return formats.FORMATS[self.format]
+    def fmt(self) -> Format | BlockType:
+        """The format or block type itself, as data."""
+        return KINDS[self.format]
 
     @cached_property
     def rule(self) -> Rule:
@@ -183,6 +202,8 @@ class Scheme:
             return "codebook"
         if isinstance(f, TernaryFormat):
             return "ternary"
+        if isinstance(f, BlockType):
+            return "block type"
         if isinstance(f, BlockFormat):
             return "mx" if f.scale == "e8m0" else "nvfp4"
         if f.bits == 1 and self.symmetry == "sym":
@@ -193,6 +214,8 @@ class Scheme:
     def code_range(self) -> tuple[int, int]:
         """Smallest and largest code, both inclusive; bit patterns for float formats."""
         f = self.fmt
+        if isinstance(f, BlockType):
+            return f.first_code, f.first_code + 2**f.bits - 1
         if self.rule in ("sign", "ternary"):
             return -1, 1
         if self.rule == "sym" or self.format == "mxint8":
@@ -215,6 +238,8 @@ class Scheme:
         """Bits stored a group beside the codes: scale (as stored), and zero point or minimum."""
         if self.granularity is None:
             return 0
+        if isinstance(self.fmt, BlockType):
+            return 8 * self.fmt.nbytes - self.fmt.block * self.fmt.bits
         if isinstance(self.fmt, BlockFormat):
             return 8
         bits = NESTED_BITS if self.double else SCALE_TYPES[self.scale]
@@ -224,6 +249,8 @@ class Scheme:
         """Bits that a tensor of `shape` takes: codes, scales, zero points or minima, tensor scale."""
         cols = shape[-1]
         rows = math.prod(shape[:-1])
+        if isinstance(self.fmt, BlockType):
+            return rows * self.fmt.padded(cols) // self.fmt.block * self.fmt.nbytes * 8
         bits = rows * cols * self.fmt.bits
         if self.granularity is not None:
             groups = math.prod(self.granularity.grid(rows, cols))
@@ -242,6 +269,8 @@ class Scheme:
 
     def check_shape(self, rows: int, cols: int) -> None:
         """Refuses a block or tile that is larger than the tensor it should divide, and rows that cannot be rotated."""
+        if isinstance(self.fmt, BlockType):
+            return self._check_blocks(cols)
         if self.rotate == "hadamard":
             hadamard.order(cols)
         g = self.granularity
@@ -253,6 +282,27 @@ class Scheme:
         if g is not None and g.rows > rows:
             raise QuantvizError(
                 f"{self} needs at least {g.rows} rows, and this tensor has {rows}; choose a lower tile, or channel."
+            )
+
+    def _check_blocks(self, cols: int) -> None:
+        padded = self.fmt.padded(cols)
+        if padded != cols and not self.pad:
+            raise QuantvizError(
+                f"{self} needs rows whose length is a multiple of {self.fmt.block}, and this tensor's have {cols:,} "
+                f"weights; {self.format}:pad=1 fills each up with {padded - cols} zeros, which are counted."
+            )
+
+    @property
+    def needs_importance(self) -> bool:
+        """Whether a tensor cannot be quantized without importance of its input channels."""
+        return isinstance(self.fmt, BlockType) and self.fmt.needs_importance
+
+    def check_importance_given(self, given: bool) -> None:
+        """Refuses a block type that demands importance where there is none."""
+        if self.needs_importance and not given:
+            raise QuantvizError(
+                f"{self} cannot be quantized without importance: give one number an input channel, E[x²], as an "
+                "imatrix holds them."
             )
 
 
@@ -267,8 +317,8 @@ def _option_text(value: Any) -> str:
     return keep_text(value) if isinstance(value, float) else value
 
 
-def _default_scale(f: Format, granularity: Granularity | None) -> str | None:
-    if granularity is None or isinstance(f, BlockFormat):
+def _default_scale(f: Format | BlockType, granularity: Granularity | None) -> str | None:
+    if granularity is None or isinstance(f, BlockFormat | BlockType):
         return None
     return "fp16" if isinstance(f, IntFormat | TernaryFormat) else "fp32"
 
@@ -288,6 +338,7 @@ def _catalogue() -> tuple[str, ...]:
         *(f"{f}-{g}" for f in ("nf4", "bnb_fp4") for g in ("b256", "b128", "b64", "b32", "b16")),
         *(f"ternary-{g}" for g in ("tensor", "channel", "b128", "b64")),
         "mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4", "mxint8", "nvfp4",
+        *BLOCK_TYPES,
     )  # fmt: skip
 
 
@@ -295,5 +346,5 @@ _CATALOGUE = _catalogue()
 
 
 def catalogue() -> tuple[str, ...]:
-    """Every ready-made scheme key, in a teaching order: casts, integers, scaled floats, block formats."""
+    """Every ready-made scheme key, in a teaching order: casts, integers, scaled floats, block formats, block types."""
     return _CATALOGUE

@@ -10,7 +10,8 @@ import math
 import numpy as np
 
 from .codes import code_values
-from .evaluation import Block, Evaluation
+from .evaluation import Evaluation
+from .inspection import Block
 from .schemes import Scheme
 from .statistics import TensorStatistics
 from .wording import share
@@ -51,14 +52,14 @@ def against(evaluation: Evaluation, pinned: Evaluation) -> str | None:
 def block_sentence(block: Block, statistics: TensorStatistics) -> str | None:
     """What one weight does to its block, if it does anything remarkable."""
     size = np.abs(block.original).reshape(-1)
-    if len(size) < 2 or not statistics.std or block.scale is None:
+    if len(size) < 2 or not statistics.std or (block.scale is None and block.unpacked is None):
         return None
     top = int(size.argmax())
     sigmas = float(size[top]) / statistics.std
     others = np.delete(block.original.reshape(-1), top)
     gone = np.delete(block.dequantized.reshape(-1) == 0, top) & (others != 0)
     zeroed = float(gone.sum()) / max(int((others != 0).sum()), 1)
-    if sigmas < OUTLIER_SIGMAS or Scheme.parse(block.scheme).rule in ("sign", "ternary"):
+    if sigmas < OUTLIER_SIGMAS or block.scale is None or Scheme.parse(block.scheme).rule in ("sign", "ternary"):
         return f"{share(zeroed)} of this block's weights became zero." if zeroed > MANY_ZEROED else None
     what = f"One weight, {sigmas:.0f}σ out, sets this block's scale"
     if zeroed < FEW_ZEROED:
@@ -115,7 +116,12 @@ def _clipped(e: Evaluation, _: TensorStatistics) -> str | None:
 def _idle_codes(e: Evaluation, _: TensorStatistics) -> str | None:
     entropy = e.metrics.get("code_entropy_bits")
     scheme = Scheme.parse(e.scheme)
-    if entropy is None or scheme.fmt.bits > 8 or scheme.fmt.bits - entropy < IDLE_BITS:
+    if (
+        entropy is None
+        or scheme.fmt.bits > 8
+        or scheme.fmt.bits > e.metrics["bits_per_weight"]
+        or scheme.fmt.bits - entropy < IDLE_BITS
+    ):
         return None
     used, there = int((e.code_counts > 0).sum()), len(code_values(scheme)[0])
     few = f"; {used} of {there} codes are in use" if used < there else ""
@@ -133,7 +139,9 @@ def _small_weights(e: Evaluation, _: TensorStatistics) -> str | None:
 
 def _costly_scales(e: Evaluation, _: TensorStatistics) -> str | None:
     bits = e.metrics["bits_per_weight"]
-    extra = bits - Scheme.parse(e.scheme).fmt.bits
+    scheme = Scheme.parse(e.scheme)
+    extra = bits - scheme.fmt.bits
     if extra / bits < COSTLY_SCALES:
         return None
-    return f"Scales and what goes with them take {extra:.2f} of the {bits:.2f} bits a weight."
+    what = "Scales and the zeros that fill rows up" if scheme.pad else "Scales and what goes with them"
+    return f"{what} take {extra:.2f} of the {bits:.2f} bits a weight."

@@ -7,6 +7,7 @@ bfloat16 embedding of a billion weights costs no more memory than the piece at h
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -77,7 +78,7 @@ class StoredTensor:
         return self.size // self.cols if self.cols else 0
 
     @property
-    def bits_per_weight(self) -> int:
+    def bits_per_weight(self) -> float:
         """Bits one weight takes as stored."""
         return 8 * STORED_DTYPES[self.dtype].itemsize
 
@@ -110,8 +111,70 @@ class StoredTensor:
                 f"Rows {start}:{stop} are not in {self.name or 'this tensor'}, "
                 f"which has {self.rows:,} rows; choose 0 ≤ start < stop ≤ {self.rows:,}."
             )
-        part = self.data[start * self.cols : stop * self.cols]
-        return replace(self, data=part, shape=(stop - start, self.cols))
+        return replace(self, data=self._elements(start * self.cols, stop * self.cols), shape=(stop - start, self.cols))
+
+    def _elements(self, start: int, stop: int) -> np.ndarray:
+        """The part of the storage that holds weights [start, stop), which begin and end with a row."""
+        return self.data[start:stop]
+
+
+# uint8 [blocks, bytes] -> float32 [blocks, weights]; called from several threads at once.
+Decode = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How weights lie in blocks of bytes. A row is a whole number of blocks.
+
+    name: of the block type.  block: weights a block.  nbytes: bytes a block.
+    decode: what reads them; None where whoever opened the tensor has nothing that does.
+    """
+
+    name: str
+    block: int
+    nbytes: int
+    decode: Decode | None = None
+
+    @property
+    def bits_per_weight(self) -> float:
+        return 8 * self.nbytes / self.block
+
+
+@dataclass(frozen=True, eq=False)
+class PackedTensor(StoredTensor):
+    """Weights stored in a block type: `data` is uint8, the blocks one after the other; `dtype` is the type's name.
+
+    Reading decodes the blocks asked for and no others, so the tensor is never held as float32 whole either.
+    """
+
+    packing: Packing | None = None
+
+    @property
+    def bits_per_weight(self) -> float:
+        return self.packing.bits_per_weight
+
+    @property
+    def nbytes(self) -> int:
+        return self.size // self.packing.block * self.packing.nbytes
+
+    def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """float32 weights [start, stop) in row-major order, decoded block by block."""
+        if self.packing.decode is None:
+            raise QuantvizError(f"{self.name or 'The tensor'} is packed as {self.dtype}, which nothing here unpacks.")
+        start, stop, _ = slice(start, stop).indices(self.size)
+        block = self.packing.block
+        first = start // block
+        values = self.packing.decode(self.blocks(first, max(first, -(-stop // block)))).reshape(-1)
+        return values[start - first * block : max(start, stop) - first * block]
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Blocks [start, stop) as they are stored: uint8 [blocks, bytes]."""
+        nbytes = self.packing.nbytes
+        return self.data[start * nbytes : None if stop is None else stop * nbytes].reshape(-1, nbytes)
+
+    def _elements(self, start: int, stop: int) -> np.ndarray:
+        block, nbytes = self.packing.block, self.packing.nbytes
+        return self.data[start // block * nbytes : stop // block * nbytes]
 
 
 def as_stored(w: Any) -> StoredTensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .block_types import BlockType
 from .formats import MXINT8_STEP, BlockFormat, IntFormat
 from .kernels.common import Extremes
 from .schemes import Scheme
@@ -32,7 +33,7 @@ def expected_errors(
     """Weights expected in each bin between `edges` (float64 [bins + 1]); float64 [bins].
 
     None where rounding alone is not what makes the error: one-bit signs, fp32, which loses nothing, rotated rows,
-    in which many roundings add up, and weights kept apart.
+    in which many roundings add up, weights kept apart, and block types on a grid, which round neighbours together.
     Scales are taken from rows spread over the tensor, so the result is an estimate where blocks are many.
     importance: float32 [cols] that the tensor is quantized with, where it is.
     """
@@ -57,10 +58,18 @@ def _cells(scheme: Scheme, code_counts: np.ndarray | None) -> tuple[np.ndarray, 
         return np.array([-half]), np.array([half]), np.ones(1)
     if scheme.rule == "sign" or code_counts is None:
         return None
-    element = scheme.fmt.element if isinstance(scheme.fmt, BlockFormat) else scheme.fmt
-    assert not isinstance(element, IntFormat)
-    finite = np.isfinite(element.values)
-    values, where = np.unique(element.values[finite].astype(np.float64), return_inverse=True)
+    if isinstance(scheme.fmt, BlockType):
+        if scheme.fmt.is_even:
+            return np.array([-0.5]), np.array([0.5]), np.ones(1)
+        if scheme.fmt.bits == 1 or scheme.fmt.together > 1:
+            return None
+        numbers = scheme.fmt.numbers
+    else:
+        element = scheme.fmt.element if isinstance(scheme.fmt, BlockFormat) else scheme.fmt
+        assert not isinstance(element, IntFormat)
+        numbers = element.values
+    finite = np.isfinite(numbers)
+    values, where = np.unique(numbers[finite].astype(np.float64), return_inverse=True)
     counts = np.bincount(where, weights=code_counts[finite])
     middle = (values[:-1] + values[1:]) / 2
     # Beyond the outermost values there is nothing to round: the largest weight of a group has no error.
@@ -89,7 +98,7 @@ def _steps(
     x = np.concatenate([stored.read(r * stored.cols, min(r + height, stored.rows) * stored.cols) for r in first])
     sample = StoredTensor(x, "float32", (x.size // stored.cols, stored.cols))
     q = cpu.quantize(sample, scheme, whole, importance)
-    scales = np.asarray(q.scales, np.float64).reshape(-1) * (q.tensor_scale or 1.0)
+    scales = np.abs(np.asarray(q.scales, np.float64).reshape(-1)) * (q.tensor_scale or 1.0)
     scales = scales[scales > 0]
     if len(scales) <= _SCALE_QUANTILES:
         return scales

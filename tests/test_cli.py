@@ -55,8 +55,8 @@ def test_tensors_as_json(run) -> None:
 def test_tensors_as_a_table(run) -> None:
     status, out, _ = run("tensors", SMALL)
     heads, line = out.splitlines()
-    assert status == 0 and heads.split() == ["tensor", "shape", "dtype", "bytes"]
-    assert line.split() == ["weight", "8", "×", "64", "float32", "2,048"]
+    assert status == 0 and heads.split() == ["tensor", "shape", "dtype", "bytes", "bits"]
+    assert line.split() == ["weight", "8", "×", "64", "float32", "2,048", "32"]
 
 
 def test_schemes_lists_the_catalogue(run) -> None:

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 import quantviz as qv
 from quantviz import QuantvizError, Scheme
-from quantviz.formats import FORMATS, BlockFormat, FloatFormat, IntFormat
-from quantviz.schemes import CHANNEL, SCALE_TYPES, SYMMETRIES, TENSOR, Granularity
+from quantviz.block_types import BLOCK_TYPES, BlockType
+from quantviz.formats import BlockFormat, FloatFormat, IntFormat
+from quantviz.schemes import CHANNEL, KINDS, SCALE_TYPES, SYMMETRIES, TENSOR, Granularity
 
 
 @pytest.mark.parametrize("key", qv.catalogue())
@@ -22,7 +23,7 @@ def test_catalogue_keys_are_canonical(key: str) -> None:
 def test_the_catalogue_holds_no_scheme_twice_and_every_format() -> None:
     keys = qv.catalogue()
     assert len(set(keys)) == len(keys) == len({Scheme.parse(key) for key in keys})
-    assert {Scheme.parse(key).format for key in keys} == set(FORMATS)
+    assert {Scheme.parse(key).format for key in keys} == set(KINDS)
 
 
 granularities = st.one_of(
@@ -33,10 +34,11 @@ granularities = st.one_of(
 @st.composite
 def schemes(draw: st.DrawFn) -> Scheme:
     """Any scheme that can be made from parts, with each part given or left to its default."""
-    f = FORMATS[draw(st.sampled_from(sorted(FORMATS)))]
+    f = KINDS[draw(st.sampled_from(sorted(KINDS)))]
     symmetry = draw(st.sampled_from([None, *SYMMETRIES])) if isinstance(f, IntFormat) else None
-    granularity = None if isinstance(f, BlockFormat) else draw(st.none() | granularities)
-    has_scale = not isinstance(f, BlockFormat) and not (isinstance(f, FloatFormat) and granularity is None)
+    fixed = isinstance(f, BlockFormat | BlockType)
+    granularity = None if fixed else draw(st.none() | granularities)
+    has_scale = not fixed and not (isinstance(f, FloatFormat) and granularity is None)
     scale = draw(st.sampled_from([None, *SCALE_TYPES])) if has_scale else None
     options = {
         "scale": scale,
@@ -45,6 +47,7 @@ def schemes(draw: st.DrawFn) -> Scheme:
         "keep": draw(st.sampled_from([None, "0", "0.1%", 12.5])),
         "solver": draw(st.sampled_from([None, "hqq"])),
         "double": draw(st.sampled_from([None, False, True])),
+        "pad": draw(st.sampled_from([None, False, True])),
     }
     try:
         return Scheme.make(f.name, symmetry, granularity, **options)
@@ -81,6 +84,9 @@ def test_equal_schemes_have_equal_keys_and_others_other_keys(a: Scheme, b: Schem
         ("ternary-channel:scale=fp16", "ternary-channel"),
         ("mxfp4-b32", "mxfp4"),
         ("nvfp4-b16", "nvfp4"),
+        ("Q4_K-b256", "q4_k"),
+        ("q4_k:pad=0", "q4_k"),
+        ("q4_0:pad=1", "q4_0:pad=1"),
     ],
 )
 def test_defaults_are_left_out(written: str, canonical: str) -> None:
@@ -116,6 +122,15 @@ def test_defaults_are_left_out(written: str, canonical: str) -> None:
         ("mxfp4:scale=fp32", "mxfp4 takes no scale option"),
         ("mxfp4-b64", "mxfp4 is defined on blocks of 32"),
         ("nvfp4-tensor", "nvfp4 is defined on blocks of 16"),
+        ("q4_k-b64", "q4_k is defined on blocks of 256"),
+        ("q4_k_m", "Did you mean q4_k"),
+        ("q4_0-sym", "q4_0 has no symmetry to choose"),
+        ("q4_0:scale=fp32", "q4_0 takes no scale option"),
+        ("q4_k:rotate=hadamard", "q4_k takes no rotate option: the runtime that reads a block type"),
+        ("q8_0:keep=1%", "q8_0 takes no keep option"),
+        ("iq4_nl:clip=mse", "iq4_nl takes no clip option"),
+        ("q4_0:pad=2", "pad=2 is neither 0 nor 1"),
+        ("int4-sym-b64:pad=1", "int4-sym-b64 takes no pad=1: only block types"),
     ],
 )
 def test_a_wrong_key_is_answered_in_one_sentence(key: str, said: str) -> None:
@@ -123,6 +138,14 @@ def test_a_wrong_key_is_answered_in_one_sentence(key: str, said: str) -> None:
         Scheme.parse(key)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("name", BLOCK_TYPES)
+def test_a_block_type_is_counted_to_the_bit(name: str) -> None:
+    kind, scheme = BLOCK_TYPES[name], Scheme.parse(name)
+    assert scheme.bits_per_weight((4096, 4096)) == kind.bits_per_weight
+    assert scheme.overhead_bits + kind.block * kind.bits == 8 * kind.nbytes
+    assert scheme.needs_importance == (name in ("iq2_xs", "iq2_xxs", "iq1_s", "iq1_m"))
 
 
 @given(st.text(max_size=40) | st.text(alphabet="int4symab-:=x,scalefp32", max_size=30))
@@ -157,6 +180,10 @@ def test_no_text_raises_anything_but_a_sentence(text: str) -> None:
         ("mxfp4", (1, 64), 64 * 4 + 2 * 8),
         ("mxfp6_e2m3", (1, 65), 65 * 6 + 3 * 8),
         ("nvfp4", (2, 32), 64 * 4 + 4 * 8 + 32),  # and one float32 a tensor
+        ("q4_0", (2, 64), 4 * 18 * 8),
+        ("q4_k", (3, 512), 6 * 144 * 8),
+        ("q4_k:pad=1", (3, 300), 6 * 144 * 8),  # 212 zeros a row, stored as weights are
+        ("q8_0:pad=1", (1,), 34 * 8),
     ],
 )
 def test_every_bit_is_counted(key: str, shape: tuple[int, ...], bits: int) -> None:
@@ -174,6 +201,13 @@ def test_every_bit_is_counted(key: str, shape: tuple[int, ...], bits: int) -> No
         ("int4-sym-b64", 4, 32, "needs rows of at least 64 weights, and this tensor's have 32"),
         ("mxfp4", 4, 31, "needs rows of at least 32 weights"),
         ("fp8_e4m3-b128x128", 64, 256, "needs at least 128 rows, and this tensor has 64"),
+        (
+            "q4_k",
+            4,
+            300,
+            "of 256, and this tensor's have 300 weights; q4_k:pad=1 fills each up with 212 zeros",
+        ),
+        ("q4_0", 4, 16, "multiple of 32, and this tensor's have 16 weights; q4_0:pad=1"),
     ],
 )
 def test_a_block_larger_than_the_tensor_is_refused(key: str, rows: int, cols: int, said: str) -> None:

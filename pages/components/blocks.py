@@ -6,7 +6,8 @@ import streamlit as st
 
 from quantviz import QuantvizError, figures
 from quantviz.codes import block_rows, rule_text
-from quantviz.evaluation import Block, Evaluation
+from quantviz.evaluation import Evaluation
+from quantviz.inspection import Block
 from quantviz.schemes import Scheme
 from quantviz.sentences import block_sentence
 from quantviz.wording import count
@@ -98,6 +99,8 @@ def _where(block: Block) -> str:
 
 def _weights(view: View, block: Block) -> None:
     st.markdown(f"**Weight by weight** · {rule_text(block)}")
+    if block.unpacked is not None:
+        st.caption(Scheme.parse(block.scheme).fmt.rule)
     st.dataframe(
         block_rows(block), hide_index=True, height=300, key="block_table",
         column_config={
@@ -105,6 +108,8 @@ def _weights(view: View, block: Block) -> None:
             "arithmetic": st.column_config.TextColumn(width="large"),
             "dequantized": st.column_config.NumberColumn(format="%.6g"),
             "error": st.column_config.NumberColumn(format="%.3g", help="dequantized − original"),
+            "scale": st.column_config.NumberColumn(format="%.4g", help="Of the weight's own group in the block."),
+            "minimum": st.column_config.NumberColumn(format="%.4g", help="Of the weight's own group in the block."),
         },
     )  # fmt: skip
     if str(Scheme.parse(block.scheme).granularity) in ("None", "tensor") and block.original.size < view.weights:

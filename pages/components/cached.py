@@ -17,8 +17,9 @@ from pathlib import Path
 import quantviz as qv
 from quantviz import figures, outliers
 from quantviz.comparison import part_of
-from quantviz.evaluation import Block, Evaluation
+from quantviz.evaluation import Evaluation
 from quantviz.importance import importance_names, load_importance
+from quantviz.inspection import Block
 from quantviz.limits import ScalarQuantizer, optimal_scalar
 from quantviz.outliers import Edit
 from quantviz.schemes import Scheme

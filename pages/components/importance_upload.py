@@ -16,7 +16,8 @@ from .tensor_controls import upload_folder
 
 _HELP = """
 The mean square `E[x²]` of what flows into each input channel, over some text: an error in a channel through which
-much flows costs more. It adds the importance-weighted MSE, and `clip=mse` searches by it.
+much flows costs more. It adds the importance-weighted MSE; `clip=mse` and GGUF's block types search by it, and
+iq2_xs, iq2_xxs, iq1_s and iq1_m cannot do without.
 
 - **.npy**: one number a channel
 - **.gguf**: what llama.cpp's `llama-imatrix` writes

@@ -34,6 +34,7 @@ def evaluated(view: View, scheme: Scheme, importance: cached.Importance | None =
         jobs.forget(job)
         return found
     scheme.check_shape(view.rows, view.info.cols)  # before anything is moved
+    scheme.check_importance_given(importance is not None)
     if view.weights > LARGE and _unedited(view) not in st.session_state.setdefault("_agreed", set()):
         _ask_first(view)
         return None
@@ -49,7 +50,7 @@ def outcomes(view: View, schemes: Sequence[Scheme], importance: cached.Importanc
     def so_far() -> list[Outcome | None]:
         return [refused.get(s) or cached.compared(view.at, s.key, importance) for s in schemes]
 
-    refused = {s: r for s in schemes if (r := refusal(s, (view.rows, view.info.cols)))}
+    refused = {s: r for s in schemes if (r := refusal(s, (view.rows, view.info.cols), importance is not None))}
     job = view.at, schemes, importance and importance.digest
     missing = [s.key for s, found in zip(schemes, so_far(), strict=True) if found is None]
     if not missing:

@@ -6,10 +6,11 @@ from typing import Any
 
 import streamlit as st
 
+from quantviz.block_types import BlockType
 from quantviz.errors import QuantvizError
-from quantviz.formats import FORMATS, BlockFormat, CodebookFormat, FloatFormat, IntFormat, TernaryFormat
+from quantviz.formats import BlockFormat, CodebookFormat, FloatFormat, IntFormat, TernaryFormat
 from quantviz.options import CLIPS, LARGEST_KEEP
-from quantviz.schemes import GRANULARITIES, OPTIONS, SCALE_TYPES, SYMMETRIES, TILES, Granularity, Scheme
+from quantviz.schemes import GRANULARITIES, KINDS, OPTIONS, SCALE_TYPES, SYMMETRIES, TILES, Granularity, Scheme
 
 from .state import DEFAULT_PINNED, DEFAULT_SCHEME, NOTHING, choose_scheme, good_or_last, text_state
 
@@ -18,13 +19,15 @@ FAMILIES = {
     "Float": lambda f: isinstance(f, FloatFormat),
     "Table": lambda f: isinstance(f, CodebookFormat | TernaryFormat),
     "MX": lambda f: isinstance(f, BlockFormat),
+    "GGUF": lambda f: isinstance(f, BlockType),
 }
-FIRST = {"Integer": "int4", "Float": "fp8_e4m3", "Table": "nf4", "MX": "mxfp4"}
+FIRST = {"Integer": "int4", "Float": "fp8_e4m3", "Table": "nf4", "MX": "mxfp4", "GGUF": "q4_k"}
 FAMILY_HELP = """
 - **Integer**: whole numbers times a scale
 - **Float**: sign, exponent and mantissa, cast as they are or scaled
 - **Table**: levels listed in a table (nf4, bnb_fp4), or −1, 0, 1 (ternary)
 - **MX**: blocks whose length and scale type the specification fixes (OCP MX, NVFP4)
+- **GGUF**: the block types of llama.cpp's files, each a packed layout with a rule of its own, byte for byte
 """
 CAST = "none: plain cast"
 PARTS = ("symmetry", "granularity", *OPTIONS)
@@ -59,7 +62,7 @@ def _controls(scheme: Scheme) -> None:
         help=FAMILY_HELP, width="stretch",
     )  # fmt: skip
     left, right = st.columns(2)
-    formats = [name for name, f in FORMATS.items() if FAMILIES[family](f)]
+    formats = [name for name, f in KINDS.items() if FAMILIES[family](f)]
     _show("scheme_format", scheme.format)
     left.selectbox("Format", formats, key="scheme_format", on_change=_change, args=("format",))
     offered = _granularities(scheme)
@@ -78,13 +81,28 @@ def _controls(scheme: Scheme) -> None:
             help="sym: zero-centred, scale only. asym: scale and integer zero point. offset: scale and float minimum.",
             width="stretch",
         )  # fmt: skip
-    _cures(scheme)
+    if isinstance(scheme.fmt, BlockType):
+        _block_type(scheme)
+    else:
+        _cures(scheme)
     if scheme.scale:
         _show("scheme_scale", scheme.scale)
         st.segmented_control(
             "Scale stored as", list(SCALE_TYPES), key="scheme_scale", required=True, on_change=_change, args=("scale",),
             help="The scale is rounded to this type before it is used; bits count it.", width="stretch",
         )  # fmt: skip
+
+
+def _block_type(scheme: Scheme) -> None:
+    """What the type is, and the one thing that can be chosen about it."""
+    kind = scheme.fmt
+    needs = " Cannot be quantized without importance, which Explore and Compare take." if kind.needs_importance else ""
+    st.caption(f"{kind.bits_per_weight:g} bits a weight. {kind.rule}{needs}")
+    _show("scheme_pad", scheme.pad)
+    st.toggle(
+        "Fill rows up with zeros", key="scheme_pad", on_change=_change, args=("pad",),
+        help=f"A row whose length is no multiple of {kind.block} cannot be stored; zeros make it one, and are counted.",
+    )  # fmt: skip
 
 
 def _cures(scheme: Scheme) -> None:
@@ -144,7 +162,7 @@ def _show(key: str, value: Any) -> None:
 
 def _granularities(scheme: Scheme) -> list[str]:
     """What can be chosen for the format, coarse to fine, a choice of the visitor's own included."""
-    if isinstance(scheme.fmt, BlockFormat):
+    if isinstance(scheme.fmt, BlockFormat | BlockType):
         return []
     offered = [*GRANULARITIES, *TILES]
     if isinstance(scheme.fmt, FloatFormat):

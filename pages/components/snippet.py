@@ -40,18 +40,34 @@ def snippet(
         "for name, value in r.metrics.items():",
         '    print(f"{qv.METRICS[name].label}: {value:.6g} {qv.METRICS[name].unit}")',
         "",
+        *_stored(view),
         "drawn = [",
         f"    figures.weights(r{against}, axis={axis!r}{', full=True' if full else ''}),",
         f"    figures.errors(r, expected, axis={axis!r}),",
         "    figures.code_usage(r),",
         f"    figures.error_map(r, {block}),",
         "    figures.block(block),",
+        *(["    figures.stored_codes(c),", "    figures.stored_scales(c),"] if view.info.packing else []),
         "]",
         "for figure in drawn:",
         "    if figure is not None:",
         "        figure.show()",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _stored(view: View) -> list[str]:
+    """The lines that read a tensor of a GGUF file as it is stored."""
+    if not view.info.packing:
+        return []
+    return [
+        "# As it is stored: codes, scales and minima, and one block byte by byte.",
+        "from quantviz.stored_blocks import contents, field_rows, stored_block, weight_rows",
+        "",
+        "c = contents(w)",
+        "print(field_rows(stored_block(w, 0, 0)), weight_rows(stored_block(w, 0, 0)))",
+        "",
+    ]
 
 
 def comparison_snippet(view: View, keys: list[str], pinned: str | None, importance: Importance | None) -> str:
@@ -96,13 +112,17 @@ def _loading(importance: Importance | None) -> list[str]:
     ]
 
 
+def written(ref: str) -> str:
+    """A reference as a script has it: a file that was uploaded is taken from the current folder."""
+    return PurePath(ref.removeprefix(UPLOAD)).name if ref.startswith(UPLOAD) else ref
+
+
 def _opening(view: View) -> list[str]:
     """The lines that make `w` the tensor of the view."""
     ref, rows, lines = view.at.source.ref, view.at.rows, []
     if ref.startswith("hf:") and view.token:
         lines.append("# A gated or private model needs a token: set HF_TOKEN, or run `hf auth login`.")
     if ref.startswith(UPLOAD):
-        ref = PurePath(ref.removeprefix(UPLOAD)).name
         lines.append("# The file that was uploaded, in the current folder.")
     selection = f", rows=({rows[0]}, {rows[1]})" if rows else ""
-    return [*lines, f"model = qv.open_model({ref!r})", f"w = model.open({view.at.tensor!r}{selection})"]
+    return [*lines, f"model = qv.open_model({written(ref)!r})", f"w = model.open({view.at.tensor!r}{selection})"]

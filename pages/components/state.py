@@ -99,6 +99,7 @@ def start_anew() -> None:
     st.session_state["tensor"] = None
     st.session_state["rows"] = ""
     st.session_state["block"] = ""
+    st.session_state["stored"] = ""
 
 
 def parse_rows(text: str, info: TensorInfo) -> tuple[int, int] | None:

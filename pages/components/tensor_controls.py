@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from shutil import rmtree
 
 import streamlit as st
 
 from quantviz.errors import QuantvizError
-from quantviz.sources import Model, TensorInfo
-from quantviz.tensors import STORED_DTYPES
+from quantviz.sources import Model, SeveralFiles, TensorInfo
 from quantviz.wording import count, shape, size
 
 from . import cached, jobs
@@ -21,7 +22,7 @@ from .state import DEFAULT_REF, choose_ref, notice, parse_rows, start_anew, text
 RANDOM, DEMO, HUB, FILE = "Random", "Demo", "Hub", "File"
 DEMO_REF = "demo"
 UPLOAD = "upload:"
-UPLOADS = (".safetensors", ".npy")
+UPLOADS = (".safetensors", ".gguf", ".npy")
 
 
 def tensor_controls() -> tuple[cached.Selection, TensorInfo, str | bool | None] | None:
@@ -40,7 +41,10 @@ def tensor_controls() -> tuple[cached.Selection, TensorInfo, str | bool | None] 
     source, model = found
     info = _choose_tensor(model)
     rows = _choose_rows(info)
-    st.caption(f"{shape(info.shape) or 'no axes'} · {info.dtype} · {count(info.size)} weights · {size(info.nbytes)}")
+    bits = f" · {info.bits_per_weight:.4g} bits a weight" if info.packing else ""
+    st.caption(
+        f"{shape(info.shape) or 'no axes'} · {info.dtype} · {count(info.size)} weights · {size(info.nbytes)}{bits}"
+    )
     return cached.Selection(source, info.name, rows), info, token
 
 
@@ -86,8 +90,9 @@ def _hub_controls(ref: str) -> str:
     state = st.session_state
     state["hub_repo"] = ref.removeprefix("hf:") if _kind(ref) == HUB else ""
     st.text_input(
-        "Repository", key="hub_repo", on_change=_choose_repo, placeholder="org/name or org/name@revision",
-        help="Only the files' headers and the tensor you choose are downloaded. Safetensors only.",
+        "Repository", key="hub_repo", on_change=_choose_repo, placeholder="org/name@revision or org/name:FILE.gguf",
+        help="Only the files' headers and the tensor you choose are downloaded. Safetensors, or GGUF: after a colon "
+        "the file, or what tells it apart, such as org/name:Q4_K_M.",
     )  # fmt: skip
     typed = st.text_input(
         "Token", key="hub_token", type="password", placeholder="only for gated or private models",
@@ -101,7 +106,17 @@ def _hub_controls(ref: str) -> str:
 def _choose_repo() -> None:
     repo = st.session_state["hub_repo"].strip().removeprefix("hf:").removeprefix("https://huggingface.co/").strip("/")
     if repo:
-        choose_ref("hf:" + repo.replace("/tree/", "@"))
+        choose_ref("hf:" + as_written(repo))
+
+
+def as_written(repo: str) -> str:
+    """What follows huggingface.co/ in the address of a page, as a reference has it.
+
+    >>> as_written("org/name/tree/v1"), as_written("org/name/blob/main/model-Q4_K_M.gguf?download=true")
+    ('org/name@v1', 'org/name@main:model-Q4_K_M.gguf')
+    """
+    page = re.fullmatch(r"([^/]+/[^/]+)/(?:blob|resolve)/([^/]+)/([^?]+)(?:\?.*)?", repo)
+    return f"{page[1]}@{page[2]}:{page[3]}" if page else repo.replace("/tree/", "@")
 
 
 def _file_controls(ref: str) -> None:
@@ -110,7 +125,7 @@ def _file_controls(ref: str) -> None:
         state["file_path"] = ref if _kind(ref) == FILE and not ref.startswith(UPLOAD) else ""
         st.text_input(
             "Path on this machine", key="file_path", on_change=_choose_path,
-            placeholder="model.safetensors, its index.json, a folder, or .npy",
+            placeholder="model.safetensors, its index.json, a folder, .gguf or .npy",
         )  # fmt: skip
     st.file_uploader(
         "Upload a file", type=[suffix[1:] for suffix in UPLOADS], key="uploaded", on_change=_keep_upload,
@@ -142,7 +157,8 @@ def _keep_upload() -> None:
     choose_ref(UPLOAD + name)
 
 
-def _source(ref: str, token: str | bool | None) -> cached.Source:
+def source_for(ref: str, token: str | bool | None) -> cached.Source:
+    """A reference as this visitor may open it; raises QuantvizError for files that are not theirs."""
     if not ref.startswith(UPLOAD):
         root = files_root() if _kind(ref) == FILE else None
         return cached.source_of(ref, ref, root, token)
@@ -158,7 +174,7 @@ def _open(ref: str, token: str | bool | None) -> tuple[cached.Source, Model] | N
     """The model, or the last one that opened, with a notice; None while it is being opened."""
     state = st.session_state
     try:
-        source = _source(ref, token)
+        source = source_for(ref, token)
         if state.get("_failed", (None,))[0] == source:  # not asked again at every change of the scheme
             st.button("Try again", icon=":material/refresh:", on_click=lambda: state.pop("_failed", None))
             raise state["_failed"][1]
@@ -174,11 +190,27 @@ def _open(ref: str, token: str | bool | None) -> tuple[cached.Source, Model] | N
         if not model.tensors:
             raise QuantvizError(f"{ref} holds no tensors; choose another source.")
     except QuantvizError as problem:
+        if isinstance(problem, SeveralFiles):
+            choose_file(ref, problem.names, "gguf_file", choose_ref)
         state["_fallback"] = True
         return _last_good(ref, token, problem)
     state["_fallback"] = False
     state["_good_ref"] = state[f"_last_{_kind(ref)}"] = ref
     return source, model
+
+
+def choose_file(ref: str, names: tuple[str, ...], key: str, then: Callable[[str], None]) -> None:
+    """One of the GGUF models that a repository or a folder holds; `then` gets its reference."""
+
+    def take() -> None:
+        if name := st.session_state.pop(key, None):
+            before = ":".join(ref.split(":")[:2]) + ":" if _kind(ref) == HUB else ref.rstrip("/") + "/"
+            then(before + name)
+
+    st.selectbox(
+        f"GGUF file, one of {len(names):,}", names, index=None, key=key, on_change=take,
+        placeholder="choose a file", filter_mode="contains",
+    )  # fmt: skip
 
 
 def _last_good(ref: str, token: str | bool | None, problem: QuantvizError) -> tuple[cached.Source, Model]:
@@ -187,7 +219,7 @@ def _last_good(ref: str, token: str | bool | None, problem: QuantvizError) -> tu
         if last == ref:
             continue
         try:
-            source = _source(last, token)
+            source = source_for(last, token)
             model = cached.open_model(source, token, jobs.Job(""))
         except QuantvizError:
             continue
@@ -226,7 +258,7 @@ def _choose_tensor(model: Model) -> TensorInfo:
 
 def first_choice(model: Model) -> TensorInfo:
     """A matrix that is typical of the model: the first that is neither an embedding nor a norm."""
-    usable = [t for t in model.tensors if t.dtype in STORED_DTYPES and t.size]
+    usable = [t for t in model.tensors if t.holds_weights and t.size]
     matrices = [t for t in usable if len(t.shape) == 2 and min(t.shape) > 1]
     layers = [
         t for t in matrices if not any(word in t.name.lower() for word in ("embed", "norm", "lm_head", "wte", "wpe"))
@@ -237,6 +269,7 @@ def first_choice(model: Model) -> TensorInfo:
 def _forget_rows() -> None:
     st.session_state["rows"] = ""
     st.session_state["block"] = ""
+    st.session_state["stored"] = ""
 
 
 @st.dialog("Tensors", width="large")
@@ -245,13 +278,17 @@ def _table_of(model: Model) -> None:
         "name": [t.name for t in model.tensors],
         "shape": [shape(t.shape) for t in model.tensors],
         "dtype": [t.dtype for t in model.tensors],
+        "bits a weight": [t.bits_per_weight for t in model.tensors],
         "size": [size(t.nbytes) for t in model.tensors],
         "weights": [t.size for t in model.tensors],
     }
     st.caption("Tick a row to open that tensor.")
     st.dataframe(
         table, key="tensor_table", on_select=lambda: _take_row(model), selection_mode="single-row", hide_index=True,
-        column_config={"weights": st.column_config.NumberColumn(format="localized")},
+        column_config={
+            "weights": st.column_config.NumberColumn(format="localized"),
+            "bits a weight": st.column_config.NumberColumn(format="%.4g"),
+        },
     )  # fmt: skip
     if st.session_state.pop("_row_taken", False):
         st.rerun()

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..errors import QuantvizError, did_you_mean
 from . import fp4, iq1, iq2, iq3, iq4, k_quants, plain, ternary
-from .base import BlockType, Field, Unpacked
+from .base import ROLES, BlockType, Field, Unpacked
 
-__all__ = ["BLOCK_TYPES", "BlockType", "Field", "Unpacked", "block_type", "check_cols", "unpack"]
+__all__ = ["BLOCK_TYPES", "ROLES", "BlockType", "Field", "Unpacked", "block_type", "check_cols", "unpack"]
 
 _FAMILIES = (plain, k_quants, iq4, iq3, iq2, iq1, ternary, fp4)
 

@@ -12,8 +12,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
+
+SOURCE = "ggml, src/ggml-quants.c at commit d99724f2b141"
+
+
+CODES, SCALES, MINIMA = "codes", "scales", "minima"
+CODES_AND_SCALES, SCALES_AND_MINIMA = "codes and scales", "scales and minima"
+ROLES = (CODES, CODES_AND_SCALES, SCALES, SCALES_AND_MINIMA, MINIMA)
+# What a field holds, by its name; codes, with their signs, where it is not here.
+_ROLE = {
+    "d": SCALES,
+    "e": SCALES,
+    "scales": SCALES,
+    "scales_h": SCALES,
+    "scales_l": SCALES,
+    "m": MINIMA,
+    "dmin": MINIMA,
+}
 
 
 @dataclass(frozen=True)
@@ -24,6 +42,16 @@ class Field:
     offset: int  # first byte, from the block's start
     size: int  # bytes
     meaning: str
+    role: str  # one of ROLES
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What the groups of each block share. stored: the second-level numbers it was made of, by name: [blocks, any]."""
+
+    scales: np.ndarray  # float32 [blocks, groups]
+    minima: np.ndarray | None = None  # float32 [blocks, groups], what is added; None for types without one
+    stored: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -37,7 +65,7 @@ class Unpacked:
     numbers: np.ndarray  # float32 [blocks, block], what the codes stand for before scaling
     scales: np.ndarray  # float32 [blocks, groups]
     minima: np.ndarray | None = None  # float32 [blocks, groups], what is added; None for types without one
-    stored: dict[str, np.ndarray] = field(default_factory=dict)  # second-level numbers by name: [blocks, any]
+    stored: dict[str, np.ndarray] = field(default_factory=dict)  # as Parameters has them
 
     @property
     def values(self) -> np.ndarray:
@@ -48,12 +76,18 @@ class Unpacked:
             return values if self.minima is None else values + np.repeat(self.minima, length, axis=1)
 
 
+Blocks = np.ndarray  # uint8 [blocks, nbytes]
+
+
 @dataclass(frozen=True)
 class BlockType:
     """One packed layout and its rule.
 
     block: weights a block; nbytes: bytes a block; fields: its layout, in order, without gaps.
-    unpack: uint8 [blocks, nbytes] -> Unpacked.
+    group: weights that share a scale; bits: of a code.
+    codes: blocks -> int32 [blocks, block].  parameters: blocks -> what their groups share.
+    code_book: () -> float32, what each code stands for, from first_code on; NaN where one stands for nothing.
+    together: how many neighbours choose their codes in common, from a grid of combinations; 1 where each has its own.
     """
 
     name: str
@@ -61,7 +95,13 @@ class BlockType:
     nbytes: int
     fields: tuple[Field, ...]
     rule: str  # a sentence
-    unpack: Callable[[np.ndarray], Unpacked]
+    group: int
+    bits: int
+    codes: Callable[[Blocks], np.ndarray]
+    parameters: Callable[[Blocks], Parameters]
+    code_book: Callable[[], np.ndarray]
+    first_code: int = 0
+    together: int = 1
     needs_importance: bool = False  # cannot be quantized without
     uses_importance: bool = True  # gives other bytes with than without
 
@@ -69,16 +109,50 @@ class BlockType:
     def bits_per_weight(self) -> float:
         return 8 * self.nbytes / self.block
 
+    @property
+    def groups(self) -> int:
+        """Groups a block, each with a scale of its own."""
+        return self.block // self.group
+
+    @property
+    def source(self) -> str:
+        return SOURCE
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """float32: what each code stands for before scaling, from first_code on; NaN where one stands for nothing."""
+        numbers = np.array(self.code_book(), np.float32)
+        numbers.setflags(write=False)
+        return numbers
+
+    @property
+    def is_even(self) -> bool:
+        """Whether codes stand for whole numbers one apart, so that a group's values are evenly spaced by its scale."""
+        return len(self.numbers) > 2 and bool((np.diff(self.numbers) == 1).all())
+
+    def unpack(self, data: Blocks) -> Unpacked:
+        codes, shared = self.codes(data), self.parameters(data)
+        return Unpacked(codes, self.numbers[codes - self.first_code], shared.scales, shared.minima, shared.stored)
+
     def row_bytes(self, cols: int) -> int:
         """Bytes of a row of `cols` weights, which must be a multiple of the block."""
         return cols // self.block * self.nbytes
 
+    def padded(self, cols: int) -> int:
+        """The row length that `cols` weights have once zeros fill the last block."""
+        return -(-cols // self.block) * self.block
 
-def fields(*parts: tuple[str, int, str]) -> tuple[Field, ...]:
-    """(name, bytes, meaning) one after the other -> fields with their offsets."""
+
+def from_zero(width: int, zero: int = 0) -> Callable[[], np.ndarray]:
+    """The code book of `width` bits in which code `zero` stands for 0."""
+    return lambda: np.arange(1 << width) - zero
+
+
+def fields(*parts: tuple[str, int, str] | tuple[str, int, str, str]) -> tuple[Field, ...]:
+    """(name, bytes, meaning, and a role where the name does not tell it) one after the other -> laid out."""
     offset, laid = 0, []
-    for name, size, meaning in parts:
-        laid.append(Field(name, offset, size, meaning))
+    for name, size, meaning, *role in parts:
+        laid.append(Field(name, offset, size, meaning, role[0] if role else _ROLE.get(name, CODES)))
         offset += size
     return tuple(laid)
 

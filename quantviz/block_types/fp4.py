@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import BlockType, Unpacked, bits, fields
+from .base import BlockType, Parameters, bits, fields
 
 _TWICE_E2M1 = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.float32)
 
@@ -26,14 +26,24 @@ _HALF_UE4M3 = _half_ue4m3()
 _HALF_E8M0 = np.ldexp(1.0, np.arange(256) - 128).astype(np.float32)
 
 
-def _unpack_mxfp4(data: np.ndarray) -> Unpacked:
-    codes = bits(data[:, 1:], 4).reshape(-1, 32)
-    return Unpacked(codes, _TWICE_E2M1[codes], _HALF_E8M0[data[:, :1]], stored={"e": data[:, :1].astype(np.int32)})
+def _codes_mxfp4(data: np.ndarray) -> np.ndarray:
+    return bits(data[:, 1:], 4).reshape(-1, 32)
 
 
-def _unpack_nvfp4(data: np.ndarray) -> Unpacked:
-    codes = bits(data[:, 4:].reshape(-1, 4, 8), 4).reshape(-1, 64)
-    return Unpacked(codes, _TWICE_E2M1[codes], _HALF_UE4M3[data[:, :4]], stored={"d": data[:, :4].astype(np.int32)})
+def _parameters_mxfp4(data: np.ndarray) -> Parameters:
+    return Parameters(_HALF_E8M0[data[:, :1]], stored={"e": data[:, :1].astype(np.int32)})
+
+
+def _codes_nvfp4(data: np.ndarray) -> np.ndarray:
+    return bits(data[:, 4:].reshape(-1, 4, 8), 4).reshape(-1, 64)
+
+
+def _parameters_nvfp4(data: np.ndarray) -> Parameters:
+    return Parameters(_HALF_UE4M3[data[:, :4]], stored={"d": data[:, :4].astype(np.int32)})
+
+
+def _twice_e2m1() -> np.ndarray:
+    return _TWICE_E2M1
 
 
 TYPES = (
@@ -44,7 +54,7 @@ TYPES = (
             ("qs", 16, "e2m1 codes: byte j holds weight j (low half) and j + 16 (high half)"),
         ),
         "scale = 2^(⌊log2 max |x|⌋ - 2); each weight takes the e2m1 value nearest to x / scale, at a tie the smaller.",
-        _unpack_mxfp4, uses_importance=False,
+        32, 4, _codes_mxfp4, _parameters_mxfp4, _twice_e2m1, uses_importance=False,
     ),
     BlockType(
         "gguf_nvfp4", 64, 36,
@@ -54,6 +64,6 @@ TYPES = (
         ),
         "Every 16 weights: scale = max |x| / 6 as e4m3; each weight takes the e2m1 value nearest to x / scale, "
         "at a tie the smaller. No scale for the whole tensor, unlike NVIDIA's own.",
-        _unpack_nvfp4, uses_importance=False,
+        16, 4, _codes_nvfp4, _parameters_nvfp4, _twice_e2m1, uses_importance=False,
     ),
 )  # fmt: skip

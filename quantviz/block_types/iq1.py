@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import BlockType, Unpacked, bits, fields, half
-from .iq_grids import Gridded, field
+from .base import CODES_AND_SCALES, BlockType, bits, fields, half
+from .iq_grids import Gridded, code_book, field, readers
 
 f4 = np.float32
 
@@ -34,14 +34,6 @@ def read_iq1_m(data: np.ndarray) -> Gridded:
     )
 
 
-def _unpack_iq1_s(data: np.ndarray) -> Unpacked:
-    return read_iq1_s(data).unpack()
-
-
-def _unpack_iq1_m(data: np.ndarray) -> Unpacked:
-    return read_iq1_m(data).unpack()
-
-
 _SPLIT = (
     "Weights sorted, the two cuts into low, middle and high are those of least weighted squared error; "
     "eight neighbours then take the nearest of 2,048 points of {{-1, 0, 1}}, {}."
@@ -54,10 +46,10 @@ TYPES = (
             ("d", 2, "scale of the scales, fp16"),
             ("qs", 32, "points of the grid, low eight bits: byte j for weights 8j … 8j + 7"),
             ("qh", 16, "for 32 weights: three high bits of four points, a scale of three bits, and whether an eighth "
-                       "is taken away rather than added"),
+                       "is taken away rather than added", CODES_AND_SCALES),
         ),
         _SPLIT.format("plus or minus an eighth for 32 of them"),
-        _unpack_iq1_s, needs_importance=True,
+        32, 3, *readers(read_iq1_s), code_book("iq1_s"), together=8, needs_importance=True,
     ),
     BlockType(
         "iq1_m", 256, 56,
@@ -68,6 +60,6 @@ TYPES = (
                           "is left: four bits in each of four words"),
         ),
         _SPLIT.format("plus or minus an eighth for eight of them"),
-        _unpack_iq1_m, needs_importance=True,
+        16, 3, *readers(read_iq1_m), code_book("iq1_s"), together=8, needs_importance=True,
     ),
 )  # fmt: skip

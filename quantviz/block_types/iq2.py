@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import BlockType, Unpacked, bits, fields, half
-from .iq_grids import Gridded, even_signs, field
+from .base import CODES_AND_SCALES, BlockType, bits, fields, half
+from .iq_grids import Gridded, code_book, even_signs, field, readers
 
 f4 = np.float32
 
@@ -46,18 +46,6 @@ def read_iq2_xxs(data: np.ndarray) -> Gridded:
     return Gridded("iq2_xxs", index.reshape(-1, 32).astype(np.int32), _quarters(d, scales), minus, stored)
 
 
-def _unpack_iq2_s(data: np.ndarray) -> Unpacked:
-    return read_iq2_s(data).unpack()
-
-
-def _unpack_iq2_xs(data: np.ndarray) -> Unpacked:
-    return read_iq2_xs(data).unpack()
-
-
-def _unpack_iq2_xxs(data: np.ndarray) -> Unpacked:
-    return read_iq2_xxs(data).unpack()
-
-
 _EVEN = "eight weights have an even number of minuses, if need be by giving the one that matters least the wrong sign; "
 
 TYPES = (
@@ -72,7 +60,7 @@ TYPES = (
         ),
         "Eight weights' magnitudes are one of 1,024 points of three levels; the scale of 16 is the best by weighted "
         "least squares of 19 candidates.",
-        _unpack_iq2_s,
+        16, 3, *readers(read_iq2_s), code_book("iq2_s"), together=8,
     ),
     BlockType(
         "iq2_xs", 256, 74,
@@ -83,17 +71,17 @@ TYPES = (
         ),
         f"Eight weights' magnitudes are one of 512 points of three levels; {_EVEN}"
         "the scale of 16 is the best by weighted least squares of 19 candidates.",
-        _unpack_iq2_xs, needs_importance=True,
+        16, 3, *readers(read_iq2_xs), code_book("iq2_xs"), together=8, needs_importance=True,
     ),
     BlockType(
         "iq2_xxs", 256, 66,
         fields(
             ("d", 2, "scale of the scales, fp16"),
             ("qs", 64, "for 32 weights: four points of the grid, a byte each; seven signs for each eight; "
-                       "and a scale of four bits"),
+                       "and a scale of four bits", CODES_AND_SCALES),
         ),
         f"Eight weights' magnitudes are one of 256 points of three levels; {_EVEN}"
         "the scale of 32 is the best by weighted least squares of 13 candidates.",
-        _unpack_iq2_xxs, needs_importance=True,
+        32, 3, *readers(read_iq2_xxs), code_book("iq2_xxs"), together=8, needs_importance=True,
     ),
 )  # fmt: skip

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import BlockType, Unpacked, bits, fields, half
-from .iq_grids import Gridded, even_signs, field
+from .base import CODES_AND_SCALES, BlockType, bits, fields, half
+from .iq_grids import Gridded, code_book, even_signs, field, readers
 
 f4 = np.float32
 
@@ -32,14 +32,6 @@ def read_iq3_xxs(data: np.ndarray) -> Gridded:
     return Gridded("iq3_xxs", data[:, 2:66].astype(np.int32), sizes, minus, {"d": d, "scales": scales})
 
 
-def _unpack_iq3_s(data: np.ndarray) -> Unpacked:
-    return read_iq3_s(data).unpack()
-
-
-def _unpack_iq3_xxs(data: np.ndarray) -> Unpacked:
-    return read_iq3_xxs(data).unpack()
-
-
 TYPES = (
     BlockType(
         "iq3_s", 256, 110,
@@ -52,17 +44,18 @@ TYPES = (
         ),
         "Four weights' magnitudes are one of 512 points of eight levels; the scale of 32 is the best by weighted least "
         "squares of 19 candidates.",
-        _unpack_iq3_s,
+        32, 4, *readers(read_iq3_s), code_book("iq3_s"), together=4,
     ),
     BlockType(
         "iq3_xxs", 256, 98,
         fields(
             ("d", 2, "scale of the scales, fp16"),
             ("qs", 64, "points of the grid: byte j for weights 4j … 4j + 3"),
-            ("scales_and_signs", 32, "for 32 weights: seven signs for each eight, then a scale of four bits"),
+            ("scales_and_signs", 32, "for 32 weights: seven signs for each eight, then a scale of four bits",
+             CODES_AND_SCALES),
         ),
         "Four weights' magnitudes are one of 256 points of eight levels; eight weights have an even number of minuses, "
         "if need be by giving the one that matters least the wrong sign; the scale of 32 is the best of 31 candidates.",
-        _unpack_iq3_xxs,
+        32, 4, *readers(read_iq3_xxs), code_book("iq3_xxs"), together=4,
     ),
 )  # fmt: skip

@@ -7,26 +7,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import BlockType, Unpacked, bits, fields, half
+from .base import BlockType, Parameters, bits, fields, half
 from .iq_grids import uneven_levels
+from .plain import nibble_codes, scale_first
 
 
-def _levels(codes: np.ndarray) -> np.ndarray:
-    return np.array(uneven_levels(), np.float32)[codes]
+def _codes_iq4_xs(data: np.ndarray) -> np.ndarray:
+    return bits(data[:, 8:].reshape(-1, 8, 16), 4).reshape(-1, 256)
 
 
-def _unpack_iq4_nl(data: np.ndarray) -> Unpacked:
-    codes, d = bits(data[:, 2:], 4).reshape(-1, 32), half(data, 0)
-    return Unpacked(codes, _levels(codes), d, stored={"d": d})
-
-
-def _unpack_iq4_xs(data: np.ndarray) -> Unpacked:
-    codes, d = bits(data[:, 8:].reshape(-1, 8, 16), 4).reshape(-1, 256), half(data, 0)
+def _parameters_iq4_xs(data: np.ndarray) -> Parameters:
+    d = half(data, 0)
     low = bits(data[:, 4:8], 4).swapaxes(1, 2).reshape(-1, 8)
     high = bits(data[:, 2:4], 2).swapaxes(1, 2).reshape(-1, 8)
     scales = (low | high << 4) - 32
     with np.errstate(invalid="ignore"):  # infinite scale, times 0
-        return Unpacked(codes, _levels(codes), d * scales.astype(np.float32), stored={"d": d, "scales": scales})
+        return Parameters(d * scales.astype(np.float32), stored={"d": d, "scales": scales})
+
+
+def _levels() -> np.ndarray:
+    return np.array(uneven_levels(), np.float32)
 
 
 _SEARCHED = (
@@ -41,7 +41,7 @@ TYPES = (
             ("qs", 16, "codes: byte j holds weight j (low half) and j + 16 (high half)"),
         ),
         f"A scale for every 32 weights, {_SEARCHED}.",
-        _unpack_iq4_nl,
+        32, 4, nibble_codes(2, 4), scale_first, _levels,
     ),
     BlockType(
         "iq4_xs", 256, 136,
@@ -52,6 +52,6 @@ TYPES = (
             ("qs", 128, "codes: byte j of 16 holds weights j (low half) and j + 16 (high half) of 32"),
         ),
         f"As iq4_nl, with the scales of 32 weights in six bits: {_SEARCHED}.",
-        _unpack_iq4_xs,
+        32, 4, _codes_iq4_xs, _parameters_iq4_xs, _levels,
     ),
 )  # fmt: skip

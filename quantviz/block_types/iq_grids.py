@@ -7,12 +7,13 @@ of its first coordinate in the lowest bits, that of the next above it, and so on
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
-from .base import Unpacked
+from .base import Parameters
 
 DELTA = np.float32(0.125)  # what iq1_s and iq1_m add to, or take from, a whole group
 
@@ -77,17 +78,37 @@ class Gridded:
     minus: np.ndarray  # uint8 [blocks, 32]: a sign bit a weight; for iq1, a byte a group: whether DELTA is taken away
     stored: dict[str, np.ndarray]  # second-level numbers, as Unpacked has them
 
-    def unpack(self) -> Unpacked:
+    def codes(self) -> np.ndarray:
+        """int32 [blocks, 256]: a weight's level, and above its bits the sign, or for iq1 the group's."""
         g = grid(self.grid)
         levels = g.levels[self.index].reshape(len(self.index), 256)
-        values = g.values[self.index].reshape(len(self.index), 256)
-        stored = {**self.stored, "index": self.index}
         if self.grid == "iq1_s":
             minus = np.repeat(self.minus, 8, axis=1)
-            return Unpacked(levels + 4 * minus, values + np.where(minus, -DELTA, DELTA), self.scales, stored=stored)
-        minus = np.unpackbits(self.minus, axis=1, bitorder="little")
-        codes = levels | minus.astype(np.int32) << g.width
-        return Unpacked(codes, np.where(minus, -values, values), self.scales, stored=stored)
+        else:
+            minus = np.unpackbits(self.minus, axis=1, bitorder="little")
+        return levels | minus.astype(np.int32) << g.width
+
+    def parameters(self) -> Parameters:
+        return Parameters(self.scales, stored={**self.stored, "index": self.index})
+
+
+def readers(read: Callable[[np.ndarray], Gridded]) -> tuple[Callable, Callable]:
+    """A type's readers of codes and of parameters, as BlockType wants them."""
+    return lambda data: read(data).codes(), lambda data: read(data).parameters()
+
+
+def code_book(name: str) -> Callable[[], np.ndarray]:
+    """What the codes of a grid's weights stand for; there may be fewer levels than their bits could tell apart."""
+
+    def make() -> np.ndarray:
+        g = grid(name)
+        levels = np.full(1 << g.width, np.nan, np.float32)
+        levels[g.levels.reshape(-1)] = g.values.reshape(-1)
+        if name == "iq1_s":
+            return np.concatenate([levels + DELTA, levels - DELTA])
+        return np.concatenate([levels, -levels])
+
+    return make
 
 
 def field(data: np.ndarray, at: int, count: int, dtype: str) -> np.ndarray:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import BlockType, Unpacked, bits, fields, half
+from .base import SCALES_AND_MINIMA, BlockType, Parameters, bits, fields, from_zero, half
 
 D = ("d", 2, "scale of the scales, fp16")
 DMIN = ("dmin", 2, "scale of the minima, fp16")
-PAIRS = ("scales", 12, "eight scales and eight minima, six bits each")
+PAIRS = ("scales", 12, "eight scales and eight minima, six bits each", SCALES_AND_MINIMA)
 QUARTERS = "two bits of each code: byte j of 32 holds weights j, j + 32, j + 64 and j + 96 of 128"
 HALVES = "byte j of 32 holds weights j (low half) and j + 32 (high half) of 64"
 
@@ -33,47 +33,54 @@ def _pairs(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return scales, np.concatenate([b & 63, (c >> 4) | (b >> 6 << 4)], axis=1)
 
 
-def _with_minimum(
-    codes: np.ndarray, d: np.ndarray, dmin: np.ndarray, scales: np.ndarray, minima: np.ndarray
-) -> Unpacked:
+def _with_minima(d: np.ndarray, dmin: np.ndarray, scales: np.ndarray, minima: np.ndarray) -> Parameters:
     stored = {"d": d, "dmin": dmin, "scales": scales, "minima": minima}
     with np.errstate(invalid="ignore"):  # infinite scale, times 0
-        sizes, shifts = d * scales.astype(np.float32), -(dmin * minima.astype(np.float32))
-    return Unpacked(codes, codes.astype(np.float32), sizes, shifts, stored)
+        return Parameters(d * scales.astype(np.float32), -(dmin * minima.astype(np.float32)), stored)
 
 
-def _unpack_q2_k(data: np.ndarray) -> Unpacked:
-    scales, minima = bits(data[:, :16], 4).swapaxes(0, 1)
-    return _with_minimum(_quarters(data[:, 16:80]), half(data, 80), half(data, 82), scales, minima)
-
-
-def _unpack_q4_k(data: np.ndarray) -> Unpacked:
-    codes = bits(data[:, 16:].reshape(-1, 4, 32), 4).reshape(-1, 256)
-    return _with_minimum(codes, half(data, 0), half(data, 2), *_pairs(data[:, 4:16]))
-
-
-def _unpack_q5_k(data: np.ndarray) -> Unpacked:
-    codes = bits(data[:, 48:].reshape(-1, 4, 32), 4).reshape(-1, 256) | _by_bit(data[:, 16:48]) << 4
-    return _with_minimum(codes, half(data, 0), half(data, 2), *_pairs(data[:, 4:16]))
-
-
-def _without_minimum(codes: np.ndarray, zero: int, d: np.ndarray, scales: np.ndarray) -> Unpacked:
+def _without_minima(d: np.ndarray, scales: np.ndarray) -> Parameters:
     with np.errstate(invalid="ignore"):  # infinite scale, times 0
-        sizes = d * scales.astype(np.float32)
-    return Unpacked(codes, (codes - zero).astype(np.float32), sizes, stored={"d": d, "scales": scales})
+        return Parameters(d * scales.astype(np.float32), stored={"d": d, "scales": scales})
 
 
-def _unpack_q3_k(data: np.ndarray) -> Unpacked:
-    codes = _quarters(data[:, 32:96]) | _by_bit(data[:, :32]) << 2
+def _codes_q2_k(data: np.ndarray) -> np.ndarray:
+    return _quarters(data[:, 16:80])
+
+
+def _parameters_q2_k(data: np.ndarray) -> Parameters:
+    return _with_minima(half(data, 80), half(data, 82), *bits(data[:, :16], 4).swapaxes(0, 1))
+
+
+def _codes_q4_k(data: np.ndarray) -> np.ndarray:
+    return bits(data[:, 16:].reshape(-1, 4, 32), 4).reshape(-1, 256)
+
+
+def _codes_q5_k(data: np.ndarray) -> np.ndarray:
+    return bits(data[:, 48:].reshape(-1, 4, 32), 4).reshape(-1, 256) | _by_bit(data[:, 16:48]) << 4
+
+
+def _parameters_of_pairs(data: np.ndarray) -> Parameters:
+    return _with_minima(half(data, 0), half(data, 2), *_pairs(data[:, 4:16]))
+
+
+def _codes_q3_k(data: np.ndarray) -> np.ndarray:
+    return _quarters(data[:, 32:96]) | _by_bit(data[:, :32]) << 2
+
+
+def _parameters_q3_k(data: np.ndarray) -> Parameters:
     low = bits(data[:, 96:104], 4).reshape(-1, 16)
     high = bits(data[:, 104:108], 2).reshape(-1, 16)
-    return _without_minimum(codes, 4, half(data, 108), (low | high << 4) - 32)
+    return _without_minima(half(data, 108), (low | high << 4) - 32)
 
 
-def _unpack_q6_k(data: np.ndarray) -> Unpacked:
+def _codes_q6_k(data: np.ndarray) -> np.ndarray:
     low = bits(data[:, :128].reshape(-1, 2, 64), 4).reshape(-1, 256)
-    codes = low | _quarters(data[:, 128:192]) << 4
-    return _without_minimum(codes, 32, half(data, 208), data[:, 192:208].view(np.int8).astype(np.int32))
+    return low | _quarters(data[:, 128:192]) << 4
+
+
+def _parameters_q6_k(data: np.ndarray) -> Parameters:
+    return _without_minima(half(data, 208), data[:, 192:208].view(np.int8).astype(np.int32))
 
 
 _SEARCHED = "found by weighted least squares over {} trial scales a group"
@@ -82,12 +89,12 @@ TYPES = (
     BlockType(
         "q2_k", 256, 84,
         fields(
-            ("scales", 16, "a byte for each group of 16: scale (low half) and minimum (high half)"),
+            ("scales", 16, "a byte for each group of 16: scale (low half) and minimum (high half)", SCALES_AND_MINIMA),
             ("qs", 64, QUARTERS), D, DMIN,
         ),
         "Groups of 16: value = (d · scale) · code - (dmin · minimum), codes 0 to 3; scale and minimum are "
         f"{_SEARCHED.format(17)}, then rounded to four bits, and the codes chosen anew.",
-        _unpack_q2_k,
+        16, 2, _codes_q2_k, _parameters_q2_k, from_zero(2),
     ),
     BlockType(
         "q3_k", 256, 110,
@@ -99,13 +106,13 @@ TYPES = (
         "Groups of 16: value = (d · scale) · (code - 4), codes 0 to 7; each code is moved where that lowers the "
         "squared error weighted by x², up to five times round; the scales are then rounded to six bits with sign, "
         "and the codes chosen anew.",
-        _unpack_q3_k,
+        16, 3, _codes_q3_k, _parameters_q3_k, from_zero(3, 4),
     ),
     BlockType(
         "q4_k", 256, 144, fields(D, DMIN, PAIRS, ("qs", 128, f"codes: {HALVES}")),
         "Groups of 32: value = (d · scale) · code - (dmin · minimum), codes 0 to 15; scale and minimum are "
         f"{_SEARCHED.format(22)}, then rounded to six bits, and the codes chosen anew.",
-        _unpack_q4_k,
+        32, 4, _codes_q4_k, _parameters_of_pairs, from_zero(4),
     ),
     BlockType(
         "q5_k", 256, 176,
@@ -115,7 +122,7 @@ TYPES = (
         ),
         "As q4_k with codes 0 to 31; scale and minimum are "
         f"{_SEARCHED.format(17)}, then rounded to six bits, and the codes chosen anew.",
-        _unpack_q5_k,
+        32, 5, _codes_q5_k, _parameters_of_pairs, from_zero(5),
     ),
     BlockType(
         "q6_k", 256, 210,
@@ -125,6 +132,6 @@ TYPES = (
         ),
         "Groups of 16: value = (d · scale) · (code - 32), codes 0 to 63; scales are found by least squares weighted by "
         "x² over 19 trials, then rounded to eight bits with sign, and the codes chosen anew.",
-        _unpack_q6_k,
+        16, 6, _codes_q6_k, _parameters_q6_k, from_zero(6, 32),
     ),
 )  # fmt: skip

@@ -5,9 +5,11 @@ Layouts: ggml's src/ggml-common.h at commit d99724f2b141.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from .base import BlockType, Unpacked, bits, fields, half
+from .base import BlockType, Parameters, bits, fields, from_zero, half
 
 D = ("d", 2, "scale, fp16")
 M = ("m", 2, "minimum, fp16")
@@ -24,36 +26,31 @@ def _nibbles(data: np.ndarray, at_codes: int, width: int) -> np.ndarray:
     return codes
 
 
-def _centred(width: int):
-    def unpack(data: np.ndarray) -> Unpacked:
-        codes, d = _nibbles(data, 2 if width == 4 else 6, width), half(data, 0)
-        return Unpacked(codes, (codes - (1 << width - 1)).astype(np.float32), d, stored={"d": d})
-
-    return unpack
+def nibble_codes(at_codes: int, width: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda data: _nibbles(data, at_codes, width)
 
 
-def _from_minimum(width: int):
-    def unpack(data: np.ndarray) -> Unpacked:
-        codes, d, m = _nibbles(data, 4 if width == 4 else 8, width), half(data, 0), half(data, 2)
-        return Unpacked(codes, codes.astype(np.float32), d, m, {"d": d, "m": m})
-
-    return unpack
-
-
-def _unpack_q8_0(data: np.ndarray) -> Unpacked:
-    codes, d = data[:, 2:].view(np.int8).astype(np.int32), half(data, 0)
-    return Unpacked(codes, codes.astype(np.float32), d, stored={"d": d})
-
-
-def _unpack_q1_0(data: np.ndarray) -> Unpacked:
-    codes, d = np.unpackbits(data[:, 2:], axis=1, bitorder="little").astype(np.int32), half(data, 0)
-    return Unpacked(codes, (2 * codes - 1).astype(np.float32), d, stored={"d": d})
-
-
-def _unpack_q2_0(data: np.ndarray) -> Unpacked:
-    codes = bits(data[:, 2:], 2).swapaxes(1, 2).reshape(-1, 64)
+def scale_first(data: np.ndarray) -> Parameters:
+    """A block with one scale, its first two bytes."""
     d = half(data, 0)
-    return Unpacked(codes, (codes - 1).astype(np.float32), d, stored={"d": d})
+    return Parameters(d, stored={"d": d})
+
+
+def _scale_and_minimum(data: np.ndarray) -> Parameters:
+    d, m = half(data, 0), half(data, 2)
+    return Parameters(d, m, {"d": d, "m": m})
+
+
+def _bytes(data: np.ndarray) -> np.ndarray:
+    return data[:, 2:].view(np.int8).astype(np.int32)
+
+
+def _signs(data: np.ndarray) -> np.ndarray:
+    return np.unpackbits(data[:, 2:], axis=1, bitorder="little").astype(np.int32)
+
+
+def _pairs_of_bits(data: np.ndarray) -> np.ndarray:
+    return bits(data[:, 2:], 2).swapaxes(1, 2).reshape(-1, 64)
 
 
 TYPES = (
@@ -61,38 +58,38 @@ TYPES = (
         "q4_0", 32, 18, fields(D, NIBBLES),
         "The weight of largest magnitude, with its sign, gets code 0, which stands for -8: d = max / -8; "
         "code = ⌊x / d + 8.5⌋, at most 15; value = d · (code - 8).",
-        _centred(4),
+        32, 4, nibble_codes(2, 4), scale_first, from_zero(4, 8),
     ),
     BlockType(
         "q4_1", 32, 20, fields(D, M, NIBBLES),
         "The range of the block in 15 steps: d = (max - min) / 15, m = min; code = ⌊(x - min) / d + ½⌋; "
         "value = d · code + m.",
-        _from_minimum(4),
+        32, 4, nibble_codes(4, 4), _scale_and_minimum, from_zero(4),
     ),
     BlockType(
         "q5_0", 32, 22, fields(D, FIFTH, NIBBLES),
         "As q4_0 with one bit more: d = max / -16; code = ⌊x / d + 16.5⌋, at most 31; value = d · (code - 16).",
-        _centred(5),
+        32, 5, nibble_codes(6, 5), scale_first, from_zero(5, 16),
     ),
     BlockType(
         "q5_1", 32, 24, fields(D, M, FIFTH, NIBBLES),
         "As q4_1 with one bit more: d = (max - min) / 31, m = min; code = ⌊(x - min) / d + ½⌋; value = d · code + m.",
-        _from_minimum(5),
+        32, 5, nibble_codes(8, 5), _scale_and_minimum, from_zero(5),
     ),
     BlockType(
         "q8_0", 32, 34, fields(D, ("qs", 32, "the codes, a signed byte each")),
         "d = max |x| / 127; code = x / d rounded, halves away from zero; value = d · code.",
-        _unpack_q8_0, uses_importance=False,
+        32, 8, _bytes, scale_first, from_zero(8, 128), first_code=-128, uses_importance=False,
     ),
     BlockType(
         "q1_0", 128, 18, fields(D, ("qs", 16, "a bit a weight, lowest first: 1 where it is not negative")),
         "Signs alone: d = mean |x|; value = d or -d.",
-        _unpack_q1_0, uses_importance=False,
+        128, 1, _signs, scale_first, lambda: np.array([-1, 1]), uses_importance=False,
     ),
     BlockType(
         "q2_0", 64, 18, fields(D, ("qs", 16, "two bits a weight, four weights in a row to a byte, lowest first")),
         "d = max |x|; code = x / d rounded, halves away from zero, plus 1; value = d · (code - 1), so the fourth "
         "code, 2 · d, is never used.",
-        _unpack_q2_0, uses_importance=False,
+        64, 2, _pairs_of_bits, scale_first, from_zero(2, 1), uses_importance=False,
     ),
 )  # fmt: skip

@@ -5,9 +5,11 @@ Layouts: ggml's src/ggml-common.h at commit d99724f2b141.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from .base import BlockType, Unpacked, bits, fields, half
+from .base import BlockType, Parameters, bits, fields, from_zero, half
 
 
 def _trits(data: np.ndarray, count: int) -> np.ndarray:
@@ -17,15 +19,20 @@ def _trits(data: np.ndarray, count: int) -> np.ndarray:
     return ((rest * 3) >> 8).reshape(len(data), -1)
 
 
-def _unpack_tq1_0(data: np.ndarray) -> Unpacked:
-    codes = np.concatenate([_trits(data[:, :32], 5), _trits(data[:, 32:48], 5), _trits(data[:, 48:52], 4)], axis=1)
-    d = half(data, 52)
-    return Unpacked(codes, (codes - 1).astype(np.float32), d, stored={"d": d})
+def _codes_tq1_0(data: np.ndarray) -> np.ndarray:
+    return np.concatenate([_trits(data[:, :32], 5), _trits(data[:, 32:48], 5), _trits(data[:, 48:52], 4)], axis=1)
 
 
-def _unpack_tq2_0(data: np.ndarray) -> Unpacked:
-    codes, d = bits(data[:, :64].reshape(-1, 2, 32), 2).reshape(-1, 256), half(data, 64)
-    return Unpacked(codes, (codes - 1).astype(np.float32), d, stored={"d": d})
+def _codes_tq2_0(data: np.ndarray) -> np.ndarray:
+    return bits(data[:, :64].reshape(-1, 2, 32), 2).reshape(-1, 256)
+
+
+def _scale_at(at: int) -> Callable[[np.ndarray], Parameters]:
+    def read(data: np.ndarray) -> Parameters:
+        d = half(data, at)
+        return Parameters(d, stored={"d": d})
+
+    return read
 
 
 _RULE = "d = max |x|; a weight becomes -d, 0 or d, whichever is nearest, halves away from zero"
@@ -39,7 +46,7 @@ TYPES = (
             ("d", 2, "scale, fp16"),
         ),
         f"{_RULE}; five of them fit a byte, for 3⁵ = 243.",
-        _unpack_tq1_0, uses_importance=False,
+        256, 2, _codes_tq1_0, _scale_at(52), lambda: np.array([-1, 0, 1]), uses_importance=False,
     ),
     BlockType(
         "tq2_0", 256, 66,
@@ -48,6 +55,6 @@ TYPES = (
             ("d", 2, "scale, fp16"),
         ),
         f"{_RULE}; two bits a weight, quick to read.",
-        _unpack_tq2_0, uses_importance=False,
+        256, 2, _codes_tq2_0, _scale_at(64), from_zero(2, 1), uses_importance=False,
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The command line: `python -m quantviz tensors | schemes | evaluate | quality`.
+"""The command line: `python -m quantviz tensors | schemes | evaluate | against | mix | quality`.
 
 With --json, standard output is one JSON document and nothing else. Bad input exits 2 with one line on
 standard error. Each command imports what it needs, so that help and usage errors come at once.
@@ -14,8 +14,10 @@ import typer
 from typer.exceptions import TyperException
 
 from ..errors import QuantvizError
+from .against import against
 from .evaluate import evaluate
 from .listing import schemes, tensors
+from .mix import mix
 from .output import one_line
 from .quality import quality
 
@@ -29,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (tensors, schemes, evaluate, quality):
+for command in (tensors, schemes, evaluate, against, mix, quality):
     app.command()(command)
 
 

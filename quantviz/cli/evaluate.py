@@ -19,13 +19,17 @@ def evaluate(
     scheme: Annotated[list[str], typer.Argument(metavar="SCHEME", help="Scheme keys, such as int4-asym-b64.")],
     rows: Annotated[str | None, typer.Option(metavar="A:B", help="Only rows A to B - 1.")] = None,
     device: Annotated[str, typer.Option(metavar="cpu|reference", help="The engine that computes.")] = "cpu",
+    importance: Annotated[
+        str | None, typer.Option(metavar="FILE", help="E[x²] of each input channel: .npy, or an imatrix in GGUF.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measures what each SCHEME loses on one TENSOR."""
     from .. import evaluation
+    from ..importance import load_importance
     from ..kernels import ENGINES
+    from ..models import open_model
     from ..schemes import Scheme
-    from ..sources import open_model
     from ..wording import shape
 
     parsed = [Scheme.parse(key) for key in scheme]
@@ -38,10 +42,12 @@ def evaluate(
         start, stop = row_range or (0, info.rows)
         for s in parsed:  # before anything is moved
             s.check_shape(max(stop - start, 1), info.cols)
+            s.check_importance_given(importance is not None)
+        matters = load_importance(importance, tensor, info.cols) if importance else None
         weights = model.open(tensor, row_range, line.of("bytes read"))
         statistics = evaluation.describe(weights, line.of("weights described"))
         results = [
-            evaluation.evaluate(weights, s, device=device, statistics=statistics, progress=line.of(s.key))
+            evaluation.evaluate(weights, s, matters, device, statistics=statistics, progress=line.of(s.key))
             for s in parsed
         ]
     for notice in dict.fromkeys(f"{r.scheme}: {text}" for r in results for text in r.notices):

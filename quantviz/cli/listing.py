@@ -9,8 +9,8 @@ EXAMPLE_SHAPE = (4096, 4096)  # for which `schemes` gives bits per weight
 
 
 def tensors(ref: Ref, as_json: AsJson = False) -> None:
-    """Lists the tensors of a model: name, shape, dtype, bytes."""
-    from ..sources import open_model
+    """Lists the tensors of a model: name, shape, dtype as stored, bytes, bits a weight."""
+    from ..models import open_model
     from ..wording import shape
 
     found = open_model(ref).tensors
@@ -18,8 +18,10 @@ def tensors(ref: Ref, as_json: AsJson = False) -> None:
         return print_json(
             [{"name": t.name, "shape": list(t.shape), "dtype": t.dtype, "nbytes": t.nbytes} for t in found]
         )
-    print_table(("tensor", "shape", "dtype", "bytes"),
-                 [(t.name, shape(t.shape), t.dtype, f"{t.nbytes:,}") for t in found], right=(3,))  # fmt: skip
+    cells = [
+        (t.name, shape(t.shape), t.dtype, f"{t.nbytes:,}", f"{t.bits_per_weight:.4g}" if t.size else "-") for t in found
+    ]
+    print_table(("tensor", "shape", "dtype", "bytes", "bits"), cells, right=(3, 4))
 
 
 def schemes(as_json: AsJson = False) -> None:

@@ -6,5 +6,7 @@ from typing import Annotated
 
 import typer
 
-Ref = Annotated[str, typer.Argument(metavar="REF", help="demo, random:…, hf:org/name@revision, or a file or folder.")]
+Ref = Annotated[
+    str, typer.Argument(metavar="REF", help="demo, random:…, hf:org/name@revision:FILE.gguf, or a file or folder.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

@@ -5,6 +5,8 @@ from .blocks import block, error_map, worst_block
 from .code_usage import code_usage
 from .comparison import histogram_grid, limits_note, trade_off
 from .histograms import error_bins, errors, outside_note, weights
+from .mixes import mix_map
+from .stored import stored_codes, stored_scales
 from .style import alt_text
 
 __all__ = [
@@ -16,10 +18,13 @@ __all__ = [
     "errors",
     "histogram_grid",
     "limits_note",
+    "mix_map",
     "outliers",
     "outside_note",
     "quality",
     "quality_details",
+    "stored_codes",
+    "stored_scales",
     "trade_off",
     "weights",
     "worst_block",

@@ -8,7 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..codes import arithmetic, code_values
-from ..evaluation import Block, Evaluation
+from ..evaluation import Evaluation
+from ..inspection import Block
 from ..schemes import Scheme
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, SEQUENTIAL, figure, legend
 
@@ -124,15 +125,16 @@ def block(b: Block) -> go.Figure:
     row, cols = block_window(b)
     x = np.arange(b.cols[0], b.cols[1])[cols]
     before, after = b.original[row, cols], b.dequantized[row, cols]
-    spelled = arithmetic(replace(b, codes=b.codes[row, cols], dequantized=after))
+    spelled = _spelled(b, row, cols)
     traces = [
         _hover(x, before, None, "column %{x}: %{y:.4g}<extra></extra>"),
         _hover(x, after, spelled, "%{customdata}<extra></extra>"),
     ]
     span = np.array([x[0] - 1, x[-1] + 1])
-    lines = levels(b)
+    across, lines = levels(b, cols)
+    across = span if across is None else b.cols[0] + across - 0.5
     shapes = [
-        _strokes(np.tile(span, (len(lines), 1)), np.repeat(lines, 2).reshape(-1, 2), REFERENCE, 0.6),
+        _strokes(np.broadcast_to(across, (len(lines), 2)), np.repeat(lines, 2).reshape(-1, 2), REFERENCE, 0.6),
         _strokes(np.stack([x, x], 1), np.stack([before, after], 1), QUIET, 2),
         _strokes(np.stack([x - 0.38, x + 0.38], 1), np.stack([before, before], 1), ORIGINAL, 3.5),
         _strokes(np.stack([x - 0.38, x + 0.38], 1), np.stack([after, after], 1), DEQUANTIZED, 3.5),
@@ -152,6 +154,13 @@ def block(b: Block) -> go.Figure:
     )  # fmt: skip
 
 
+def _spelled(b: Block, row: int, cols: slice) -> list[str]:
+    """The arithmetic of the weights drawn; that of the whole block would take longer than the figure."""
+    if b.unpacked is not None:
+        return arithmetic(b)[cols]
+    return arithmetic(replace(b, codes=b.codes[row, cols], dequantized=b.dequantized[row, cols]))
+
+
 def _hover(x: np.ndarray, y: np.ndarray, words: list[str] | None, text: str) -> go.Scatter:
     """An unseen line that carries what is told where the pointer is."""
     return go.Scatter(x=x, y=y, mode="lines", line={"width": 0}, customdata=words, hovertemplate=text)
@@ -163,11 +172,23 @@ def _strokes(x: np.ndarray, y: np.ndarray, color: str, width: float) -> dict:
     return {"type": "path", "path": path, "layer": "below", "line": {"color": color, "width": width}}
 
 
-def levels(b: Block) -> list[float]:
-    """The weights that the block's codes can stand for, if they are few enough to draw and a scale fixes them."""
+def levels(b: Block, cols: slice) -> tuple[np.ndarray | None, np.ndarray]:
+    """The weights that the block's codes can stand for, if they are few enough to draw and scales fix them.
+
+    (columns of the block between which each holds, float64 [levels, 2], or None for all, levels float64)
+    """
     scheme = Scheme.parse(b.scheme)
-    if scheme.fmt.bits > 5 or b.scale is None:
-        return []
+    if scheme.fmt.bits > 5 or (b.scale is None and b.unpacked is None):
+        return None, np.zeros(0)
     values = code_values(scheme)[1]
-    shifted = b.scale * (values - (b.zero_point or 0)) + (b.minimum or 0.0)
-    return np.unique(shifted).tolist()
+    if b.scale is not None:
+        return None, np.unique(b.scale * (values - (b.zero_point or 0)) + (b.minimum or 0.0))
+    found = b.unpacked
+    length = found.numbers.shape[1] // found.scales.shape[1]
+    first, last = cols.start // length, -(-cols.stop // length)
+    scales = found.scales[0, first:last, None].astype(np.float64)
+    minima = np.zeros_like(scales) if found.minima is None else found.minima[0, first:last, None]
+    starts = np.arange(first, last)[:, None] * length
+    ends = np.stack(np.broadcast_arrays(np.maximum(starts, cols.start), np.minimum(starts + length, cols.stop)), -1)
+    across = np.broadcast_to(ends, (last - first, len(values), 2)).reshape(-1, 2)
+    return across.astype(np.float64), (scales * values + minima).reshape(-1)

@@ -18,15 +18,17 @@ def quantize(w: Any, key: str | Scheme, importance: Any = None, engine: str = "c
     """Codes, scales and zero points of `w` under a scheme.
 
     w: NumPy array, torch tensor or StoredTensor of any shape; blocks run along the last axis.
-    importance: one non-negative number an input channel (last axis); weighs the search of clip=mse.
+    importance: one non-negative number an input channel (last axis); weighs the search of clip=mse and of block types.
     engine: "cpu" or "reference"; both give the same codes. A torch tensor in gives torch tensors out.
-    Raises QuantvizError for a wrong key, a block larger than a row, NaN and infinity, integer or empty tensors.
+    Raises QuantvizError for a wrong key, a block larger than a row, NaN and infinity, integer or empty tensors, and
+    for block types whose blocks do not divide a row or that demand importance and get none.
 
     >>> q = quantize(np.array([-0.89, 0.16, 0.08, -0.13, 0.16, -0.54], np.float32), "int4-sym-tensor:scale=fp32")
     >>> q.codes
     array([-7,  1,  1, -1,  1, -4], dtype=int8)
     """
     scheme = Scheme.parse(key)
+    scheme.check_importance_given(importance is not None)
     is_torch = type(w).__module__.partition(".")[0] == "torch"
     if is_torch and engine == "reference":
         return _reference_quantize(w, scheme, importance)
@@ -109,7 +111,7 @@ def refuse_non_finite(stored: StoredTensor, chunk: int = 1 << 20) -> None:
     )
 
 
-_ARRAYS = ("codes", "scales", "zero_points", "minima", "kept_index", "kept_values")
+_ARRAYS = ("codes", "scales", "zero_points", "minima", "kept_index", "kept_values", "data")
 
 
 def _as_torch(q: Quantized) -> Quantized:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import QuantvizError
 from ..metrics import Sums
 from ..schemes import Scheme
 
@@ -106,6 +107,8 @@ class Quantized:
     tensor_scale: float32, nvfp4 only; a block's scale is tensor_scale · scales.
     kept_index, kept_values: with keep=, the flat places (int64, rising) and float16 values of the weights kept apart.
     nested: with double=1, what the scales are restored from.
+    data: block types only, the runtime's own bytes: uint8 [rows, row bytes]. Their scales and minima are those of each
+    group, float32 [rows, groups a row], second-level scales multiplied in; codes are as `block_types` reads them.
     With rotate=hadamard the codes are those of the rotated rows.
     Arrays are NumPy's, or torch's where the tensor quantized was torch's.
     """
@@ -121,6 +124,7 @@ class Quantized:
     kept_index: Any = None
     kept_values: Any = None
     nested: Any = None
+    data: Any = None
 
     @property
     def nbytes(self) -> int:
@@ -136,6 +140,15 @@ class Quantized:
         from . import dequantize
 
         return dequantize(self)
+
+    def tobytes(self) -> bytes:
+        """The bytes that the runtime of a block type stores, row after row. Other schemes are no runtime's layout."""
+        if self.data is None:
+            raise QuantvizError(
+                f"{self.scheme} is no packed layout of a runtime's; tobytes() is for block types such as q4_0 and q4_k."
+            )
+        data = self.data if isinstance(self.data, np.ndarray) else self.data.cpu().numpy()
+        return data.tobytes()
 
 
 def scale_notices(scheme: Scheme, vanished: int, saturated: int) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ..block_types import BLOCK_TYPES, BlockType
 from ..errors import QuantvizError
 from ..evaluation import describe, evaluate
 from ..formats import BlockFormat, IntFormat
@@ -26,6 +27,7 @@ KEEPS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)  # percent of the weig
 ALWAYS_KEEP = 0.1
 OUTLIER_SIGMAS = 6.0  # what is kept apart should hold all weights beyond
 FINER = 4  # block sizes offered below that of the scheme
+MORE_BITS = 1.0  # that another block type may take
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ def cures(key: str | Scheme, statistics: TensorStatistics | None = None) -> list
     """
     scheme = Scheme.parse(key)
     found = [Cure(UNTREATED, scheme.key, "The scheme as it is.")]
+    if isinstance(scheme.fmt, BlockType):
+        return found + _other_types(scheme)
     found += [_finer(scheme, g) for g in _finer_granularities(scheme)]
     options: list[tuple[str, str, dict[str, Any]]] = [
         ("clip to least error", "The range of each group that gives the least squared error, found by search.",
@@ -128,6 +132,16 @@ def _treat(stored, cure: Cure, base: dict, scheme: Scheme, statistics: TensorSta
 def _rank(treated: Treated) -> tuple:
     sqnr = treated.metrics.get("sqnr_db", math.nan)
     return treated.cure.name != UNTREATED, not treated.metrics, -sqnr if not math.isnan(sqnr) else math.inf
+
+
+def _other_types(scheme: Scheme) -> list[Cure]:
+    """What a file may hold in a block type's place: others of about its bits, or up to a bit more."""
+    bits, pad = scheme.fmt.bits_per_weight, ":pad=1" * scheme.pad
+    near = [
+        Cure(t.name, t.name + pad, f"{t.bits_per_weight:g} bits. {t.rule}") for t in BLOCK_TYPES.values()
+        if t is not scheme.fmt and not t.needs_importance and -EQUAL_BITS <= t.bits_per_weight - bits <= MORE_BITS
+    ]  # fmt: skip
+    return [*near, _with(scheme, "rotation, clipping, weights kept apart", "", {"rotate": "hadamard"})]
 
 
 def _finer_granularities(scheme: Scheme) -> list[str]:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from ..errors import QuantvizError
 from .files import WHY_NO_PICKLE, allowed_path, is_pickle
-from .model import Model, Progress, Reader, TensorInfo
+from .model import Decoders, Model, Progress, Reader, SeveralFiles, TensorInfo
 
-__all__ = ["Model", "Progress", "TensorInfo", "allowed_path", "open_model"]
+__all__ = ["Decoders", "Model", "Progress", "SeveralFiles", "TensorInfo", "allowed_path", "open_model"]
 
 FORMS = (
-    "demo, random:normal, hf:org/name, or the path of a .safetensors file, its index.json, a .npy or a model's folder"
+    "demo, random:normal, hf:org/name, or the path of a .safetensors file, its index.json, a .gguf, a .npy "
+    "or a model's folder"
 )
 
 
@@ -24,12 +25,14 @@ def open_model(
     token: str | bool | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     root: str | os.PathLike[str] | None = None,
+    decoders: Decoders | None = None,
 ) -> Model:
-    """The model that `ref` names: `demo`, `random:…`, `hf:org/name@revision`, or a path.
+    """The model that `ref` names: `demo`, `random:…`, `hf:org/name@revision`, `hf:org/name:FILE.gguf`, or a path.
 
     token: for the Hub; None is the token saved on this machine, False none at all.
     cache_dir: where bytes from the Hub are kept; default QUANTVIZ_CACHE or ~/.cache/quantviz.
     root: the only folder whose files may be opened, links followed; None allows all.
+    decoders: what reads block types, by name; `quantviz.open_model` gives the kernels. Without, they are only listed.
     Raises QuantvizError with one sentence for whatever is wrong.
 
     >>> model = open_model("random:normal?rows=2&cols=64")
@@ -45,7 +48,7 @@ def open_model(
     if ref.startswith("hf:"):
         from .hub import open_hub
 
-        return Model(ref, open_hub(ref, token, None if cache_dir is None else Path(cache_dir)))
+        return Model(ref, open_hub(ref, token, None if cache_dir is None else Path(cache_dir), decoders))
     if ref == "demo":
         from .demo import open_demo
 
@@ -53,20 +56,18 @@ def open_model(
     if not ref.strip():
         raise QuantvizError(f"The reference is empty; give {FORMS}.")
     gate = Path if root is None else partial(allowed_path, root=root)
-    return Model(ref, _open_path(Path(ref).expanduser(), gate))
+    return Model(ref, _open_path(Path(ref).expanduser(), gate, decoders))
 
 
-def _open_path(path: Path, gate: Callable[[Path], Path]) -> Reader:
+def _open_path(path: Path, gate: Callable[[Path], Path], decoders: Decoders | None) -> Reader:
     name = path.name.lower()
     if is_pickle(name):
         raise QuantvizError(f"{path.name} is a pickle-based file; {WHY_NO_PICKLE}. Choose safetensors.")
-    if name.endswith(".gguf"):
-        raise QuantvizError(f"{path.name}: GGUF files are not read by this version yet; give {FORMS}.")
     real = gate(path)
     if _is(real, Path.is_dir):
-        from .safetensors_file import open_folder
+        from .folder import open_folder
 
-        return open_folder(path, gate)
+        return open_folder(path, gate, decoders)
     if not _is(real, Path.is_file):
         raise QuantvizError(f"There is no file {str(path)[:200]!r}.{_hub_hint(str(path))} Give {FORMS}.")
     if name.endswith(".safetensors"):
@@ -77,6 +78,10 @@ def _open_path(path: Path, gate: Callable[[Path], Path]) -> Reader:
         from .safetensors_file import open_index
 
         return open_index(path, gate)
+    if name.endswith(".gguf"):
+        from .gguf_file import open_gguf
+
+        return open_gguf(path, gate, decoders)
     if name.endswith(".npy"):
         from .npy import NpyReader
 

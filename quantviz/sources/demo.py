@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import QuantvizError
-from .safetensors_file import SafetensorsReader, open_folder
+from .folder import open_folder
+from .model import Reader
 
 FOLDER = Path(__file__).parent.parent / "quality" / "demo"
 
 
-def open_demo() -> SafetensorsReader:
+def open_demo() -> Reader:
     """Its tensors. They belong to the app, so no gate for a visitor's files stands before them."""
     if not FOLDER.is_dir():
         raise QuantvizError("The demo model's files are missing from this installation; install quantviz again.")

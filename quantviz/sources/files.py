@@ -95,9 +95,7 @@ def _refuse(names: list[str], where: str) -> None:
     pickles = [name for name in names if is_pickle(name)]
     if pickles:
         raise QuantvizError(
-            f"{where} has no safetensors file, only pickled weights such as {pickles[0]}; {WHY_NO_PICKLE}. "
+            f"{where} has no safetensors or GGUF file, only pickled weights such as {pickles[0]}; {WHY_NO_PICKLE}. "
             "Choose a model or revision that ships safetensors."
         )
-    if any(name.lower().endswith(".gguf") for name in names):
-        raise QuantvizError(f"{where} has only GGUF files, which are not read yet; choose one with safetensors.")
-    raise QuantvizError(f"{where} has no safetensors file; choose a model that ships one.")
+    raise QuantvizError(f"{where} has no safetensors and no GGUF file; choose a model that ships one.")

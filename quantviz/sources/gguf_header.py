@@ -1,7 +1,8 @@
 """The header of a GGUF file, checked before anything it says is believed.
 
 A file is "GGUF", a version, the number of tensors and of metadata values, the values, a line for each tensor (name,
-axes, type, offset), padding, and the data. All little-endian; axes run from the innermost.
+axes, type, offset), padding, and the data. All little-endian; axes run from the innermost. The values hold the
+tokenizer, so that a header may take many megabytes: one that comes from afar is read piece by piece.
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import QuantvizError
@@ -39,18 +41,32 @@ class GGUFTensor:
 
 @dataclass(frozen=True)
 class GGUFHeader:
-    """metadata: numbers and texts by name; arrays are passed over."""
+    """metadata: numbers and texts by name; arrays are passed over.  nbytes: of the header, padding left out."""
 
     metadata: dict[str, object]
     tensors: dict[str, GGUFTensor]
+    nbytes: int
+    alignment: int
 
 
-def read_header(data: memoryview | bytes, where: str) -> GGUFHeader:
-    """The header of the file whose bytes are `data`; `where` names it in a QuantvizError."""
-    cursor = _Cursor(memoryview(data), where)
-    if bytes(cursor.take(4)) != MAGIC:
+# More(stop) gives a file's bytes [0, stop) or beyond, for a stop within the file.
+More = Callable[[int], memoryview]
+
+
+def read_header(data: memoryview | bytes, where: str, size: int | None = None, more: More | None = None) -> GGUFHeader:
+    """The header of the file whose bytes are `data`; `where` names it in a QuantvizError.
+
+    size, more: the file's length, and how to get at bytes beyond `data`, where that is only its beginning.
+    """
+    cursor = _Cursor(memoryview(data), where, size, more)
+    if cursor.size < len(MAGIC) or bytes(cursor.take(4)) != MAGIC:
         raise QuantvizError(f"{where} is no GGUF file: it does not begin as one.")
     version = cursor.number("I")
+    if int.from_bytes(version.to_bytes(4, "little"), "big") in (1, *VERSIONS):
+        raise QuantvizError(
+            f"{where} is a big-endian GGUF file; only little-endian ones are read: gguf-convert-endian of the gguf "
+            "package turns it round."
+        )
     if version not in VERSIONS:
         raise QuantvizError(f"{where} has GGUF version {version}; versions 2 and 3, little-endian, are read.")
     tensors, values = cursor.number("Q"), cursor.number("Q")
@@ -63,13 +79,17 @@ def read_header(data: memoryview | bytes, where: str) -> GGUFHeader:
         if value is not None:
             metadata[name] = value
     lines = [_line(cursor) for _ in range(tensors)]
-    start = _aligned(cursor.at, metadata.get("general.alignment", _DEFAULT_ALIGNMENT), cursor)
+    alignment = _alignment(metadata.get("general.alignment", _DEFAULT_ALIGNMENT), cursor)
+    start = -(-cursor.at // alignment) * alignment
     found: dict[str, GGUFTensor] = {}
     for name, shape, kind, offset in lines:
         if name in found:
             raise cursor.damaged(f"it lists the tensor {name[:80]!r} twice")
+        if offset % alignment:
+            raise cursor.damaged(f"the tensor {name[:80]!r} starts at byte {offset:,} of the data, no multiple of "
+                                 f"its alignment, {alignment}")  # fmt: skip
         found[name] = GGUFTensor(name, shape, kind, start + offset)
-    return GGUFHeader(metadata, found)
+    return GGUFHeader(metadata, found, cursor.at, alignment)
 
 
 def _line(cursor: _Cursor) -> tuple[str, tuple[int, ...], int, int]:
@@ -82,24 +102,27 @@ def _line(cursor: _Cursor) -> tuple[str, tuple[int, ...], int, int]:
     return name, shape, cursor.number("I"), cursor.number("Q")
 
 
-def _aligned(at: int, alignment: object, cursor: _Cursor) -> int:
-    if not isinstance(alignment, int) or not 0 < alignment <= _MAX_ALIGNMENT:
-        raise cursor.damaged(f"its alignment is {alignment}")
-    return -(-at // alignment) * alignment
+def _alignment(value: object, cursor: _Cursor) -> int:
+    if not isinstance(value, int) or not 0 < value <= _MAX_ALIGNMENT or value & (value - 1):
+        raise cursor.damaged(f"its alignment is {str(value)[:80]}, and a power of two up to {_MAX_ALIGNMENT:,} is one")
+    return value
 
 
 class _Cursor:
     """Reads forward through bytes of hostile origin, never past their end."""
 
-    def __init__(self, data: memoryview, where: str) -> None:
-        self._data, self._where, self.at = data, where, 0
+    def __init__(self, data: memoryview, where: str, size: int | None, more: More | None) -> None:
+        self._data, self._where, self._more, self.at = data, where, more, 0
+        self.size = len(data) if size is None or more is None else size
 
     def damaged(self, why: str) -> QuantvizError:
         return QuantvizError(f"{self._where} is damaged: {why}.")
 
     def take(self, length: int) -> memoryview:
-        if length > len(self._data) - self.at:
-            raise self.damaged(f"its header goes on after the last of its {len(self._data):,} bytes")
+        if length > self.size - self.at:
+            raise self.damaged(f"its header goes on after the last of its {self.size:,} bytes")
+        if self.at + length > len(self._data):
+            self._data = self._more(self.at + length)
         self.at += length
         return self._data[self.at - length : self.at]
 

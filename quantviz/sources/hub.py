@@ -18,10 +18,13 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalToken
 from huggingface_hub.utils import build_hf_headers, get_session, validate_repo_id
 
 from ..errors import QuantvizError
-from ..tensors import STORED_DTYPES, StoredTensor
+from ..tensors import StoredTensor
 from .cache import Cache, key_of
 from .files import weight_files
-from .model import Progress, TensorInfo, select
+from .gguf_entries import check_split, entries_of, is_gguf
+from .gguf_entries import choose as choose_gguf
+from .gguf_header import GGUFHeader, read_header
+from .model import Decoders, Progress, TensorInfo, byte_range, element_type, select, tensor_of
 from .ranged import RemoteFile, fetch, in_parallel
 from .retry import MAY_PASS, Interrupted, Patience, network_reason, passing_trouble, persist
 from .safetensors_header import LENGTH_BYTES, Entry, header_length, parse_header, union
@@ -29,29 +32,42 @@ from .safetensors_header import LENGTH_BYTES, Entry, header_length, parse_header
 # Asking for the model's description fails fast, so that a dead network is told at once.
 ASKING = Patience(attempts=3, timeout=10)
 READING = Patience()
+GGUF_PIECE = 1 << 20  # bytes of a GGUF header to ask for at a time: how long it is shows only in the reading
+MAX_GGUF_HEADER = 256 << 20  # bytes; the largest tokenizers take some 20 million
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class HubRef:
-    """`hf:org/name@revision`; revision None is the main branch."""
+    """`hf:org/name@revision:file`; revision None is the main branch.
+
+    file: of a GGUF model, its name or what tells it apart, such as Q4_K_M; None for the model's safetensors, or the
+    only GGUF. No repository's name, branch or tag holds a colon, so this is never in doubt.
+    """
 
     repo: str
     revision: str | None = None
+    file: str | None = None
 
     @classmethod
     def parse(cls, ref: str) -> HubRef:
-        repo, at, revision = ref.removeprefix("hf:").strip().partition("@")
+        named, colon, file = ref.removeprefix("hf:").strip().partition(":")
+        repo, at, revision = named.partition("@")
+        if not colon and is_gguf(named) and named.count("/") > 1 and not at:  # hf:org/name/folder/file.gguf
+            repo, file = "/".join(named.split("/")[:2]), named.split("/", 2)[2]
         try:
             validate_repo_id(repo)
         except HFValidationError:
             raise QuantvizError(
-                f"{ref[:200]!r} names no Hub repository; write hf:org/name or hf:org/name@revision."
+                f"{ref[:200]!r} names no Hub repository; write hf:org/name, hf:org/name@revision or "
+                "hf:org/name:FILE.gguf."
             ) from None
         if at and (not re.fullmatch(r"[\w./+-]{1,200}", revision) or ".." in revision):
             raise QuantvizError(f"{revision[:200]!r} is no revision; give a branch, a tag or a commit after the @.")
-        return cls(repo, revision or None)
+        if colon and not file.strip():
+            raise QuantvizError(f"{ref[:200]!r} names no file after the colon; give a .gguf, or leave out the colon.")
+        return cls(repo, revision or None, file.strip() or None)
 
 
 class Hub:
@@ -62,7 +78,7 @@ class Hub:
         self.endpoint = (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
         self.headers = _headers(token)
 
-    def files(self, choose: Callable[[Any, str], list[str]] = weight_files) -> list[RemoteFile]:
+    def files(self, choose: Callable[[Any, str], list[str]] | None = None) -> list[RemoteFile]:
         """The files that hold the model's weights, or those that `choose` names, if this person may read them."""
         api = HfApi(endpoint=self.endpoint, token=False, headers=self.headers, library_name="quantviz")
         repo, revision = self.ref.repo, self.ref.revision
@@ -72,10 +88,18 @@ class Hub:
         if not listed:
             tree = self._ask(lambda: list(api.list_repo_tree(repo, recursive=True, revision=commit)))
             listed = {file.path: file for file in tree if hasattr(file, "size")}
-        names = choose(listed, repo + (f"@{revision}" if revision else ""))
+        where = repo + (f"@{revision}" if revision else "")
+        names = choose(listed, where) if choose else self._names(listed, where)
         if names and (info.gated or info.private):  # what the cache holds must not open for those it is closed to
             self._file_facts(names[0], commit)
         return in_parallel(lambda name, _: self._remote(name, commit, listed[name]), names)
+
+    def _names(self, listed: dict[str, Any], where: str) -> list[str]:
+        """Those of the repository's files that the reference asks for."""
+        only_gguf = any(map(is_gguf, listed)) and not any(name.endswith(".safetensors") for name in listed)
+        if self.ref.file or only_gguf:
+            return choose_gguf(listed, self.ref.file, where, f"hf:{where}:{{}}")
+        return weight_files(listed, where)
 
     def _remote(self, name: str, commit: str, listed: Any) -> RemoteFile:
         etag, size = (listed.lfs.sha256 if listed.lfs else listed.blob_id), listed.size
@@ -175,14 +199,17 @@ def _headers(token: str | bool | None) -> dict[str, str]:
 class HubReader:
     """The tensors of a repository's files, each fetched when it is opened, through the cache."""
 
-    def __init__(self, hub: Hub, cache: Cache) -> None:
+    def __init__(self, hub: Hub, cache: Cache, decoders: Decoders | None = None) -> None:
         self._cache = cache
         self._scope = (hub.endpoint, hub.ref.repo)
+        self._decoders = decoders
+        self.metadata: dict[str, object] = {}
         files = hub.files()
-        headers = in_parallel(self._entries, files)
-        self._entries_by_name = union(
-            [(file.name, file, entries) for file, entries in zip(files, headers, strict=True)]
-        )
+        if is_gguf(files[0].name):
+            entries = self._of_gguf(files)
+        else:
+            entries = in_parallel(self._entries, files)
+        self._entries_by_name = union([(file.name, file, found) for file, found in zip(files, entries, strict=True)])
         self.tensors = tuple(replace(entry.info, name=name) for name, (_, entry) in self._entries_by_name.items())
 
     def _entries(self, file: RemoteFile, cancel: threading.Event) -> tuple[Entry, ...]:
@@ -197,19 +224,50 @@ class HubReader:
             self._cache.keep_header(key, header)
         return entries
 
+    def _of_gguf(self, files: list[RemoteFile]) -> list[tuple[Entry, ...]]:
+        headers = in_parallel(self._gguf_header, files)
+        check_split({file.name: header for file, header in zip(files, headers, strict=True)})
+        self.metadata = headers[0].metadata
+        return [
+            entries_of(header, file.size, file.name, self._decoders)
+            for file, header in zip(files, headers, strict=True)
+        ]
+
+    def _gguf_header(self, file: RemoteFile, cancel: threading.Event) -> GGUFHeader:
+        """Read as far as it goes; what was read beyond it is at most one piece."""
+        key = key_of(*self._scope, file.etag, file.name)
+        kept = self._cache.header(key)
+        begun = bytearray(kept or b"")
+
+        def more(stop: int) -> memoryview:
+            if stop > MAX_GGUF_HEADER:
+                raise QuantvizError(
+                    f"{file.name} claims a header of over {MAX_GGUF_HEADER:,} bytes, so it is damaged or no model."
+                )
+            stop = min(max(stop, len(begun) + GGUF_PIECE), file.size)
+            begun.extend(file.read(len(begun), stop, cancel))
+            return memoryview(bytes(begun))
+
+        header = read_header(bytes(begun), file.name, file.size, more)
+        if kept is None:
+            self._cache.keep_header(key, bytes(begun[: header.nbytes]))
+        return header
+
     def open(self, info: TensorInfo, rows: tuple[int, int] | None, progress: Progress | None) -> StoredTensor:
         """The tensor or its rows, memory-mapped from the cache once the bytes that were missing have arrived."""
         part = select(info, rows)
         file, entry = self._entries_by_name[info.name]
-        dtype = STORED_DTYPES[info.dtype]
-        start, stop = part.start * dtype.itemsize, part.stop * dtype.itemsize
+        start, stop = byte_range(info, part)
+        dtype = element_type(info)
         key = key_of(*self._scope, file.etag, file.name, entry.offset, info.nbytes)
         with self._cache.span(key, info.nbytes, start, stop) as span:
             fetch(file, entry.offset, span, start, stop, progress)
-            data = span.map(dtype, start, part.stop - part.start)
-        return StoredTensor(data, info.dtype, part.shape, info.name)
+            data = span.map(dtype, start, (stop - start) // dtype.itemsize)
+        return tensor_of(data, info, part)
 
 
-def open_hub(ref: str, token: str | bool | None = None, cache_dir: Path | None = None) -> HubReader:
-    """The reader of `hf:org/name@revision`; see `quantviz.sources.open_model` for the arguments."""
-    return HubReader(Hub(HubRef.parse(ref), token), Cache.default(cache_dir))
+def open_hub(
+    ref: str, token: str | bool | None = None, cache_dir: Path | None = None, decoders: Decoders | None = None
+) -> HubReader:
+    """The reader of `hf:org/name@revision:file`; see `quantviz.sources.open_model` for the arguments."""
+    return HubReader(Hub(HubRef.parse(ref), token), Cache.default(cache_dir), decoders)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
 from ..errors import QuantvizError, did_you_mean
-from ..tensors import STORED_DTYPES, StoredTensor
+from ..tensors import STORED_DTYPES, Decode, PackedTensor, Packing, StoredTensor
 
 # progress(bytes done, bytes in all), called on the caller's thread while bytes travel.
 # An exception raised by it stops the transfer; what has arrived stays in the cache.
 Progress = Callable[[int, int], None]
+
+# What decodes a block type of this name; None where it is not known. The layers above have the kernels.
+Decoders = Callable[[str], Decode | None]
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,9 @@ class TensorInfo:
 
     name: str
     shape: tuple[int, ...]
-    dtype: str  # as quantviz names it (float32, bfloat16 ...), or the file's own word where it holds no weights
+    dtype: str  # as quantviz names it (float32, q4_k ...), or the file's own word where it holds no weights
     nbytes: int
+    packing: Packing | None = field(default=None, repr=False, compare=False)  # where weights lie in blocks of bytes
 
     @property
     def size(self) -> int:
@@ -41,6 +45,16 @@ class TensorInfo:
         """Number of rows, all leading axes taken together."""
         return self.size // self.cols if self.cols else 0
 
+    @property
+    def holds_weights(self) -> bool:
+        """Whether quantviz reads its elements as weights."""
+        return self.dtype in STORED_DTYPES or (self.packing is not None and self.packing.decode is not None)
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Bits one element takes as stored; NaN for an empty tensor."""
+        return 8 * self.nbytes / self.size if self.size else math.nan
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -51,13 +65,21 @@ class Selection:
     shape: tuple[int, ...]
 
 
+class SeveralFiles(QuantvizError):
+    """A folder or repository holds several models, and the reference does not say which. names: their files."""
+
+    def __init__(self, message: str, names: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.names = names
+
+
 def select(info: TensorInfo, rows: tuple[int, int] | None) -> Selection:
     """The elements that rows [start, stop) of `info` are, or all of them.
 
     Raises QuantvizError where the tensor holds no weights or has no such rows.
     """
-    if info.dtype not in STORED_DTYPES:
-        integers = info.dtype.lower().startswith(("i", "u", "bool"))
+    if not info.holds_weights:
+        integers = re.fullmatch(r"u?int[0-9]+|[iu][0-9]+|bool", info.dtype, re.IGNORECASE)
         holds = "holds integers, no weights" if integers else "quantviz cannot read as weights"
         raise QuantvizError(
             f"{info.name!r} is stored as {info.dtype}, which {holds}; choose a tensor of {', '.join(STORED_DTYPES)}."
@@ -81,6 +103,27 @@ def select(info: TensorInfo, rows: tuple[int, int] | None) -> Selection:
     return Selection(start * info.cols, stop * info.cols, (stop - start, info.cols))
 
 
+def byte_range(info: TensorInfo, part: Selection) -> tuple[int, int]:
+    """Bytes [start, stop) of the tensor's storage that hold a selection of whole rows."""
+    if info.packing:
+        block, nbytes = info.packing.block, info.packing.nbytes
+        return part.start // block * nbytes, part.stop // block * nbytes
+    itemsize = STORED_DTYPES[info.dtype].itemsize
+    return part.start * itemsize, part.stop * itemsize
+
+
+def element_type(info: TensorInfo) -> np.dtype:
+    """The NumPy dtype in which its storage is mapped."""
+    return np.dtype(np.uint8) if info.packing else STORED_DTYPES[info.dtype]
+
+
+def tensor_of(data: np.ndarray, info: TensorInfo, part: Selection) -> StoredTensor:
+    """The tensor whose selected bytes are `data`, an array of `element_type`."""
+    if info.packing:
+        return PackedTensor(data, info.dtype, part.shape, info.name, info.packing)
+    return StoredTensor(data, info.dtype, part.shape, info.name)
+
+
 class Reader(Protocol):
     """What a source implements: its table of contents, and how to open one tensor or some of its rows."""
 
@@ -96,10 +139,14 @@ def natural_order(name: str) -> list[tuple[int, int, str]]:
 
 
 class Model:
-    """A model opened from a reference: `tensors` lists, `open` and `load` give one tensor."""
+    """A model opened from a reference: `tensors` lists, `open` and `load` give one tensor.
+
+    metadata: what a GGUF file says of itself, numbers and texts by name, arrays left out; empty for other kinds.
+    """
 
     def __init__(self, ref: str, reader: Reader) -> None:
         self.ref = ref
+        self.metadata: Mapping[str, object] = getattr(reader, "metadata", {})
         self.tensors = tuple(sorted(reader.tensors, key=lambda info: natural_order(info.name)))
         self._reader = reader
         self._by_name = {info.name: info for info in self.tensors}

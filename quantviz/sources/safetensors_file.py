@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import QuantvizError
 from ..tensors import STORED_DTYPES, StoredTensor
-from .files import SINGLE, WHY_NO_PICKLE, is_pickle, map_file, weight_files
+from .files import WHY_NO_PICKLE, is_pickle, map_file
 from .model import Progress, TensorInfo, select
 from .safetensors_header import LENGTH_BYTES, MAX_HEADER, Entry, header_length, parse_header, read_json_object, union
 
@@ -70,18 +70,8 @@ def open_index(path: Path, gate: Gate = Path) -> SafetensorsReader:
     return SafetensorsReader(entries)
 
 
-def open_folder(folder: Path, gate: Gate = Path) -> SafetensorsReader:
-    """The folder of a Hub model: model.safetensors, or its index, or the safetensors files there are."""
-    inside = gate(folder)
-    try:
-        index = inside / f"{SINGLE}.index.json"
-        if index.is_file() and not (inside / SINGLE).is_file():
-            return open_index(index, gate)
-        names = [path.relative_to(inside).as_posix() for path in (*inside.glob("*"), *inside.glob("*/*"))]
-    except OSError as problem:
-        raise QuantvizError(f"{folder} cannot be read: {_reason(problem)}.") from None
-    files = weight_files(names, f"The folder {folder.name or folder}")
-    paths = {name: gate(inside / name) for name in files}
+def open_files(paths: dict[str, Path]) -> SafetensorsReader:
+    """Several files of one model, by the names to tell them apart with."""
     return SafetensorsReader(union([(name, path, read_entries(path)) for name, path in paths.items()]))
 
 

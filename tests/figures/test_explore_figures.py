@@ -7,11 +7,15 @@ import pytest
 
 import quantviz as qv
 from quantviz import figures
+from quantviz.block_types import BLOCK_TYPES
+from quantviz.figures.block_types import block_layout, block_type_bits
+from quantviz.figures.blocks import block_window, levels
 from quantviz.figures.histograms import DRAWN_BINS, rebin
 from quantviz.uniform_rounding import expected_errors
 
 KEYS = ("int4-sym-tensor", "int4-sym-b64", "int4-asym-b32", "int3-offset-channel", "fp8_e4m3", "fp8_e4m3-b128x128",
-        "nf4-b64", "ternary-tensor", "int1-sym-b64", "mxfp4", "nvfp4", "bf16", "fp32")  # fmt: skip
+        "nf4-b64", "ternary-tensor", "int1-sym-b64", "mxfp4", "nvfp4", "bf16", "fp32", "q4_0", "q8_0", "q4_k", "q6_k",
+        "iq4_nl", "iq3_s", "q1_0", "tq2_0", "gguf_mxfp4")  # fmt: skip
 MOST_BYTES = 400_000  # of one figure as JSON: what travels to the browser at every change
 
 
@@ -65,3 +69,31 @@ def test_uniform_rounding_predicts_uniform_errors():
     expected = expected_errors(qv.tensors.as_stored(w), qv.Scheme.parse(r.scheme), r.statistics, r.code_counts, edges)
     assert abs(expected.sum() - w.size) < 0.01 * w.size
     assert np.abs(expected - counts).max() < 0.25 * counts.max()
+
+
+@pytest.mark.parametrize("name", ["q4_0", "q4_k", "q2_k", "iq3_s", "tq1_0", "gguf_nvfp4"])
+def test_a_block_types_levels_are_those_of_each_group(w, name):
+    block = qv.inspect_block(w, name, 3, 0)
+    row, cols = block_window(block)
+    across, lines = levels(block, cols)
+    group = BLOCK_TYPES[name].group
+    for j in range(cols.start, min(cols.stop, block.codes.shape[1]), 7):
+        here = slice(None) if across is None else (across[:, 0] <= j) & (j < across[:, 1])
+        assert np.isclose(lines[here], block.dequantized[row, j], rtol=1e-6, atol=1e-30).any(), (name, j, group)
+
+
+@pytest.mark.parametrize("name", BLOCK_TYPES)
+def test_a_layout_names_every_field_to_scale(name):
+    kind = BLOCK_TYPES[name]
+    fig = block_layout(kind)
+    assert sum(sum(trace.x) for trace in fig.data) == kind.nbytes
+    assert all(f.meaning in figures.alt_text(fig) for f in kind.fields)
+
+
+def test_all_types_side_by_side_add_up_to_their_bits():
+    fig = block_type_bits(BLOCK_TYPES.values())
+    bits = dict.fromkeys(BLOCK_TYPES, 0.0)
+    for trace in fig.data:
+        for name, length in zip(trace.y, trace.x, strict=True):
+            bits[name] += length
+    assert bits == {name: pytest.approx(kind.bits_per_weight) for name, kind in BLOCK_TYPES.items()}

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 import quantviz as qv
 from quantviz import QuantvizError
-from quantviz.evaluation import inspect_block
 from quantviz.kernels.common import percentile_rank
 from quantviz.schemes import Scheme
 
@@ -158,7 +157,7 @@ def test_an_opened_block_is_the_one_of_the_whole(key: str) -> None:
     y = qv.quantize(x, key).dequantize()
     for place in ((0, 0), (0, 1), (31, 0)):
         try:
-            block = inspect_block(x, key, *place)
+            block = qv.inspect_block(x, key, *place)
         except QuantvizError:
             continue  # this scheme has fewer groups
         cut = slice(*block.rows), slice(*block.cols)
@@ -168,7 +167,7 @@ def test_an_opened_block_is_the_one_of_the_whole(key: str) -> None:
 
 
 def test_a_block_of_rotated_rows_says_so() -> None:
-    block = inspect_block(shaped((48, 256)), "int4-sym-b64:rotate=hadamard", 3, 1)
+    block = qv.inspect_block(shaped((48, 256)), "int4-sym-b64:rotate=hadamard", 3, 1)
     assert block.rotated and block.original.shape == (1, 64)
     assert np.abs(block.error).max() <= 0.51 * block.scale
 
@@ -177,6 +176,6 @@ def test_a_block_opens_as_importance_quantized_it():
     x, h = shaped((8, 64)), np.linspace(0, 4, 64, dtype=np.float32) ** 4
     key = "int3-sym-b32:clip=mse"
     whole = qv.quantize(x, key, h).dequantize()
-    block = inspect_block(x, key, 3, 1, importance=h)
+    block = qv.inspect_block(x, key, 3, 1, importance=h)
     np.testing.assert_array_equal(block.dequantized[0], whole[3, 32:])
     assert not np.array_equal(whole, qv.quantize(x, key).dequantize())

@@ -12,6 +12,7 @@ from pages.components.cached import Selection, Source, source_of
 from pages.components.shelf import Shelf
 from pages.components.snippet import snippet
 from pages.components.state import View, parse_rows
+from pages.components.tensor_controls import as_written
 from quantviz import QuantvizError, Scheme
 from quantviz.sources import TensorInfo
 
@@ -137,6 +138,12 @@ def test_a_snippet_names_no_token_and_no_private_copy():
     code = snippet(View(Scheme.parse("int4-sym-b32"), None, at, INFO, "hf_secret"), (0, 0))
     assert "open_model('w.npy')" in code and "rows=(0, 8)" in code
     assert "private" not in code and "secret" not in code
+
+
+def test_the_address_of_a_page_on_the_hub_becomes_a_reference():
+    assert as_written("org/name/tree/v1") == "org/name@v1"
+    page = "org/name/blob/main/Q8_0/m-Q8_0.gguf?download=true"
+    assert as_written(page) == "org/name@main:Q8_0/m-Q8_0.gguf"
 
 
 def test_a_large_tensor_waits_for_a_word_and_offers_a_part():

@@ -192,7 +192,7 @@ def _handler(hub: FakeHub, kind: str) -> type[BaseHTTPRequestHandler]:
 
         def describe(self, name: str, data: bytes) -> dict:
             facts = {"size": len(data), "oid": digest("sha1", data)}
-            if name.endswith(".safetensors"):
+            if name.endswith((".safetensors", ".gguf")):
                 facts["lfs"] = {"oid": digest("sha256", data), "size": len(data), "pointerSize": 130}
             return facts
 

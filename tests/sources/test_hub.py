@@ -171,14 +171,14 @@ def test_a_token_that_cannot_be_one_is_not_quoted(hub, token):
         ("hf:org/name@../x", "is no revision"),
         ("hf:org/name@a b", "is no revision"),
         ("hf:org/pickles", "a pickle can run any code"),
-        ("hf:org/empty", "no safetensors file"),
-        ("hf:org/gguf", "only GGUF files"),
+        ("hf:org/empty", "no safetensors and no GGUF file"),
+        ("hf:org/name:", "names no file"),
+        ("hf:org/name:x.gguf", "it has none"),
     ],
 )
 def test_references_that_open_nothing(hub, name, ref, words):
     hub.add_repo("org/pickles", {"pytorch_model.bin": b"PK", "config.json": b"{}"})
     hub.add_repo("org/empty", {"README.md": b""})
-    hub.add_repo("org/gguf", {"model-q4.gguf": b"GGUF"})
     refused(ref, words)
 
 

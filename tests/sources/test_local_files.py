@@ -235,9 +235,7 @@ def test_pickles_are_refused_unread(tmp_path, name):
 
 
 def test_folders_without_safetensors(tmp_path):
-    refused(tmp_path, "no safetensors file; choose")
-    (tmp_path / "model.gguf").touch()
-    refused(tmp_path, "GGUF")
+    refused(tmp_path, "no safetensors and no GGUF file; choose")
     (tmp_path / "pytorch_model.bin").touch()
     refused(tmp_path, "run any code")
 
@@ -246,7 +244,7 @@ def test_folders_without_safetensors(tmp_path):
     "ref, words",
     [
         ("", "empty"),
-        ("model.gguf", "GGUF files are not read by this version yet"),
+        ("model.gguf", "no file"),
         ("no/such/file.safetensors", "no file"),
         ("org/name", "Did you mean hf:org/name?"),
         ("\0", "no file"),

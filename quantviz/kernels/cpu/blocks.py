@@ -46,7 +46,7 @@ def kernels_of(kind: BlockType) -> BlockKernels:
 
 
 @kernel
-def _finite(x):
+def is_finite(x):
     """Whether a flat stretch of float32 bit patterns holds neither NaN nor infinity."""
     top = i4(0)
     for j in range(x.shape[0]):
@@ -66,7 +66,7 @@ def quantize(kind: BlockType, x: np.ndarray, importance: np.ndarray | None, out:
         nonlocal finite
         for _, (start, stop) in tasks:
             part = x[start:stop]
-            if not _finite(part.reshape(-1).view(i4)):
+            if not is_finite(part.reshape(-1).view(i4)):
                 finite = False
                 return
             if weighted:

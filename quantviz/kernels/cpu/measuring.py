@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import threading
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -13,19 +12,10 @@ from ...schemes import Scheme
 from ...statistics import TensorStatistics
 from ...tensors import StoredTensor
 from .. import refuse_non_finite
-from ..common import (
-    ERROR_BINS,
-    LOG_BINS,
-    VALUE_BINS,
-    Bins,
-    Counts,
-    Extremes,
-    Pass,
-    Progress,
-)
-from . import loops, sums
-from .counts import COPIES
+from ..common import Bins, Counts, Extremes, Pass, Progress
+from . import blocks_measure, blocks_tensor, loops, sums
 from .job import Job
+from .passes import Tables, Ticker, edges_of
 from .quantizing import notices, values
 from .workers import work
 
@@ -45,15 +35,18 @@ def measure(
 
     statistics: of this tensor, if known; saves the search for the largest weight where one scale serves all.
     """
-    whole = None if statistics is None else Extremes(statistics.min, statistics.max, statistics.mean_abs)
-    job = Job(stored, scheme, whole, importance)
-    out, counts = _measure(job, bins, progress, wide=False)
+    if scheme.rule == "block type":
+        once = partial(blocks_measure.measure, stored, scheme, bins, importance, progress)
+    else:
+        whole = None if statistics is None else Extremes(statistics.min, statistics.max, statistics.mean_abs)
+        once = partial(_measure, Job(stored, scheme, whole, importance), bins, progress)
+    out, counts = once(wide=False)
     mean_square = float(out[sums.SQUARED]) / stored.size
     if not math.isfinite(out[sums.SQUARED] + out[sums.SQUARED_ERROR]):
         refuse_non_finite(stored)
         mean_square = math.inf
     if not NARROW[0] < mean_square < NARROW[1] and out[sums.NONZERO]:
-        out, counts = _measure(job, bins, progress, wide=True)
+        out, counts = once(wide=True)
     out = out.tolist()
     return Pass(
         Sums(
@@ -66,25 +59,9 @@ def measure(
             importance=None if importance is None else float(importance.sum(dtype=np.float64)) * stored.rows,
         ),
         counts,
+        blocks_tensor.notices(scheme, int(out[sums.VANISHED]), 0) if scheme.rule == "block type" else
         notices(scheme, out),
     )  # fmt: skip
-
-
-@dataclass
-class _Tables:
-    """One thread's own tables, in which it counts undisturbed."""
-
-    values: np.ndarray
-    errors: np.ndarray
-    log_errors: np.ndarray
-    codes: np.ndarray
-
-    @classmethod
-    def of(cls, scheme: Scheme, full: bool) -> _Tables:
-        first, last = scheme.code_range
-        codes = last - first + 1 if full and scheme.fmt.bits <= 16 else 0
-        lengths = (VALUE_BINS + 2, ERROR_BINS + 2, LOG_BINS, codes) if full else (0, 0, 0, 0)
-        return cls(*(np.zeros((COPIES, n), np.int64) for n in lengths))
 
 
 def _measure(job: Job, bins, progress, wide: bool) -> tuple[np.ndarray, Counts | None]:
@@ -95,18 +72,17 @@ def _measure(job: Job, bins, progress, wide: bool) -> tuple[np.ndarray, Counts |
     kernel = loops.measure_kernel(job.rule, 0 if wide else job.known, wide)
     none = np.empty((0, 0), np.float32)
     thresholds, levels, codes = job.tables
-    edges = [np.array([b.lo, b.inverse_width, b.count], np.float32) for b in bins or ()] or [
-        np.zeros(3, np.float32)
-    ] * 2
-    first_code = scheme.code_range[0]
+    edges = edges_of(bins)
+    first_code, last_code = scheme.code_range
+    number_of_codes = last_code - first_code + 1 if scheme.fmt.bits <= 16 else 0
     outs = np.zeros((len(p.tasks), sums.SUMS))
-    tables: list[_Tables] = []
+    tables: list[Tables] = []
     grid = (1, 1) if p.shared else scheme.granularity.grid(job.stored.rows, job.stored.cols)
     block_error = np.zeros(math.prod(grid) if full else 0, np.float32)
-    ticker = _Ticker(progress, job.stored.size)
+    ticker = Ticker(progress, job.stored.size)
 
     def run(tasks) -> None:
-        mine = _Tables.of(scheme, full)
+        mine = Tables.of(full, number_of_codes)
         tables.append(mine)
         for number, task in tasks:
             out = outs[number]
@@ -144,17 +120,3 @@ def _measure(job: Job, bins, progress, wide: bool) -> tuple[np.ndarray, Counts |
         total("values"), total("errors"), total("log_errors"), total("codes") if tables[0].codes.size else None,
         block_error.reshape(grid), int(out[sums.ZEROED]), int(out[sums.CLIPPED]),
     )  # fmt: skip
-
-
-class _Ticker:
-    """Adds up what all threads have done and passes it on."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress, self._total, self._done, self._lock = progress, total, 0, threading.Lock()
-
-    def tick(self, weights: int) -> None:
-        if self._progress is None:
-            return
-        with self._lock:
-            self._done += weights
-            self._progress(min(self._done, self._total), self._total)

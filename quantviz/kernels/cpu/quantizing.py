@@ -12,7 +12,7 @@ from ...schemes import Scheme
 from ...statistics import TensorStatistics
 from ...tensors import StoredTensor
 from ..common import Extremes, Quantized, scale_notices
-from . import loops, rules, sums
+from . import blocks_tensor, loops, rules, sums
 from .job import Job, Panel, Parameters
 from .plan import Task, plan
 from .rotation import unrotate
@@ -48,6 +48,8 @@ def reconstruct(
     Bands come in any order and from several threads, so `visit` adds up under a lock of its own, or by row.
     statistics: of this tensor, if known; saves the search for the largest weight where one scale serves all.
     """
+    if scheme.rule == "block type":
+        return blocks_tensor.reconstruct(stored, scheme, visit, importance)
     whole = None if statistics is None else Extremes(statistics.min, statistics.max, statistics.mean_abs)
     job = Job(stored, scheme, whole, importance, by_row=True)
 
@@ -66,6 +68,8 @@ def quantize(
     stored: StoredTensor, scheme: Scheme, whole: Extremes | None = None, importance: np.ndarray | None = None
 ) -> Quantized:
     """Codes and parameters of a tensor, as NumPy arrays."""
+    if scheme.rule == "block type":
+        return blocks_tensor.quantize(stored, scheme, importance)
     job = Job(stored, scheme, whole, importance)
     p, size = job.plan, stored.size
     out_codes = np.empty(size, code_dtype(scheme))
@@ -166,6 +170,8 @@ def notices(scheme: Scheme, out) -> tuple[str, ...]:
 
 def dequantize(q: Quantized) -> np.ndarray:
     """float32 weights, in the shape of the codes."""
+    if q.scheme.rule == "block type":
+        return blocks_tensor.dequantize(q)
     scheme, cols = q.scheme, q.shape[-1]
     rows = math.prod(q.shape[:-1])
     p = plan(scheme, rows, cols)

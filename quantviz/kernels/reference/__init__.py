@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
-from ...metrics import Sums
 from ...schemes import Scheme
-from ..common import LOG_BIN_SHIFT, LOG_BINS, Bins, Counts, Pass, Quantized, scale_notices
+from ..common import Bins, Counts, Pass, Quantized, scale_notices
 from ..rotation import unrotate
+from . import blocks, measuring
 from .rules import Params, code_limits, decode, encode
 from .search import choose_params, nested
 from .tiles import Tiles
@@ -26,6 +25,8 @@ def code_dtype(scheme: Scheme) -> torch.dtype:
 
 def quantize(x: torch.Tensor, scheme: Scheme, importance: Any = None) -> Quantized:
     """Quantizes a float32 tensor of any shape, on its own device; see `Quantized`."""
+    if scheme.rule == "block type":
+        return blocks.quantize(x, scheme, importance)
     whole = x.reshape(-1, x.shape[-1])
     z, kept = prepare(whole, scheme)
     tiles = Tiles.of(z, scheme)
@@ -48,6 +49,8 @@ def quantize(x: torch.Tensor, scheme: Scheme, importance: Any = None) -> Quantiz
 
 def dequantize(q: Quantized) -> torch.Tensor:
     """float32 weights, in the shape and on the device of the codes."""
+    if q.scheme.rule == "block type":
+        return blocks.dequantize(q)
     codes = q.codes.reshape(-1, q.shape[-1])
     tiles = Tiles.of(codes.to(torch.int64), q.scheme)
 
@@ -69,27 +72,17 @@ def dequantize(q: Quantized) -> torch.Tensor:
 
 def measure(x: torch.Tensor, scheme: Scheme, bins: tuple[Bins, Bins] | None, importance: Any = None) -> Pass:
     """Sums, and with `bins` (values, errors) also counts, of a float32 tensor [rows, cols] under a scheme."""
+    if scheme.rule == "block type":
+        return blocks.measure(x, scheme, bins, importance)
     z, kept = prepare(x, scheme)
     tiles = Tiles.of(z, scheme)
     _, p = nested(choose_params(tiles, scheme, importance), scheme)
     codes = encode(tiles.x, p, scheme)
     y = restore(tiles.flat(decode(codes, p, scheme)), x, kept, scheme)
-    e = y - x
-    X, Y, E = x.double(), y.double(), e.double()
-    nonzero = X != 0
-    s = Sums(
-        count=x.numel(), nonzero=int(nonzero.sum()), squared_error=float((E * E).sum()), abs_error=float(E.abs().sum()),
-        relative_error=float((E[nonzero].abs() / X[nonzero].abs()).sum()), max_abs_error=float(E.abs().max()),
-        squared=float((X * X).sum()), abs=float(X.abs().sum()), product=float((X * Y).sum()),
-        squared_dequantized=float((Y * Y).sum()),
-    )  # fmt: skip
+    e, s = y - x, measuring.sums(x, y, importance)
     if p.stored is not None and scheme.rotate == "none":
         steps = torch.where(p.stored > 0, Tiles.of(e, scheme).x.double() / p.stored.double(), 0)
         s.squared_steps = float((steps**2).sum())
-    if importance is not None:
-        h = torch.as_tensor(importance, dtype=torch.float64, device=x.device)
-        s.weighted_squared_error = float((E * E * h).sum())
-        s.importance = float(h.sum()) * x.shape[0]
     counts = None if bins is None else _count(tiles, x, y, e, codes, p, scheme, bins)
     return Pass(s, counts, scale_notices(scheme, p.vanished, p.saturated))
 
@@ -97,23 +90,9 @@ def measure(x: torch.Tensor, scheme: Scheme, bins: tuple[Bins, Bins] | None, imp
 def _count(tiles, x, y, e, codes, p, scheme: Scheme, bins: tuple[Bins, Bins]) -> Counts:
     low, high = code_limits(p, scheme)
     outside = tiles.flat((tiles.x < low) | (tiles.x > high))
-    log_bin = e.abs().contiguous().view(torch.int32) >> LOG_BIN_SHIFT
     code_counts = None
     if scheme.fmt.bits <= 16:
         first, last = scheme.code_range
-        code_counts = _bincount(tiles.flat(codes) - first, last - first + 1)
-    block = Tiles.of(e.double() ** 2, scheme).x.sum(dim=(1, 3)).float()
-    return Counts(
-        _histogram(y, bins[0]), _histogram(e, bins[1]), _bincount(log_bin, LOG_BINS), code_counts,
-        block.cpu().numpy(), int(((x != 0) & (y == 0)).sum()), int(outside.sum()),
-    )  # fmt: skip
-
-
-def _bincount(index: torch.Tensor, length: int) -> np.ndarray:
-    return torch.bincount(index.reshape(-1).to(torch.int64), minlength=length).cpu().numpy()
-
-
-def _histogram(v: torch.Tensor, bins: Bins) -> np.ndarray:
-    """[below, bins ..., above]; the index in float32, so that every engine counts alike."""
-    index = torch.floor((v - float(bins.lo)) * float(bins.inverse_width))
-    return _bincount(index.clamp(-1, bins.count) + 1, bins.count + 2)
+        code_counts = measuring.bincount(tiles.flat(codes) - first, last - first + 1)
+    block = Tiles.of(e.double() ** 2, scheme).x.sum(dim=(1, 3))
+    return measuring.counts(x, y, bins, code_counts, block, outside)

@@ -1,0 +1,120 @@
+"""What a comparison of files gives to take along, and its table of tensors."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from quantviz.export import as_csv, as_text
+from quantviz.file_against_file import Against, Pair, Pairs, as_dict
+from quantviz.metrics import METRICS
+from quantviz.wording import share, tooltip
+
+from .charts import picture_setting
+from .snippet import written
+from .tensor_controls import UPLOAD
+
+ALL, PYTHON, DATA = "All metrics", "Python", "Data and link"
+_COLUMNS = ("bits_per_weight", "sqnr_db", "relative_l2_error", "max_abs_error")
+
+
+@st.fragment
+def details(a: Against, original: str, file: str) -> None:
+    chosen = st.segmented_control("More", [ALL, PYTHON, DATA], key="against_details", persist_state="session")
+    if chosen == ALL:
+        shown = [(METRICS[name], value) for name, value in a.evaluation.metrics.items()]
+        st.dataframe(
+            {
+                "metric": [m.label for m, _ in shown],
+                "value": [as_text(m.name, value) for m, value in shown],
+                "formula": [m.formula for m, _ in shown],
+                "better": [m.direction for m, _ in shown],
+                "meaning": [m.meaning for m, _ in shown],
+            },
+            hide_index=True, height="content", column_config={"meaning": st.column_config.TextColumn(width="large")},
+        )  # fmt: skip
+    elif chosen == PYTHON:
+        st.code(snippet(a.pair, original, file), language="python")
+    elif chosen == DATA:
+        name = f"quantviz-{a.pair.original}-{a.evaluation.scheme}".replace("/", "_")
+        document = {"original": original, "file": file, **as_dict(a)}
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            st.download_button(
+                "JSON", json.dumps(document, indent=1), f"{name}.json", "application/json",
+                icon=":material/download:", on_click="ignore",
+            )  # fmt: skip
+            st.download_button(
+                "CSV", as_csv(a.evaluation), f"{name}.csv", "text/csv", icon=":material/download:", on_click="ignore"
+            )
+            picture_setting()
+        if UPLOAD in (original + file):
+            st.caption("An uploaded file stays in this window, so a link cannot open it elsewhere.")
+        else:
+            st.markdown("The address bar holds this view: copy it, and whoever opens it sees the same.")
+
+
+def snippet(pair: Pair, original: str, file: str) -> str:
+    """A script that makes the comparison."""
+    return (
+        "import quantviz as qv\n"
+        "from quantviz import figures\n"
+        "from quantviz.file_against_file import against, pair_up, sentence\n"
+        "\n"
+        f"original = qv.open_model({written(original)!r})\n"
+        f"file = qv.open_model({written(file)!r})\n"
+        f"a = against(original, file, pair_up(original, file).of({pair.original!r}))\n"
+        "print(sentence(a))\n"
+        "for name, value in a.evaluation.metrics.items():\n"
+        '    print(f"{qv.METRICS[name].label}: {value:.6g} {qv.METRICS[name].unit}")\n'
+        "figures.weights(a.evaluation).show()\n"
+        "figures.errors(a.evaluation).show()\n"
+    )
+
+
+def all_tensors(found: list[Against | tuple[Pair, str]], pairs: Pairs, swapped: bool) -> None:
+    """The table of all tensors; ticking a row opens its tensor. swapped: whether the sidebar holds the file."""
+    rows = [_row(a) for a in found]
+    order = ["tensor", "in the file", "type", *_COLUMNS, "plain quantization"]
+    number = {
+        name: st.column_config.NumberColumn(METRICS[name].label, format="%.4g", help=tooltip(METRICS[name]))
+        for name in _COLUMNS
+    }
+    st.caption("Tick a row to open that tensor.")
+    event = st.dataframe(
+        {name: [row.get(name) for row in rows] for name in order}, hide_index=True, key="against_table",
+        on_select=lambda: _take(found, swapped), selection_mode="single-row", height=420,
+        column_config=number | {
+            "plain quantization": st.column_config.TextColumn(
+                help="How much of the file plain quantization of the original gives, byte for byte."
+            )
+        },
+    )  # fmt: skip
+    del event
+    told = [a.requantized for a in found if isinstance(a, Against) and a.requantized]
+    same = sum(r.same for r in told)
+    st.markdown(f"Plain quantization gives exactly the bytes of **{same:,}** of {len(found):,} tensors.")
+    for names, where in ((pairs.only_original, "the original"), (pairs.only_file, "the file")):
+        if names:
+            more = f" and {len(names) - 6:,} more" if len(names) > 6 else ""
+            st.caption(f"Only in {where}: {', '.join(names[:6])}{more}.")
+
+
+def _row(a: Against | tuple[Pair, str]) -> dict:
+    if not isinstance(a, Against):
+        return {"tensor": a[0].original, "in the file": a[0].place.name, "plain quantization": a[1]}
+    r, place = a.requantized, a.pair.place
+    plain = a.why_not if r is None else "same bytes" if r.same else f"{share(r.equal / r.count)} of {r.unit}"
+    where = place.name if place.expert is None else f"{place.name}[{place.expert}]"
+    metrics = {name: a.evaluation.metrics[name] for name in _COLUMNS}
+    return {"tensor": a.pair.original, "in the file": where, "type": a.evaluation.scheme, **metrics,
+            "plain quantization": plain}  # fmt: skip
+
+
+def _take(found: list[Against | tuple[Pair, str]], swapped: bool) -> None:
+    rows = st.session_state["against_table"]["selection"]["rows"]
+    if rows:
+        a = found[rows[0]]
+        pair = a.pair if isinstance(a, Against) else a[0]
+        st.session_state["tensor"] = pair.place.name if swapped else pair.original
+        st.session_state["rows"] = ""

@@ -1,0 +1,113 @@
+"""A tensor stored in a block type as it is: codes, scales, minima, and one block byte by byte."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from quantviz import QuantvizError, figures
+from quantviz.stored_blocks import (
+    Contents,
+    StoredBlock,
+    contents,
+    field_rows,
+    group_rows,
+    sentence,
+    stored_block,
+    weight_rows,
+)
+from quantviz.tensors import PackedTensor
+
+from . import cached, jobs
+from .charts import chart
+from .shelf import Shelf
+from .state import View
+
+_contents: Shelf[Contents] = Shelf(200, lambda _: 1)
+
+
+def stored_section(view: View) -> None:
+    """Drawn where the chosen tensor is stored in a block type; nothing for others."""
+    if view.info.packing is None:
+        return
+    st.subheader(
+        f"As it is stored: {view.info.dtype}",
+        help="What the file holds, before anything is quantized here: its codes, and the scales (and minima) that "
+        "groups of weights share. A weight is scale × what its code stands for, plus the minimum where there is one.",
+    )
+    try:
+        found = jobs.result(("stored", view.at), f"Reading {view.info.name}", lambda job: _counted(view, job))
+    except QuantvizError as problem:
+        st.error(str(problem), icon=":material/error:")
+        return
+    if found is None:
+        return
+    st.markdown(sentence(found))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**Codes in the file**")
+        chart(figures.stored_codes(found), "stored_codes")
+    with right:
+        st.markdown("**Scales of its groups**" if found.minima is None else "**Scales and minima of its groups**")
+        chart(figures.stored_scales(found), "stored_scales")
+    _inspector(view, found)
+
+
+def _counted(view: View, job: jobs.Job) -> Contents:
+    def count() -> Contents:
+        stored, _ = cached.measured(view.at, job)
+        return contents(stored, job.step("counting codes and scales", "counted"))
+
+    return _contents.get(view.at, count)
+
+
+@st.fragment
+def _inspector(view: View, found: Contents) -> None:
+    stored, _ = cached.measured(view.at, jobs.Job(""))
+    across = stored.cols // found.kind.block
+    st.session_state.setdefault("stored", "")
+    box, facts = st.columns([1, 3], vertical_alignment="bottom")
+    text = box.text_input(
+        "Stored block", key="stored", bind="query-params", placeholder="0, 0",
+        help=f"Row and block of the row, counted from 0: there are {stored.rows:,} × {across:,}.",
+    )  # fmt: skip
+    block = _block(stored, text)
+    first, last = block.first_col, block.first_col + block.kind.block - 1
+    facts.markdown(
+        f"**Block {block.row:,}, {block.block:,}** · row {block.row:,}, columns {first:,} to {last:,} · "
+        f"{block.kind.nbytes} bytes for {block.kind.block} weights, {block.kind.bits_per_weight:.4g} bits each"
+    )
+    st.dataframe(
+        field_rows(block), hide_index=True, key="stored_fields", height="content",
+        column_config={
+            "field": st.column_config.TextColumn(help="As ggml's source calls it."),
+            "bytes": st.column_config.TextColumn(help="From the block's first byte, which is 0."),
+            "content": st.column_config.TextColumn(help="The bytes in hexadecimal.", width="large"),
+            "meaning": st.column_config.TextColumn(width="large"),
+        },
+    )  # fmt: skip
+    groups, weights = st.columns(2, gap="medium")
+    number = st.column_config.NumberColumn(format="%.6g")
+    groups.dataframe(
+        group_rows(block), hide_index=True, key="stored_groups", height=320,
+        column_config=dict.fromkeys(("scale", "minimum", "stored d", "stored e", "d", "dmin"), number),
+    )  # fmt: skip
+    weights.dataframe(
+        weight_rows(block), hide_index=True, key="stored_weights", height=320,
+        column_config={
+            "value": number, "stands for": number, "arithmetic": st.column_config.TextColumn(width="medium"),
+        },
+    )  # fmt: skip
+
+
+def _block(stored: PackedTensor, text: str) -> StoredBlock:
+    """The block that `text` names, or the first, with a word about it."""
+    if not text.strip():
+        return stored_block(stored, 0, 0)
+    row, comma, block = (part.strip() for part in text.partition(","))
+    try:
+        if not (comma and row.isdecimal() and block.isdecimal()):
+            raise QuantvizError(f"{text!r} is no block; write its row and its number in the row, for example 0, 3.")
+        return stored_block(stored, int(row), int(block))
+    except QuantvizError as problem:
+        st.warning(f"{problem} Showing the first one instead.", icon=":material/info:")
+        return stored_block(stored, 0, 0)

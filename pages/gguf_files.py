@@ -1,0 +1,26 @@
+"""GGUF files: what a published one has lost of its original, and what the named mixes make of a model."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components.against_section import against_section
+from pages.components.frame import require_app
+from pages.components.mixes_section import mixes_section
+from pages.components.state import current
+
+AGAINST, MIXES = "File against original", "Named mixes"
+
+require_app()
+view = current()
+if view.at is None:  # what it waits for is in the sidebar
+    st.stop()
+st.header("GGUF files")
+chosen = st.segmented_control(
+    "What to look at", [AGAINST, MIXES], default=AGAINST, required=True, key="gguf", bind="query-params",
+    label_visibility="collapsed",
+)  # fmt: skip
+if chosen == MIXES:
+    mixes_section(view)
+else:
+    against_section(view)

@@ -1,0 +1,88 @@
+"""`against`: a published file beside the model it was made from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from .output import ProgressLine, print_json, print_table
+from .parameters import AsJson, Ref
+
+
+def against(
+    original: Ref,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What was made from it: a .gguf, or hf:org/name:FILE.")],
+    tensor: Annotated[str | None, typer.Argument(metavar="[TENSOR]", help="By either name; all without.")] = None,
+    importance: Annotated[
+        str | None, typer.Option(metavar="FILE", help="An imatrix, as the file's maker may have used; with TENSOR.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measures the error a file really carries, and says whether plain quantization gives its bytes."""
+    from .. import file_against_file as f
+    from ..errors import QuantvizError
+    from ..importance import load_importance
+    from ..models import open_model
+
+    if importance and tensor is None:
+        raise QuantvizError("--importance goes with one TENSOR; name one.")
+    with ProgressLine() as line:
+        x, y = open_model(original), open_model(file)
+        pairs = f.pair_up(x, y)
+        if tensor is None:
+            found = list(f.whole(x, y, line.of("tensors compared")))
+        else:
+            pair = pairs.of(tensor)
+            h = load_importance(importance, pair.original, x.info(pair.original).cols) if importance else None
+            found = [f.against(x, y, pair, h, "full", progress=line.of("weights compared"))]
+    if as_json:
+        return print_json({"original": x.ref, "file": y.ref, "tensors": [_as_dict(a) for a in found],
+                           "only_original": list(pairs.only_original), "only_file": list(pairs.only_file)})  # fmt: skip
+    if tensor is not None:
+        return _print_one(found[0])
+    _print_all(found)
+    for names, where in ((pairs.only_original, "the original"), (pairs.only_file, "the file")):
+        if names:
+            print(f"\nOnly in {where}: {', '.join(names[:8])}" + (f" and {len(names) - 8:,} more" * (len(names) > 8)))
+    return None
+
+
+def _as_dict(a: Any) -> dict[str, Any]:
+    from ..file_against_file import Against, as_dict
+
+    if isinstance(a, Against):
+        return as_dict(a)
+    pair, why = a
+    return {"tensor": pair.original, "stored_as": pair.place.name, "expert": pair.place.expert, "refused": why}
+
+
+def _print_one(a: Any) -> None:
+    from ..export import as_text
+    from ..file_against_file import sentence
+    from ..metrics import METRICS
+    from ..wording import shape
+
+    e = a.evaluation
+    print(f"{a.pair.original}  {shape(e.shape)}  {e.dtype}, in the file {a.pair.place.name} as {e.scheme}\n")
+    print(sentence(a) + "\n")
+    arrow = {"lower": "lower is better", "higher": "higher is better", "neither": ""}
+    rows = [(m.label, as_text(n, e.metrics[n]), arrow[m.direction]) for n, m in METRICS.items() if n in e.metrics]
+    print_table(("metric", e.scheme, ""), rows, right=(1,))
+
+
+def _print_all(found: list[Any]) -> None:
+    from ..export import as_text
+    from ..file_against_file import Against
+    from ..wording import share
+
+    shown = ("sqnr_db", "relative_l2_error", "max_abs_error")
+    rows = []
+    for a in found:
+        if not isinstance(a, Against):
+            rows.append((a[0].original, "-", "-", "-", "-", a[1]))
+            continue
+        r = a.requantized
+        same = "cannot tell" if r is None else "same bytes" if r.same else f"{share(r.equal / r.count)} of {r.unit}"
+        rows.append((a.pair.original, a.evaluation.scheme, *(as_text(n, a.evaluation.metrics[n]) for n in shown), same))
+    print_table(("tensor", "type", "SQNR", "relative L2", "largest error", "plain quantization"), rows, right=(2, 3, 4))

@@ -1,0 +1,57 @@
+"""What a stored tensor holds: its codes, and the scales and minima of its groups."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from ..statistics import Histogram
+from ..stored_blocks import Contents
+from ..wording import share
+from .style import DEQUANTIZED, ORIGINAL, REFERENCE, figure, legend
+
+SHARES = {"tickformat": "~%", "rangemode": "tozero"}
+LABELLED = 40  # up to so many codes have a bar and a label each
+
+
+def stored_codes(c: Contents) -> go.Figure:
+    """Share of the weights that have each code, in the order of what the codes stand for."""
+    there = np.flatnonzero(~np.isnan(c.numbers))
+    order = there[np.argsort(c.numbers[there], kind="stable")]
+    shares = c.counts[order] / max(c.counts.sum(), 1)
+    numbers, codes = c.numbers[order], c.codes[order]
+    most = int(shares.argmax())
+    alt = (
+        f"{int((shares > 0).sum())} of {len(order)} codes are in use; the most frequent, {codes[most]}, which stands "
+        f"for {numbers[most]:.4g}, has {share(float(shares[most]))} of the weights."
+    )
+    labels = [f"{n:.4g}".replace("-", "−") for n in numbers.tolist()]
+    labels = [label + "\u200b" * labels[:i].count(label) for i, label in enumerate(labels)]  # 0 and −0 keep apart
+    many = len(order) > LABELLED
+    bars = go.Bar(
+        x=numbers if many else labels, y=shares, marker={"color": DEQUANTIZED, "line": {"width": 0}}, customdata=codes,
+        hovertemplate="code %{customdata}, for %{x}: %{y:.3%}<extra></extra>",
+    )  # fmt: skip
+    axis = {} if many else {"type": "category"}
+    return figure([bars], alt, "what the code stands for, in scales", "share of the weights",
+                  bargap=0 if many else 0.15, xaxis=axis, yaxis=SHARES)  # fmt: skip
+
+
+def stored_scales(c: Contents) -> go.Figure:
+    """Histogram of the scales of all groups, and of their minima where there are any."""
+    traces = [_steps(c.scales, ORIGINAL, "scale")]
+    entries = [("solid", ORIGINAL, "scales")]
+    alt = f"{c.groups:,} scales from {c.scales.lo:.3g} to {c.scales.hi:.3g}."
+    if c.minima is not None:
+        traces.append(_steps(c.minima, REFERENCE, "minimum"))
+        entries.append(("solid", REFERENCE, "minima"))
+        alt += f" Minima from {c.minima.lo:.3g} to {c.minima.hi:.3g}."
+    return figure(traces, alt, "value", "groups", annotations=[legend(*entries)], yaxis={"rangemode": "tozero"})
+
+
+def _steps(h: Histogram, color: str, name: str) -> go.Scatter:
+    return go.Scatter(
+        x=h.edges, y=np.append(h.counts, h.counts[-1:]), mode="lines", fill="tozeroy",
+        line={"shape": "hv", "color": color, "width": 1.2},
+        hovertemplate=f"{name} %{{x:.4g}}: %{{y:,}} groups<extra></extra>",
+    )  # fmt: skip

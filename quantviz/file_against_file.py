@@ -1,0 +1,324 @@
+"""A published file beside the model it was made from: the error it really carries, and how it was made.
+
+Names are led from one to the other by gguf's own tables. Two things are found out by looking: in which order the
+converter left the rows of queries and keys, and whether plain quantization of the original gives the file's bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .block_types import BLOCK_TYPES, BlockType
+from .errors import QuantvizError
+from .evaluation import Evaluation, Progress
+from .gguf_names import Place, guess_architecture, has_gguf_names, layers_of, name_map
+from .kernels import check_importance
+from .kernels.blocks import quantize_rows
+from .sources import Model
+from .statistics import TensorStatistics
+from .tensors import PackedTensor, StoredTensor
+from .two_tensors import evaluate_pair
+
+_PIECE = 1 << 20  # weights that are quantized anew at a time, about
+_QUERIES_OR_KEYS = re.compile(r"blk\.[0-9]+\.attn_([qk])\.(weight|bias)")
+AS_THEY_ARE, INTERLEAVED = "as they are", "the two halves of each head's rows interleaved"
+# From what the file's tensor may have been quantized: most converters write one of these first.
+THROUGH = ("float32", "float16", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One tensor in two models: its name in the original, and where it is in the other."""
+
+    original: str
+    place: Place
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The tensors two models share, in the original's order, and the names of the rest."""
+
+    pairs: tuple[Pair, ...]
+    only_original: tuple[str, ...]
+    only_file: tuple[str, ...]
+
+    def of(self, name: str) -> Pair:
+        """By either name; raises QuantvizError for one that is in neither list."""
+        found = next((p for p in self.pairs if name in (p.original, p.place.name)), None)
+        if found is None:
+            where = "only in the original" if name in self.only_original else (
+                "only in the file" if name in self.only_file else "in neither"
+            )  # fmt: skip
+            raise QuantvizError(f"{name!r} has no counterpart: it is {where}.")
+        return found
+
+
+@dataclass(frozen=True)
+class Requantized:
+    """Plain quantization of the original beside the file: units are blocks, or weights of types without.
+
+    through: the type the original was rounded to before, the one of THROUGH that gives the most equal units.
+    first: (row, unit of the row) of the first that differs, None where all are equal.
+    importance: whether it was quantized with importance.
+    """
+
+    unit: str
+    count: int
+    equal: int
+    through: str
+    first: tuple[int, int] | None
+    importance: bool
+
+    @property
+    def same(self) -> bool:
+        return self.equal == self.count
+
+
+@dataclass(frozen=True, eq=False)
+class Against:
+    """What a file has made of one tensor.
+
+    order: how its rows lie beside the original's.  evaluation: the error it carries, its scheme the stored type.
+    requantized: None where that cannot be told, for the reason `why_not`.
+    """
+
+    pair: Pair
+    order: str
+    evaluation: Evaluation
+    requantized: Requantized | None
+    why_not: str = ""
+
+
+def pair_up(original: Model, file: Model) -> Pairs:
+    """The tensors of both. Raises QuantvizError where they have none in common."""
+    names, theirs = [t.name for t in original.tensors], {t.name for t in file.tensors}
+    if has_gguf_names(theirs) and not has_gguf_names(names):
+        said = file.metadata.get("general.architecture")
+        table = name_map(str(said) if said else guess_architecture(names), layers_of(names))
+        places = {name: table.place(name) for name in names}
+    else:
+        places = {name: Place(name) for name in names}
+    pairs = tuple(Pair(name, p) for name, p in places.items() if p and p.name in theirs)
+    if not pairs:
+        raise QuantvizError(
+            f"{original.ref} and {file.ref} have no tensor in common; give a model and a file made from it."
+        )
+    paired, used = {p.original for p in pairs}, {p.place.name for p in pairs}
+    return Pairs(pairs, tuple(n for n in names if n not in paired), tuple(sorted(theirs - used)))
+
+
+def against(
+    original: Model,
+    file: Model,
+    pair: Pair,
+    importance: Any = None,
+    detail: str = "full",
+    statistics: TensorStatistics | None = None,
+    progress: Progress | None = None,
+) -> Against:
+    """The error that a tensor of `file` carries beside its original, and whether plain quantization gives its bytes.
+
+    importance: one number an input channel, as the file's maker may have used; weighs the quantization and adds
+    weighted_mse.  statistics: of the original in the file's order of rows, which is that of `opened`.
+    Raises QuantvizError for shapes that do not fit together, and for tensors without weights.
+    """
+    x, y, order = opened(original, file, pair)
+    evaluation = evaluate_pair(x, y, importance, detail, statistics, _half(progress, 0))
+    h = check_importance(importance, x.cols)
+    requantized, why_not = _requantized(x, y, h, _half(progress, 1))
+    return Against(pair, order, evaluation, requantized, why_not)
+
+
+def _half(progress: Progress | None, part: int) -> Progress | None:
+    return progress and (lambda done, total: progress(done + part * total, 2 * total))
+
+
+def opened(original: Model, file: Model, pair: Pair) -> tuple[StoredTensor, StoredTensor, str]:
+    """The original in the file's order of rows, the file's tensor, and that order."""
+    x, info = original.open(pair.original), file.info(pair.place.name)
+    expert = pair.place.expert
+    y = file.open(info.name, None if expert is None else (expert * x.rows, (expert + 1) * x.rows))
+    if (x.rows, x.cols) != (y.rows, y.cols):
+        raise QuantvizError(
+            f"{pair.original} has the shape {list(x.shape)} and {info.name} {list(y.shape)}: the file was made from "
+            "another model, or its converter rearranged this tensor in a way that is not known here."
+        )
+    heads = _heads(file, info.name)
+    if heads is None or x.rows % (2 * heads):
+        return x, y, AS_THEY_ARE
+    order = np.arange(x.rows).reshape(heads, 2, -1).swapaxes(1, 2).reshape(-1)
+    rearranged = _Rearranged(x.data, x.dtype, x.shape, x.name, x, order)
+    return (rearranged, y, INTERLEAVED) if _fits(rearranged, y) < _fits(x, y) else (x, y, AS_THEY_ARE)
+
+
+def _heads(file: Model, name: str) -> int | None:
+    """How many heads the rows of a tensor of queries or keys make; None for others, and where the file does not say."""
+    match = _QUERIES_OR_KEYS.fullmatch(name)
+    kind = file.metadata.get("general.architecture")
+    heads = [file.metadata.get(f"{kind}.attention.head_count{end}") for end in ("", "_kv")]
+    found = match and (heads[0] if match[1] == "q" else heads[1] or heads[0])
+    return found if isinstance(found, int) and found > 0 else None
+
+
+def _fits(x: StoredTensor, y: StoredTensor, rows: int = 64) -> float:
+    """Squared error of the first rows: in the wrong order they have nothing in common."""
+    stop = min(rows, x.rows) * x.cols
+    return float(np.square(y.read(0, stop) - x.read(0, stop), dtype=np.float64).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class _Rearranged(StoredTensor):
+    """The rows of `whole` in another order: row i is its row order[i]. One axis counts as rows of one."""
+
+    whole: StoredTensor | None = None
+    order: np.ndarray | None = None
+
+    def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        start, stop, _ = slice(start, stop).indices(self.size)
+        if len(self.order) == self.size:
+            return self.whole.read()[self.order[start:stop]]
+        cols = self.cols
+        first, last = start // cols, max(start // cols, -(-stop // cols))
+        rows = np.empty((last - first, cols), np.float32)
+        for i, row in enumerate(self.order[first:last].tolist()):
+            rows[i] = self.whole.read(row * cols, (row + 1) * cols)
+        return rows.reshape(-1)[start - first * cols : max(start, stop) - first * cols]
+
+    def row_range(self, start: int, stop: int) -> StoredTensor:
+        return replace(self, order=self.order[start:stop], shape=(stop - start, self.cols))
+
+
+# -- whether plain quantization gives the same bytes ---------------------------------------------
+
+
+def _requantized(
+    x: StoredTensor, y: StoredTensor, importance: np.ndarray | None, progress: Progress | None
+) -> tuple[Requantized | None, str]:
+    kind = BLOCK_TYPES.get(y.dtype) if isinstance(y, PackedTensor) else None
+    if kind is None and y.dtype not in THROUGH:
+        return None, f"{y.dtype} is no type that quantviz rounds to"
+    if kind and kind.needs_importance and importance is None:
+        return None, f"{kind.name} cannot be quantized without the importance its maker used"
+    used = importance if kind and kind.uses_importance else None
+    height = max(1, _PIECE // x.cols)
+    through, first = _through(x, y, kind, used, min(height, x.rows))
+    equal, different = 0, None
+    for row in range(0, x.rows, height):
+        stop = min(row + height, x.rows)
+        same = _equal(x, y, kind, used, through, row, stop) if row else first
+        equal += int(same.sum())
+        if different is None and not same.all():
+            at = np.unravel_index(int((~same).argmax()), same.shape)
+            different = row + int(at[0]), int(at[1])
+        if progress:
+            progress(stop * x.cols, x.size)
+    units = x.size // kind.block if kind else x.size
+    unit = "blocks" if kind else "weights"
+    return Requantized(unit, units, equal, through, different, used is not None), ""
+
+
+def _through(
+    x: StoredTensor, y: StoredTensor, kind: BlockType | None, importance: np.ndarray | None, rows: int
+) -> tuple[str, np.ndarray]:
+    """The one of THROUGH that gives the most equal units of the first rows, and which those are."""
+    best = THROUGH[0], _equal(x, y, kind, importance, THROUGH[0], 0, rows)
+    original = x.read(0, rows * x.cols)
+    for through in THROUGH[1:]:
+        if not best[1].all() and not np.array_equal(rounded(original, through), original):
+            same = _equal(x, y, kind, importance, through, 0, rows)
+            best = (through, same) if same.sum() > best[1].sum() else best
+    return best
+
+
+def _equal(
+    x: StoredTensor, y: StoredTensor, kind: BlockType | None, importance, through: str, row: int, stop: int
+) -> np.ndarray:
+    """bool [rows, units a row]: which blocks of the file's rows are those of the original, rounded and quantized."""
+    values = rounded(x.read(row * x.cols, stop * x.cols), through).reshape(stop - row, x.cols)
+    if kind is None:
+        made = rounded(values.reshape(-1), y.dtype).reshape(values.shape)
+        return made.view(np.uint32) == y.read(row * x.cols, stop * x.cols).reshape(values.shape).view(np.uint32)
+    blocks = x.cols // kind.block
+    made = quantize_rows(kind.name, values, importance).reshape(stop - row, blocks, kind.nbytes)
+    stored = y.blocks(row * blocks, stop * blocks).reshape(made.shape)
+    return (made == stored).all(axis=2)
+
+
+def rounded(x: np.ndarray, dtype: str) -> np.ndarray:
+    """float32 values rounded to a float type and back, to nearest, ties to even."""
+    if dtype == "float16":
+        with np.errstate(over="ignore"):
+            return x.astype(np.float16).astype(np.float32)
+    if dtype == "bfloat16":
+        bits = np.ascontiguousarray(x).view(np.uint32)
+        bits = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
+        return (bits & np.uint32(0xFFFF0000)).view(np.float32)
+    return np.ascontiguousarray(x)
+
+
+# -- in words ------------------------------------------------------------------------------------
+
+
+def sentence(a: Against) -> str:
+    """What was found, for a reader."""
+    r, kind = a.requantized, a.evaluation.scheme
+    rows = "" if a.order == AS_THEY_ARE else (
+        " The converter left its rows in another order, the two halves of each head interleaved; that is undone here."
+    )  # fmt: skip
+    if a.evaluation.metrics["cosine_similarity"] < 0.5:
+        return (
+            "The two have little in common: the file was made from another model, or its converter rearranged this "
+            "tensor in a way that is not known here." + rows
+        )
+    if r is None:
+        return f"Whether plain quantization gives the same bytes cannot be told: {a.why_not}.{rows}"
+    from_what = "" if r.through == "float32" else f", rounded to {r.through} first,"
+    with_what = " with this importance" if r.importance else ""
+    if r.same:
+        return f"Quantizing the original{from_what} to {kind}{with_what} gives exactly the bytes of the file.{rows}"
+    share = 100 * r.equal / r.count
+    shown = "fewer than 0.1%" if 0 < share < 0.1 else "over 99.9%" if share > 99.9 else f"{share:.1f}%"
+    shown = shown if r.equal else "none"
+    why = (
+        "it was made in another way, such as with importance, from other weights or by another program"
+        if not r.importance
+        else "it was made with other importance, from other weights or by another program"
+    )
+    return (
+        f"Quantizing the original{from_what} to {kind}{with_what} gives {shown} of the file's {r.unit} "
+        f"({r.equal:,} of {r.count:,}); {why}.{rows}"
+    )
+
+
+def as_dict(a: Against) -> dict[str, Any]:
+    """JSON-ready."""
+    from .export import plain
+
+    r = a.requantized
+    return {
+        "tensor": a.pair.original, "stored_as": a.pair.place.name, "expert": a.pair.place.expert,
+        "type": a.evaluation.scheme, "shape": list(a.evaluation.shape), "dtype": a.evaluation.dtype,
+        "rows": a.order, "metrics": plain(a.evaluation.metrics),
+        "requantized": None if r is None else {
+            "unit": r.unit, "count": r.count, "equal": r.equal, "through": r.through, "first_different": r.first,
+            "importance": r.importance,
+        },
+        "why_not": a.why_not,
+    }  # fmt: skip
+
+
+def whole(original: Model, file: Model, progress: Progress | None = None) -> Iterator[Against | tuple[Pair, str]]:
+    """Every tensor the two share, moments only; a sentence instead where a tensor cannot be compared."""
+    pairs = pair_up(original, file).pairs
+    for i, pair in enumerate(pairs):
+        try:
+            yield against(original, file, pair, detail="metrics")
+        except QuantvizError as problem:
+            yield pair, str(problem)
+        if progress:
+            progress(i + 1, len(pairs))

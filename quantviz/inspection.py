@@ -1,0 +1,141 @@
+"""One block of a tensor, weight by weight, as the page's block inspector reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .block_types import Unpacked, unpack
+from .errors import QuantvizError
+from .kernels import check_importance, refuse_non_finite
+from .kernels.common import Extremes
+from .schemes import Scheme
+from .statistics import TensorStatistics
+from .tensors import StoredTensor, as_stored
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """One group of a tensor, weight by weight, for reading by eye.
+
+    rows, cols: half-open ranges in the tensor seen as [rows, cols].  original, dequantized: float32,
+    codes: integers, all [R, C].  scale is what multiplies a code (or its level); zero_point and minimum where
+    the symmetry has them.  kept: bool [R, C], which weights are stored apart in 16 bit, or None.
+    rotated: whether original and dequantized are those of the rotated rows, on which blocks then lie.
+    Of a block type whose groups have a scale each, scale and minimum are None: unpacked has them all, of one block.
+    """
+
+    scheme: str
+    rows: tuple[int, int]
+    cols: tuple[int, int]
+    original: np.ndarray
+    codes: np.ndarray
+    dequantized: np.ndarray
+    scale: float | None
+    zero_point: int | None
+    minimum: float | None
+    kept: np.ndarray | None = None
+    rotated: bool = False
+    unpacked: Unpacked | None = None
+
+    @property
+    def error(self) -> np.ndarray:
+        return self.dequantized - self.original
+
+    @property
+    def scales(self) -> np.ndarray | None:
+        """Of a block type, the scale of each weight: float32 [1, C]."""
+        return None if self.unpacked is None else self._spread(self.unpacked.scales)
+
+    @property
+    def minima(self) -> np.ndarray | None:
+        """Of a block type with minima, that of each weight: float32 [1, C]."""
+        return None if self.unpacked is None or self.unpacked.minima is None else self._spread(self.unpacked.minima)
+
+    def _spread(self, shared: np.ndarray) -> np.ndarray:
+        return np.repeat(shared, self.unpacked.numbers.shape[1] // shared.shape[1], axis=1)[:, : self.codes.shape[1]]
+
+
+MAX_BLOCK_WEIGHTS = 4096  # of a group larger than this, its first weights are shown
+
+
+def inspect_block(
+    w: Any,
+    key: str | Scheme,
+    row: int,
+    col: int,
+    statistics: TensorStatistics | None = None,
+    importance: Any = None,
+) -> Block:
+    """Group (row, col) of the grid of groups, weight by weight; of a block type, a whole block.
+
+    A group of more than MAX_BLOCK_WEIGHTS shows its first rows and columns; its scale is the whole group's.
+    importance: as `evaluate` takes it, and what the tensor is quantized with.
+    """
+    scheme = Scheme.parse(key)
+    stored = as_stored(w)
+    scheme.check_shape(stored.rows, stored.cols)
+    scheme.check_importance_given(importance is not None)
+    g = scheme.granularity
+    height, width = (g.rows or stored.rows, g.cols or stored.cols) if g else (stored.rows, stored.cols)
+    r0, c0 = row * height, col * width
+    if not (0 <= r0 < stored.rows and 0 <= c0 < stored.cols):
+        grid = (-(-stored.rows // height), -(-stored.cols // width))
+        raise QuantvizError(
+            f"There is no block ({row}, {col}); this tensor has {grid[0]:,} × {grid[1]:,} blocks, counted from 0."
+        )
+    if scheme.rule == "block type":
+        return _packed_block(stored, scheme, row, col, check_importance(importance, stored.cols))
+    from .kernels import cpu
+
+    r1, c1 = min(r0 + height, stored.rows), min(c0 + width, stored.cols)
+    shown_cols = min(c1 - c0, MAX_BLOCK_WEIGHTS)
+    r1, c1 = min(r1, r0 + max(1, MAX_BLOCK_WEIGHTS // shown_cols)), c0 + shown_cols
+    t = statistics
+    whole = Extremes(t.min, t.max, t.mean_abs) if t else None
+    found = cpu.group(stored, scheme, (r0, r1), (c0, c1), whole, check_importance(importance, stored.cols))
+    rotated = scheme.rotate != "none"
+    y = found.y
+    if found.kept is not None and not rotated:
+        y = np.where(found.kept, cpu.in_fp16(found.x), y)
+    return Block(
+        scheme.key, (r0, r1), (c0, c1), found.z if rotated else found.x, found.codes, y,
+        None if g is None else float(found.stored),
+        int(found.extra) if scheme.rule == "asym" else None,
+        float(found.extra) if scheme.rule == "offset" else None,
+        None if rotated else found.kept, rotated,
+    )  # fmt: skip
+
+
+def _packed_block(stored: StoredTensor, scheme: Scheme, row: int, col: int, importance: np.ndarray | None) -> Block:
+    """A block as the bytes of its row hold it: with importance, a block is not quantized without its row."""
+    from .kernels.blocks import quantize_rows
+
+    kind = scheme.fmt
+    x = stored.read(row * stored.cols, (row + 1) * stored.cols)
+    start, stop = col * kind.block, (col + 1) * kind.block
+    if importance is None:
+        x, part = x[start:stop], 0
+    else:
+        importance, part = np.pad(importance, (0, kind.padded(len(x)) - len(x))), col
+    if not np.isfinite(x).all():
+        refuse_non_finite(stored)
+    filled = np.pad(x, (0, kind.padded(len(x)) - len(x)))[None]
+    data = quantize_rows(kind.name, filled, importance).reshape(-1, kind.nbytes)[part]
+    original = stored.read(row * stored.cols + start, row * stored.cols + min(stop, stored.cols))
+    return packed_block(scheme, (row, row + 1), (start, start + len(original)), original[None], data)
+
+
+def packed_block(
+    scheme: Scheme, rows: tuple[int, int], cols: tuple[int, int], original: np.ndarray, data: np.ndarray
+) -> Block:
+    """A block from its bytes, uint8 [bytes of a block], and what it stands for, float32 [1, weights]."""
+    found = unpack(scheme.format, data, scheme.fmt.block)
+    count, alone = original.shape[1], scheme.fmt.groups == 1
+    return Block(
+        scheme.key, rows, cols, original, found.codes[:, :count], found.values[:, :count],
+        float(found.scales[0, 0]) if alone else None, None,
+        float(found.minima[0, 0]) if alone and found.minima is not None else None, unpacked=found,
+    )  # fmt: skip

@@ -1,0 +1,95 @@
+"""Measuring a tensor under a block type: one pass, in which each piece goes to bytes and back while it is in cache."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...schemes import Scheme
+from ...tensors import StoredTensor
+from ..common import Bins, Counts, Progress
+from . import loops, rules, sums
+from .blocks_numbers import PLACES, by_code, count_beyond, count_numbers, unscaled
+from .blocks_tensor import Traveller, first_block, refuse_infinite, vanished
+from .passes import Tables, Ticker, edges_of
+from .workers import work
+
+# A kernel that takes what became of the weights from outside only measures. Its rule then says no more than that
+# there are scales; this one is compiled for other schemes anyway.
+_RULE = rules.SYM
+_CONSTANTS = Scheme.parse("int4-sym-b32")
+
+
+def measure(
+    stored: StoredTensor,
+    scheme: Scheme,
+    bins: tuple[Bins, Bins] | None,
+    importance: np.ndarray | None,
+    progress: Progress | None,
+    wide: bool,
+) -> tuple[np.ndarray, Counts | None]:
+    """The sums of all pieces, and the counts if there are bins to count in."""
+    full, kind, cols = bins is not None, scheme.fmt, stored.cols
+    known = kind.group if kind.group in loops.KNOWN_WIDTHS and not wide else 0
+    kernel = loops.measure_kernel(_RULE, known, wide)
+    fixed = rules.constants_of(_CONSTANTS, None), *rules.tables_of(_CONSTANTS)
+    edges = edges_of(bins)
+    grid_rows, grid_cols = scheme.granularity.grid(stored.rows, cols)
+    block_error = np.zeros(grid_rows * grid_cols if full else 0, np.float32)
+    pieces = Traveller(stored, kind, importance).pieces()
+    outs = np.zeros((len(pieces), sums.SUMS))
+    tables: list[Tables] = []
+    ticker = Ticker(progress, stored.size)
+    no_codes, nothing = np.zeros((2, 0), np.int64), np.zeros(0, np.float32)
+
+    def run(tasks) -> None:
+        mine, traveller = Tables.of(full, PLACES), Traveller(stored, kind, importance)
+        tables.append(mine)
+        for number, piece in tasks:
+            out, trip = outs[number], traveller.there_and_back(piece)
+            refuse_infinite(stored, scheme, trip.y)
+            y = trip.y if trip.y.shape == trip.x.shape else np.ascontiguousarray(trip.y[:, : piece.cols])
+            shared = kind.parameters(trip.data)
+            scales = shared.scales.reshape(piece.rows, -1)
+            sizes, errors = np.abs(scales), np.zeros(scales.shape if full else (1, 1))
+            first = piece.start % cols
+            weights = nothing if importance is None else importance[first : first + piece.cols]
+            kernel(
+                full, importance is not None, True, trip.x, trip.x, y, kind.group, 1, True, *fixed,
+                sizes, sizes, sizes, weights, *edges, 0, mine.values, mine.errors, mine.log_errors, no_codes,
+                errors, out,
+            )  # fmt: skip
+            out[sums.CLIPPED] = 0  # by the rule that only lends its kernel
+            out[sums.VANISHED] = vanished(kind, trip.x, shared.scales)
+            if full:
+                at = first_block(piece, grid_cols)
+                found = errors.reshape(-1, kind.groups).sum(axis=1)
+                block_error[at : at + len(found)] = found
+                _count(traveller, trip, scales, shared.minima, mine.codes, out)
+            ticker.tick(piece.stop - piece.start)
+
+    work(pieces, run)
+    out = outs.sum(axis=0)
+    out[sums.MAX_ERROR] = outs[:, sums.MAX_ERROR].max()
+    if not full:
+        return out, None
+
+    def total(name: str) -> np.ndarray:
+        return sum(getattr(t, name).sum(axis=0) for t in tables)
+
+    return out, Counts(
+        total("values"), total("errors"), total("log_errors"), by_code(kind, total("codes")),
+        block_error.reshape(grid_rows, grid_cols), int(out[sums.ZEROED]), int(out[sums.CLIPPED]),
+    )  # fmt: skip
+
+
+def _count(traveller: Traveller, trip, scales: np.ndarray, minima: np.ndarray | None, table: np.ndarray, out) -> None:
+    """Codes, and weights beyond the outermost codes of types whose codes are evenly spaced."""
+    kind, cols = traveller.kind, trip.x.shape[1]
+    if kind.is_even:
+        shifts = np.zeros_like(scales) if minima is None else minima.reshape(scales.shape)
+        ends = kind.numbers[0], kind.numbers[-1]
+        out[sums.CLIPPED] = count_beyond(trip.x, np.ascontiguousarray(scales), shifts, kind.group, *ends)
+    numbers = traveller.memory("numbers", trip.y.shape, np.float32)
+    view = unscaled(kind, trip.data, traveller.memory("view", trip.data.shape, np.uint8))
+    traveller.kernels.dequantize(view, numbers.reshape(-1, kind.block))
+    count_numbers(numbers, cols, table)

@@ -1,0 +1,48 @@
+"""What every pass over a tensor needs: tables to count in, a thread's own, and how far all threads are."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..common import ERROR_BINS, LOG_BINS, VALUE_BINS, Bins, Progress
+from .counts import COPIES
+
+
+@dataclass
+class Tables:
+    """One thread's own tables, in which it counts undisturbed."""
+
+    values: np.ndarray
+    errors: np.ndarray
+    log_errors: np.ndarray
+    codes: np.ndarray
+
+    @classmethod
+    def of(cls, full: bool, codes: int) -> Tables:
+        """Empty ones; with no places at all unless `full`.  codes: places for these."""
+        lengths = (VALUE_BINS + 2, ERROR_BINS + 2, LOG_BINS, codes) if full else (0, 0, 0, 0)
+        return cls(*(np.zeros((COPIES, n), np.int64) for n in lengths))
+
+
+def edges_of(bins: tuple[Bins, Bins] | None) -> list[np.ndarray]:
+    """Of values and of errors, as the kernels take them."""
+    if bins is None:
+        return [np.zeros(3, np.float32)] * 2
+    return [np.array([b.lo, b.inverse_width, b.count], np.float32) for b in bins]
+
+
+class Ticker:
+    """Adds up what all threads have done and passes it on."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress, self._total, self._done, self._lock = progress, total, 0, threading.Lock()
+
+    def tick(self, weights: int) -> None:
+        if self._progress is None:
+            return
+        with self._lock:
+            self._done += weights
+            self._progress(min(self._done, self._total), self._total)

@@ -1,0 +1,88 @@
+"""Block types in the readable engine: dequantized by their readable readers, and measured in torch.
+
+ggml's quantizers are long searches of which no readable version is kept: the bytes are made by the `cpu` engine's
+kernels, and results say so. The tests hold those bytes to ggml's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...block_types import unpack
+from ...schemes import Scheme
+from ..common import Bins, Pass, Quantized
+from . import measuring
+
+BORROWED = (
+    "The bytes of block types are made by the cpu engine's kernels, as there is no readable quantizer of them; they "
+    "are read and measured by this engine."
+)
+
+
+def quantize(x: torch.Tensor, scheme: Scheme, importance: Any = None) -> Quantized:
+    """Quantizes a float32 tensor of any shape; arrays are torch's, on its own device."""
+    from ...tensors import as_stored
+    from ..cpu import blocks_tensor
+
+    q = blocks_tensor.quantize(as_stored(x), scheme, importance)
+
+    def moved(array: np.ndarray | None) -> torch.Tensor | None:
+        return None if array is None else torch.from_numpy(array).to(x.device)
+
+    return replace(
+        q, codes=moved(q.codes), scales=moved(q.scales), minima=moved(q.minima), data=moved(q.data),
+        notices=(*q.notices, BORROWED),
+    )  # fmt: skip
+
+
+def dequantize(q: Quantized) -> torch.Tensor:
+    """float32 weights, in the shape and on the device of the codes."""
+    cols = q.shape[-1]
+    padded = q.scheme.fmt.padded(cols)
+    values = unpack(q.scheme.format, q.data.cpu().numpy(), padded).values.reshape(-1, padded)[:, :cols]
+    return torch.from_numpy(np.ascontiguousarray(values)).reshape(q.shape).to(q.codes.device)
+
+
+def measure(x: torch.Tensor, scheme: Scheme, bins: tuple[Bins, Bins] | None, importance: Any = None) -> Pass:
+    """Sums, and with `bins` (values, errors) also counts, of a float32 tensor [rows, cols] under a block type."""
+    from ...tensors import as_stored
+    from ..cpu.blocks_tensor import refuse_infinite
+
+    q, kind = quantize(x, scheme, importance), scheme.fmt
+    y = dequantize(q)
+    refuse_infinite(as_stored(x), scheme, y.cpu().numpy())
+    by_group = _of_groups((y - x).double() ** 2, kind.group, q.scales.shape[1])
+    s = measuring.sums(x, y, importance)
+    scales = q.scales.double()
+    s.squared_steps = float(torch.where(scales != 0, by_group / scales**2, 0).sum())
+    if bins is None:
+        return Pass(s, None, q.notices)
+    codes = measuring.bincount(q.codes.long() - kind.first_code, 1 << kind.bits)
+    by_block = by_group.reshape(x.shape[0], -1, kind.groups).sum(dim=2)
+    return Pass(s, measuring.counts(x, y, bins, codes, by_block, _beyond(x, q)), q.notices)
+
+
+def _of_groups(v: torch.Tensor, group: int, groups: int) -> torch.Tensor:
+    """Sums over the groups of each row, the last filled up with zeros: [rows, cols] -> [rows, groups]."""
+    padded = torch.nn.functional.pad(v, (0, groups * group - v.shape[1]))
+    return padded.reshape(len(v), groups, group).sum(dim=2)
+
+
+def _beyond(x: torch.Tensor, q: Quantized) -> torch.Tensor:
+    """Which weights lie more than half a step beyond the outermost codes, where codes are evenly spaced."""
+    kind = q.scheme.fmt
+    if not kind.is_even:
+        return torch.zeros_like(x, dtype=torch.bool)
+
+    def spread(v: torch.Tensor) -> torch.Tensor:
+        return v.repeat_interleave(kind.group, dim=1)[:, : x.shape[1]]
+
+    s, m = q.scales, torch.zeros_like(q.scales) if q.minima is None else q.minima
+    ends = torch.stack([s * float(kind.numbers[0]) + m, s * float(kind.numbers[-1]) + m])
+    half = s.abs() * 0.5
+    low, high = ends.amin(dim=0) - half, ends.amax(dim=0) + half
+    return ((x < spread(low)) | (x > spread(high))) & (spread(s) != 0)

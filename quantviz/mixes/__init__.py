@@ -1,0 +1,9 @@
+"""The named mixes of llama.cpp (q4_k_m, iq3_xs …): which tensor of a model gets which block type, and what it takes."""
+
+from __future__ import annotations
+
+from .base import MIXES, SOURCE, Facts, Mix
+from .recipes import Line, Recipe, as_dict, mix_of, recipe, sizes, table
+
+__all__ = ["MIXES", "SOURCE", "Facts", "Line", "Mix", "Recipe", "as_dict", "mix_of", "recipe", "sizes",
+           "table"]  # fmt: skip

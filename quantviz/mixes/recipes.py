@@ -1,0 +1,245 @@
+"""A mix over a whole model: the type of every tensor, and the size of the file that it gives."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..block_types import BLOCK_TYPES
+from ..errors import QuantvizError, did_you_mean
+from ..gguf_names import guess_architecture, has_gguf_names, layers_of, name_map
+from ..sources import Model
+from .base import MIXES, VALUES, Facts, Mix, Question, is_quantized, role_of
+from .rules import choose, demands_importance
+
+_ALIGNMENT = 32  # bytes to which a GGUF file pads each tensor
+_LAYER = re.compile(r"blk\.([0-9]+)\.")
+_BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "float64": 64, "int8": 8, "I16": 16, "I32": 32, "I64": 64}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One tensor of the file a mix makes.
+
+    name: in the file.  shape: outermost axis first.  kind: its block type, or its dtype where it is left alone.
+    why: what made the mix depart from its own type, "" where nothing did.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+    why: str
+    needs_importance: bool = False
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def bits_per_weight(self) -> float:
+        return BLOCK_TYPES[self.kind].bits_per_weight if self.kind in BLOCK_TYPES else _BITS[self.kind]
+
+    @property
+    def nbytes(self) -> int:
+        return round(self.size * self.bits_per_weight / 8)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The file a mix makes of a model, tensor by tensor, in the order in which llama.cpp decides.
+
+    left_out: tensors of the original that have no name in a GGUF file of this architecture.
+    """
+
+    mix: Mix
+    facts: Facts
+    lines: tuple[Line, ...]
+    importance: bool
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def weights(self) -> int:
+        return sum(line.size for line in self.lines)
+
+    @property
+    def nbytes(self) -> int:
+        """Of all tensors, each padded as in the file; the header, which holds the tokenizer, comes on top."""
+        return sum(-(-line.nbytes // _ALIGNMENT) * _ALIGNMENT for line in self.lines)
+
+    @property
+    def bits_per_weight(self) -> float:
+        return 8 * self.nbytes / self.weights
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """Weights of each type, most first."""
+        count: Counter[str] = Counter()
+        for line in self.lines:
+            count[line.kind] += line.size
+        return dict(count.most_common())
+
+    @property
+    def needs_importance(self) -> bool:
+        """Whether llama-quantize refuses this mix without importance."""
+        return any(line.needs_importance for line in self.lines)
+
+
+def mix_of(name: str) -> Mix:
+    """The mix of that name, in any case; QuantvizError with the nearest names where there is none."""
+    found = MIXES.get(name.lower())
+    if found is None:
+        near = did_you_mean(name.lower(), MIXES) or f" Choose one of {', '.join(MIXES)}."
+        raise QuantvizError(f"There is no mix {name[:80]!r}.{near}")
+    return found
+
+
+def recipe(model: Model, mix: str, importance: bool = False, architecture: str | None = None) -> Recipe:
+    """What llama-quantize makes of a model under a named mix: the type of every tensor, and what it takes.
+
+    importance: whether an importance matrix is given, on which some mixes depend.
+    architecture: as GGUF's general.architecture spells it, where the names should not decide.
+    Raises QuantvizError for an unknown mix, and for a model whose tensors GGUF has no names for.
+
+    >>> import quantviz as qv
+    >>> r = recipe(qv.open_model("demo"), "q4_k_m")
+    >>> r.kinds, round(r.bits_per_weight, 2)
+    ({'q4_k': 2883584, 'q6_k': 1048576, 'float32': 2304}, 5.07)
+    """
+    return _recipe(mix_of(mix), _described(model, architecture), importance)
+
+
+@dataclass(frozen=True)
+class _Described:
+    """A model as its GGUF file would list it: shapes, and dtypes of what stays as it is, by name."""
+
+    facts: Facts
+    shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, str]
+    left_out: tuple[str, ...] = ()
+
+
+def _recipe(mix: Mix, m: _Described, importance: bool) -> Recipe:
+    return Recipe(mix, m.facts, tuple(_lines(mix, m.facts, m.shapes, m.dtypes, importance)), importance, m.left_out)
+
+
+def _lines(
+    mix: Mix, facts: Facts, shapes: Mapping[str, tuple[int, ...]], stored: Mapping[str, str], importance: bool
+) -> Iterator[Line]:
+    seen: Counter[Any] = Counter()
+    tied = "output.weight" not in shapes
+    values = sum(role_of(name) in VALUES for name in shapes)
+    for name in sorted(shapes, key=_order):
+        shape = shapes[name]
+        if not is_quantized(name, shape):
+            yield Line(name, shape, stored[name], "not quantized by any mix")
+            continue
+        role = role_of(name)
+        counted = "values" if role in VALUES else role
+        layer = _layer(name) if facts.experts > 1 else seen[counted]
+        deep = len(shape) > 2 and shape[-3] > 1
+        kind, why = choose(Question(mix, facts, role, shape[-1], deep, layer, seen["values"], values, importance, tied))
+        seen[counted] += 1
+        yield Line(name, shape, kind, why, demands_importance(name, kind, mix.name))
+
+
+def _order(name: str) -> tuple[int, str]:
+    """llama.cpp goes through the layers one by one, and through the names of each; what is in none comes first."""
+    return _layer(name), name
+
+
+def _layer(name: str) -> int:
+    match = _LAYER.match(name)
+    return int(match[1]) if match else -1
+
+
+# -- what there is to quantize -------------------------------------------------------------------
+
+
+def _described(model: Model, architecture: str | None) -> _Described:
+    names = [info.name for info in model.tensors]
+    if has_gguf_names(names):
+        shapes = {info.name: info.shape for info in model.tensors}
+        architecture = architecture or str(model.metadata.get("general.architecture", "")) or guess_architecture(names)
+        dtypes = {info.name: info.dtype for info in model.tensors}
+        return _Described(_facts(model, shapes, architecture), shapes, dtypes)
+    architecture = architecture or guess_architecture(names)
+    table = name_map(architecture, layers_of(names))
+    shapes, left_out = {}, []
+    experts: Counter[str] = Counter()
+    for info in model.tensors:
+        place = table.place(info.name)
+        if place is None:
+            left_out.append(info.name)
+        elif place.expert is None:
+            shapes[place.name] = info.shape
+        else:
+            experts[place.name] += 1
+            shapes[place.name] = (experts[place.name], *info.shape)
+    if not shapes:
+        raise QuantvizError(f"No tensor of {model.ref} has a name in a GGUF file of the architecture {architecture}.")
+    facts = _facts(model, shapes, architecture)
+    return _Described(facts, shapes, dict.fromkeys(shapes, "float32"), tuple(left_out))
+
+
+def _facts(model: Model, shapes: Mapping[str, tuple[int, ...]], architecture: str) -> Facts:
+    """From the file's own words where it is a GGUF; else from the tensors' names and shapes."""
+
+    def number(key: str) -> int | None:
+        value = model.metadata.get(f"{architecture}.{key}")
+        return value if isinstance(value, int) and value > 0 else None
+
+    heads, shared = number("attention.head_count"), number("attention.head_count_kv")
+    sharing = heads // shared if heads and shared else _sharing(shapes)
+    experts = number("expert_count") or next((s[0] for n, s in shapes.items() if "_exps." in n and len(s) > 2), 0)
+    return Facts(architecture, number("block_count") or layers_of(shapes), sharing, experts)
+
+
+def _sharing(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Heads of queries a head of keys, from the rows of their matrices: heads of both are equally long."""
+    for name, shape in shapes.items():
+        keys = shapes.get(name.replace("attn_q.", "attn_k."))
+        if "attn_q.weight" in name and keys and len(shape) == len(keys) == 2 and keys[0]:
+            return max(1, shape[0] // keys[0])
+    return 1
+
+
+def table(r: Recipe) -> dict[str, list[Any]]:
+    """The recipe as columns, a row a tensor."""
+    return {
+        "tensor": [line.name for line in r.lines],
+        "shape": [line.shape for line in r.lines],
+        "type": [line.kind for line in r.lines],
+        "bits per weight": [line.bits_per_weight for line in r.lines],
+        "bytes": [line.nbytes for line in r.lines],
+        "why": [line.why for line in r.lines],
+    }
+
+
+def as_dict(r: Recipe) -> dict[str, Any]:
+    """JSON-ready."""
+    return {
+        "mix": r.mix.name, "architecture": r.facts.architecture, "layers": r.facts.layers,
+        "importance": r.importance, "needs_importance": r.needs_importance, "weights": r.weights,
+        "nbytes": r.nbytes, "bits_per_weight": r.bits_per_weight, "left_out": list(r.left_out),
+        "tensors": [
+            {"name": line.name, "shape": list(line.shape), "type": line.kind, "nbytes": line.nbytes,
+             "bits_per_weight": line.bits_per_weight, "why": line.why}
+            for line in r.lines
+        ],
+    }  # fmt: skip
+
+
+def sizes(model: Model, importance: bool = False, architecture: str | None = None) -> dict[str, Recipe | str]:
+    """Every mix over one model; a sentence in place of a recipe where a mix cannot be made of it."""
+    described = _described(model, architecture)
+    made: dict[str, Recipe | str] = {}
+    for name, mix in MIXES.items():
+        try:
+            made[name] = _recipe(mix, described, importance)
+        except QuantvizError as problem:
+            made[name] = str(problem)
+    return made

@@ -1,0 +1,29 @@
+"""Opening a model: the sources, given the kernels that decode what GGUF files hold."""
+
+from __future__ import annotations
+
+import os
+
+from . import sources
+from .kernels.decoding import decoder
+from .sources import Model
+
+
+def open_model(
+    ref: str | os.PathLike[str],
+    token: str | bool | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    root: str | os.PathLike[str] | None = None,
+) -> Model:
+    """The model that `ref` names: `demo`, `random:…`, `hf:org/name@revision`, `hf:org/name:FILE.gguf`, or a path.
+
+    token: for the Hub; None is the token saved on this machine, False none at all.
+    cache_dir: where bytes from the Hub are kept; default QUANTVIZ_CACHE or ~/.cache/quantviz.
+    root: the only folder whose files may be opened, links followed; None allows all.
+    Raises QuantvizError with one sentence for whatever is wrong.
+
+    >>> model = open_model("random:normal?rows=2&cols=64")
+    >>> model.tensors
+    (TensorInfo(name='weight', shape=(2, 64), dtype='float32', nbytes=512),)
+    """
+    return sources.open_model(ref, token, cache_dir, root, decoder)

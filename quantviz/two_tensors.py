@@ -1,0 +1,204 @@
+"""Two tensors of one shape, an original and what somebody made of it: the same measures as for a scheme.
+
+Unlike `evaluate`, nothing is quantized here: both are read as they are stored, piece by piece, and compared.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from . import metrics
+from .block_types import BLOCK_TYPES, BlockType
+from .errors import QuantvizError
+from .evaluation import ERROR_SPAN, Evaluation, as_histogram, describe, percentile
+from .kernels import check_importance, refuse_non_finite
+from .kernels.common import ERROR_BINS, LOG_BIN_SHIFT, LOG_BINS, PERCENTILE_RESOLUTION, Bins, Progress, value_bins
+from .metrics import Sums
+from .statistics import TensorStatistics
+from .tensors import PackedTensor, StoredTensor, as_stored
+
+# What a stored dtype is called as a scheme; block types have their own names.
+SCHEMES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float64": "fp32",
+           "float8_e4m3fn": "fp8_e4m3", "float8_e5m2": "fp8_e5m2"}  # fmt: skip
+_PIECE = 1 << 15  # weights a task, about, in whole rows: so many that what is made of them stays in cache
+_SAMPLE_ROWS = 64
+
+
+def evaluate_pair(
+    original: Any,
+    made: Any,
+    importance: Any = None,
+    detail: str = "full",
+    statistics: TensorStatistics | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """What `made` has lost of `original`: every metric that applies, and with detail="full" what the figures draw.
+
+    original, made: tensors of one shape (NumPy, torch or StoredTensor), read in pieces, never held as float32 whole.
+    importance: one non-negative number an input channel; adds weighted_mse.
+    statistics: of the original, if `describe` gave them before.
+    The scheme of the result is the type in which `made` is stored. Raises QuantvizError for two shapes, and for NaN
+    and infinity in either.
+    """
+    x, y = as_stored(original), as_stored(made)
+    if (x.rows, x.cols) != (y.rows, y.cols):
+        raise QuantvizError(
+            f"{x.name or 'The original'} has the shape {list(x.shape)} and {y.name or 'what was made of it'} "
+            f"{list(y.shape)}; only tensors of one shape compare weight by weight."
+        )
+    began = time.perf_counter()
+    weights = check_importance(importance, x.cols)
+    statistics = statistics or describe(x)
+    bins = (value_bins(statistics.min, statistics.max), _error_bins(x, y, statistics)) if detail == "full" else None
+    found = _measure(x, y, weights, bins, progress)
+    if not math.isfinite(found.sums.squared_error):
+        refuse_non_finite(y)
+    values = metrics.from_sums(found.sums) | {"bits_per_weight": float(y.bits_per_weight)}
+    values["compression_ratio"] = x.bits_per_weight / y.bits_per_weight
+    extra = _counted(found, values, bins, statistics, x) if bins else {}
+    return Evaluation(
+        SCHEMES.get(y.dtype, y.dtype), x.shape, x.dtype, "cpu", time.perf_counter() - began, values, **extra
+    )
+
+
+@dataclass
+class _Found:
+    """What all pieces add up to."""
+
+    sums: Sums
+    tables: list[np.ndarray] = field(default_factory=list)  # values, errors, log errors, codes
+    zeroed: int = 0
+    block_errors: np.ndarray | None = None
+
+
+def _measure(x: StoredTensor, y: StoredTensor, importance, bins, progress: Progress | None) -> _Found:
+    from .kernels.cpu.workers import work
+
+    kind = BLOCK_TYPES.get(y.dtype) if isinstance(y, PackedTensor) else None
+    height = max(1, _PIECE // x.cols)
+    starts = range(0, x.rows, height)
+    parts: list[Sums] = [Sums()] * len(starts)
+    total, lock, done = _Found(Sums()), threading.Lock(), [0]
+    if bins:
+        total.block_errors = np.zeros((x.rows, x.cols // kind.block) if kind else (x.rows, 1), np.float32)
+
+    def run(tasks) -> None:
+        for number, row in tasks:
+            stop = min(row + height, x.rows)
+            a, b = x.read(row * x.cols, stop * x.cols), y.read(row * x.cols, stop * x.cols)
+            blocks = y.blocks(row * x.cols // kind.block, stop * x.cols // kind.block) if kind else None
+            parts[number] = _sums(a, b, importance)
+            if kind:
+                parts[number].squared_steps = _squared_steps(b - a, kind, blocks)
+            tables, zeroed = [], 0
+            if bins:
+                tables = _tables(b, b - a, bins, kind, blocks)
+                zeroed = int(((b == 0) & (a != 0)).sum())
+                errors = np.square(b - a, dtype=np.float32).reshape(stop - row, total.block_errors.shape[1], -1)
+                total.block_errors[row:stop] = np.sqrt(errors.mean(axis=2))
+            with lock:
+                total.tables = [t + u for t, u in zip(total.tables, tables, strict=True)] if total.tables else tables
+                total.zeroed += zeroed
+                done[0] += len(a)
+                if progress:
+                    progress(done[0], x.size)
+
+    with np.errstate(over="ignore", invalid="ignore"):  # infinities are refused once they are counted
+        work(starts, run)
+    total.sums = _added(parts)  # in the pieces' own order, so that the same tensors give the same bits
+    return total
+
+
+def _added(parts: list[Sums]) -> Sums:
+    whole = parts[0]
+    for part in parts[1:]:
+        for name, value in vars(part).items():
+            mine = getattr(whole, name)
+            if mine is not None:
+                setattr(whole, name, max(mine, value) if name == "max_abs_error" else mine + value)
+    return whole
+
+
+def _sums(x: np.ndarray, y: np.ndarray, importance: np.ndarray | None) -> Sums:
+    """The sums of float32 [n] against float32 [n]: errors in float32, sums in float64."""
+    e = (y - x).astype(np.float64)
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    size, off = np.abs(x), np.abs(e)
+    against = np.where(size > 0, size, np.inf)  # relative to nothing, an error does not count
+    sums = Sums(
+        count=len(x), nonzero=int(np.count_nonzero(x)), squared_error=_product(e, e), abs_error=float(off.sum()),
+        relative_error=float((off / against).sum()), max_abs_error=float(off.max(initial=0)), squared=_product(x, x),
+        abs=float(size.sum()), product=_product(x, y), squared_dequantized=_product(y, y),
+    )  # fmt: skip
+    if importance is not None:
+        by_column = np.square(e).reshape(-1, len(importance)).sum(axis=0)
+        sums.weighted_squared_error = _product(by_column, importance.astype(np.float64))
+        sums.importance = float(importance.sum(dtype=np.float64)) * (len(x) // len(importance))
+    return sums
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> float:
+    """Σ a·b. Not by BLAS, whose own threads would be in the way of ours."""
+    return float(np.einsum("i,i", a, b))
+
+
+def _squared_steps(e: np.ndarray, kind: BlockType, blocks: np.ndarray) -> float:
+    """Σ (e / s)² over groups whose scale s is not 0."""
+    scales = kind.parameters(blocks).scales.reshape(-1).astype(np.float64)
+    squares = np.square(e.reshape(len(scales), -1), dtype=np.float64).sum(axis=1)
+    return float((squares / np.where(scales != 0, scales * scales, np.inf)).sum())
+
+
+def _tables(y: np.ndarray, e: np.ndarray, bins: tuple[Bins, Bins], kind: BlockType | None, blocks: np.ndarray | None):
+    """Counts of values, errors, magnitudes of errors and codes in one piece."""
+    logs = np.bincount(np.abs(e).view(np.uint32) >> np.uint32(LOG_BIN_SHIFT), minlength=LOG_BINS)[:LOG_BINS]
+    codes = np.zeros(0, np.int64)
+    if kind:
+        codes = np.bincount(kind.codes(blocks).reshape(-1) - kind.first_code, minlength=len(kind.numbers))
+    return [_binned(y, bins[0]), _binned(e, bins[1]), logs, codes]
+
+
+def _binned(values: np.ndarray, bins: Bins) -> np.ndarray:
+    """[below, bins ..., above]"""
+    place = np.floor((values - bins.lo) * bins.inverse_width)
+    place = np.nan_to_num(np.clip(place, -1, bins.count), nan=-1).astype(np.int32)
+    return np.bincount(place + 1, minlength=bins.count + 2)
+
+
+def _error_bins(x: StoredTensor, y: StoredTensor, statistics: TensorStatistics) -> Bins:
+    """A span for the error histogram, from rows spread over the tensor. It sets the axis, not the counts."""
+    rows = np.unique(np.linspace(0, x.rows - 1, _SAMPLE_ROWS).astype(int))
+    ends = [(r * x.cols, (r + 1) * x.cols) for r in rows.tolist()]
+    squares = [np.square(y.read(a, b) - x.read(a, b), dtype=np.float64).sum() for a, b in ends]
+    mean = sum(squares) / (len(rows) * x.cols)
+    span = max(ERROR_SPAN * math.sqrt(mean if math.isfinite(mean) else 0), statistics.max_abs * 2.0**-24, 1e-30)
+    return Bins(np.float32(-span), np.float32(span), ERROR_BINS)
+
+
+def _counted(
+    found: _Found, values: dict, bins: tuple[Bins, Bins], statistics: TensorStatistics, x: StoredTensor
+) -> dict:
+    """What detail="full" adds: counted metrics into `values`, and the fields of Evaluation that the figures draw."""
+    weights, errors, logs, codes = found.tables
+    values |= {name: percentile(logs, share) for name, share in metrics.PERCENTILES.items()}
+    nonzero = x.size - statistics.zeros
+    values["zeroed_fraction"] = found.zeroed / nonzero if nonzero else math.nan
+    if len(codes):
+        values["code_entropy_bits"] = metrics.entropy_bits(codes)
+    return {
+        "statistics": statistics,
+        "histograms": {
+            "original": statistics.histogram,
+            "dequantized": as_histogram(bins[0], weights),
+            "error": as_histogram(bins[1], errors),
+        },
+        "code_counts": codes if len(codes) else None,
+        "block_errors": found.block_errors,
+        "percentile_resolution": PERCENTILE_RESOLUTION,
+    }
