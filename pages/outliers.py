@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.components import laboratory
 from pages.components.frame import require_app
+from pages.components.importance_upload import importance_upload
 from pages.components.outlier_controls import edit_controls
 from pages.components.outlier_details import details_section
 from pages.components.outlier_sections import (
@@ -23,20 +24,27 @@ from quantviz.wording import shape
 
 require_app()
 view = current()
+if view.at is None:  # what it waits for is in the sidebar
+    st.stop()
+
+first = st.container()
+view = replace(view, importance=importance_upload(view))
 try:
-    before = evaluated(view, view.scheme)
+    with first:
+        before = evaluated(view, view.scheme, view.importance)
 except QuantvizError as problem:
     st.error(str(problem), icon=":material/error:")
     st.stop()
-if before is None:  # what it waits for is on the page or in the sidebar
+if before is None:  # it is being made, or waits for a word of the visitor's
     st.stop()
 
-st.header(f"Outliers of {view.info.name} under {view.scheme}")
-st.caption(f"{view.at.source.ref} · {shape(before.shape)} {before.dtype}")
+with first:
+    st.header(f"Outliers of {view.info.name} under {view.scheme}")
+    st.caption(f"{view.at.source.ref} · {shape(before.shape)} {before.dtype}")
 edited, after = replace(view, at=replace(view.at, edit=edit_controls(view))), None
 if edited.at.edit:
     try:
-        after = evaluated(edited, view.scheme)
+        after = evaluated(edited, view.scheme, view.importance)
     except QuantvizError as problem:
         st.warning(f"{problem} Showing the tensor as it is.", icon=":material/info:")
         edited = view

@@ -30,9 +30,10 @@ def attribution(view: View) -> Task:
 
     def make(job: Job) -> Attribution:
         stored, statistics = cached.measured(at, job)
-        return attribute(stored, key, statistics, job.step(f"who carries the error of {key}", "weights"))
+        progress = job.step(f"who carries the error of {key}", "weights")
+        return attribute(stored, key, statistics, progress, importance=view.importance and view.importance.values)
 
-    return Task(("attribution", at, key), "Attribution", make, _results)
+    return Task(("attribution", at, key, view.weighing), "Attribution", make, _results)
 
 
 def block_sizes(view: View, bits: int) -> Task:
@@ -60,9 +61,9 @@ def cures(view: View) -> Task:
 
     def make(job: Job) -> list[Treated]:
         stored, statistics = cached.measured(at, job)
-        return treat(stored, key, statistics, _steps(job))
+        return treat(stored, key, statistics, _steps(job), importance=view.importance and view.importance.values)
 
-    return Task(("cures", at, key), "Cures", make, _results)
+    return Task(("cures", at, key, view.weighing), "Cures", make, _results)
 
 
 def _steps(job: Job) -> Callable[[int, int, str], None]:

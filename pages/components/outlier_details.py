@@ -13,6 +13,7 @@ from quantviz.outliers import export
 from . import laboratory
 from .charts import picture_setting
 from .outlier_sections import chosen_bits, symmetry_of
+from .snippet import importance_import, importance_loading
 from .state import View
 from .tensor_controls import UPLOAD
 
@@ -34,6 +35,7 @@ def snippet(view: View, bits: int, sigmas: float) -> str:
     lines = [
         "import quantviz as qv",
         "from quantviz import figures, outliers",
+        *importance_import(view.importance),
         "from quantviz.outliers.attribution import attribute",
         "from quantviz.outliers.cures import treat",
         "from quantviz.outliers.curves import block_size_sweep, magnitude_sweep",
@@ -45,17 +47,25 @@ def snippet(view: View, bits: int, sigmas: float) -> str:
         ref = PurePath(ref.removeprefix(UPLOAD)).name
         lines.append("# The file that was uploaded, in the current folder.")
     selection = f", rows=({rows[0]}, {rows[1]})" if rows else ""
-    lines += [f"w = qv.open_model({ref!r}).open({view.at.tensor!r}{selection})", f"scheme = {view.scheme.key!r}"]
+    lines += [
+        f"w = qv.open_model({ref!r}).open({view.at.tensor!r}{selection})",
+        *importance_loading(view.importance),
+        f"scheme = {view.scheme.key!r}",
+    ]
+    weighted, by = (", importance", ", importance=importance") if view.importance else ("", "")
     drawn = ["    figures.weights(r),"]
     if edit:
-        lines += ["before = qv.evaluate(w, scheme)", f"w = outliers.apply(w, outliers.{edit!r}, before.statistics)"]
+        lines += [
+            f"before = qv.evaluate(w, scheme{weighted})",
+            f"w = outliers.apply(w, outliers.{edit!r}, before.statistics)",
+        ]
         drawn = ["    *figures.outliers.before_and_after(before, r),"]
     lines += [
-        "r = qv.evaluate(w, scheme)",
-        "carried = attribute(w, scheme, r.statistics)",
+        f"r = qv.evaluate(w, scheme{weighted})",
+        f"carried = attribute(w, scheme, r.statistics{by})",
         f"points = block_size_sweep(w, {bits}, statistics=r.statistics)",
         f"growing = magnitude_sweep(w, {bits}, {symmetry_of(view)!r})",
-        "treated = treat(w, scheme, r.statistics)",
+        f"treated = treat(w, scheme, r.statistics{by})",
         "",
         "for t in treated:",
         "    if t.metrics:",
@@ -89,6 +99,7 @@ def _data(view: View, before: Evaluation, after: Evaluation | None) -> None:
     carried, points, growing, treated = found
     document = {
         "ref": view.at.source.ref, "tensor": view.at.tensor, "rows": view.at.rows, "scheme": view.scheme.key,
+        "importance": view.importance and view.importance.file,
         "edit": export.edit_dict(view.at.edit), "before": before.metrics, "after": after and after.metrics,
         "attribution": export.attribution_dict(carried, st.session_state.get("beyond", 6.0)),
         "block_sizes": export.points_dict(points), "magnitudes": export.magnitudes_dict(growing),
@@ -105,7 +116,7 @@ def _data(view: View, before: Evaluation, after: Evaluation | None) -> None:
             on_click="ignore", help="Every scheme of the block sizes and of the cures, with its metrics.",
         )  # fmt: skip
         picture_setting()
-    if view.at.source.ref.startswith(UPLOAD):
-        st.caption("An uploaded file stays in this window, so a link cannot open it elsewhere.")
+    if view.at.source.ref.startswith(UPLOAD) or view.importance:
+        st.caption("An uploaded file stays in this window, so a link opens the rest of this view without it.")
     else:
         st.markdown("The address bar holds this view: copy it, and whoever opens it sees the same.")

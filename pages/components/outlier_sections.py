@@ -67,7 +67,8 @@ def before_and_after(view: View, before: Evaluation, after: Evaluation | None) -
 
 
 def _figures(evaluation: Evaluation, other: Evaluation | None) -> None:
-    for column, name in zip(st.columns(len(HEADLINES)), HEADLINES, strict=True):
+    names = [name for name in (*HEADLINES, "weighted_mse") if name in evaluation.metrics]
+    for column, name in zip(st.columns(len(names)), names, strict=True):
         metric, value = METRICS[name], evaluation.metrics[name]
         change = difference(name, value, other.metrics[name]) if other else None
         column.metric(
@@ -208,16 +209,18 @@ def cures_section(view: View) -> None:
     if text := cure_sentence(treated):
         st.markdown(text)
     chart(figures.outliers.cures(treated), "cures")
-    _cure_table(treated)
+    _cure_table(view, treated)
 
 
-def _cure_table(treated: list[Treated]) -> None:
+def _cure_table(view: View, treated: list[Treated]) -> None:
     applied = [t for t in treated if t.metrics]
     number = st.column_config.NumberColumn
+    weighted = {"weighted MSE": [t.metrics["weighted_mse"] for t in applied]} if view.importance else {}
     st.dataframe(
         {
             "cure": [t.cure.name for t in applied],
             "SQNR": [t.metrics["sqnr_db"] for t in applied],
+            **weighted,
             "bits": [t.metrics["bits_per_weight"] for t in applied],
             "equal bits": [t.equal_bits for t in applied],
             "scheme": [t.cure.key for t in applied],
@@ -227,6 +230,7 @@ def _cure_table(treated: list[Treated]) -> None:
         on_select=lambda: _open(applied),
         column_config={
             "SQNR": number(format="%.2f dB", help=tooltip(METRICS["sqnr_db"])),
+            "weighted MSE": number(format="%.3g", help=tooltip(METRICS["weighted_mse"])),
             "bits": number(format="%.3f", help=tooltip(METRICS["bits_per_weight"])),
             "what it does": st.column_config.TextColumn(width=520),
         },

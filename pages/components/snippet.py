@@ -21,11 +21,11 @@ def snippet(
     lines = [
         "import quantviz as qv",
         "from quantviz import figures",
-        *_import(importance),
+        *importance_import(importance),
         "from quantviz.uniform_rounding import expected_errors",
         "",
         *_opening(view),
-        *_loading(importance),
+        *importance_loading(importance),
         f"scheme = qv.Scheme.parse({view.scheme.key!r})",
         f"r = qv.evaluate(w, scheme{weighted})",
     ]
@@ -76,7 +76,7 @@ def comparison_snippet(view: View, keys: list[str], pinned: str | None, importan
         "import quantviz as qv",
         "from quantviz import figures",
         "from quantviz.comparison import best, evaluations, tabulate",
-        *_import(importance),
+        *importance_import(importance),
         "from quantviz.limits import optimal_scalar",
         "",
         *_opening(view),
@@ -84,7 +84,7 @@ def comparison_snippet(view: View, keys: list[str], pinned: str | None, importan
     ]
     weighted = ", importance" if importance else ""
     lines += [
-        *_loading(importance),
+        *importance_loading(importance),
         f"outcomes = list(evaluations(w, keys{weighted}))",
         f"table = tabulate(outcomes)  # as qv.compare(w, keys{weighted}) gives it",
         "print(table.to_string())",
@@ -98,11 +98,11 @@ def comparison_snippet(view: View, keys: list[str], pinned: str | None, importan
     return "\n".join(lines) + "\n"
 
 
-def _import(importance: Importance | None) -> list[str]:
+def importance_import(importance: Importance | None) -> list[str]:
     return ["from quantviz.importance import load_importance"] if importance else []
 
 
-def _loading(importance: Importance | None) -> list[str]:
+def importance_loading(importance: Importance | None) -> list[str]:
     if not importance:
         return []
     entry = f", {importance.entry!r}" if importance.entry else ""

@@ -16,7 +16,7 @@ from quantviz.errors import QuantvizError
 from quantviz.schemes import Scheme
 from quantviz.sources import TensorInfo
 
-from .cached import Selection
+from .cached import Importance, Selection
 
 DEFAULT_REF = "random:normal?outliers=0.001"
 DEFAULT_SCHEME = "int4-sym-tensor"
@@ -28,13 +28,22 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class View:
-    """What a page shows. at and info are None until a tensor could be opened."""
+    """What a page shows. at and info are None until a tensor could be opened.
+
+    importance: that weighs everything on the page, where it takes one.
+    """
 
     scheme: Scheme
     pinned: Scheme | None = None
     at: Selection | None = None
     info: TensorInfo | None = None
     token: str | bool | None = field(default=None, repr=False)
+    importance: Importance | None = None
+
+    @property
+    def weighing(self) -> str | None:
+        """Tells one importance from another; None without any."""
+        return self.importance and self.importance.digest
 
     @property
     def rows(self) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import QuantvizError
 from ..evaluation import describe, group_sizes
+from ..kernels import check_importance
 from ..kernels.common import Progress
 from ..schemes import Scheme
 from ..statistics import TensorStatistics
@@ -154,10 +155,12 @@ def attribute(
     statistics: TensorStatistics | None = None,
     progress: Progress | None = None,
     band_edges: tuple[float, ...] = BAND_EDGES,
+    importance: Any = None,
 ) -> Attribution:
     """Who carries the error of `w` under a scheme, in one pass; nothing but the result grows with the tensor.
 
     w: NumPy array, torch tensor or StoredTensor.  statistics: of `w`, if known.  band_edges: ascending, in σ.
+    importance: one non-negative number an input channel, which weighs the search of clip=mse.
     Raises QuantvizError as `evaluate` does.
     """
     scheme, stored = Scheme.parse(key), as_stored(w)
@@ -168,7 +171,7 @@ def attribute(
 
     statistics = statistics or describe(stored)
     tables = _Tables(stored, scheme, statistics, band_edges, progress)
-    cpu.reconstruct(stored, scheme, statistics, tables.add)
+    cpu.reconstruct(stored, scheme, statistics, tables.add, check_importance(importance, stored.cols))
     return tables.result()
 
 

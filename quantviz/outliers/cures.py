@@ -98,30 +98,32 @@ def treat(
     statistics: TensorStatistics | None = None,
     step: Step | None = None,
     offered: Iterable[Cure] | None = None,
+    importance: Any = None,
 ) -> list[Treated]:
     """Every cure of the scheme on this tensor: the untreated scheme first, the rest by SQNR, best first.
 
-    Those that do not apply to the scheme or the tensor come last with their reason.
+    Those that do not apply to the scheme or the tensor come last with their reason. importance: one non-negative
+    number an input channel, which weighs the search of clip=mse and adds weighted_mse.
     Raises QuantvizError where the untreated scheme itself cannot be evaluated.
     """
     stored, scheme = as_stored(w), Scheme.parse(key)
     statistics = statistics or describe(stored)
-    base = evaluate(stored, scheme, detail="metrics", statistics=statistics).metrics
+    base = evaluate(stored, scheme, importance, detail="metrics", statistics=statistics).metrics
     offered = list(cures(scheme, statistics) if offered is None else offered)
     results = []
     for i, cure in enumerate(offered):
         if step:
             step(i, len(offered), cure.key or cure.name)
-        results.append(_treat(stored, cure, base, scheme, statistics))
+        results.append(_treat(stored, cure, base, scheme, statistics, importance))
     return sorted(results, key=_rank)
 
 
-def _treat(stored, cure: Cure, base: dict, scheme: Scheme, statistics: TensorStatistics) -> Treated:
+def _treat(stored, cure: Cure, base: dict, scheme: Scheme, statistics: TensorStatistics, importance: Any) -> Treated:
     if cure.key is None:
         return Treated(cure, {}, reason=cure.reason)
     try:
         metrics = base if cure.key == scheme.key else evaluate(
-            stored, cure.key, detail="metrics", statistics=statistics
+            stored, cure.key, importance, detail="metrics", statistics=statistics
         ).metrics  # fmt: skip
     except QuantvizError as problem:
         return Treated(cure, {}, reason=str(problem))

@@ -123,7 +123,7 @@ def difference_text(c: Continuation) -> str:
         return "not one token: the logits are no numbers"
     if c.first_difference is None:
         return "the same text"
-    return f"differs from token {c.first_difference + 1} on, {sum(c.differs)} of {len(c.differs)} others"
+    return f"parts at token {c.first_difference + 1}; {sum(c.differs)} of {len(c.differs)} differ"
 
 
 def layers_sentence(errors: Sequence[LayerError]) -> str:

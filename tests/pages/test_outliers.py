@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -114,3 +117,18 @@ def test_the_data_is_there_to_take_along():
     assert shows(app)
     assert "The address bar holds this view" in text(app)
     assert [button.label for button in app.get("download_button")] == ["JSON", "CSV"]
+
+
+def test_importance_weighs_the_search_and_every_cure():
+    buffer = io.BytesIO()
+    np.save(buffer, np.linspace(0, 4, 512, dtype=np.float32) ** 4)
+    app = outliers(scheme="int4-sym-b64:clip=mse")
+    before = app.metric[0].value
+    app.file_uploader(key="importance_file").set_value(("h.npy", buffer.getvalue(), "application/octet-stream"))
+    settled(app)
+    assert len(app.metric) == 5 and app.metric[0].value != before
+    assert next(frame.value for frame in app.dataframe if "cure" in frame.value)["weighted MSE"].notna().all()
+    app.session_state["outlier_details"] = "Python"
+    settled(app)
+    code = app.code[0].value
+    assert "load_importance('h.npy')" in code and "r.statistics, importance=importance)" in code

@@ -129,7 +129,7 @@ def test_what_differs_is_marked_by_more_than_colour_and_escaped():
     body = passages(app)
     assert body.count("<mark>") == 1, "the run of other tokens of the second scheme"
     assert "&lt;b&gt;went" in body and "<b>went" not in body
-    assert "the same text" in body and "differs from token 2 on, 5 of 6 others" in body
+    assert "the same text" in body and "parts at token 2; 5 of 6 differ" in body
 
 
 def test_the_demo_measured_for_real_gives_what_the_module_gives(real):
