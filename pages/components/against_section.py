@@ -74,7 +74,8 @@ def _open(ref: str, token: str | bool | None) -> tuple[cached.Source, Model] | N
         )
     except SeveralFiles as problem:
         choose_file(ref, problem.names, "beside_file", partial(st.session_state.__setitem__, "beside"))
-        raise
+        st.info(str(problem), icon=":material/info:")
+        return None
     return model and (source, model)
 
 
