@@ -108,6 +108,22 @@ def test_a_packed_tensor_is_evaluated_in_pieces_like_any_other(tmp_path):
         assert ours.dtype == "q4_k"
 
 
+def test_nvfp4_is_read_with_the_scale_that_the_file_keeps_beside_it(tmp_path):
+    experts = weights(6, 128).reshape(3, 2, 128)
+    tensors = {"a.weight": (W, "gguf_nvfp4"), "a.scale": (np.array([2.5], np.float32), "f32"),
+               "b.weight": (experts, "gguf_nvfp4"), "b.scale": (np.array([1, 2, 4], np.float32), "f32"),
+               "c.weight": (W, "gguf_nvfp4")}  # fmt: skip
+    model = qv.open_model(write(tmp_path / "m.gguf", tensors))
+    plain = model.load("c.weight")
+    assert np.array_equal(model.load("a.weight"), plain * np.float32(2.5))
+    assert np.array_equal(model.open("a.weight").read(500, 1100), (plain * np.float32(2.5)).reshape(-1)[500:1100])
+    stack = model.load("b.weight").reshape(6, 128)
+    bare = dequantize_rows("gguf_nvfp4", model.open("b.weight").blocks().reshape(6, -1), 128)
+    assert np.array_equal(stack, bare * np.repeat(np.array([1, 2, 4], np.float32), 2)[:, None])
+    assert np.array_equal(model.load("b.weight", rows=(3, 5)), stack[3:5])
+    assert np.array_equal(model.open("b.weight").row_range(3, 5).numpy(), stack[3:5])
+
+
 def test_without_kernels_a_file_is_listed_and_not_decoded(tmp_path):
     model = open_without_kernels(write(tmp_path / "m.gguf", {"w": (W, "q4_0"), "v": (W, "f16")}))
     assert [t.dtype for t in model.tensors] == ["float16", "q4_0"]
