@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import quantviz as qv
+from quantviz import outliers
 from quantviz.block_types import BLOCK_TYPES
 from quantviz.errors import QuantvizError
 from quantviz.kernels.blocks import dequantize_rows, quantize_rows
@@ -106,6 +107,13 @@ def test_a_packed_tensor_is_evaluated_in_pieces_like_any_other(tmp_path):
         }
         assert ours.metrics["compression_ratio"] == pytest.approx(4.5 / ours.metrics["bits_per_weight"])
         assert ours.dtype == "q4_k"
+
+
+def test_outliers_are_put_into_a_packed_tensor_as_float32(tmp_path):
+    stored = qv.open_model(write(tmp_path / "m.gguf", {"w": (W, "q4_k")})).open("w")
+    edited = outliers.apply(stored, outliers.Injection(count=3, magnitude=30), qv.describe(stored))
+    assert edited.dtype == "float32" and outliers.changed(stored, edited) == 3
+    assert qv.evaluate(edited, "q4_k").metrics["sqnr_db"] > 0
 
 
 def test_nvfp4_is_read_with_the_scale_that_the_file_keeps_beside_it(tmp_path):
