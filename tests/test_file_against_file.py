@@ -66,6 +66,14 @@ def test_the_converters_permutation_is_found_and_undone(models):
     assert np.array_equal(x.row_range(3, 9).numpy(), flat.reshape(256, 256)[3:9])
 
 
+def test_a_gguf_beside_the_gguf_it_was_made_from(models, tmp_path):
+    half = qv.open_model(demo(tmp_path / "half.gguf", otherwise="f16"))
+    pairs = pair_up(half, models[1])
+    assert len(pairs.pairs) == 38 and all(p.original == p.place.name for p in pairs.pairs)
+    a = against(half, models[1], pairs.of("blk.1.attn_k.weight"))
+    assert a.order == AS_THEY_ARE and a.requantized.same
+
+
 def test_a_converter_that_leaves_rows_alone_is_seen_too(tmp_path):
     w = weights(64, 64)
     (tmp_path / "m.safetensors").write_bytes(safetensors({"model.layers.0.self_attn.q_proj.weight": w}))
