@@ -13,22 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from .block_types import BLOCK_TYPES, BlockType
 from .errors import QuantvizError
 from .evaluation import Evaluation, Progress
 from .gguf_names import Place, guess_architecture, has_gguf_names, layers_of, name_map
 from .kernels import check_importance
-from .kernels.blocks import quantize_rows
+from .requantized import Requantized, requantized
 from .sources import Model
 from .statistics import TensorStatistics
-from .tensors import PackedTensor, StoredTensor
+from .tensors import StoredTensor
 from .two_tensors import evaluate_pair
 
-_PIECE = 1 << 20  # weights that are quantized anew at a time, about
 _QUERIES_OR_KEYS = re.compile(r"blk\.[0-9]+\.attn_([qk])\.(weight|bias)")
 AS_THEY_ARE, INTERLEAVED = "as they are", "the two halves of each head's rows interleaved"
-# From what the file's tensor may have been quantized: most converters write one of these first.
-THROUGH = ("float32", "float16", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -56,27 +52,6 @@ class Pairs:
             )  # fmt: skip
             raise QuantvizError(f"{name!r} has no counterpart: it is {where}.")
         return found
-
-
-@dataclass(frozen=True)
-class Requantized:
-    """Plain quantization of the original beside the file: units are blocks, or weights of types without.
-
-    through: the type the original was rounded to before, the one of THROUGH that gives the most equal units.
-    first: (row, unit of the row) of the first that differs, None where all are equal.
-    importance: whether it was quantized with importance.
-    """
-
-    unit: str
-    count: int
-    equal: int
-    through: str
-    first: tuple[int, int] | None
-    importance: bool
-
-    @property
-    def same(self) -> bool:
-        return self.equal == self.count
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,8 +105,8 @@ def against(
     x, y, order = opened(original, file, pair)
     evaluation = evaluate_pair(x, y, importance, detail, statistics, _half(progress, 0))
     h = check_importance(importance, x.cols)
-    requantized, why_not = _requantized(x, y, h, _half(progress, 1))
-    return Against(pair, order, evaluation, requantized, why_not)
+    again, why_not = requantized(x, y, h, _half(progress, 1))
+    return Against(pair, order, evaluation, again, why_not)
 
 
 def _half(progress: Progress | None, part: int) -> Progress | None:
@@ -191,74 +166,6 @@ class _Rearranged(StoredTensor):
 
     def row_range(self, start: int, stop: int) -> StoredTensor:
         return replace(self, order=self.order[start:stop], shape=(stop - start, self.cols))
-
-
-# -- whether plain quantization gives the same bytes ---------------------------------------------
-
-
-def _requantized(
-    x: StoredTensor, y: StoredTensor, importance: np.ndarray | None, progress: Progress | None
-) -> tuple[Requantized | None, str]:
-    kind = BLOCK_TYPES.get(y.dtype) if isinstance(y, PackedTensor) else None
-    if kind is None and y.dtype not in THROUGH:
-        return None, f"{y.dtype} is no type that quantviz rounds to"
-    if kind and kind.needs_importance and importance is None:
-        return None, f"{kind.name} cannot be quantized without the importance its maker used"
-    used = importance if kind and kind.uses_importance else None
-    height = max(1, _PIECE // x.cols)
-    through, first = _through(x, y, kind, used, min(height, x.rows))
-    equal, different = 0, None
-    for row in range(0, x.rows, height):
-        stop = min(row + height, x.rows)
-        same = _equal(x, y, kind, used, through, row, stop) if row else first
-        equal += int(same.sum())
-        if different is None and not same.all():
-            at = np.unravel_index(int((~same).argmax()), same.shape)
-            different = row + int(at[0]), int(at[1])
-        if progress:
-            progress(stop * x.cols, x.size)
-    units = x.size // kind.block if kind else x.size
-    unit = "blocks" if kind else "weights"
-    return Requantized(unit, units, equal, through, different, used is not None), ""
-
-
-def _through(
-    x: StoredTensor, y: StoredTensor, kind: BlockType | None, importance: np.ndarray | None, rows: int
-) -> tuple[str, np.ndarray]:
-    """The one of THROUGH that gives the most equal units of the first rows, and which those are."""
-    best = THROUGH[0], _equal(x, y, kind, importance, THROUGH[0], 0, rows)
-    original = x.read(0, rows * x.cols)
-    for through in THROUGH[1:]:
-        if not best[1].all() and not np.array_equal(rounded(original, through), original):
-            same = _equal(x, y, kind, importance, through, 0, rows)
-            best = (through, same) if same.sum() > best[1].sum() else best
-    return best
-
-
-def _equal(
-    x: StoredTensor, y: StoredTensor, kind: BlockType | None, importance, through: str, row: int, stop: int
-) -> np.ndarray:
-    """bool [rows, units a row]: which blocks of the file's rows are those of the original, rounded and quantized."""
-    values = rounded(x.read(row * x.cols, stop * x.cols), through).reshape(stop - row, x.cols)
-    if kind is None:
-        made = rounded(values.reshape(-1), y.dtype).reshape(values.shape)
-        return made.view(np.uint32) == y.read(row * x.cols, stop * x.cols).reshape(values.shape).view(np.uint32)
-    blocks = x.cols // kind.block
-    made = quantize_rows(kind.name, values, importance).reshape(stop - row, blocks, kind.nbytes)
-    stored = y.blocks(row * blocks, stop * blocks).reshape(made.shape)
-    return (made == stored).all(axis=2)
-
-
-def rounded(x: np.ndarray, dtype: str) -> np.ndarray:
-    """float32 values rounded to a float type and back, to nearest, ties to even."""
-    if dtype == "float16":
-        with np.errstate(over="ignore"):
-            return x.astype(np.float16).astype(np.float32)
-    if dtype == "bfloat16":
-        bits = np.ascontiguousarray(x).view(np.uint32)
-        bits = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
-        return (bits & np.uint32(0xFFFF0000)).view(np.float32)
-    return np.ascontiguousarray(x)
 
 
 # -- in words ------------------------------------------------------------------------------------

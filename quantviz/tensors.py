@@ -145,9 +145,11 @@ class PackedTensor(StoredTensor):
     """Weights stored in a block type: `data` is uint8, the blocks one after the other; `dtype` is the type's name.
 
     Reading decodes the blocks asked for and no others, so the tensor is never held as float32 whole either.
+    factors: float32 [rows], by which each row's values are multiplied; None where they are as the blocks have them.
     """
 
     packing: Packing | None = None
+    factors: np.ndarray | None = None
 
     @property
     def bits_per_weight(self) -> float:
@@ -165,7 +167,15 @@ class PackedTensor(StoredTensor):
         block = self.packing.block
         first = start // block
         values = self.packing.decode(self.blocks(first, max(first, -(-stop // block)))).reshape(-1)
-        return values[start - first * block : max(start, stop) - first * block]
+        values = values[start - first * block : max(start, stop) - first * block]
+        if self.factors is not None and len(values):
+            row, cols = start // self.cols, self.cols
+            values *= np.repeat(self.factors[row : -(-stop // cols)], cols)[start - row * cols :][: len(values)]
+        return values
+
+    def row_range(self, start: int, stop: int) -> StoredTensor:
+        part = super().row_range(start, stop)
+        return part if self.factors is None else replace(part, factors=self.factors[start:stop])
 
     def blocks(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Blocks [start, stop) as they are stored: uint8 [blocks, bytes]."""

@@ -95,7 +95,8 @@ def _measure(x: StoredTensor, y: StoredTensor, importance, bins, progress: Progr
             blocks = y.blocks(row * x.cols // kind.block, stop * x.cols // kind.block) if kind else None
             parts[number] = _sums(a, b, importance)
             if kind:
-                parts[number].squared_steps = _squared_steps(b - a, kind, blocks)
+                factors = None if y.factors is None else y.factors[row:stop]
+                parts[number].squared_steps = _squared_steps(b - a, kind, blocks, factors)
             tables, zeroed = [], 0
             if bins:
                 tables = _tables(b, b - a, bins, kind, blocks)
@@ -148,9 +149,11 @@ def _product(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.einsum("i,i", a, b))
 
 
-def _squared_steps(e: np.ndarray, kind: BlockType, blocks: np.ndarray) -> float:
+def _squared_steps(e: np.ndarray, kind: BlockType, blocks: np.ndarray, factors: np.ndarray | None = None) -> float:
     """Σ (e / s)² over groups whose scale s is not 0."""
     scales = kind.parameters(blocks).scales.reshape(-1).astype(np.float64)
+    if factors is not None:
+        scales = scales * np.repeat(factors, len(scales) // len(factors))
     squares = np.square(e.reshape(len(scales), -1), dtype=np.float64).sum(axis=1)
     return float((squares / np.where(scales != 0, scales * scales, np.inf)).sum())
 

@@ -22,7 +22,7 @@ LAYERS = (
      "gguf_names"},
     {"kernels", "wording"},
     {"evaluation", "inspection", "uniform_rounding", "models", "mixes", "stored_blocks",
-     "two_tensors"},
+     "two_tensors", "requantized"},
     {"codes", "sentences", "tables", "export", "outliers", "comparison", "presets", "limits",
      "importance", "file_against_file"},
     {"quality", "throughput"},

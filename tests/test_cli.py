@@ -115,7 +115,15 @@ def test_notices_go_to_standard_error(run) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["evaluate", "--help"], ["tensors", "--help"], ["schemes", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["evaluate", "--help"],
+        ["tensors", "--help"],
+        ["schemes", "--help"],
+        ["mix", "--help"],
+        ["against", "--help"],
+    ],
 )
 def test_help(run, arguments: list[str]) -> None:
     status, out, err = run(*arguments)

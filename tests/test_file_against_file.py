@@ -18,12 +18,12 @@ from quantviz.file_against_file import (
     against,
     opened,
     pair_up,
-    rounded,
     sentence,
     whole,
 )
 from quantviz.gguf_names import Place
 from quantviz.kernels.blocks import quantize_rows
+from quantviz.requantized import rounded
 from quantviz.two_tensors import evaluate_pair
 from tests.sources.builders import safetensors, weights
 from tests.sources.gguf_builder import HEADS, add, close, demo, permute, write
@@ -64,6 +64,14 @@ def test_the_converters_permutation_is_found_and_undone(models):
     for start, stop in ((0, 5), (200, 700), (255, 257), (40, 40), (65000, None)):
         assert np.array_equal(x.read(start, stop), flat[start:stop])
     assert np.array_equal(x.row_range(3, 9).numpy(), flat.reshape(256, 256)[3:9])
+
+
+def test_a_gguf_beside_the_gguf_it_was_made_from(models, tmp_path):
+    half = qv.open_model(demo(tmp_path / "half.gguf", otherwise="f16"))
+    pairs = pair_up(half, models[1])
+    assert len(pairs.pairs) == 38 and all(p.original == p.place.name for p in pairs.pairs)
+    a = against(half, models[1], pairs.of("blk.1.attn_k.weight"))
+    assert a.order == AS_THEY_ARE and a.requantized.same
 
 
 def test_a_converter_that_leaves_rows_alone_is_seen_too(tmp_path):
@@ -173,6 +181,21 @@ def test_experts_and_shapes_and_strangers(tmp_path):
         pair_up(qv.open_model("random:normal?rows=4&cols=4"), y)
     with pytest.raises(QuantvizError, match="only tensors of one shape"):
         evaluate_pair(weights(2, 3), weights(3, 2))
+
+
+def test_a_scale_kept_apart_counts_and_has_no_plain_bytes(tmp_path):
+    w = weights(32, 64)
+    (tmp_path / "m.safetensors").write_bytes(safetensors({"a.weight": w * np.float32(3), "b.weight": w}))
+    parts = {
+        "a.weight": (w, "gguf_nvfp4"),
+        "a.scale": (np.full(1, 3, np.float32), "f32"),
+        "b.weight": (w, "gguf_nvfp4"),
+    }
+    x, y = qv.open_model(tmp_path / "m.safetensors"), qv.open_model(write(tmp_path / "m.gguf", parts))
+    a, b = (against(x, y, pair_up(x, y).of(name)) for name in ("a.weight", "b.weight"))
+    assert b.requantized.same and a.requantized is None and "scale of the whole tensor" in a.why_not
+    for name in ("sqnr_db", "rmse_over_scale", "mean_relative_error"):
+        assert a.evaluation.metrics[name] == pytest.approx(b.evaluation.metrics[name], rel=1e-4)
 
 
 def test_unrelated_weights_are_said_to_be_so(tmp_path):

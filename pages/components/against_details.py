@@ -75,7 +75,7 @@ def snippet(pair: Pair, original: str, file: str) -> str:
 def all_tensors(found: list[Against | tuple[Pair, str]], pairs: Pairs, swapped: bool) -> None:
     """The table of all tensors; ticking a row opens its tensor. swapped: whether the sidebar holds the file."""
     rows = [_row(a) for a in found]
-    order = ["tensor", "in the file", "type", *_COLUMNS, "plain quantization"]
+    order = ["tensor", "in the file", "type", "plain quantization", *_COLUMNS]
     number = {
         name: st.column_config.NumberColumn(METRICS[name].label, format="%.4g", help=tooltip(METRICS[name]))
         for name in _COLUMNS

@@ -51,10 +51,8 @@ def against_section(view: View) -> None:
         if opened is None:
             return
         source, there = opened
-        gguf_there = has_gguf_names(t.name for t in there.tensors)
-        swapped = is_file and not gguf_there
-        sides = (source, view.at.source) if swapped else (view.at.source, source)
-        original, file = (there, here) if swapped else (here, there)
+        sides = (source, view.at.source) if is_file else (view.at.source, source)
+        original, file = (there, here) if is_file else (here, there)
         pairs = _pairs.get(sides, lambda: pair_up(original, file))
     except QuantvizError as problem:
         st.error(str(problem), icon=":material/error:")
@@ -63,7 +61,7 @@ def against_section(view: View) -> None:
         _tensor(view, sides, original, file, pairs.of(view.info.name))
     except QuantvizError as problem:
         st.error(str(problem), icon=":material/error:")
-    _every_tensor(sides, original, file, pairs, swapped)
+    _every_tensor(sides, original, file, pairs, is_file)
 
 
 def _open(ref: str, token: str | bool | None) -> tuple[cached.Source, Model] | None:
@@ -74,7 +72,8 @@ def _open(ref: str, token: str | bool | None) -> tuple[cached.Source, Model] | N
         )
     except SeveralFiles as problem:
         choose_file(ref, problem.names, "beside_file", partial(st.session_state.__setitem__, "beside"))
-        raise
+        st.info(str(problem), icon=":material/info:")
+        return None
     return model and (source, model)
 
 
@@ -101,8 +100,8 @@ def _agree(key: tuple) -> None:
 def _compared(key: tuple, original: Model, file: Model, pair: Pair, importance, job: jobs.Job) -> Against:
     loading = job.step("loading", "B")
     original.open(pair.original, progress=loading)  # what comes from the Hub is kept on disk
-    if pair.place.expert is None:
-        file.open(pair.place.name, progress=loading)
+    expert, rows = pair.place.expert, original.info(pair.original).rows
+    file.open(pair.place.name, None if expert is None else (expert * rows, (expert + 1) * rows), loading)
     progress = job.step("comparing", "compared")
     return _found.get(key, lambda: against(original, file, pair, importance, progress=progress))
 

@@ -70,6 +70,8 @@ def _inspector(view: View, found: Contents) -> None:
         "Stored block", key="stored", bind="query-params", placeholder="0, 0",
         help=f"Row and block of the row, counted from 0: there are {stored.rows:,} × {across:,}.",
     )  # fmt: skip
+    if stored.factors is not None:
+        st.caption("The file keeps a scale of the whole tensor beside these blocks; values below are without it.")
     block = _block(stored, text)
     first, last = block.first_col, block.first_col + block.kind.block - 1
     facts.markdown(

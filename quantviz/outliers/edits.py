@@ -232,7 +232,7 @@ def _largest_below(stored: StoredTensor, limit: np.float32) -> float:
 def _copy(stored: StoredTensor) -> StoredTensor:
     if stored.dtype in KEPT_DTYPES:
         return replace(stored, data=np.array(stored.data))
-    return replace(stored, data=np.array(stored.read()), dtype="float32")
+    return StoredTensor(np.array(stored.read()), "float32", stored.shape, stored.name)
 
 
 def _as_stored_bits(values: np.ndarray, dtype: str) -> np.ndarray:

@@ -25,6 +25,7 @@ _MAX_NAME = 1 << 16  # bytes
 _MAX_ITEMS = 1 << 24  # of one array, and of tensors and values: far more than any model has
 
 _STRING, _ARRAY = 8, 9
+_LENGTH = struct.Struct("<Q")  # of a text
 # Metadata type -> struct format of one value.
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
 
@@ -119,12 +120,27 @@ class _Cursor:
         return QuantvizError(f"{self._where} is damaged: {why}.")
 
     def take(self, length: int) -> memoryview:
-        if length > self.size - self.at:
-            raise self.damaged(f"its header goes on after the last of its {self.size:,} bytes")
-        if self.at + length > len(self._data):
-            self._data = self._more(self.at + length)
+        self._reach(self.at + length)
         self.at += length
         return self._data[self.at - length : self.at]
+
+    def _reach(self, stop: int) -> None:
+        """Bytes [0, stop) are there, or were claimed wrongly."""
+        if stop > self.size:
+            raise self.damaged(f"its header goes on after the last of its {self.size:,} bytes")
+        if stop > len(self._data):
+            self._data = self._more(stop)
+
+    def _pass_texts(self, count: int) -> None:
+        """As `take` would, for the hundreds of thousands of words that a tokenizer has."""
+        at, data = self.at, self._data
+        for _ in range(count):
+            if at + 8 > len(data):
+                self._reach(at + 8)
+                data = self._data
+            at += 8 + _LENGTH.unpack_from(data, at)[0]
+        self._reach(at)
+        self.at = at
 
     def number(self, kind: str) -> int:
         return struct.unpack("<" + kind, self.take(struct.calcsize(kind)))[0]
@@ -153,8 +169,7 @@ class _Cursor:
         if item in _SCALARS:
             self.take(length * struct.calcsize(_SCALARS[item]))
         elif item == _STRING and length <= _MAX_ITEMS:
-            for _ in range(length):
-                self.take(self.number("Q"))
+            self._pass_texts(length)
         else:
             raise self.damaged(f"an array in it has {length:,} items of type {item}")
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +19,9 @@ Progress = Callable[[int, int], None]
 
 # What decodes a block type of this name; None where it is not known. The layers above have the kernels.
 Decoders = Callable[[str], Decode | None]
+
+
+_SCALED_APART = "gguf_nvfp4"  # llama.cpp's converter keeps its second scale beside it: X.scale of X.weight
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,23 @@ class Model:
 
     def open(self, name: str, rows: tuple[int, int] | None = None, progress: Progress | None = None) -> StoredTensor:
         """Tensor `name`, or its rows [start, stop), as it is stored; float32 only piece by piece."""
-        return self._reader.open(self.info(name), rows, progress)
+        info = self.info(name)
+        stored = self._reader.open(info, rows, progress)
+        return self._scaled(stored, info, rows) if info.dtype == _SCALED_APART else stored
+
+    def _scaled(self, stored: PackedTensor, info: TensorInfo, rows: tuple[int, int] | None) -> StoredTensor:
+        """With the scale of the whole tensor, or of each expert in it, that the file keeps in a tensor of its own."""
+        beside = self._by_name.get(info.name.removesuffix(".weight") + ".scale")
+        if (
+            beside is None
+            or beside.dtype != "float32"
+            or not beside.shape
+            or not beside.size
+            or info.rows % beside.size
+        ):
+            return stored
+        factors = np.repeat(self._reader.open(beside, None, None).read(), info.rows // beside.size)
+        return replace(stored, factors=factors[slice(*rows)] if rows else factors)
 
     def load(self, name: str, rows: tuple[int, int] | None = None, progress: Progress | None = None) -> np.ndarray:
         """Tensor `name`, or its rows [start, stop), whole, as float32."""

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import quantviz as qv
+from quantviz import outliers
 from quantviz.block_types import BLOCK_TYPES
 from quantviz.errors import QuantvizError
 from quantviz.kernels.blocks import dequantize_rows, quantize_rows
@@ -106,6 +107,29 @@ def test_a_packed_tensor_is_evaluated_in_pieces_like_any_other(tmp_path):
         }
         assert ours.metrics["compression_ratio"] == pytest.approx(4.5 / ours.metrics["bits_per_weight"])
         assert ours.dtype == "q4_k"
+
+
+def test_outliers_are_put_into_a_packed_tensor_as_float32(tmp_path):
+    stored = qv.open_model(write(tmp_path / "m.gguf", {"w": (W, "q4_k")})).open("w")
+    edited = outliers.apply(stored, outliers.Injection(count=3, magnitude=30), qv.describe(stored))
+    assert edited.dtype == "float32" and outliers.changed(stored, edited) == 3
+    assert qv.evaluate(edited, "q4_k").metrics["sqnr_db"] > 0
+
+
+def test_nvfp4_is_read_with_the_scale_that_the_file_keeps_beside_it(tmp_path):
+    experts = weights(6, 128).reshape(3, 2, 128)
+    tensors = {"a.weight": (W, "gguf_nvfp4"), "a.scale": (np.array([2.5], np.float32), "f32"),
+               "b.weight": (experts, "gguf_nvfp4"), "b.scale": (np.array([1, 2, 4], np.float32), "f32"),
+               "c.weight": (W, "gguf_nvfp4")}  # fmt: skip
+    model = qv.open_model(write(tmp_path / "m.gguf", tensors))
+    plain = model.load("c.weight")
+    assert np.array_equal(model.load("a.weight"), plain * np.float32(2.5))
+    assert np.array_equal(model.open("a.weight").read(500, 1100), (plain * np.float32(2.5)).reshape(-1)[500:1100])
+    stack = model.load("b.weight").reshape(6, 128)
+    bare = dequantize_rows("gguf_nvfp4", model.open("b.weight").blocks().reshape(6, -1), 128)
+    assert np.array_equal(stack, bare * np.repeat(np.array([1, 2, 4], np.float32), 2)[:, None])
+    assert np.array_equal(model.load("b.weight", rows=(3, 5)), stack[3:5])
+    assert np.array_equal(model.open("b.weight").row_range(3, 5).numpy(), stack[3:5])
 
 
 def test_without_kernels_a_file_is_listed_and_not_decoded(tmp_path):
