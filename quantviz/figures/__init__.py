@@ -1,6 +1,6 @@
 """Results -> Plotly figures. Each carries its description in words, which `alt_text` gives."""
 
-from . import outliers
+from . import outliers, throughput
 from .blocks import block, error_map, worst_block
 from .code_usage import code_usage
 from .comparison import histogram_grid, limits_note, trade_off
@@ -18,6 +18,7 @@ __all__ = [
     "limits_note",
     "outliers",
     "outside_note",
+    "throughput",
     "trade_off",
     "weights",
     "worst_block",
