@@ -1,4 +1,4 @@
-"""The command line: `python -m quantviz tensors | schemes | evaluate`.
+"""The command line: `python -m quantviz tensors | schemes | evaluate | throughput`.
 
 With --json, standard output is one JSON document and nothing else. Bad input exits 2 with one line on
 standard error. Each command imports what it needs, so that help and usage errors come at once.
@@ -17,6 +17,7 @@ from ..errors import QuantvizError
 from .evaluate import evaluate
 from .listing import schemes, tensors
 from .output import one_line
+from .throughput import throughput
 
 PROGRAM = "python -m quantviz"
 EXIT_BAD_INPUT = 2
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (tensors, schemes, evaluate):
+for command in (tensors, schemes, evaluate, throughput):
     app.command()(command)
 
 

@@ -1,8 +1,29 @@
-"""How fast schemes are on the machine at hand, measured beside what its memory allows."""
+"""How fast schemes are on the machine at hand, measured beside what its memory allows.
+
+>>> plan = Plan.make("cpu", ["quantize"], ["int4-sym-b64"], tensor=(256, 512), rounds=3, seconds=0)
+>>> report = measure(plan)
+>>> report.measurements[0].scheme, report.measurements[0].correct, report.finished.stopped
+('int4-sym-b64', True, False)
+"""
 
 from __future__ import annotations
 
-from .results import MULTIPLIES, WORKLOADS, Card, Doing, Event, Finished, Measurement, Refused, Report, Spread, Waiting
+import threading
 
-__all__ = ["MULTIPLIES", "WORKLOADS", "Card", "Doing", "Event", "Finished", "Measurement", "Refused", "Report", "Spread",
-           "Waiting"]  # fmt: skip
+from .models import PRESETS, Layer, ModelShape, model_shape
+from .plan import Plan
+from .results import MULTIPLIES, WORKLOADS, Card, Doing, Event, Finished, Measurement, Refused, Report, Spread, Waiting
+from .runner import run
+
+__all__ = [
+    "MULTIPLIES", "PRESETS", "WORKLOADS", "Card", "Doing", "Event", "Finished", "Layer", "Measurement", "ModelShape",
+    "Plan", "Refused", "Report", "Spread", "Waiting", "measure", "model_shape", "run",
+]  # fmt: skip
+
+
+def measure(plan: Plan, cancel: threading.Event | None = None) -> Report:
+    """All of a run at once: `run`, taken together in a Report."""
+    report = Report()
+    for event in run(plan, cancel):
+        report = report.take(event)
+    return report

@@ -21,6 +21,8 @@ WORKLOADS: Mapping[str, str] = MappingProxyType(
     }
 )
 MULTIPLIES = ("linear", "decode")  # workloads in which weights meet activations
+STEADY = 1.5  # a median this many times the least time says that the device was not ours alone
+UNSTEADY = "The times vary so much that something else must use this machine: measure again when it is quiet."
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,9 @@ class Measurement:
     it was not among them.
     correct: whether the result passed its check before anything was timed; None while that is being done.
     memory_bytes: what the weights take on the device, as packed.
-    model: of a decode step.  kernel: what computes, in a few words.  relative_error: of the check, ‖y - ŷ‖/‖ŷ‖
-    against float64, or of the codes that differ.  sqnr_db: what the scheme costs on the weights that were timed.
+    model, products: of a decode step, and how many matrices it multiplies by.  kernel: what computes, in a few words.
+    relative_error: of the check, ‖y - ŷ‖/‖ŷ‖ against float64, or the share of codes that differ.
+    sqnr_db: what the scheme costs on the weights that were timed.
     notices: what the reader must know, such as layers measured once and counted many times.
     final: whether more rounds are to come.
     """
@@ -103,12 +106,18 @@ class Measurement:
     correct: bool | None = None
     memory_bytes: int | None = None
     model: str | None = None
+    products: int | None = None
     kernel: str = ""
     relative_error: float | None = None
     speedup_over_fp32: float | None = None
     sqnr_db: float | None = None
     notices: tuple[str, ...] = ()
     final: bool = False
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether the median lies so far above the least that something else must have had a part in it."""
+        return self.median_s is not None and self.min_s is not None and self.median_s > STEADY * self.min_s
 
     @property
     def key(self) -> tuple[str, str]:

@@ -9,6 +9,7 @@ type that the scheme stores them in. Zero points are taken off afterwards, by th
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +21,12 @@ from ...tensors import StoredTensor, as_stored
 from .. import refuse_non_finite
 from ..common import Quantized
 from ..cpu import quantize
-from ..cpu.workers import work
+from ..cpu.workers import THREADS, pool
 
 KERNEL = "numba, weights unpacked in registers, activations and sums in float32"
 BITS = (8, 4, 2)
 WIDTHS = (256, 128, 64, 32)  # block lengths that have kernels
 TASK_BYTES = 1 << 18  # of packed weights that a thread takes at a time
-ALONE_BYTES = 1 << 17  # so little is done sooner by the calling thread than handed out
 
 # ‖y - ŷ‖ / ‖ŷ‖ against the same product in float64. A product or a sum rounds by up to 2^-24. A lane adds up a 16th of
 # a row, 2^10 products for the longest, whose errors grow like the root of their number: 2^5. Codes with a zero point
@@ -180,12 +180,25 @@ def _multiply(x: np.ndarray, packed: PackedRows, y: np.ndarray) -> None:
     zeros = packed.zeros if asymmetric else np.zeros((1, 1), np.int8 if packed.bits == 8 else np.uint8)
     scale_type, zero = STORED_SCALES[packed.scheme.scale], np.float32(packed.zero)
     arguments = packed.codes, packed.scales, scale_type, asymmetric, zeros, zero, x, sums, y
-    if packed.nbytes <= ALONE_BYTES:
-        return run(0, rows, *arguments)
-    step = max(1, TASK_BYTES * rows // packed.nbytes)
+    _share(rows, max(1, TASK_BYTES * rows // packed.nbytes), lambda first, last: run(first, last, *arguments))
 
-    def some(tasks) -> None:
-        for _, first in tasks:
-            run(first, min(first + step, rows), *arguments)
 
-    return work(range(0, rows, step), some)
+def _share(rows: int, step: int, run: Callable[[int, int], None]) -> None:
+    """run(first, last) over all rows, `step` at a time, by the calling thread and those of the pool that come in time.
+
+    A layer takes a millisecond or less, so none waits for a thread that has not begun: its caller does the work.
+    """
+    starts = iter(range(0, rows, step))  # a C iterator: next() is one step under the GIL
+
+    def some() -> None:
+        for first in starts:
+            run(first, min(first + step, rows))
+
+    helpers = [pool().submit(some) for _ in range(min(THREADS, -(-rows // step)) - 1)]
+    try:
+        some()
+    finally:
+        begun = [helper for helper in helpers if not helper.cancel()]
+        errors = [error for helper in begun if (error := helper.exception())]
+    if errors:
+        raise errors[0]
