@@ -16,6 +16,7 @@ def navigation(position: Literal["sidebar", "hidden"] = "sidebar") -> StreamlitP
         st.Page("pages/explore.py", title="Explore", icon=":material/search_insights:", default=True),
         st.Page("pages/compare.py", title="Compare", icon=":material/balance:"),
         st.Page("pages/outliers.py", title="Outliers", icon=":material/scatter_plot:"),
+        st.Page("pages/throughput.py", title="Throughput", icon=":material/speed:"),
         st.Page("pages/number_formats.py", title="Number formats", icon=":material/123:"),
     ]
     return st.navigation(pages, position=position)

@@ -53,25 +53,26 @@ def rounds(
     quantity: bytes that have to move a second, tokens (or weights) a second, or the factor over bf16. The ceiling is
     drawn for the first, of which it is one.
     """
-    lines: dict[str, list[tuple[int, float]]] = {}
+    lines: dict[str, dict[int, float]] = {}
     last: dict[str, Measurement] = {}
     for m in arrived:
         value = _value(m, quantity) if m.workload == workload else None
         if value is not None:
-            lines.setdefault(m.scheme, []).append((m.repeats, value))
+            lines.setdefault(m.scheme, {})[m.repeats] = value
             last[m.scheme] = m
     if not lines:
         return figure([], f"No round of {workload} has been timed yet.", "round", "")
     ceilings = _ceilings(card) if quantity == "bandwidth" else []
-    top = 1.06 * max([y for line in lines.values() for _, y in line] + [y for *_, y in ceilings])
-    most = max(x for line in lines.values() for x, _ in line)
+    top = 1.06 * max([y for line in lines.values() for y in line.values()] + [y for *_, y in ceilings])
+    most = max(max(line) for line in lines.values())
     traces, names, told = [], [], []
     others = [scheme for scheme in lines if scheme != BASELINE]
     for scheme, line in lines.items():
         color, dash = _look(others.index(scheme)) if scheme in others else (GREY, "solid")
         traces.append(_line(scheme, line, last[scheme], color, dash, _axis(last[scheme], quantity)))
-        names.append(_name(f"{scheme} {_short(line[-1][1])}", line[-1][1], color))
-        told.append(f"{scheme} {_short(line[-1][1])}")
+        reached = line[max(line)]
+        names.append(_name(f"{scheme} {_short(reached)}", reached, color))
+        told.append(f"{scheme} {_short(reached)}")
     for name, color, dash, y in ceilings:
         traces.append(
             go.Scatter(
@@ -107,12 +108,10 @@ def _look(i: int) -> tuple[str, str]:
     return COLORS[i % len(COLORS)], DASHES[i // len(COLORS) % len(DASHES)]
 
 
-def _line(
-    scheme: str, line: Sequence[tuple[int, float]], m: Measurement, color: str, dash: str, unit: str
-) -> go.Scatter:
-    x, y = zip(*line, strict=True)
+def _line(scheme: str, line: Mapping[int, float], m: Measurement, color: str, dash: str, unit: str) -> go.Scatter:
     return go.Scatter(
-        x=x, y=y, mode="lines+markers", line={"color": color, "dash": dash, "width": 2}, marker={"size": 5},
+        x=list(line), y=list(line.values()), mode="lines+markers", line={"color": color, "dash": dash, "width": 2},
+        marker={"size": 5},
         hovertemplate=f"{scheme}, {m.kernel or m.workload}<br>%{{y:.4g}} {unit} after %{{x}} rounds<extra></extra>",
     )  # fmt: skip
 
@@ -134,45 +133,62 @@ def _short(value: float) -> str:
 def error_and_speed(measurements: Sequence[Measurement], sqnr_db: Mapping[str, float]) -> go.Figure:
     """Speed against SQNR, a bubble a scheme, its area the memory of the weights; right and up is better.
 
-    measurements: of one workload.  sqnr_db: of each scheme, on any one tensor. A scheme that is not timed, or has no
-    error, or is not in `sqnr_db`, has no place here; see `without_place`.
+    measurements: of one workload.  sqnr_db: of each scheme, on any one tensor; schemes without any error stand at the
+    right end. A scheme that is not timed, or is not in `sqnr_db`, has no place here; see `without_place`.
     """
     placed = [m for m in measurements if not _missing(m, sqnr_db)]
     if not placed:
         return figure([], "Speed against SQNR: no scheme has both yet.", "SQNR, dB", "")
     scale = 1.0 if placed[0].tokens_per_s is not None else 1e-6
-    x, y = [sqnr_db[m.scheme] for m in placed], [speed_of(m) * scale for m in placed]
+    x, span, exact = _places([sqnr_db[m.scheme] for m in placed])
+    y = [speed_of(m) * scale for m in placed]
     most = max(m.memory_bytes or 0 for m in placed) or 1
     across = [max(10.0, BUBBLE * math.sqrt((m.memory_bytes or 0) / most)) for m in placed]
     base = next((value for m, value in zip(placed, y, strict=True) if m.scheme == BASELINE), None)
     unit, top = speed_unit(placed[0]), 1.16 * max(y)
-    span = _span(x)
-    traces = []
-    if base is not None:
-        traces.append(
-            go.Scatter(x=span, y=[base, base], mode="lines", hoverinfo="skip", line={"color": GREY, "dash": "dash"})
-        )
-    traces.append(
-        go.Scatter(
-            x=x, y=y, mode="markers",
-            marker={
-                "size": across, "opacity": 0.75, "line": {"width": 0},
-                "color": [GREY if m.scheme == BASELINE else ORIGINAL if base is None or value > base else DEQUANTIZED
-                          for m, value in zip(placed, y, strict=True)],
-            },
-            text=[_told(m, sqnr_db, unit, value) for m, value in zip(placed, y, strict=True)],
-            hovertemplate="%{text}<extra></extra>",
-        )
+    bubbles = go.Scatter(
+        x=x, y=y, mode="markers",
+        marker={"size": across, "opacity": 0.75, "line": {"width": 0}, "color": _colors(placed, y, base)},
+        text=[_told(m, sqnr_db, unit, value) for m, value in zip(placed, y, strict=True)],
+        hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
+    level = [] if base is None else [
+        go.Scatter(x=span, y=[base, base], mode="lines", hoverinfo="skip", line={"color": GREY, "dash": "dash"})
+    ]  # fmt: skip
     entries = [("solid", ORIGINAL, f"faster than {BASELINE}"), ("solid", DEQUANTIZED, "slower"),
                ("dash", GREY, BASELINE), ("circle", GREY, "area: memory of the weights")]  # fmt: skip
+    end = {"x": exact, "y": 0, "yref": "paper", "yanchor": "bottom", "showarrow": False, "text": "no error"}
     alt = f"{unit} against SQNR: " + "; ".join(
-        f"{m.scheme} {_short(value)} at {sqnr_db[m.scheme]:.3g} dB" for m, value in zip(placed, y, strict=True)
+        f"{m.scheme} {_short(value)} at {_decibels(sqnr_db[m.scheme])}" for m, value in zip(placed, y, strict=True)
     )
     return figure(
-        traces, alt + ".", "SQNR, dB", unit, 440, xaxis={"range": span, "gridcolor": QUIET}, yaxis={"range": [0, top]},
-        annotations=[legend(*(entries[3 * (base is None) :])), *_labels(placed, x, y, across, span, top)],
+        [*level, bubbles], alt + ".", "SQNR, dB", unit, 440, xaxis={"range": span, "gridcolor": QUIET},
+        yaxis={"range": [0, top]},
+        annotations=[
+            legend(*entries[3 * (base is None) :]), *([] if exact is None else [end]),
+            *_labels(placed, x, y, across, span, top),
+        ],
     )  # fmt: skip
+
+
+def _places(sqnr: Sequence[float]) -> tuple[list[float], list[float], float | None]:
+    """(place of each on the axis, the axis' range, where those without an error stand, if there are any)."""
+    finite = [value for value in sqnr if math.isfinite(value)] or [0.0]
+    low, high = min(finite), max(finite)
+    room = max(0.09 * (high - low), 1.0)
+    if len(finite) == len(sqnr):
+        return list(sqnr), [low - room, high + room], None
+    exact = high + 2 * room
+    return [min(value, exact) for value in sqnr], [low - room, exact + room], exact
+
+
+def _colors(placed: Sequence[Measurement], y: Sequence[float], base: float | None) -> list[str]:
+    faster = [ORIGINAL if base is None or value > base else DEQUANTIZED for value in y]
+    return [GREY if m.scheme == BASELINE else color for m, color in zip(placed, faster, strict=True)]
+
+
+def _decibels(sqnr: float) -> str:
+    return f"{sqnr:.3g} dB" if math.isfinite(sqnr) else "no error"
 
 
 def without_place(measurements: Sequence[Measurement], sqnr_db: Mapping[str, float]) -> str:
@@ -191,11 +207,11 @@ def _missing(m: Measurement, sqnr_db: Mapping[str, float]) -> str:
         return "not timed"
     if m.scheme not in sqnr_db or math.isnan(sqnr_db[m.scheme]):
         return "no SQNR on this tensor"
-    return "" if math.isfinite(sqnr_db[m.scheme]) else "no error at all, so no SQNR"
+    return ""
 
 
 def _told(m: Measurement, sqnr_db: Mapping[str, float], unit: str, value: float) -> str:
-    words = [f"<b>{m.scheme}</b>", f"{_short(value)} {unit}, {sqnr_db[m.scheme]:.4g} dB"]
+    words = [f"<b>{m.scheme}</b>", f"{_short(value)} {unit}, {_decibels(sqnr_db[m.scheme])}"]
     if m.speedup_over_bf16 is not None and m.scheme != BASELINE:
         words.append(f"{m.speedup_over_bf16:.2f} times as fast as {BASELINE}")
     if m.memory_bytes:
@@ -203,12 +219,6 @@ def _told(m: Measurement, sqnr_db: Mapping[str, float], unit: str, value: float)
     if m.share_of_copy is not None:
         words.append(f"{share(m.share_of_copy)} of the copy bandwidth")
     return "<br>".join(words)
-
-
-def _span(x: Sequence[float]) -> list[float]:
-    low, high = min(x), max(x)
-    room = max(0.09 * (high - low), 1.0)
-    return [low - room, high + room]
 
 
 _WIDE, _HIGH = 0.14, 0.055  # shares of the axes that a label takes

@@ -79,11 +79,13 @@ def test_speed_beside_error_places_each_scheme_by_both():
     figure = figures.throughput.error_and_speed(lines, schemes)
     drawn(figure)
     bubbles = figure.data[-1]
-    assert list(bubbles.x) == [52.0, 19.0, 18.5] and list(bubbles.y) == [50.0, 100.0, 25.0]
+    assert list(bubbles.x[:3]) == [52.0, 19.0, 18.5] and list(bubbles.y) == [50.0, 100.0, 25.0, 25.0]
+    assert bubbles.x[3] > 52 and "no error" in [a.text for a in figure.layout.annotations], "at the right end"
+    assert bubbles.x[3] < figure.layout.xaxis.range[1]
     assert bubbles.marker.size[0] == pytest.approx(2 * bubbles.marker.size[1]), "area, not width, is memory"
     assert len(set(bubbles.marker.color)) == 3, "baseline, faster, slower"
     left_out = figures.throughput.without_place(lines, schemes)
-    assert "fp32 (no error at all" in left_out and "nf4-b64 (no SQNR" in left_out and "nvfp4 (not timed" in left_out
+    assert "fp32" not in left_out and "nf4-b64 (no SQNR" in left_out and "nvfp4 (not timed" in left_out
     assert figures.throughput.without_place(lines[:3], schemes) == ""
 
 
