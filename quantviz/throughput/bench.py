@@ -136,17 +136,23 @@ def _drawn() -> np.ndarray:
 
 
 @contextlib.contextmanager
-def memory_errors(device: str, what: str) -> Iterator[None]:
-    """Memory that runs out in the middle, as a sentence."""
+def device_errors(device: str, what: str) -> Iterator[None]:
+    """What goes wrong on the device, as a sentence: memory that runs out midway, a kernel that will not start."""
     try:
         yield
-    except (MemoryError, RuntimeError) as problem:
-        if not ran_out(problem):
+    except QuantvizError:
+        raise
+    except Exception as problem:
+        if ran_out(problem):
+            raise TooLarge(
+                f"{what} ran out of memory on this {NAMES[device]}: something else took it meanwhile; "
+                "close that, or choose a smaller shape."
+            ) from None
+        foreign = isinstance(problem, RuntimeError) or type(problem).__module__.partition(".")[0] == "triton"
+        if torch_device(device) == "cpu" or not foreign:
             raise
-        raise TooLarge(
-            f"{what} ran out of memory on this {NAMES[device]}: something else took it meanwhile; "
-            "close that, or choose a smaller shape."
-        ) from None
+        said = " ".join(str(problem).split())[:200].rstrip(".")
+        raise QuantvizError(f"{what} failed on this {NAMES[device]}: {said}.") from None
 
 
 def ran_out(problem: Exception) -> bool:

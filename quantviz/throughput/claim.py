@@ -50,7 +50,7 @@ def verdict(measurements: Iterable[Measurement]) -> Verdict:
     """What the decode steps among `measurements` say about the claim. Only checked results count.
 
     >>> def step(scheme, tokens):
-    ...     return Measurement("decode", scheme, (8,), 1, "cpu", 1 / tokens, tokens_per_s=tokens, correct=True, model="M")
+    ...     return Measurement("decode", scheme, (8,), 1, "cpu", tokens_per_s=tokens, correct=True, model="M")
     >>> print(verdict([step("bf16", 10.0), step("int4-sym-b64", 30.0), step("int8-sym-b64", 12.0)]).sentence)
     The claim holds in part for M on this CPU: 8 bits (int8-sym-b64) give 12 tokens/s, 1.20 times as many as bf16's \
 10, and 4 bits (int4-sym-b64) 30, 3.00 times. The claim speaks of GPUs, and this is none.
@@ -78,15 +78,13 @@ def _number(tokens: float) -> str:
 
 
 def _sentence(state: State, rows: tuple[Row, ...], base: Measurement, unsteady: bool) -> str:
-    opening = {"holds": "The claim holds", "partly": "The claim holds in part", "fails": "The claim does not hold"}[
-        state
-    ]
-    first = rows[0]
+    opening = {"holds": "holds", "partly": "holds in part", "fails": "does not hold"}[state]
+    first, others = rows[0], rows[1:]
     told = (
-        f"{first.bits} bits ({first.scheme}) give {first.tokens_per_s:.3g} tokens/s, {first.factor:.2f} times as many "
-        f"as {base.scheme}'s {first.baseline_tokens_per_s:.3g}"
+        f"{first.bits} bits ({first.scheme}) give {_number(first.tokens_per_s)} tokens/s, {first.factor:.2f} times as "
+        f"many as {base.scheme}'s {_number(first.baseline_tokens_per_s)}"
     )
-    told += "".join(f", and {r.bits} bits ({r.scheme}) {r.tokens_per_s:.3g}, {r.factor:.2f} times" for r in rows[1:])
+    told += "".join(f", and {r.bits} bits ({r.scheme}) {_number(r.tokens_per_s)}, {r.factor:.2f} times" for r in others)
     more = " That is more than it promises." if state == "holds" and min(r.factor for r in rows) > MOST else ""
     gpu = "" if base.device in ("cuda", "mps", "xpu") else " The claim speaks of GPUs, and this is none."
     noise = f" {UNSTEADY}" if unsteady else ""

@@ -11,7 +11,7 @@ from ..schemes import Scheme
 from ..wording import shape as shape_text
 from ..wording import size
 from . import multiply
-from .bench import MOST_OF_FREE, Bench, TooLarge, memory_errors
+from .bench import MOST_OF_FREE, Bench, TooLarge, device_errors
 from .devices import NAMES
 from .models import PRESETS, Layer, ModelShape
 from .multiply import Weights
@@ -29,9 +29,10 @@ def contenders(workload: str, plan: Plan, bench: Bench) -> Iterator[Doing | Refu
         bench.check()
         yield Doing(f"{workload}: packing and checking {key}", place, len(plan.schemes))
         try:
-            with memory_errors(bench.device, f"{workload} under {key}"):
+            with device_errors(bench.device, f"{workload} under {key}"):
                 yield make(Scheme.parse(key), plan, bench)
         except QuantvizError as problem:
+            bench.release()  # what was there of it
             yield Refused(workload, key, str(problem))
 
 

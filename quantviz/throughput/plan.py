@@ -10,7 +10,7 @@ from ..errors import QuantvizError, did_you_mean
 from ..schemes import Scheme
 from . import devices
 from .models import ModelShape, model_shape
-from .results import MULTIPLIES, WORKLOADS
+from .results import WORKLOADS
 
 MOST_TOKENS = 4096
 MOST_ROUNDS = 1000
@@ -67,7 +67,11 @@ class Plan:
                 raise QuantvizError(
                     f"There is no workload {name!r}; choose {', '.join(WORKLOADS)}.{did_you_mean(name, WORKLOADS)}"
                 )
-        keys = tuple(dict.fromkeys(Scheme.parse(s).key for s in (schemes if schemes is not None else default.schemes)))
+        if schemes is None:
+            schemes = (
+                default.schemes if devices.has_bf16(device) else (s.replace("bf16", "fp16") for s in default.schemes)
+            )
+        keys = tuple(dict.fromkeys(Scheme.parse(s).key for s in schemes))
         if not keys:
             raise QuantvizError("There is no scheme to measure; give at least one, for example int4-sym-b64.")
         if not isinstance(model, ModelShape):
@@ -125,8 +129,3 @@ def _shape(shape: tuple[int, int]) -> tuple[int, int]:
             f"A layer's shape is two whole numbers from 1 to {LARGEST_AXIS:,}, rows and columns, and not {list(shape)}."
         )
     return shape[0], shape[1]
-
-
-def multiplies(plan: Plan) -> bool:
-    """Whether weights meet activations in it."""
-    return any(name in MULTIPLIES for name in plan.workloads)

@@ -142,6 +142,6 @@ def _work(m: Measurement) -> str:
     if m.workload in MULTIPLIES:
         return "the product itself" if m.scheme in CASTS else "unpacking and multiplying"
     return {
-        "quantize": "finding scales and rounding", "dequantize": "multiplying codes by scales",
+        "quantize": "turning weights into codes", "dequantize": "turning codes into weights",
         "evaluate": "rounding and adding up errors",
     }[m.workload]  # fmt: skip

@@ -12,7 +12,7 @@ from ..kernels import as_numpy
 from ..kernels.common import Quantized
 from ..schemes import Scheme
 from ..wording import shape as shape_text
-from .bench import Bench, memory_errors
+from .bench import Bench, device_errors
 from .plan import Plan
 from .results import Doing, Measurement, Refused
 from .timing import Contender, copies_for
@@ -37,7 +37,7 @@ def contenders(workload: str, plan: Plan, bench: Bench) -> Iterator[Doing | Refu
         scheme = Scheme.parse(key)
         try:
             scheme.check_shape(rows, cols)
-            with memory_errors(bench.device, f"{workload} under {key}"):
+            with device_errors(bench.device, f"{workload} under {key}"):
                 if not inputs:
                     first = bench.weights(rows, cols)
                     inputs += [
@@ -46,6 +46,7 @@ def contenders(workload: str, plan: Plan, bench: Bench) -> Iterator[Doing | Refu
                     ]
                 yield _contender(workload, scheme, inputs, bench)
         except QuantvizError as problem:
+            bench.release()  # what was there of it
             yield Refused(workload, key, str(problem))
 
 

@@ -83,7 +83,10 @@ def rounds(
 def _visit(contender: Contender, clock: Clock, cancel: threading.Event) -> bool:
     """False when it was cancelled."""
     began = time.monotonic()
-    while not cancel.is_set():
+    long = (
+        bool(contender.times) and min(contender.times) > VISIT
+    )  # so long that what is left of another's threads fades
+    while not (long or cancel.is_set()):
         contender.call(clock)
         if time.monotonic() - began > SETTLE:
             break
