@@ -1,9 +1,8 @@
 """How fast schemes are on the machine at hand, measured beside what its memory allows.
 
->>> plan = Plan.make("cpu", ["quantize"], ["int4-sym-b64"], tensor=(256, 512), rounds=3, seconds=0)
->>> report = measure(plan)
->>> report.measurements[0].scheme, report.measurements[0].correct, report.finished.stopped
-('int4-sym-b64', True, False)
+>>> plan = Plan.make("cpu", ["decode"], ["bf16", "int4-sym-b64"], model="0.5b")
+>>> plan.title, plan.batch, round(plan.model.weights / 1e6)
+('decode on the CPU', 1, 494)
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from ..tensors import as_stored
 from ..wording import size
 from .devices import NAMES, has_bf16, memory_of, torch_device
 from .results import Card
+from .timing import COLD
 
 MOST_OF_FREE = 0.9  # of the free memory may be taken; the rest is for what allocators and compilers need beside it
 SPREAD = np.float32(0.02)  # standard deviation of the weights, as in a layer of a language model
@@ -47,6 +48,15 @@ class Bench:
     @property
     def torch_device(self) -> str:
         return torch_device(self.device)
+
+    @property
+    def held_bytes(self) -> int:
+        """How much of a model's weights is held, so that a step finds none of them in a cache.
+
+        A GPU has room for more, which leaves its tables of addresses no easier than the whole model would.
+        """
+        most = 0 if self.device != "cuda" else (self.card.free_bytes or 0) // 32
+        return max(COLD * self.card.cache_bytes, most)
 
     def ask(self, nbytes: int, what: str, fits: Callable[[int], str | None]) -> None:
         """Raises TooLarge if `nbytes` are not to be had now.

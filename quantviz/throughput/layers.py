@@ -78,14 +78,15 @@ def _decode(scheme: Scheme, plan: Plan, bench: Bench) -> Contender:
     if not all(w.correct for w in made):
         return Contender(line, [], 0)
     block_bytes = sum(w.nbytes for w in made[:-1])
-    held = min(model.blocks, copies_for(block_bytes, bench.card.cache_bytes))
+    held = min(model.blocks, -(-bench.held_bytes // block_bytes))
     whole = held * block_bytes + made[-1].nbytes
     steps = copies_for(whole, bench.card.cache_bytes)  # several of a model so small that the cache would hold it
+    bench.ask(steps * whole, f"A decode step of {model.name} under {scheme}", lambda _: None)
     calls, moved = _calls(made, model, plan.batch, held, steps, bench)
     if held < model.blocks:
         note = (
             f"All {model.blocks} blocks are multiplied by, but {held} of them are held in memory and used in turn: "
-            f"{size(held * block_bytes)}, {COLD} times the cache and more."
+            f"{size(held * block_bytes)}, at least {COLD} times the cache."
         )
         line = replace(line, notices=(note,))
     weights = made[0]

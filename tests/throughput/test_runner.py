@@ -33,7 +33,7 @@ from quantviz.throughput.turns import Turn
 
 pytestmark = pytest.mark.usefixtures("own_queue", "small_bandwidth")
 ALL = ("quantize", "dequantize", "evaluate", "linear", "decode")
-SCHEMES = ("fp32", "bf16", "int8-sym-b64", "int4-asym-b64")
+SCHEMES = ("bf16", "int8-sym-b64", "int4-asym-b64")
 
 
 @pytest.fixture
@@ -112,9 +112,7 @@ def test_layers_of_a_larger_model_share_memory_and_it_says_so() -> None:
 def test_schemes_that_cannot_be_measured_say_why_and_the_others_go_on() -> None:
     keys = ["int4-sym-b64", "nf4-b64", "int4-sym-b128", "int4-sym-b1024"]
     report = measure(plan(["linear", "quantize"], keys, layer=(64, 320)))
-    assert [m.key for m in report.measurements] == [
-        ("linear", "int4-sym-b64"), ("quantize", "int4-sym-b64"), ("quantize", "nf4-b64"), ("quantize", "int4-sym-b128"),
-    ]  # fmt: skip
+    assert [m.scheme for m in report.of("linear")] == keys[:1] and [m.scheme for m in report.of("quantize")] == keys[:3]
     reasons = {(r.workload, r.scheme): r.reason for r in report.refused}
     assert "no CPU kernel that multiplies nf4-b64" in reasons["linear", "nf4-b64"]
     assert "multiple of 128 weights, and these have 320" in reasons["linear", "int4-sym-b128"]
@@ -123,7 +121,7 @@ def test_schemes_that_cannot_be_measured_say_why_and_the_others_go_on() -> None:
 
 def test_a_result_that_fails_its_check_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     right = linear_cpu.linear
-    monkeypatch.setattr(linear_cpu, "linear", lambda x, packed, out: np.multiply(right(x, packed, out), 1.001, out=out))
+    monkeypatch.setattr(linear_cpu, "linear", lambda x, packed, out: np.multiply(right(x, packed), 1.001, out=out))
     good = bench.Bench.quantize
 
     def wrong(self, w, scheme):
@@ -230,7 +228,7 @@ def test_stop_anywhere_ends_soon_and_frees_the_device(after: str, monkeypatch: p
     original = bench.Bench.release
     monkeypatch.setattr(bench.Bench, "release", lambda self: (released.append(True), original(self)))
     cancel, seen = threading.Event(), []
-    for event in run(plan(["quantize", "linear", "decode"], rounds=1000, seconds=60.0), cancel):
+    for event in run(plan(["quantize", "linear", "decode"], rounds=50, seconds=1.0), cancel):
         seen.append(event)
         if isinstance(event, Doing) and event.what.startswith(after):
             cancel.set()
@@ -285,10 +283,8 @@ def test_a_report_keeps_the_newest_of_each_line_in_their_order() -> None:
 
 
 def test_the_reference_engine_is_measured_too() -> None:
-    report = measure(
-        replace(plan(["quantize", "dequantize", "evaluate", "linear"], ["bf16", "mxfp4"]), device="reference")
-    )
+    report = measure(replace(plan(["quantize", "evaluate", "linear"], ["bf16", "mxfp4"]), device="reference"))
     assert [m.key for m in report.measurements if m.correct] == [
-        (w, s) for w in ("quantize", "dequantize", "evaluate") for s in ("bf16", "mxfp4")
-    ] + [("linear", "bf16")]
+        ("quantize", "bf16"), ("quantize", "mxfp4"), ("evaluate", "bf16"), ("evaluate", "mxfp4"), ("linear", "bf16"),
+    ]  # fmt: skip
     assert "no low-bit kernels" in report.refused[0].reason and report.card.engine == "reference"
