@@ -62,6 +62,11 @@ class Run:
             self.why = self.why or why
             self._cancel.set()
 
+    @property
+    def is_stopping(self) -> bool:
+        """It was told to stop, and ends what it is in the middle of."""
+        return self._cancel.is_set() and not self.over
+
     def wait(self, seconds: float) -> bool:
         """Until it is over, or that long; gives whether it is."""
         return self._over.wait(seconds)

@@ -71,6 +71,10 @@ def throughput_controls(view: View) -> Plan | None:
     if shape is not None:
         st.caption(f"{shape.name}: {count(shape.weights)} weights in linear layers")
     schemes = scheme_set(view, first.schemes)
+    if wrong := st.session_state.pop("_left_out", None):
+        above.warning(
+            f"The link says what does not fit, which is left out: {', '.join(wrong)}.", icon=":material/info:"
+        )
     if not workloads:
         st.info("Choose at least one workload above.", icon=":material/speed:")
         return None
@@ -97,13 +101,13 @@ def _default() -> Plan:
 
 
 def _first(key: str, value, fits: Callable[[str], bool] = lambda _: True) -> str:
-    """The key of a control that begins with `value`, or with what the link says; what does not fit is said, once."""
+    """The key of a control that begins with `value`, or with what the link says, noting what of that does not fit."""
     state = st.session_state
     if f"_begun_{key}" not in state:
         state[f"_begun_{key}"] = True
         for text in st.query_params.get_all(key):
             if text and not fits(text):
-                st.warning(f"{key}={text[:60]} of the link does not fit; it is left out.", icon=":material/info:")
+                state.setdefault("_left_out", []).append(f"{key}={text[:60]}")
     state.setdefault(key, value)
     return key
 
@@ -158,8 +162,8 @@ def _model(view: View) -> ModelShape | None:
     state = st.session_state
     wanted = state["model"] if "model" in state else st.query_params.get("model", default)
     if wanted not in options:
-        why = f"{view.at.source.ref} has no config.json" if wanted == OWN else f"{wanted[:60]!r} is no model here"
-        st.warning(f"{why}; showing {default} instead.", icon=":material/info:")
+        why = " (the source has no config.json)" if wanted == OWN else ""
+        state.setdefault("_left_out", []).append(f"model={wanted[:60]}{why}")
         wanted = default
     state["model"] = wanted
     st.selectbox(

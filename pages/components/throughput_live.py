@@ -33,7 +33,7 @@ def start_controls(plan: Plan, run: Run | None) -> None:
                 f"{duration(plan.seconds)}; making and checking what is timed comes before that."
             )
     if run is None:
-        st.caption(describe(plan))
+        st.caption(f"{describe(plan)}. It goes on while you look at other pages, and ends when this window is closed.")
 
 
 def describe(plan: Plan) -> str:
@@ -47,6 +47,7 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def _start(plan: Plan) -> None:
+    st.session_state["_picked_workload"] = False  # what is shown follows what is measured
     try:
         measuring.start(plan)
     except QuantvizError as problem:
@@ -72,8 +73,10 @@ def live(view: View, run: Run) -> None:
         st.rerun()
     report = run.report
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Stop", key=STOP, type="primary", icon=":material/stop:", on_click=run.stop)
-        if report.waiting:
+        st.button("Stop", key=STOP, type="primary", icon=":material/stop:", on_click=run.stop, disabled=run.is_stopping)
+        if run.is_stopping:
+            st.markdown("Stopping, as soon as the call that is being timed is over …")
+        elif report.waiting:
             st.markdown(f":material/hourglass_top: {report.waiting.sentence}")
         elif report.doing is None:
             st.markdown("Getting ready …")
@@ -81,9 +84,10 @@ def live(view: View, run: Run) -> None:
             doing, total = report.doing, report.doing.total
             counted = f", {doing.done} of {total}" if total else " …"
             st.progress(min(doing.done / total, 1.0) if total else 0.0, text=f"{doing.what}{counted}", width="stretch")
-    if report.waiting:
-        _elsewhere(run.plan)
-        st.caption("One measurement at a time on a device, so that none disturbs another.")
+    with st.container():
+        if report.waiting and not run.is_stopping:
+            _elsewhere(run.plan)
+            st.caption("One measurement at a time on a device, so that none disturbs another.")
     device_card(report.card or idle_card(run.plan.device))
     results(run, live=True)
     if known := sqnr_known(view, report):

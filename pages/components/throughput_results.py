@@ -13,6 +13,10 @@ from .charts import chart
 from .measuring import Run
 from .throughput_table import refused, table
 
+ON_CPU = ("cpu", "reference")
+SHARED = (
+    " This server works on the same processor, and maybe your browser does: the command line measures without them."
+)
 QUANTITIES = {"bandwidth": "GB/s", "speed": "speed", "factor": "× bf16"}
 
 
@@ -52,11 +56,12 @@ def results(run: Run, live: bool = False) -> None:
     workload, quantity = _choice(report, there, live)
     timed = [m for m in report.of(workload) if m.median_s is not None]
     st.caption(f"{WORKLOADS[workload]} {_of_what(report.of(workload))}")
-    if timed:
-        fig = figures.throughput.rounds(run.arrived, report.card, workload, quantity)
-        chart(fig, f"rounds_{'live' if live else 'done'}")
-        st.caption(figures.throughput.rounds_note(report.card))
-        st.markdown("  \n".join(_bounds(timed, report.card)))
+    with st.container():  # one element, full or empty: what follows keeps its place while figures arrive
+        if timed:
+            fig = figures.throughput.rounds(run.arrived, report.card, workload, quantity)
+            chart(fig, f"rounds_{'live' if live else 'done'}")
+            st.caption(figures.throughput.rounds_note(report.card) + (SHARED if report.card.device in ON_CPU else ""))
+            st.markdown("  \n".join(_bounds(timed, report.card)))
     table(report, workload, live)
     refused(report, workload)
 
