@@ -86,7 +86,7 @@ def make(scheme: Scheme, rows: int, cols: int, batch: int, bench: Bench) -> Weig
         q = bench.quantize(w, scheme)
         right = _rows(q, picked, bench)
         sqnr_db = _sqnr(w[picked], right)
-        packed = module.pack_quantized(q) if bench.device == "cpu" else module.pack_quantized(q, "cuda")
+        packed = module.pack_quantized(q) if bench.device == "cpu" else module.pack_quantized(q, bench.torch_device)
         kernel, nbytes = module.KERNEL, packed.nbytes
         multiply, tolerance = _multiplier(bench.device, packed, x)
     y = multiply(x, packed, output(batch, rows, dtype, on_host, bench))

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ..errors import QuantvizError
 from . import devices, layers, tensors
-from .bench import Bench, Stopped, ran_out
+from .bench import Bench, Stopped, device_errors
 from .plan import Plan
 from .results import MULTIPLIES, Card, Doing, Event, Finished, Measurement, Refused
 from .timing import Clock, Contender, bandwidth, clock_of, measured, rounds
@@ -57,10 +57,11 @@ def _measure(plan: Plan, cancel: threading.Event) -> Iterator[Event]:
     try:
         clock = clock_of(plan.device)
         until = time.monotonic() + plan.seconds
-        copy, read = bandwidth(bench.torch_device, card.cache_bytes, card.free_bytes)
-        yield Doing("memory bandwidth", 0, BANDWIDTH_ROUNDS)
-        for done in rounds([copy, read], clock, BANDWIDTH_ROUNDS, until, cancel):
-            yield Doing("memory bandwidth", done, BANDWIDTH_ROUNDS)
+        with device_errors(plan.device, "Measuring the memory's bandwidth"):
+            copy, read = bandwidth(bench.torch_device, card.cache_bytes, card.free_bytes)
+            yield Doing("memory bandwidth", 0, BANDWIDTH_ROUNDS)
+            for done in rounds([copy, read], clock, BANDWIDTH_ROUNDS, until, cancel):
+                yield Doing("memory bandwidth", done, BANDWIDTH_ROUNDS)
         if cancel.is_set():
             return
         yield _with_bandwidth(card, copy, read)
@@ -69,13 +70,6 @@ def _measure(plan: Plan, cancel: threading.Event) -> Iterator[Event]:
             yield from _workload(workload, plan, bench, clock, copy, left)
     except Stopped:
         pass
-    except (MemoryError, RuntimeError) as problem:
-        if not ran_out(problem):
-            raise
-        raise QuantvizError(
-            f"This {devices.NAMES[plan.device]}'s memory is full, so its bandwidth cannot be measured; "
-            "close what else uses it."
-        ) from None
     finally:
         copy = read = None
         bench.release()
@@ -119,17 +113,16 @@ def _timed(
     until = time.monotonic() + seconds
     yield Doing(f"{workload}: measuring", 0, plan.rounds)
     try:
-        for done in rounds([ceiling, *ready], clock, plan.rounds, until, bench.cancel):
-            for contender in ready:
-                yield _line(contender, ceiling, ready)
-            yield Doing(f"{workload}: measuring", done, plan.rounds)
-    except (MemoryError, RuntimeError) as problem:
-        if not ran_out(problem):
-            raise
+        with device_errors(bench.device, workload):
+            for done in rounds([ceiling, *ready], clock, plan.rounds, until, bench.cancel):
+                for contender in ready:
+                    yield _line(contender, ceiling, ready)
+                yield Doing(f"{workload}: measuring", done, plan.rounds)
+    except QuantvizError as problem:
         for contender in ready:
             if contender.line is not None:
-                yield replace(contender.line, correct=None, final=True)
-                yield Refused(workload, contender.line.scheme, _ran_out_midway(bench))
+                yield replace(contender.line, final=True)
+                yield Refused(workload, contender.line.scheme, f"Its timing broke off, so no time stands: {problem}")
         return
     for contender in ready:
         if contender.times and ceiling.times:
@@ -138,10 +131,3 @@ def _timed(
 
 def _line(contender: Contender, ceiling: Contender, ready: Sequence[Contender]) -> Measurement:
     return measured(contender, math.prod(contender.line.shape), ceiling, ready)
-
-
-def _ran_out_midway(bench: Bench) -> str:
-    return (
-        f"Memory ran out on this {devices.NAMES[bench.device]} while it was timed, so no time stands: something else "
-        "took it meanwhile; close that, or choose a smaller shape."
-    )
