@@ -47,7 +47,6 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def _start(plan: Plan) -> None:
-    st.session_state["_picked_workload"] = False  # what is shown follows what is measured
     try:
         measuring.start(plan)
     except QuantvizError as problem:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from quantviz import figures
-from quantviz.throughput import WORKLOADS, Card, Measurement, Report
+from quantviz.throughput import WORKLOADS, Card, Measurement
 from quantviz.throughput.roofline import bound
 from quantviz.wording import count, shape, size
 
@@ -17,6 +18,7 @@ ON_CPU = ("cpu", "reference")
 SHARED = (
     " This server works on the same processor, and maybe your browser does: the command line measures without them."
 )
+LATEST = "latest"
 QUANTITIES = {"bandwidth": "GB/s", "speed": "speed", "factor": "× bf16"}
 
 
@@ -48,47 +50,54 @@ def results_section(run: Run) -> None:
 
 
 def results(run: Run, live: bool = False) -> None:
-    """One workload at a time: while it runs the one that is being measured, unless the visitor chose another."""
+    """One workload at a time; while it runs, the one that is being measured unless the visitor chose another."""
     report = run.report
-    there = [name for name in WORKLOADS if report.of(name) or any(r.workload == name for r in report.refused)]
-    if not there:
+    if not report.measurements and not report.refused:
         return
-    workload, quantity = _choice(report, there, live)
-    timed = [m for m in report.of(workload) if m.median_s is not None]
-    st.caption(f"{WORKLOADS[workload]} {_of_what(report.of(workload))}")
+    left, right = st.columns([3, 1.3], vertical_alignment="bottom")
+    workload = _workload_shown(left, run, live)
+    measured = report.of(workload)
+    quantity = _quantity_shown(right, any(m.speedup_over_bf16 is not None for m in measured))
+    timed = [m for m in measured if m.median_s is not None]
+    st.caption(f"**{workload}** · {WORKLOADS[workload]} {_of_what(measured)}")
     with st.container():  # one element, full or empty: what follows keeps its place while figures arrive
         if timed:
             fig = figures.throughput.rounds(run.arrived, report.card, workload, quantity)
             chart(fig, f"rounds_{'live' if live else 'done'}")
             st.caption(figures.throughput.rounds_note(report.card) + (SHARED if report.card.device in ON_CPU else ""))
             st.markdown("  \n".join(_bounds(timed, report.card)))
+        elif not any(r.workload == workload for r in report.refused):
+            st.caption("Nothing of it has been timed.")
     table(report, workload, live)
     refused(report, workload)
 
 
-def _choice(report: Report, there: list[str], live: bool) -> tuple[str, str]:
-    left, right = st.columns([3, 1.3], vertical_alignment="bottom")
-    latest = report.measurements[-1].workload if report.measurements else there[0]
-    if live and not st.session_state.get("_picked_workload"):
-        st.session_state["shown_workload"] = latest
-    elif st.session_state.get("shown_workload") not in there:
-        st.session_state["shown_workload"] = "decode" if "decode" in there else there[0]
-    workload = left.segmented_control(
-        "Shown", there, key="shown_workload", required=True, label_visibility="collapsed", on_change=_picked,
-    )  # fmt: skip
-    factors = any(m.speedup_over_bf16 is not None for m in report.of(workload))
-    offered = [name for name in QUANTITIES if factors or name != "factor"]
+def _workload_shown(place: DeltaGenerator, run: Run, live: bool) -> str:
+    """Draws the choice among the workloads of the plan, to which a run that goes on adds the latest."""
+    workloads = run.plan.workloads
+    if live:
+        chosen = place.segmented_control(
+            "Shown", [LATEST, *workloads], key="shown_live", default=LATEST, required=True,
+            label_visibility="collapsed",
+        )  # fmt: skip
+        latest = run.report.measurements[-1].workload if run.report.measurements else workloads[0]
+        return latest if chosen == LATEST else chosen
+    if st.session_state.get("shown_workload") not in workloads:
+        there = [name for name in workloads if run.report.of(name)]
+        st.session_state["shown_workload"] = (there or workloads)[-1]  # they end with what matters most
+    return place.segmented_control(
+        "Shown", workloads, key="shown_workload", required=True, label_visibility="collapsed"
+    )
+
+
+def _quantity_shown(place: DeltaGenerator, has_factors: bool) -> str:
+    offered = [name for name in QUANTITIES if has_factors or name != "factor"]
     if st.session_state.get("shown_quantity") not in (None, *offered):
         st.session_state["shown_quantity"] = offered[0]
-    quantity = right.segmented_control(
+    return place.segmented_control(
         "Lines show", offered, key="shown_quantity", default="bandwidth", required=True, width="stretch",
         format_func=QUANTITIES.get, label_visibility="collapsed", persist_state="session",
     )  # fmt: skip
-    return workload, quantity
-
-
-def _picked() -> None:
-    st.session_state["_picked_workload"] = True
 
 
 def _of_what(measured: tuple[Measurement, ...]) -> str:

@@ -32,7 +32,7 @@ COLUMNS = {
         "Check", "`‖y − ŷ‖ / ‖ŷ‖` against the same in float64, or the share of codes that differ. Checked before "
         "anything is timed; a check that fails voids the timing.", "{:.2g}".format,
     ),
-    "repeats": ("Rounds", "How often it was timed.", "{:.0f}".format),
+    "repeats": ("Timed", "How many calls were timed; a round times several short ones.", "{:.0f}".format),
 }  # fmt: skip
 _OF_MULTIPLIES = ("tokens_per_s", "speedup_over_bf16", "speedup_over_fp32")
 _BETTER = {"tokens_per_s": "max", "speedup_over_bf16": "max", "weights_per_s": "max", "median_s": "min"}

@@ -53,7 +53,7 @@ def rounds(
     quantity: bytes that have to move a second, tokens (or weights) a second, or the factor over bf16. The ceiling is
     drawn for the first, of which it is one.
     """
-    lines: dict[str, dict[int, float]] = {}
+    lines: dict[str, dict[int, float]] = {}  # scheme -> calls timed so far -> value; a round times one or several
     last: dict[str, Measurement] = {}
     for m in arrived:
         value = _value(m, quantity) if m.workload == workload else None
@@ -64,7 +64,7 @@ def rounds(
         return figure([], f"No round of {workload} has been timed yet.", "round", "")
     ceilings = _ceilings(card) if quantity == "bandwidth" else []
     top = 1.06 * max([y for line in lines.values() for y in line.values()] + [y for *_, y in ceilings])
-    most = max(max(line) for line in lines.values())
+    most = max(map(len, lines.values()))
     traces, names, told = [], [], []
     others = [scheme for scheme in lines if scheme != BASELINE]
     for scheme, line in lines.items():
@@ -110,9 +110,10 @@ def _look(i: int) -> tuple[str, str]:
 
 def _line(scheme: str, line: Mapping[int, float], m: Measurement, color: str, dash: str, unit: str) -> go.Scatter:
     return go.Scatter(
-        x=list(line), y=list(line.values()), mode="lines+markers", line={"color": color, "dash": dash, "width": 2},
-        marker={"size": 5},
-        hovertemplate=f"{scheme}, {m.kernel or m.workload}<br>%{{y:.4g}} {unit} after %{{x}} rounds<extra></extra>",
+        x=list(range(1, len(line) + 1)), y=list(line.values()), mode="lines+markers", marker={"size": 5},
+        line={"color": color, "dash": dash, "width": 2}, customdata=list(line),
+        hovertemplate=f"{scheme}, {m.kernel or m.workload}<br>%{{y:.4g}} {unit}, median of %{{customdata}} calls"
+        "<extra></extra>",
     )  # fmt: skip
 
 
