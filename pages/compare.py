@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.components import cached
 from pages.components.charts import chart
-from pages.components.compare_table import table_section, take_along
+from pages.components.compare_table import partial_table, table_section, take_along
 from pages.components.frame import require_app
 from pages.components.importance_upload import importance_upload
 from pages.components.results import outcomes
@@ -31,7 +31,7 @@ if not schemes:
     st.info("Choose schemes above, or press one of the sets.", icon=":material/balance:")
     st.stop()
 try:
-    found = outcomes(view, schemes, importance)
+    found = outcomes(view, schemes, importance, partial_table)
 except QuantvizError as problem:
     st.error(str(problem), icon=":material/error:")
     st.stop()

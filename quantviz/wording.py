@@ -24,7 +24,7 @@ def size(nbytes: float) -> str:
     >>> size(512), size(90_868_376)
     ('512 B', '90.9 MB')
     """
-    for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+    for limit, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if nbytes >= limit:
             return f"{nbytes / limit:.3g} {unit}"
     return f"{nbytes:.0f} B"

@@ -8,7 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from quantviz import comparison, export
+from quantviz.comparison import Outcome
 from quantviz.metrics import METRICS
+from quantviz.schemes import Scheme
 from quantviz.wording import difference, tooltip
 
 from . import cached
@@ -26,9 +28,10 @@ _ROW = 35  # pixels
 GAP = "against pinned"
 
 
-def partial_table(frame: pd.DataFrame, pinned: str | None) -> None:
+def partial_table(found: list[Outcome], pinned: Scheme | None) -> None:
     """What is there already of a comparison that is still being made."""
-    _draw(frame, pinned, FIGURES, "compare_partial")
+    if found:
+        _draw(comparison.tabulate(found), pinned and pinned.key, FIGURES, "compare_partial")
 
 
 def table_section(view: View, frame: pd.DataFrame) -> None:

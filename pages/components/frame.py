@@ -18,6 +18,7 @@ def navigation(position: Literal["sidebar", "hidden"] = "sidebar") -> StreamlitP
         st.Page("pages/outliers.py", title="Outliers", icon=":material/scatter_plot:"),
         st.Page("pages/quality.py", title="Quality", icon=":material/psychology:"),
         st.Page("pages/gguf_files.py", title="GGUF files", icon=":material/deployed_code:"),
+        st.Page("pages/throughput.py", title="Throughput", icon=":material/speed:"),
         st.Page("pages/number_formats.py", title="Number formats", icon=":material/123:"),
     ]
     return st.navigation(pages, position=position)

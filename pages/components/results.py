@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import streamlit as st
 
-from quantviz.comparison import Outcome, refusal, tabulate
+from quantviz.comparison import Outcome, refusal
 from quantviz.evaluation import Evaluation
 from quantviz.schemes import Scheme
 from quantviz.wording import count, size
 
 from . import cached, jobs
-from .compare_table import partial_table
 from .state import View
 
 LARGE = 1 << 26  # weights; what is larger is not loaded before the visitor says so
@@ -41,9 +40,15 @@ def evaluated(view: View, scheme: Scheme, importance: cached.Importance | None =
     return jobs.result(job, view.at.tensor, lambda at_work: cached.evaluate(view.at, scheme.key, importance, at_work))
 
 
-def outcomes(view: View, schemes: Sequence[Scheme], importance: cached.Importance | None) -> list[Outcome] | None:
-    """What each scheme does to the tensor, or why it cannot; None while they are being made, and shown, one by one.
+def outcomes(
+    view: View,
+    schemes: Sequence[Scheme],
+    importance: cached.Importance | None,
+    show: Callable[[list[Outcome], Scheme | None], None] | None = None,
+) -> list[Outcome] | None:
+    """What each scheme does to the tensor, or why it cannot; None while they are being made, one by one.
 
+    show: draws those that are there already, and the pinned scheme, until then.
     Raises QuantvizError for a tensor that cannot be evaluated.
     """
 
@@ -61,14 +66,9 @@ def outcomes(view: View, schemes: Sequence[Scheme], importance: cached.Importanc
         return None
     done = jobs.result(
         job, view.at.tensor, lambda at_work: cached.compare(view.at, missing, importance, at_work),
-        meanwhile=lambda: _what_is_there([o for o in so_far() if o], view.pinned), patience=0.2,
+        meanwhile=show and (lambda: show([o for o in so_far() if o], view.pinned)), patience=0.2,
     )  # fmt: skip
     return so_far() if done else None
-
-
-def _what_is_there(found: list[Outcome], pinned: Scheme | None) -> None:
-    if found:
-        partial_table(tabulate(found), pinned and pinned.key)
 
 
 def _ask_first(view: View, passes: int = 2) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from quantviz.errors import QuantvizError
@@ -13,10 +15,13 @@ from .state import View
 MOST = 256  # schemes at a time
 
 
-def scheme_set(view: View) -> tuple[Scheme, ...]:
-    """Draws the controls. Gives the schemes chosen, each once, and the pinned one; none if none was chosen."""
+def scheme_set(view: View, first: Sequence[str] = ()) -> tuple[Scheme, ...]:
+    """Draws the controls. Gives the schemes chosen, each once, and the pinned one; none if none was chosen.
+
+    first: keys of the set to begin with; the 4-bit formats if none are given.
+    """
     shape = view.rows, view.info.cols
-    schemes = _asked(shape)
+    schemes = _asked(first or preset(FOUR_BITS, shape))
     keys = [scheme.key for scheme in schemes]
     st.session_state["schemes"] = keys
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -58,13 +63,13 @@ def _choose(keys: list[str]) -> None:
     st.session_state["schemes"] = keys
 
 
-def _asked(shape: tuple[int, ...]) -> tuple[Scheme, ...]:
+def _asked(first: Sequence[str]) -> tuple[Scheme, ...]:
     """What the visitor chose, or the link asks for, or the first view."""
     state = st.session_state
     if "schemes" in state:
         texts = state["schemes"]
     else:
-        texts = st.query_params.get_all("schemes") or preset(FOUR_BITS, shape)
+        texts = st.query_params.get_all("schemes") or first
     found: dict[Scheme, None] = {}
     for key in (key for text in texts for key in text.replace(";", " ").split()):
         try:

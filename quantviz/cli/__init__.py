@@ -1,4 +1,4 @@
-"""The command line: `python -m quantviz tensors | schemes | evaluate | against | mix | quality`.
+"""The command line: `python -m quantviz tensors | schemes | evaluate | against | mix | quality | throughput`.
 
 With --json, standard output is one JSON document and nothing else. Bad input exits 2 with one line on
 standard error. Each command imports what it needs, so that help and usage errors come at once.
@@ -20,6 +20,7 @@ from .listing import schemes, tensors
 from .mix import mix
 from .output import one_line
 from .quality import quality
+from .throughput import throughput
 
 PROGRAM = "python -m quantviz"
 EXIT_BAD_INPUT = 2
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (tensors, schemes, evaluate, against, mix, quality):
+for command in (tensors, schemes, evaluate, against, mix, quality, throughput):
     app.command()(command)
 
 

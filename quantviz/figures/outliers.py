@@ -17,7 +17,7 @@ from ..outliers.sentences import name_of
 from ..schemes import Scheme
 from ..wording import share
 from .histograms import Axis, robust_range, weights
-from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend
+from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, moved_apart
 
 DRAWN_CHANNELS = 512
 # Five kinds of line, told apart by colour, dash and mark.
@@ -195,17 +195,9 @@ def magnitudes(m: MagnitudeSweep) -> go.Figure:
     ticks = [f"{t:g}" for t in m.magnitudes]
     return figure(
         traces, alt, "magnitude of the outliers, σ", "RMSE, σ", yaxis={"rangemode": "tozero"}, margin={"r": 120},
-        xaxis={"type": "log", "tickvals": list(m.magnitudes), "ticktext": ticks}, annotations=_spread(names, traces),
+        xaxis={"type": "log", "tickvals": list(m.magnitudes), "ticktext": ticks},
+        annotations=moved_apart(names, max((float(np.max(t.y)) for t in traces), default=1.0)),
     )  # fmt: skip
-
-
-def _spread(names: list[dict], traces: list) -> list[dict]:
-    """Names at the ends of lines, moved apart where they would overlap."""
-    top = max(float(np.max(t.y)) for t in traces) if traces else 1.0
-    gap, lowest = 0.075 * top, -np.inf
-    for name in sorted(names, key=lambda n: n["y"]):
-        name["y"] = lowest = max(name["y"], lowest + gap)
-    return names
 
 
 def cures(treated: Sequence[Treated]) -> go.Figure:

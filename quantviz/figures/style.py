@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import plotly.graph_objects as go
 
 # Blue, vermilion and green of Okabe and Ito's palette, in lightnesses that hold on white and on near-black.
@@ -32,6 +34,21 @@ def legend(*entries: tuple[str, str, str]) -> dict:
     text = " \u2003".join(f'<span style="color:{color}">{MARKS[mark]}</span> {name}' for mark, color, name in entries)
     place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
     return place | {"text": text, "showarrow": False, "font": {"size": 13}}
+
+
+def moved_apart(names: list[dict], top: float, gap: float = 0.075) -> list[dict]:
+    """Names at the ends of lines, moved up where they would overlap, and down from where they would leave the axis.
+
+    top: of the axis, which begins at 0.  gap: between two names, a share of it.
+    """
+    ordered, lowest = sorted(names, key=lambda name: name["y"]), -math.inf
+    for name in ordered:
+        name["y"] = lowest = max(name["y"], lowest + gap * top)
+    highest = max(top, gap * top * (len(names) - 1))
+    for name in reversed(ordered):
+        name["y"] = min(name["y"], highest)
+        highest = name["y"] - gap * top
+    return names
 
 
 def figure(traces: list, alt: str, x: str, y: str, height: int = HEIGHT, **layout: object) -> go.Figure:

@@ -101,6 +101,18 @@ class Hub:
             return choose_gguf(listed, self.ref.file, where, f"hf:{where}:{{}}")
         return weight_files(listed, where)
 
+    def small_file(self, name: str, limit: int) -> bytes:
+        """A file that holds no weights, whole. Raises QuantvizError where there is none, or more than `limit` bytes."""
+        revision = self.ref.revision or constants.DEFAULT_REVISION
+        etag, size = self._file_facts(name, revision)
+        if size > limit:
+            raise QuantvizError(
+                f"{name} of {self.ref.repo} has {size:,} bytes, where {limit:,} are more than it needs."
+            )
+        url = self._url(name, revision)
+        file = RemoteFile(get_session, url, self.headers, size, etag, name, self._refuse_file(name), READING)
+        return file.read(0, size, threading.Event())
+
     def _remote(self, name: str, commit: str, listed: Any) -> RemoteFile:
         etag, size = (listed.lfs.sha256 if listed.lfs else listed.blob_id), listed.size
         if not etag or size is None:

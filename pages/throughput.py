@@ -1,0 +1,39 @@
+"""Throughput: what schemes do to speed on this machine, beside what they do to the weights."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components import measuring
+from pages.components.frame import require_app
+from pages.components.state import current
+from pages.components.throughput_controls import idle_card, throughput_controls
+from pages.components.throughput_details import take_along
+from pages.components.throughput_live import live, outcome, start_controls
+from pages.components.throughput_results import device_card, results_section
+from pages.components.throughput_sections import claim_section, error_and_speed_section, roofline_section
+
+require_app()
+view = current()
+if view.at is None:  # what it waits for is in the sidebar
+    st.stop()
+
+st.header("Throughput")
+plan = throughput_controls(view)
+if plan is None:  # what it lacks is on the page
+    st.stop()
+
+run = measuring.find(plan)
+report = run.report if run else None
+if run and not run.over:
+    live(view, run)
+else:
+    start_controls(plan, run)
+    device_card(report and report.card or idle_card(plan.device))
+if run and run.over:
+    outcome(run)
+    results_section(run)
+    claim_section(report)
+    error_and_speed_section(view, report)
+roofline_section(plan, report)
+take_along(plan, report)

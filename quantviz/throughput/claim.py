@@ -1,0 +1,91 @@
+"""The claim that quantized models run 1.5 to 2 times faster on GPUs, against the decode steps measured here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from ..schemes import Scheme
+from .devices import NAMES
+from .multiply import CASTS
+from .results import UNSTEADY, Measurement
+
+STATEMENT = "Quantized models run 1.5 to 2 times faster on GPUs (177 against 107 tokens/s for bfloat16)."
+LEAST, MOST = 1.5, 2.0
+WIDTHS = (8, 4)  # bits a code, which the claim is about
+
+State = Literal["holds", "partly", "fails", "not measured"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """The fastest scheme of a width: tokens a second, those of the 16-bit step, and their ratio."""
+
+    bits: int
+    scheme: str
+    tokens_per_s: float
+    baseline_tokens_per_s: float
+
+    @property
+    def factor(self) -> float:
+        return self.tokens_per_s / self.baseline_tokens_per_s
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """state: "holds" where every width measured is at least 1.5 times as fast as 16 bit, "partly" where some are."""
+
+    state: State
+    sentence: str
+    rows: tuple[Row, ...] = ()
+
+    @property
+    def holds(self) -> bool | None:
+        """None where nothing was measured that could say."""
+        return None if self.state == "not measured" else self.state == "holds"
+
+
+def verdict(measurements: Iterable[Measurement]) -> Verdict:
+    """What the decode steps among `measurements` say about the claim. Only checked results count.
+
+    >>> def step(scheme, tokens):
+    ...     return Measurement("decode", scheme, (8,), 1, "cpu", tokens_per_s=tokens, correct=True, model="M")
+    >>> print(verdict([step("bf16", 10.0), step("int4-sym-b64", 30.0), step("int8-sym-b64", 12.0)]).sentence)
+    The claim holds in part for M on this CPU: 8 bits (int8-sym-b64) give 12 tokens/s, 1.20 times as many as bf16's \
+10, and 4 bits (int4-sym-b64) 30, 3.00 times. The claim speaks of GPUs, and this is none.
+    """
+    steps = [m for m in measurements if m.workload == "decode" and m.correct and m.tokens_per_s]
+    base = next((m for name in ("bf16", "fp16") for m in steps if m.scheme == name), None)
+    if base is None:
+        return Verdict("not measured", "No decode step in 16 bit was measured here to compare with.")
+    found = [(bits, best) for bits in WIDTHS if (best := _fastest(bits, steps)) is not None]
+    rows = tuple(Row(bits, m.scheme, m.tokens_per_s or 0.0, base.tokens_per_s or 0.0) for bits, m in found)
+    if not rows:
+        return Verdict("not measured", "No decode step in 8 or 4 bits was measured here.")
+    reached = [row.factor >= LEAST for row in rows]
+    state: State = "holds" if all(reached) else "partly" if any(reached) else "fails"
+    return Verdict(state, _sentence(state, rows, base, any(m.unsteady for m in (base, *(m for _, m in found)))), rows)
+
+
+def _fastest(bits: int, steps: list[Measurement]) -> Measurement | None:
+    found = [m for m in steps if m.scheme not in CASTS and Scheme.parse(m.scheme).fmt.bits == bits]
+    return max(found, key=lambda m: m.tokens_per_s or 0, default=None)
+
+
+def _number(tokens: float) -> str:
+    return f"{tokens:,.0f}" if tokens >= 100 else f"{tokens:.3g}"
+
+
+def _sentence(state: State, rows: tuple[Row, ...], base: Measurement, unsteady: bool) -> str:
+    opening = {"holds": "holds", "partly": "holds in part", "fails": "does not hold"}[state]
+    first, others = rows[0], rows[1:]
+    told = (
+        f"{first.bits} bits ({first.scheme}) give {_number(first.tokens_per_s)} tokens/s, {first.factor:.2f} times as "
+        f"many as {base.scheme}'s {_number(first.baseline_tokens_per_s)}"
+    )
+    told += "".join(f", and {r.bits} bits ({r.scheme}) {_number(r.tokens_per_s)}, {r.factor:.2f} times" for r in others)
+    more = " That is more than it promises." if state == "holds" and min(r.factor for r in rows) > MOST else ""
+    gpu = "" if base.device in ("cuda", "mps", "xpu") else " The claim speaks of GPUs, and this is none."
+    noise = f" {UNSTEADY}" if unsteady else ""
+    return f"The claim {opening} for {base.model} on this {NAMES[base.device]}: {told}.{more}{gpu}{noise}"

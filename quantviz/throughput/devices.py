@@ -1,0 +1,202 @@
+"""What this machine can measure on, why not on the rest, and the card of a device."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ..errors import QuantvizError
+from .results import Card
+
+# Best first. `reference` is the torch engine on the CPU; MPS and XPU use that engine on theirs.
+DEVICES = ("cuda", "xpu", "mps", "cpu", "reference")
+NAMES = {"cuda": "CUDA GPU", "xpu": "Intel GPU (XPU)", "mps": "Apple GPU (MPS)", "cpu": "CPU", "reference": "CPU"}
+ASSUMED_CACHE = 32 << 20  # bytes, where the system does not say
+OLDEST_TRITON = (7, 5)  # compute capability that Triton compiles for
+INSTALL_TRITON = "pip install triton"
+
+
+def available() -> tuple[str, ...]:
+    """The devices that can be measured on here, best first."""
+    return tuple(device for device in DEVICES if why_not(device) is None)
+
+
+def why_not(device: str) -> str | None:
+    """Why nothing can be measured on `device`, in a sentence that says what would work; None where it can."""
+    if device not in DEVICES:
+        return f"There is no device {device!r}; choose {', '.join(DEVICES)}."
+    if device == "cuda":
+        return _why_no_cuda()
+    if device in ("mps", "xpu"):
+        import torch
+
+        there = torch.backends.mps.is_available() if device == "mps" else torch.xpu.is_available()
+        return None if there else f"There is no {NAMES[device]} here that torch can use; choose cpu."
+    return None
+
+
+def check(device: str) -> str:
+    """`device` itself. Raises QuantvizError where `why_not` has a reason."""
+    if reason := why_not(device):
+        raise QuantvizError(reason)
+    return device
+
+
+def _why_no_cuda() -> str | None:
+    import torch
+
+    if torch.version.cuda is None:
+        return (
+            "This torch was built without CUDA, so no GPU can be measured; install torch's CUDA build, as pytorch.org "
+            "says, or choose cpu."
+        )
+    if not torch.cuda.is_available():
+        return _why_not_initialised(torch)
+    if importlib.util.find_spec("triton") is None:
+        return f"The kernels for CUDA need triton, which is not installed; run `{INSTALL_TRITON}`, or choose cpu."
+    if (capability := torch.cuda.get_device_capability()) < OLDEST_TRITON:
+        has, needed = (".".join(map(str, version)) for version in (capability, OLDEST_TRITON))
+        return f"{torch.cuda.get_device_name()} has compute capability {has}, and Triton needs {needed}; choose cpu."
+    return None
+
+
+def _why_not_initialised(torch: Any) -> str:
+    """What CUDA itself says when it is started, in our words."""
+    try:
+        torch.cuda.init()
+        said = ""
+    except (RuntimeError, AssertionError) as problem:
+        said = str(problem)
+    if "too old" in said:
+        found = re.search(r"found version (\d+)", said)
+        version = f" (it serves CUDA {int(found[1]) // 1000}.{int(found[1]) % 1000 // 10})" if found else ""
+        return (
+            f"The NVIDIA driver{version} is too old for this torch, which was built for CUDA {torch.version.cuda}; "
+            "update the driver, install an older torch, or choose cpu."
+        )
+    if "no NVIDIA driver" in said:
+        return "There is no NVIDIA driver on this machine; install one, or choose cpu."
+    return "There is no CUDA GPU that torch can see here (CUDA_VISIBLE_DEVICES may hide it); choose cpu."
+
+
+def torch_device(device: str) -> str:
+    return "cpu" if device in ("cpu", "reference") else device
+
+
+def engine_of(device: str) -> str:
+    """The engine of quantize, dequantize and evaluate."""
+    return device if device in ("cpu", "cuda") else "reference"
+
+
+def has_bf16(device: str) -> bool:
+    """Whether the device itself multiplies bfloat16, not an emulation."""
+    if device != "cuda":
+        return True
+    import torch
+
+    return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def card(device: str) -> Card:
+    """The card of a device that `check` let pass; its bandwidth is not measured yet."""
+    import torch
+
+    memory, free = memory_of(device)
+    if device == "cuda":
+        properties = torch.cuda.get_device_properties(0)
+        name, cache = properties.name, int(getattr(properties, "L2_cache_size", 0)) or ASSUMED_CACHE
+    else:
+        name = _cpu_name() if torch_device(device) == "cpu" else NAMES[device]
+        cache = _cpu_cache()
+    return Card(
+        device, name, engine_of(device), memory, free, cache, torch.get_num_threads(), _driver(device), _versions(),
+        notices=_notices(device),
+    )  # fmt: skip
+
+
+def _notices(device: str) -> tuple[str, ...]:
+    notes = []
+    if device != "cuda" and (reason := _why_no_cuda()):
+        measured = {"cpu": "the CPU", "reference": "the CPU, with the reference engine"}.get(device, NAMES[device])
+        notes.append(f"Measured on {measured}, not on a CUDA GPU. {reason.replace(', or choose cpu', '')}")
+    if not has_bf16(device):
+        notes.append("This GPU has no bfloat16, so float16 stands in its place and there is no factor over bf16.")
+    return tuple(text.replace("; choose cpu.", ".") for text in notes)
+
+
+def memory_of(device: str) -> tuple[int | None, int | None]:
+    """(bytes in all, bytes free now); None where the system does not say."""
+    import torch
+
+    if device == "cuda":
+        free, total = torch.cuda.mem_get_info()
+        return total, free
+    if device == "xpu":
+        total = torch.xpu.get_device_properties(0).total_memory
+        return total, total - torch.xpu.memory_allocated()
+    if device == "mps":
+        total = torch.mps.recommended_max_memory()
+        return total, total - torch.mps.driver_allocated_memory()
+    return _host_memory()
+
+
+def _host_memory() -> tuple[int | None, int | None]:
+    total = free = None
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        free = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    with contextlib.suppress(OSError, ValueError):  # a container's own limit
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text("ascii"))
+        left = limit - int(Path("/sys/fs/cgroup/memory.current").read_text("ascii"))
+        total, free = min(limit, total or limit), min(left, free or left)
+    return total, free
+
+
+def _cpu_name() -> str:
+    with contextlib.suppress(OSError):
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
+        if found:
+            return found[1].strip()
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        if platform.system() == "Darwin":
+            command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+            return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    return platform.processor() or platform.machine() or "CPU"
+
+
+def _cpu_cache() -> int:
+    """Bytes of the last caches of all sockets, each counted once."""
+    shared: dict[str, int] = {}
+    for cache in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cache/index3"):
+        with contextlib.suppress(OSError, ValueError):
+            size = (cache / "size").read_text("ascii").strip()
+            unit = {"K": 1 << 10, "M": 1 << 20}.get(size[-1:], 1)
+            shared[(cache / "shared_cpu_list").read_text("ascii")] = int(size.rstrip("KM")) * unit
+    return sum(shared.values()) or ASSUMED_CACHE
+
+
+def _driver(device: str) -> str | None:
+    if device != "cuda":
+        return None
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        lines = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.split()
+        return lines[0] if lines else None
+    return None
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("torch", "numba", "triton"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found

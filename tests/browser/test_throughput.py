@@ -1,0 +1,83 @@
+"""Speed measured live in a real browser: started, seen to arrive, stopped; and ended by a window that is closed."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from pages.components.measuring import GRACE
+
+pytestmark = pytest.mark.browser
+REF = "random:normal?rows=128&cols=256&outliers=0.001"
+# Small enough for a busy machine, and long enough to be stopped.
+SMALL = {"ref": REF, "device": "cpu", "workloads": "linear", "layer": "128x256", "pinned": "none", "rounds": "1000",
+         "seconds": "300"}  # fmt: skip
+
+
+def open_page(page: Page, address: str, **view: str) -> None:
+    asked = [*(SMALL | view).items(), ("schemes", "bf16"), ("schemes", "int4-sym-b64")]
+    page.goto(f"{address}/throughput?{urlencode(asked)}")
+    expect(page.get_by_test_id("stMetric").first).to_be_visible()
+
+
+def button(page: Page, name: str):
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def drawn(page: Page, figure: str) -> None:
+    expect(page.locator(f".st-key-figure_{figure} .main-svg").first).to_be_attached()
+
+
+def test_figures_arrive_after_start_and_stop_keeps_them(page, address):
+    open_page(page, address)
+    expect(page.get_by_text("Nothing is measured before you press it")).to_be_visible()
+    expect(page.get_by_text("computed, not measured")).to_be_visible()
+    button(page, "Start").click()
+    drawn(page, "rounds_live")
+    expect(page.locator(".st-key-figure_rounds_live").get_by_text("copy bandwidth").first).to_be_visible()
+    other = page.context.new_page()
+    other.goto(page.url)  # whoever opens the link while it runs sees the same run
+    drawn(other, "rounds_live")
+    button(page, "Stop").click()
+    expect(page.get_by_text("ended early: stopped by a visitor")).to_be_visible()
+    for figure in ("rounds_done", "error_and_speed"):
+        drawn(page, figure)
+    expect(button(page, "Measure again")).to_be_visible()
+    expect(other.get_by_text("ended early: stopped by a visitor")).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_a_second_plan_waits_and_a_closed_window_makes_room(page, address):
+    first = page.context.new_page()
+    open_page(first, address, batch="2")
+    button(first, "Start").click()
+    drawn(first, "rounds_live")
+    open_page(page, address, batch="3")
+    button(page, "Start").click()
+    expect(page.get_by_text(re.compile("Someone else measures on this device: linear"))).to_be_visible()
+    expect(page.locator(".st-key-figure_rounds_live")).to_have_count(0)
+    first.close()
+    page.wait_for_timeout(1000 * GRACE)
+    drawn(page, "rounds_live")
+    button(page, "Stop").click()
+    expect(button(page, "Measure again")).to_be_visible()
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (1920, "dark")])
+def test_nothing_spills_over_and_figures_have_words(chromium, address, width, theme):
+    context = chromium.new_context(viewport={"width": width, "height": 1000}, color_scheme=theme)
+    page = context.new_page()
+    open_page(page, address, rounds="3", workloads="decode", model="sidebar", ref="demo")
+    if button(page, "Start").is_visible():
+        button(page, "Start").click()
+    drawn(page, "error_and_speed")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('[data-testid=stPlotlyChart]')]"
+        ".filter(c => !c.querySelector('[aria-label], [alt]') && !c.getAttribute('aria-label')).length"
+    )
+    assert unnamed == 0, "every chart has alternative text"
+    context.close()
