@@ -32,7 +32,7 @@ if before is None:  # what it waits for is on the page or in the sidebar
     st.stop()
 
 st.header(f"Outliers of {view.info.name} under {view.scheme}")
-st.caption(f"{view.at.source.ref} · {shape(before.shape)} {before.dtype}")
+st.caption(f"{view.at.source.ref} · {shape(before.shape)} {before.dtype} · engine {before.engine}")
 edited, after = replace(view, at=replace(view.at, edit=edit_controls(view))), None
 if edited.at.edit:
     try:

@@ -17,7 +17,7 @@ from pathlib import Path
 import quantviz as qv
 from quantviz import figures, outliers
 from quantviz.comparison import part_of
-from quantviz.evaluation import Block, Evaluation
+from quantviz.evaluation import Block, Evaluation, default_engine
 from quantviz.importance import importance_names, load_importance
 from quantviz.limits import ScalarQuantizer, optimal_scalar
 from quantviz.outliers import Edit
@@ -155,7 +155,10 @@ def evaluate(at: Selection, key: str, job: Job) -> Evaluation:
     """The full evaluation of a tensor under a scheme, reported to `job` step by step."""
     stored, statistics = measured(at, job)
     progress = job.step(f"evaluating {key}", "weights")
-    return _evaluations.get((at, key), lambda: qv.evaluate(stored, key, statistics=statistics, progress=progress))
+    return _evaluations.get(
+        (at, key),
+        lambda: qv.evaluate(stored, key, device=default_engine(), statistics=statistics, progress=progress),
+    )
 
 
 def predicted_errors(at: Selection, evaluation: Evaluation):
@@ -194,7 +197,7 @@ def compare(at: Selection, keys: list[str], importance: Importance | None, job: 
 
 
 def _slim(stored: StoredTensor, key: str, importance: object, statistics: TensorStatistics, progress) -> Evaluation:
-    made = qv.evaluate(stored, key, importance, statistics=statistics, progress=progress)
+    made = qv.evaluate(stored, key, importance, default_engine(), statistics=statistics, progress=progress)
     return replace(made, block_errors=None)
 
 

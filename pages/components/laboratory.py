@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from quantviz.errors import QuantvizError
+from quantviz.evaluation import default_engine
 from quantviz.outliers.attribution import Attribution, attribute
 from quantviz.outliers.cures import Treated, treat
 from quantviz.outliers.curves import MagnitudeSweep, Point, block_size_sweep, magnitude_sweep
@@ -71,7 +72,7 @@ def block_sizes(view: View, bits: int) -> Task:
 
     def make(job: Job) -> list[Point]:
         stored, statistics = cached.measured(at, job)
-        return block_size_sweep(stored, bits, statistics=statistics, step=_steps(job))
+        return block_size_sweep(stored, bits, statistics=statistics, step=_steps(job), device=default_engine())
 
     return Task(("block sizes", at, bits), "Block sizes", make)
 
@@ -81,7 +82,7 @@ def magnitudes(view: View, bits: int, symmetry: str) -> Task:
 
     def make(job: Job) -> MagnitudeSweep:
         stored, _ = cached.measured(at, job)
-        return magnitude_sweep(stored, bits, symmetry, step=_steps(job))
+        return magnitude_sweep(stored, bits, symmetry, step=_steps(job), device=default_engine())
 
     return Task(("magnitudes", at, bits, symmetry), "Magnitudes", make)
 
@@ -91,7 +92,7 @@ def cures(view: View) -> Task:
 
     def make(job: Job) -> list[Treated]:
         stored, statistics = cached.measured(at, job)
-        return treat(stored, key, statistics, _steps(job))
+        return treat(stored, key, statistics, _steps(job), device=default_engine())
 
     return Task(("cures", at, key), "Cures", make)
 

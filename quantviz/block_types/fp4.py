@@ -10,7 +10,7 @@ import numpy as np
 
 from .base import BlockType, Unpacked, bits, fields
 
-_TWICE_E2M1 = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.float32)
+TWICE_E2M1 = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.float32)
 
 
 def _half_ue4m3() -> np.ndarray:
@@ -22,18 +22,18 @@ def _half_ue4m3() -> np.ndarray:
     return (value / 2).astype(np.float32)
 
 
-_HALF_UE4M3 = _half_ue4m3()
-_HALF_E8M0 = np.ldexp(1.0, np.arange(256) - 128).astype(np.float32)
+HALF_UE4M3 = _half_ue4m3()
+HALF_E8M0 = np.ldexp(1.0, np.arange(256) - 128).astype(np.float32)
 
 
 def _unpack_mxfp4(data: np.ndarray) -> Unpacked:
     codes = bits(data[:, 1:], 4).reshape(-1, 32)
-    return Unpacked(codes, _TWICE_E2M1[codes], _HALF_E8M0[data[:, :1]], stored={"e": data[:, :1].astype(np.int32)})
+    return Unpacked(codes, TWICE_E2M1[codes], HALF_E8M0[data[:, :1]], stored={"e": data[:, :1].astype(np.int32)})
 
 
 def _unpack_nvfp4(data: np.ndarray) -> Unpacked:
     codes = bits(data[:, 4:].reshape(-1, 4, 8), 4).reshape(-1, 64)
-    return Unpacked(codes, _TWICE_E2M1[codes], _HALF_UE4M3[data[:, :4]], stored={"d": data[:, :4].astype(np.int32)})
+    return Unpacked(codes, TWICE_E2M1[codes], HALF_UE4M3[data[:, :4]], stored={"d": data[:, :4].astype(np.int32)})
 
 
 TYPES = (

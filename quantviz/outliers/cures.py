@@ -94,6 +94,7 @@ def treat(
     statistics: TensorStatistics | None = None,
     step: Step | None = None,
     offered: Iterable[Cure] | None = None,
+    device: str = "cpu",
 ) -> list[Treated]:
     """Every cure of the scheme on this tensor: the untreated scheme first, the rest by SQNR, best first.
 
@@ -102,22 +103,22 @@ def treat(
     """
     stored, scheme = as_stored(w), Scheme.parse(key)
     statistics = statistics or describe(stored)
-    base = evaluate(stored, scheme, detail="metrics", statistics=statistics).metrics
+    base = evaluate(stored, scheme, device=device, detail="metrics", statistics=statistics).metrics
     offered = list(cures(scheme, statistics) if offered is None else offered)
     results = []
     for i, cure in enumerate(offered):
         if step:
             step(i, len(offered), cure.key or cure.name)
-        results.append(_treat(stored, cure, base, scheme, statistics))
+        results.append(_treat(stored, cure, base, scheme, statistics, device))
     return sorted(results, key=_rank)
 
 
-def _treat(stored, cure: Cure, base: dict, scheme: Scheme, statistics: TensorStatistics) -> Treated:
+def _treat(stored, cure: Cure, base: dict, scheme: Scheme, statistics: TensorStatistics, device: str) -> Treated:
     if cure.key is None:
         return Treated(cure, {}, reason=cure.reason)
     try:
         metrics = base if cure.key == scheme.key else evaluate(
-            stored, cure.key, detail="metrics", statistics=statistics
+            stored, cure.key, device=device, detail="metrics", statistics=statistics
         ).metrics  # fmt: skip
     except QuantvizError as problem:
         return Treated(cure, {}, reason=str(problem))
