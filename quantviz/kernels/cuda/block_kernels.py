@@ -1,4 +1,4 @@
-"""Kernels that write q4_0, q4_1, q5_0, q5_1 and q8_0, bytes as ggml does; the rules' source is named in cpu.blocks_simple.
+"""Kernels that write q4_0, q4_1, q5_0, q5_1 and q8_0, bytes as ggml does; cpu.blocks_simple names the source.
 
 A program takes `COUNT` blocks of 32 weights as two halves, [COUNT, 16] each, because a byte holds weight j and j + 16.
 Whatever decides a code is done without fusing, so kernels are launched with enable_fp_fusion=False.
