@@ -68,7 +68,8 @@ _CODEBOOK_REGISTERS = tl.constexpr("=f,=f,=f,=f," + ",".join("r" * 9))
 def pair(w0, w1, w2, zero, book, P: tl.constexpr, KIND: tl.constexpr, BITS: tl.constexpr, PTX: tl.constexpr):
     """float32 (lower, upper) of step P of words w0, w1, w2 (a plane each), in the words' shape.
 
-    zero: int32 zero points, a number or of the words' shape.  book: of `load_book`, else anything.
+    zero: int32 zero points, a number or of the words' shape.  book: of a code book, what `load_tables` gives, or
+    without PTX a pointer to its levels, float32 [16]; else anything.
     """
     if KIND == "int":
         lower, upper = _int_pair(w0, w1, w2, zero, P, BITS, PTX)
@@ -161,15 +162,13 @@ def _codebook_pair(w, tables, P: tl.constexpr):
 
 
 @triton.jit
-def load_book(levels, C: tl.constexpr, PTX: tl.constexpr):
-    """What `pair` needs of a code book: the tables, [1, C] each, or without PTX the pointer as it is.
+def load_tables(tables, C: tl.constexpr):
+    """The tables of a code book as `pair` needs them for PTX: [1, C] each.
 
     In memory a table stands 32 times, and every lane reads its own copy. Were it one number for all, the compiler
     would keep it in a uniform register, from which PRMT cannot read, and move it for every use.
     """
-    if not PTX:
-        return levels
-    lane = levels + tl.arange(0, C // 4) % 32
+    lane = tables + tl.arange(0, C // 4) % 32
     return (
         _a_column(lane, 0, C), _a_column(lane, 1, C), _a_column(lane, 2, C), _a_column(lane, 3, C),
         _a_column(lane, 4, C), _a_column(lane, 5, C), _a_column(lane, 6, C), _a_column(lane, 7, C),

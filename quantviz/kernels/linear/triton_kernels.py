@@ -9,7 +9,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .triton_decode import half_value, load_book, pair, spread
+from .triton_decode import half_value, load_tables, pair, spread
 
 
 @triton.jit
@@ -85,7 +85,7 @@ def gemv_kernel(
     pairs = pairs // 8 * RUN + pairs % 8
     t0 = tl.zeros((R, C // 4), tl.float32)
     t1, t2, t3 = t0, t0, t0
-    book = load_book(levels, C, PTX) if KIND == "codebook" else levels
+    book = load_tables(levels, C) if KIND == "codebook" and PTX else levels
     if GROUP == 0:
         z = tl.load(zeros + row // group_rows * grid_cols, valid, 0).to(tl.int32)[:, None] if ASYMMETRIC else zero
     for first in range(0, row_words, C):
@@ -201,7 +201,7 @@ def dot_kernel(
     c, s, pairs = tl.arange(0, C), tl.arange(0, C // 4), tl.arange(0, 2 * C)
     pairs = pairs // 8 * (8 * STEPS) + pairs % 8
     valid = row < rows
-    book = load_book(levels, C, PTX) if KIND == "codebook" else levels
+    book = load_tables(levels, C) if KIND == "codebook" and PTX else levels
     total = tl.zeros((R, B), tl.float32)
     for first in range(0, row_words, C):
         at, run = first + c, first // 4 + s

@@ -8,6 +8,7 @@ graph.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -75,6 +76,11 @@ def linear(x: torch.Tensor, packed: PackedWeights, out: torch.Tensor | None = No
     launch: for measurements; None takes `launch_for`.
     Raises QuantvizError for no tokens, other shapes, types and devices, and where weights are too large for float16.
     """
+    with _device_of(x):
+        return _linear(x, packed, out, launch)
+
+
+def _linear(x: torch.Tensor, packed: PackedWeights, out: torch.Tensor | None, launch: Launch | None) -> torch.Tensor:
     x2 = _checked(x, packed)
     y = torch.empty((len(x2), packed.shape[0]), dtype=x.dtype, device=x.device) if out is None else out
     if y.shape != (*x.shape[:-1], packed.shape[0]) and y.shape != (len(x2), packed.shape[0]):
@@ -109,7 +115,7 @@ def dequantized(packed: PackedWeights, dtype: torch.dtype, out: torch.Tensor | N
     unit = 1.0 if packed.book else UNITS[packed.layout.kind]
     kernels.dequantize_kernel[grid](
         packed.words, packed.scales, _zeros(packed), book, w.view(torch.int16), rows, cols, *_numbers(packed), unit,
-        **_constants(packed, dtype), R=take.rows, C=take.words, **options(take),
+        **_constants(packed, dtype), R=take.rows, C=take.words, **options(take, packed.device),
     )  # fmt: skip
     return w
 
@@ -136,9 +142,21 @@ def launch_for(packed: PackedWeights, batch: int, processors: int | None = None)
     return Launch(most, warps * WARP_WORDS, warps, ALL_REGISTERS if crowded else REGISTERS)
 
 
-def options(launch: Launch) -> dict[str, Any]:
-    """What the compiler is told: warps, registers, and that products may be fused with their sums."""
-    return {"num_warps": launch.warps, "maxnreg": launch.registers, "enable_fp_fusion": True}
+def options(launch: Launch, device: str) -> dict[str, Any]:
+    """What the compiler is told: warps, that products may be fused with their sums, and registers (NVIDIA's only)."""
+    chosen = {"num_warps": launch.warps, "enable_fp_fusion": True}
+    return {**chosen, "maxnreg": launch.registers} if ptx(device) else chosen
+
+
+def _device_of(x: Any) -> Any:
+    """Triton launches on the current device; this makes it the one that the activations are on."""
+    return torch.cuda.device(x.device) if isinstance(x, torch.Tensor) and x.is_cuda else nullcontext()
+
+
+@cache
+def _multiplies_bfloat16(device: str) -> bool:
+    """Whether the GPU's tensor cores take bfloat16."""
+    return torch.version.cuda is None or torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 @cache
@@ -155,7 +173,7 @@ def _gemv(x: torch.Tensor, packed: PackedWeights, y: torch.Tensor, take: Launch)
     kernels.gemv_kernel[(triton.cdiv(packed.shape[0], take.rows),)](
         x.view(torch.int16), packed.words, packed.scales, _zeros(packed), _levels(packed), y.view(torch.int16),
         *packed.shape, *_numbers(packed), _unit(packed), BATCH=len(x), **_constants(packed, x.dtype),
-        PTX=ptx(packed.device), R=take.rows, C=take.words, **options(take),
+        PTX=ptx(packed.device), R=take.rows, C=take.words, **options(take, packed.device),
     )  # fmt: skip
 
 
@@ -163,7 +181,7 @@ def _dot(x: torch.Tensor, packed: PackedWeights, y: torch.Tensor, take: Launch) 
     kernels.dot_kernel[(triton.cdiv(packed.shape[0], take.rows),)](
         x.view(torch.int16), packed.words, packed.scales, _zeros(packed), _levels(packed), y.view(torch.int16),
         len(x), *packed.shape, *_numbers(packed), _unit(packed), **_constants(packed, x.dtype),
-        PTX=ptx(packed.device), B=16 if len(x) <= 16 else 32, R=take.rows, C=take.words, **options(take),
+        PTX=ptx(packed.device), B=16 if len(x) <= 16 else 32, R=take.rows, C=take.words, **options(take, packed.device),
     )  # fmt: skip
 
 
@@ -221,6 +239,11 @@ def _checked(x: torch.Tensor, packed: PackedWeights) -> torch.Tensor:
     x2 = x.reshape(-1, cols).contiguous()
     if not len(x2):
         raise QuantvizError("There is no token to multiply: the batch is 0; give at least 1.")
+    if len(x2) > FEW and x.dtype == torch.bfloat16 and x.is_cuda and not _multiplies_bfloat16(packed.device):
+        raise QuantvizError(
+            f"This GPU multiplies no bfloat16, which more than {FEW} tokens need; use float16 activations, or up to "
+            f"{FEW} tokens."
+        )
     if len(x2) > FEW and x.dtype == torch.float16 and packed.largest > LARGEST_HALF:
         raise QuantvizError(
             f"These weights reach {packed.largest:.3g}, and more than {FEW} tokens need them in float16, which ends at "

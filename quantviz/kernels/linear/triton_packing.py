@@ -17,6 +17,7 @@ from ...errors import QuantvizError
 from ...schemes import Scheme
 from .. import quantize
 from ..common import Quantized
+from ..engines import default_engine
 from .triton_layouts import COLUMNS, PAIRED, Layout, flush_steps, layout_of
 
 KERNEL = "Triton, weights unpacked in registers, products exact and summed in float32"
@@ -125,7 +126,7 @@ def _group(scheme: Scheme, rows: int, cols: int) -> tuple[int, int]:
 def pack(w: Any, key: str | Scheme, device: str = "cuda", engine: str | None = None) -> PackedWeights:
     """Quantizes weights [rows, cols] under a scheme and packs them on a device.
 
-    engine: what quantizes; None takes "reference" for a tensor on a device, so that nothing travels, and else "cpu".
+    engine: what quantizes; None takes one that works where a tensor lies, so that nothing travels.
     Raises QuantvizError where `refusal` gives a reason, and as `quantize` does.
 
     >>> packed = pack(np.eye(64, 256, dtype=np.float32), "int4-sym-b64", device="cpu")
@@ -139,8 +140,13 @@ def pack(w: Any, key: str | Scheme, device: str = "cuda", engine: str | None = N
     scheme.check_shape(*shape)
     if reason := refusal(scheme, *shape):
         raise QuantvizError(reason)
-    on_device = isinstance(w, torch.Tensor) and w.device.type != "cpu"
-    return pack_quantized(quantize(w, scheme, engine=engine or ("reference" if on_device else "cpu")), device)
+    return pack_quantized(quantize(w, scheme, engine=engine or _engine(w)), device)
+
+
+def _engine(w: Any) -> str:
+    if not isinstance(w, torch.Tensor) or w.device.type == "cpu":
+        return "cpu"
+    return default_engine() if w.is_cuda and default_engine() == "cuda" else "reference"
 
 
 def pack_quantized(q: Quantized, device: str = "cuda") -> PackedWeights:

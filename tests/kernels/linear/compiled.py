@@ -50,11 +50,11 @@ class _Recorder:
 
 
 @contextmanager
-def _recording(name: str):
-    """Within, the linear layer launches a recorder, for a device with an NVIDIA GPU's instructions."""
+def _recording(name: str, by_assembly: bool):
+    """Within, the linear layer launches a recorder, for a device with an NVIDIA GPU's instructions or without."""
     kernel, ptx, recorder = getattr(triton_kernels, name), triton_linear.ptx, _Recorder()
     setattr(triton_kernels, name, recorder)
-    triton_linear.ptx = lambda device: True
+    triton_linear.ptx = lambda device: by_assembly
     try:
         yield recorder
     finally:
@@ -62,13 +62,14 @@ def _recording(name: str):
         triton_linear.ptx = ptx
 
 
-def compiled(packed: PackedWeights, batch: int, dtype: torch.dtype = torch.float16) -> Compiled:
+def compiled(packed: PackedWeights, batch: int, by_assembly: bool = True) -> Compiled:
     """The kernel that multiplies `batch` tokens on an H100; for more than 32 the one that dequantizes."""
+    dtype = torch.bfloat16
     few, some = triton_linear.FEW, triton_linear.SOME
     name = "gemv_kernel" if batch <= few else "dot_kernel" if batch <= some else "dequantize_kernel"
     x = torch.zeros((batch, packed.shape[1]), dtype=dtype)
     y = torch.zeros((batch, packed.shape[0]), dtype=dtype)
-    with _recording(name) as recorder:
+    with _recording(name, by_assembly) as recorder:
         if batch > some:
             triton_linear.dequantized(packed, dtype)
         else:

@@ -14,16 +14,16 @@ ROWS, COLS = 64, 8192  # the rows' length decides how a program is cut, their nu
 # 4 instructions of 32 lanes a cycle at 1.755 GHz, over 0.8 · 0.92 · 3.35 TB/s, two weights a byte.
 AFFORDABLE = 132 * 128 * 1.755e9 / (0.8 * 0.92 * 3.35e12 * 2)  # 6.0
 
-# Scheme -> instructions a weight in the loop over a row, one token, with a little room for another compiler.
+# Scheme -> instructions a weight in the loop over a row, one token: a little above what Triton 3.7.1 and 3.9 give.
 ONE_TOKEN = {
-    "int8-asym-b128": 4.8,
-    "int4-sym-b32": 4.4,
-    "int4-asym-b64": 4.8,
-    "int3-asym-b128": 4.3,
-    "int2-asym-b64": 4.2,
-    "fp8_e4m3-channel": 4.6,
-    "nf4-b64": 5.7,
-    "nvfp4": 5.3,
+    "int8-asym-b128": 5.3,
+    "int4-sym-b32": 4.7,
+    "int4-asym-b64": 5.0,
+    "int3-asym-b128": 4.6,
+    "int2-asym-b64": 4.4,
+    "fp8_e4m3-channel": 4.8,
+    "nf4-b64": 5.8,
+    "nvfp4": 5.5,
 }
 
 
@@ -72,3 +72,9 @@ def test_dequantizing_for_many_tokens() -> None:
     assert code.loads("EF") == {"128"}
     stores = {name for name in code.instructions if name.startswith("STG")}
     assert stores == {"STG.E.128"}, stores
+
+
+def test_without_inline_assembly_it_compiles_too() -> None:
+    p = packed("nf4-b64")
+    plain = compiled(p, 1, by_assembly=False)
+    assert plain.stack == 0 and plain.instructions["PRMT"] < compiled(p, 1).instructions["PRMT"]
