@@ -14,7 +14,7 @@ from pages.components.scheme_set import scheme_set, served_table
 from pages.components.state import current
 from quantviz import QuantvizError, figures
 from quantviz.comparison import tabulate, verdict
-from quantviz.evaluation import Evaluation
+from quantviz.evaluation import Evaluation, default_engine
 from quantviz.figures.comparison import MOST_PANELS
 from quantviz.wording import shape
 
@@ -24,7 +24,7 @@ if view.at is None:  # what it waits for is in the sidebar
     st.stop()
 
 st.header(f"Schemes on {view.info.name}")
-st.caption(f"{view.at.source.ref} · {shape((view.rows, view.info.cols))} {view.info.dtype}")
+st.caption(f"{view.at.source.ref} · {shape((view.rows, view.info.cols))} {view.info.dtype} · engine {default_engine()}")
 schemes = scheme_set(view)
 importance = importance_upload(view)
 if not schemes:

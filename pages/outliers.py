@@ -40,7 +40,7 @@ if before is None:  # it is being made, or waits for a word of the visitor's
 
 with first:
     st.header(f"Outliers of {view.info.name} under {view.scheme}")
-    st.caption(f"{view.at.source.ref} · {shape(before.shape)} {before.dtype}")
+    st.caption(f"{view.at.source.ref} · {shape(before.shape)} {before.dtype} · engine {before.engine}")
 edited, after = replace(view, at=replace(view.at, edit=edit_controls(view))), None
 if edited.at.edit:
     try:

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import metrics
 from .errors import QuantvizError
-from .kernels import ENGINES, check_importance, refuse_non_finite
+from .kernels import check_engine, check_importance, default_engine, refuse_non_finite
 from .kernels.common import (
     ERROR_BINS,
     LOG_BIN_SHIFT,
@@ -25,6 +25,8 @@ from .kernels.common import (
 from .schemes import Scheme
 from .statistics import Histogram, TensorStatistics
 from .tensors import StoredTensor, as_stored
+
+__all__ = ["Evaluation", "default_engine", "describe", "evaluate", "group_sizes"]
 
 DETAILS = ("full", "metrics")
 # The error histogram spans ± this many RMS errors of a sample; what lies beyond is counted at its ends.
@@ -59,11 +61,31 @@ class Evaluation:
 
 
 def describe(w: Any, progress: Progress | None = None) -> TensorStatistics:
-    """Moments, extremes, histogram and largest weights of a tensor (NumPy, torch or StoredTensor)."""
-    return _describe(as_stored(w), progress)
+    """Moments, extremes, histogram and largest weights of a tensor (NumPy, torch or StoredTensor).
+
+    A torch tensor on a GPU that the engine cuda can use is described there.
+    """
+    return _describe(_as_stored(w, default_engine() if _is_on_gpu(w) else "cpu"), progress)
+
+
+def _is_on_gpu(w: Any) -> bool:
+    return type(w).__module__.partition(".")[0] == "torch" and w.device.type == "cuda"
+
+
+def _as_stored(w: Any, device: str) -> StoredTensor:
+    """The tensor as its engine reads it: one that lies on the GPU stays there for the engine cuda."""
+    if device == "cuda" and _is_on_gpu(w):
+        from .kernels import cuda
+
+        return cuda.as_device_tensor(w)
+    return as_stored(w)
 
 
 def _describe(stored: StoredTensor, progress: Progress | None = None) -> TensorStatistics:
+    if not isinstance(stored.data, np.ndarray):
+        from .kernels import cuda
+
+        return cuda.describe(stored, progress)
     from .kernels import cpu
 
     return cpu.describe(stored, progress)
@@ -83,7 +105,8 @@ def evaluate(
     w: NumPy array, torch tensor or StoredTensor; never held as float32 whole by the cpu engine.
     importance: one non-negative number an input channel (last axis); adds weighted_mse, and weighs the choice of codes
     in clip=mse and in the block types that use it.
-    device: "cpu", "reference" (torch on the CPU).  detail: "metrics" leaves out what needs counting.
+    device: the engine: "cpu", "cuda" (which leaves a torch tensor on the GPU where it is, and takes any other there),
+    or "reference" (torch on the CPU).  detail: "metrics" leaves out what needs counting.
     statistics: of the same tensor, if `describe` gave them before.
     progress: called as progress(weights done, weights in all) now and then; what it raises stops the work.
 
@@ -92,11 +115,10 @@ def evaluate(
     0.08524
     """
     scheme = Scheme.parse(key)
-    if device not in ENGINES:
-        raise QuantvizError(f"There is no engine {device!r}; choose {' or '.join(ENGINES)}.")
+    check_engine(device)
     if detail not in DETAILS:
         raise QuantvizError(f"There is no detail {detail!r}; choose {' or '.join(DETAILS)}.")
-    stored = as_stored(w)
+    stored = _as_stored(w, device)
     scheme.check_shape(stored.rows, stored.cols)
     scheme.check_importance_given(importance is not None)
     weights = check_importance(importance, stored.cols)
@@ -111,7 +133,7 @@ def evaluate(
     values["compression_ratio"] = stored.bits_per_weight / values["bits_per_weight"]
     extra = {} if result.counts is None else _counted(result.counts, values, bins, statistics, stored, scheme)
     return Evaluation(
-        scheme.key, stored.shape, stored.dtype, device, time.perf_counter() - began, values,
+        scheme.key, stored.shape, stored.dtype, _engine_name(device, scheme), time.perf_counter() - began, values,
         notices=result.notices, **extra,
     )  # fmt: skip
 
@@ -121,6 +143,15 @@ def _measure(stored, scheme, bins, importance, statistics, device, progress) -> 
         from .kernels import cpu
 
         return cpu.measure(stored, scheme, bins, importance, statistics, progress)
+    if device == "cuda":
+        from .kernels import cuda
+
+        result = cuda.measure(cuda.on_device(stored), scheme, bins, importance, statistics)
+        if not math.isfinite(result.sums.squared + result.sums.squared_error):
+            refuse_non_finite(stored)
+        if progress:
+            progress(stored.size, stored.size)
+        return result
     import torch
 
     from .kernels import reference
@@ -129,6 +160,14 @@ def _measure(stored, scheme, bins, importance, statistics, device, progress) -> 
         refuse_non_finite(stored)
     x = torch.from_numpy(np.array(stored.read())).reshape(stored.rows, stored.cols)
     return reference.measure(x, scheme, bins, importance)
+
+
+def _engine_name(device: str, scheme: Scheme) -> str:
+    if device != "cuda":
+        return device
+    from .kernels import cuda
+
+    return cuda.engine_name(scheme)
 
 
 def _error_bins(

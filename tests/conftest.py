@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from quantviz.kernels import ENGINES
+from quantviz.kernels.engines import cuda_problem
 
 settings.register_profile("default", deadline=None, max_examples=60, print_blob=True)
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
@@ -16,7 +17,8 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 SLOW_LAST = ("real_model", "browser")
 
 
-@pytest.fixture(params=ENGINES, scope="session")
+# The engines that are present: cuda joins where there is a GPU.
+@pytest.fixture(params=[e for e in ENGINES if e != "cuda" or cuda_problem() is None], scope="session")
 def engine(request: pytest.FixtureRequest) -> str:
     return request.param
 

@@ -208,7 +208,7 @@ BAD = [
     (["evaluate", SMALL, "weight", "int4", "--rows", "5:2"], "choose 0 ≤ start < stop ≤ 8"),
     (["evaluate", SMALL, "weight", "int4", "--rows", "0:9"], "which has 8 rows"),
     (["evaluate", SMALL, "weight", "int4", "--rows", "0:99999999999999999999999"], "write A:B"),
-    (["evaluate", SMALL, "weight", "int4", "--device", "cudaa"], "no engine 'cudaa'; choose cpu or reference"),
+    (["evaluate", SMALL, "weight", "int4", "--device", "cudaa"], "no engine 'cudaa'; choose cpu or cuda or reference"),
     # files
     (["evaluate", "NAN", "nan", "int4"], "1 NaN and 1 infinite values, the first at [2, 3]"),
     (["evaluate", "NAN", "nan", "int4", "--device", "reference"], "1 NaN and 1 infinite"),

@@ -17,7 +17,7 @@ from pathlib import Path
 import quantviz as qv
 from quantviz import figures, outliers
 from quantviz.comparison import part_of
-from quantviz.evaluation import Evaluation
+from quantviz.evaluation import Evaluation, default_engine
 from quantviz.importance import importance_names, load_importance
 from quantviz.inspection import Block
 from quantviz.limits import ScalarQuantizer, optimal_scalar
@@ -156,10 +156,10 @@ def evaluate(at: Selection, key: str, importance: Importance | None, job: Job) -
     """The full evaluation of a tensor under a scheme, reported to `job` step by step."""
     stored, statistics = measured(at, job)
     progress = job.step(f"evaluating {key}", "weights")
-    values = importance and importance.values
+    values, device = importance and importance.values, default_engine()
     return _evaluations.get(
         (at, key, importance and importance.digest),
-        lambda: qv.evaluate(stored, key, values, statistics=statistics, progress=progress),
+        lambda: qv.evaluate(stored, key, values, device, statistics=statistics, progress=progress),
     )
 
 
@@ -202,7 +202,7 @@ def compare(at: Selection, keys: list[str], importance: Importance | None, job: 
 
 
 def _slim(stored: StoredTensor, key: str, importance: object, statistics: TensorStatistics, progress) -> Evaluation:
-    made = qv.evaluate(stored, key, importance, statistics=statistics, progress=progress)
+    made = qv.evaluate(stored, key, importance, default_engine(), statistics=statistics, progress=progress)
     return replace(made, block_errors=None)
 
 

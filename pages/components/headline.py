@@ -22,7 +22,9 @@ def headline(view: View, evaluation: Evaluation, pinned: Evaluation | None) -> N
     title, buttons = st.columns([3, 2], vertical_alignment="bottom")
     rows = f", rows {view.at.rows[0]:,} to {view.at.rows[1] - 1:,}" if view.at.rows else ""
     title.header(f"{view.info.name} under {view.scheme}")
-    title.caption(f"{view.at.source.ref} · {shape(evaluation.shape)} {evaluation.dtype}{rows}")
+    title.caption(
+        f"{view.at.source.ref} · {shape(evaluation.shape)} {evaluation.dtype}{rows} · engine {evaluation.engine}"
+    )
     with buttons.container(horizontal=True, horizontal_alignment="right"):
         _pin_buttons(view)
     for notice in evaluation.notices:

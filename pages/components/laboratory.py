@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from quantviz.evaluation import default_engine
 from quantviz.outliers.attribution import Attribution, attribute
 from quantviz.outliers.cures import Treated, treat
 from quantviz.outliers.curves import MagnitudeSweep, Point, block_size_sweep, magnitude_sweep
@@ -41,7 +42,7 @@ def block_sizes(view: View, bits: int) -> Task:
 
     def make(job: Job) -> list[Point]:
         stored, statistics = cached.measured(at, job)
-        return block_size_sweep(stored, bits, statistics=statistics, step=_steps(job))
+        return block_size_sweep(stored, bits, statistics=statistics, step=_steps(job), device=default_engine())
 
     return Task(("block sizes", at, bits), "Block sizes", make, _results)
 
@@ -51,7 +52,7 @@ def magnitudes(view: View, bits: int, symmetry: str) -> Task:
 
     def make(job: Job) -> MagnitudeSweep:
         stored, _ = cached.measured(at, job)
-        return magnitude_sweep(stored, bits, symmetry, step=_steps(job))
+        return magnitude_sweep(stored, bits, symmetry, step=_steps(job), device=default_engine())
 
     return Task(("magnitudes", at, bits, symmetry), "Magnitudes", make, _results)
 
@@ -61,7 +62,8 @@ def cures(view: View) -> Task:
 
     def make(job: Job) -> list[Treated]:
         stored, statistics = cached.measured(at, job)
-        return treat(stored, key, statistics, _steps(job), importance=view.importance and view.importance.values)
+        values = view.importance and view.importance.values
+        return treat(stored, key, statistics, _steps(job), importance=values, device=default_engine())
 
     return Task(("cures", at, key, view.weighing), "Cures", make, _results)
 

@@ -7,6 +7,7 @@ import threading
 import streamlit as st
 
 import quantviz as qv
+from quantviz.evaluation import default_engine
 
 
 @st.cache_resource(show_spinner=False)
@@ -20,4 +21,4 @@ def warm_up() -> threading.Thread:
 def _run_the_kernels() -> None:
     stored = qv.open_model("random:normal?rows=64&cols=1024&outliers=0.001").open("weight")
     for key in ("int4-sym-tensor", "int4-sym-b64"):
-        qv.evaluate(stored, key)
+        qv.evaluate(stored, key, device=default_engine())

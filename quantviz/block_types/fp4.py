@@ -10,7 +10,7 @@ import numpy as np
 
 from .base import BlockType, Parameters, bits, fields
 
-_TWICE_E2M1 = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.float32)
+TWICE_E2M1 = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.float32)
 
 
 def _half_ue4m3() -> np.ndarray:
@@ -22,8 +22,8 @@ def _half_ue4m3() -> np.ndarray:
     return (value / 2).astype(np.float32)
 
 
-_HALF_UE4M3 = _half_ue4m3()
-_HALF_E8M0 = np.ldexp(1.0, np.arange(256) - 128).astype(np.float32)
+HALF_UE4M3 = _half_ue4m3()
+HALF_E8M0 = np.ldexp(1.0, np.arange(256) - 128).astype(np.float32)
 
 
 def _codes_mxfp4(data: np.ndarray) -> np.ndarray:
@@ -31,7 +31,7 @@ def _codes_mxfp4(data: np.ndarray) -> np.ndarray:
 
 
 def _parameters_mxfp4(data: np.ndarray) -> Parameters:
-    return Parameters(_HALF_E8M0[data[:, :1]], stored={"e": data[:, :1].astype(np.int32)})
+    return Parameters(HALF_E8M0[data[:, :1]], stored={"e": data[:, :1].astype(np.int32)})
 
 
 def _codes_nvfp4(data: np.ndarray) -> np.ndarray:
@@ -39,11 +39,11 @@ def _codes_nvfp4(data: np.ndarray) -> np.ndarray:
 
 
 def _parameters_nvfp4(data: np.ndarray) -> Parameters:
-    return Parameters(_HALF_UE4M3[data[:, :4]], stored={"d": data[:, :4].astype(np.int32)})
+    return Parameters(HALF_UE4M3[data[:, :4]], stored={"d": data[:, :4].astype(np.int32)})
 
 
 def _twice_e2m1() -> np.ndarray:
-    return _TWICE_E2M1
+    return TWICE_E2M1
 
 
 TYPES = (

@@ -18,7 +18,7 @@ def evaluate(
     tensor: Annotated[str, typer.Argument(metavar="TENSOR", help="Name of a tensor, as `tensors` lists it.")],
     scheme: Annotated[list[str], typer.Argument(metavar="SCHEME", help="Scheme keys, such as int4-asym-b64.")],
     rows: Annotated[str | None, typer.Option(metavar="A:B", help="Only rows A to B - 1.")] = None,
-    device: Annotated[str, typer.Option(metavar="cpu|reference", help="The engine that computes.")] = "cpu",
+    device: Annotated[str, typer.Option(metavar="cpu|cuda|reference", help="The engine that computes.")] = "cpu",
     importance: Annotated[
         str | None, typer.Option(metavar="FILE", help="E[x²] of each input channel: .npy, or an imatrix in GGUF.")
     ] = None,
@@ -27,14 +27,13 @@ def evaluate(
     """Measures what each SCHEME loses on one TENSOR."""
     from .. import evaluation
     from ..importance import load_importance
-    from ..kernels import ENGINES
+    from ..kernels import check_engine
     from ..models import open_model
     from ..schemes import Scheme
     from ..wording import shape
 
     parsed = [Scheme.parse(key) for key in scheme]
-    if device not in ENGINES:
-        raise QuantvizError(f"There is no engine {device!r}; choose {' or '.join(ENGINES)}.")
+    check_engine(device)
     row_range = _parse_rows(rows)
     with ProgressLine() as line:
         model = open_model(ref)

@@ -1,4 +1,4 @@
-"""Quantize, dequantize and measure on each engine: `reference` (torch, any device) and `cpu` (numba)."""
+"""Quantize, dequantize and measure on each engine: `cpu` (numba), `cuda` (Triton), `reference` (torch, any device)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from ..errors import QuantvizError
 from ..schemes import Scheme
 from ..tensors import StoredTensor, as_stored
 from .common import Quantized
+from .engines import ENGINES, check_engine, default_engine
 
-ENGINES = ("cpu", "reference")
+__all__ = ["ENGINES", "as_numpy", "check_engine", "check_importance", "default_engine", "dequantize", "quantize",
+           "refuse_non_finite", "warm_up"]  # fmt: skip
 
 
 def quantize(w: Any, key: str | Scheme, importance: Any = None, engine: str = "cpu") -> Quantized:
@@ -19,9 +21,11 @@ def quantize(w: Any, key: str | Scheme, importance: Any = None, engine: str = "c
 
     w: NumPy array, torch tensor or StoredTensor of any shape; blocks run along the last axis.
     importance: one non-negative number an input channel (last axis); weighs the search of clip=mse and of block types.
-    engine: "cpu" or "reference"; both give the same codes. A torch tensor in gives torch tensors out.
-    Raises QuantvizError for a wrong key, a block larger than a row, NaN and infinity, integer or empty tensors, and
-    for block types whose blocks do not divide a row or that demand importance and get none.
+    engine: "cpu", "cuda" or "reference"; all give the same codes. A torch tensor in gives torch tensors out, on its own
+    device; on a GPU it never leaves it with "cuda" and "reference".
+    Raises QuantvizError for a wrong key, a block larger than a row, NaN and infinity, integer or empty tensors, an
+    engine that cannot run here, and for block types whose blocks do not divide a row or that demand importance and get
+    none.
 
     >>> q = quantize(np.array([-0.89, 0.16, 0.08, -0.13, 0.16, -0.54], np.float32), "int4-sym-tensor:scale=fp32")
     >>> q.codes
@@ -29,7 +33,10 @@ def quantize(w: Any, key: str | Scheme, importance: Any = None, engine: str = "c
     """
     scheme = Scheme.parse(key)
     scheme.check_importance_given(importance is not None)
+    check_engine(engine)
     is_torch = type(w).__module__.partition(".")[0] == "torch"
+    if engine == "cuda":
+        return _cuda_quantize(w, scheme, importance, is_torch)
     if is_torch and engine == "reference":
         return _reference_quantize(w, scheme, importance)
     stored = as_stored(w)
@@ -55,6 +62,18 @@ def _reference_quantize(w: Any, scheme: Scheme, importance: Any) -> Quantized:
     return reference.quantize(x, scheme, check_importance(importance, x.shape[-1]))
 
 
+def _cuda_quantize(w: Any, scheme: Scheme, importance: Any, is_torch: bool) -> Quantized:
+    from . import cuda
+
+    stored = cuda.as_device_tensor(w) or as_stored(w)
+    scheme.check_shape(stored.rows, stored.cols)
+    x = cuda.on_device(stored)
+    if not bool(x.isfinite().all()):
+        refuse_non_finite(stored)
+    q = cuda.quantize(x.reshape(stored.shape), scheme, check_importance(importance, stored.cols))
+    return _to(q, w.device) if is_torch else as_numpy(q)
+
+
 def dequantize(q: Quantized) -> Any:
     """float32 weights of a Quantized, NumPy or torch like its codes; torch codes on a GPU stay there."""
     if isinstance(q.codes, np.ndarray):
@@ -65,6 +84,10 @@ def dequantize(q: Quantized) -> Any:
         import torch
 
         return torch.from_numpy(dequantize(as_numpy(q)))
+    if q.codes.device.type == "cuda" and default_engine() == "cuda":
+        from . import cuda
+
+        return cuda.dequantize(q)
     from . import reference
 
     return reference.dequantize(q)
@@ -120,6 +143,12 @@ def _as_torch(q: Quantized) -> Quantized:
     import torch
 
     return replace(q, **{n: torch.from_numpy(v) for n in _ARRAYS if (v := getattr(q, n)) is not None})
+
+
+def _to(q: Quantized, device: Any) -> Quantized:
+    from dataclasses import replace
+
+    return replace(q, **{n: v.to(device) for n in _ARRAYS if (v := getattr(q, n)) is not None})
 
 
 def as_numpy(q: Quantized) -> Quantized:

@@ -99,6 +99,7 @@ def treat(
     step: Step | None = None,
     offered: Iterable[Cure] | None = None,
     importance: Any = None,
+    device: str = "cpu",
 ) -> list[Treated]:
     """Every cure of the scheme on this tensor: the untreated scheme first, the rest by SQNR, best first.
 
@@ -108,22 +109,24 @@ def treat(
     """
     stored, scheme = as_stored(w), Scheme.parse(key)
     statistics = statistics or describe(stored)
-    base = evaluate(stored, scheme, importance, detail="metrics", statistics=statistics).metrics
+    base = evaluate(stored, scheme, importance, device, detail="metrics", statistics=statistics).metrics
     offered = list(cures(scheme, statistics) if offered is None else offered)
     results = []
     for i, cure in enumerate(offered):
         if step:
             step(i, len(offered), cure.key or cure.name)
-        results.append(_treat(stored, cure, base, scheme, statistics, importance))
+        results.append(_treat(stored, cure, base, scheme, statistics, importance, device))
     return sorted(results, key=_rank)
 
 
-def _treat(stored, cure: Cure, base: dict, scheme: Scheme, statistics: TensorStatistics, importance: Any) -> Treated:
+def _treat(
+    stored, cure: Cure, base: dict, scheme: Scheme, statistics: TensorStatistics, importance: Any, device: str
+) -> Treated:
     if cure.key is None:
         return Treated(cure, {}, reason=cure.reason)
     try:
         metrics = base if cure.key == scheme.key else evaluate(
-            stored, cure.key, importance, detail="metrics", statistics=statistics
+            stored, cure.key, importance, device, detail="metrics", statistics=statistics
         ).metrics  # fmt: skip
     except QuantvizError as problem:
         return Treated(cure, {}, reason=str(problem))

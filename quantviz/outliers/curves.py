@@ -47,11 +47,12 @@ def block_size_sweep(
     granularities: Sequence[str] = GRANULARITIES,
     statistics: TensorStatistics | None = None,
     step: Step | None = None,
+    device: str = "cpu",
 ) -> list[Point]:
     """Moment metrics of integer schemes, for every symmetry and granularity, coarse to fine within a symmetry.
 
-    format_bits: 1 to 8.  statistics: of `w`, if known.  A block that is longer than a row gives a point with its
-    reason. Raises QuantvizError for other bad input.
+    format_bits: 1 to 8.  statistics: of `w`, if known.  device: the engine, as `evaluate` has it.
+    A block that is longer than a row gives a point with its reason. Raises QuantvizError for other bad input.
     """
     stored = as_stored(w)
     statistics = statistics or describe(stored)
@@ -66,7 +67,7 @@ def block_size_sweep(
         except QuantvizError as reason:
             points.append(Point(scheme.key, granularity, symmetry, {}, str(reason)))
             continue
-        found = evaluate(stored, scheme, detail="metrics", statistics=statistics)
+        found = evaluate(stored, scheme, device=device, detail="metrics", statistics=statistics)
         points.append(Point(found.scheme, granularity, symmetry, found.metrics))
     return points
 
@@ -108,11 +109,13 @@ def magnitude_sweep(
     seed: int = 0,
     sample: int = SAMPLE,
     step: Step | None = None,
+    device: str = "cpu",
 ) -> MagnitudeSweep:
     """Injects the same `share` of the weights at growing magnitudes and measures what each granularity makes of it.
 
     Outliers that the tensor has beyond CLEAN_SIGMAS are zeroed first, so that the injected ones are the largest;
     σ is that of the tensor without them.  sample: weights looked at, at most; rows spread evenly over the tensor.
+    device: the engine, as `evaluate` has it.
     """
     part = row_sample(as_stored(w), sample)
     first = describe(part)
@@ -132,8 +135,8 @@ def magnitude_sweep(
             if step:
                 step(done, total, scheme.key)
             done += 1
-            rmse = evaluate(edited, scheme, detail="metrics", statistics=known).metrics["rmse"]
-            column.append(rmse / statistics.std)
+            found = evaluate(edited, scheme, device=device, detail="metrics", statistics=known)
+            column.append(found.metrics["rmse"] / statistics.std)
         columns.append(column)
     table = np.array(columns, np.float64).T.reshape(len(schemes), -1)
     return MagnitudeSweep(

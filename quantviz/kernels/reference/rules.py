@@ -19,6 +19,19 @@ NVFP4_SMALLEST_SCALE = 2.0**-6  # torchao clamps block scales to e4m3's smallest
 _SCALE_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
 
+# -- arithmetic that is the same on every device -----------------------------------------------
+
+
+def over(x: torch.Tensor, divisor: float) -> torch.Tensor:
+    """x / divisor. By a tensor, because on CUDA torch multiplies by the reciprocal of a Python number instead."""
+    return x / torch.full_like(x, divisor)
+
+
+def power_of_two(exponent: torch.Tensor) -> torch.Tensor:
+    """float64 2^exponent, from -1022 to 1023, by its bits: torch.ldexp calls pow, which need not be exact on a GPU."""
+    return ((exponent.to(torch.int64) + 1023) << 52).view(torch.float64)
+
+
 # -- float formats -----------------------------------------------------------------------------
 
 
@@ -33,7 +46,7 @@ def encode_float(x: torch.Tensor, f: FloatFormat) -> torch.Tensor:
     magnitude = x.abs().double()
     exponent = torch.frexp(magnitude).exponent - 1
     exponent = torch.where(magnitude == 0, f.emin, exponent).clamp(min=f.emin)
-    units = torch.round(torch.ldexp(magnitude, f.mantissa_bits - exponent)).to(torch.int64)
+    units = torch.round(magnitude * power_of_two(f.mantissa_bits - exponent)).to(torch.int64)
     code = (units + ((exponent.to(torch.int64) - f.emin) << f.mantissa_bits)).clamp(max=f.max_code)
     return code | (torch.signbit(x).to(torch.int64) << (f.bits - 1))
 
@@ -89,41 +102,46 @@ def make_params(low: torch.Tensor, high: torch.Tensor, mean: torch.Tensor, schem
         case "cast":
             return Params()
         case "sym":
-            return _store(largest / f.max_symmetric, scheme)
+            return _store(over(largest, f.max_symmetric), scheme)
         case "sign" | "ternary":
             return _store(mean, scheme)
         case "scaled":
-            return _store(largest / f.max, scheme)
+            return _store(over(largest, f.max), scheme)
         case "codebook":
             return _store(largest, scheme)
         case "asym":
             low, high = low.clamp(max=0), high.clamp(min=0)
-            exact = (high - low) / f.max_unsigned
+            exact = over(high - low, f.max_unsigned)
             p = _store(torch.where(exact > 0, exact.clamp(min=MIN_NORMAL), exact), scheme)
             zero = torch.where(p.scale > 0, torch.round(-low / p.scale), 0).clamp(0, f.max_unsigned)
             return replace(p, zero=zero)
         case "offset":
-            p = _store((high - low) / f.max_unsigned, scheme)
+            p = _store(over(high - low, f.max_unsigned), scheme)
             return replace(p, minimum=store_minimum(low, scheme))
         case "mx":
             # floor(log2 max|x|) is the exponent field; a subnormal maximum counts as 2^-127, as torchao has it.
             field = (largest.view(torch.int32) >> 23) & 0xFF
             exponent = (field - 127 - f.element_emax).clamp(min=-127)
-            stored = torch.ldexp(torch.ones_like(exponent, dtype=torch.float32), exponent)
+            stored = power_of_two(exponent).float()
             return Params(stored.clamp(min=MIN_NORMAL), stored)
         case "nvfp4":
             maximum = largest.amax()
             if maximum == 0:
                 zeros = torch.zeros_like(largest)
                 return Params(zeros, zeros, block_scale=zeros, tensor_scale=0.0)
-            tensor_scale = (maximum / (448.0 * 6.0)).clamp(min=MIN_NORMAL)
+            tensor_scale = nvfp4_tensor_scale(maximum)
             e4m3 = _E4M3
-            exact = (largest / 6.0 / tensor_scale).clamp(NVFP4_SMALLEST_SCALE, e4m3.max)
+            exact = (over(largest, 6.0) / tensor_scale).clamp(NVFP4_SMALLEST_SCALE, e4m3.max)
             block = decode_float(encode_float(exact, e4m3), e4m3)
             # torchao multiplies by (1 / tensor scale) / block scale, to match its Triton kernel.
             return Params((1.0 / tensor_scale) / block, tensor_scale * block, block_scale=block,
                           tensor_scale=float(tensor_scale))  # fmt: skip
     raise AssertionError(scheme.rule)
+
+
+def nvfp4_tensor_scale(maximum: torch.Tensor) -> torch.Tensor:
+    """max |x| / (448 · 6) of a tensor that is not all zeros."""
+    return over(maximum, 448.0 * 6.0).clamp(min=MIN_NORMAL)
 
 
 _E4M3 = FloatFormat("fp8_e4m3", 4, 3, "fn", "OFP8")

@@ -16,13 +16,16 @@ from .tiles import Tiles
 
 def choose_params(tiles: Tiles, scheme: Scheme, importance: torch.Tensor | None = None) -> Params:
     """The parameters of every group as the scheme's options have it; importance [cols] weighs clip=mse."""
+    p = make_params(*choose_range(tiles, scheme, importance), tiles.mean_abs(), scheme)
+    return replace(p, minimum=choose_minimum(tiles, p, scheme)) if scheme.solver else p
+
+
+def choose_range(tiles: Tiles, scheme: Scheme, importance: torch.Tensor | None = None):
+    """(low, high) of every group: its extremes, or what the option clip makes of them."""
     low, high = tiles.min_max()
     if scheme.clip == "mse":
-        low, high = _least_squares(tiles, scheme, low, high, importance)
-    elif scheme.clip != "absmax":
-        low, high = _percentiles(tiles, scheme, Fraction(scheme.clip))
-    p = make_params(low, high, tiles.mean_abs(), scheme)
-    return replace(p, minimum=_half_quadratic(tiles, p, scheme)) if scheme.solver else p
+        return _least_squares(tiles, scheme, low, high, importance)
+    return (low, high) if scheme.clip == "absmax" else _percentiles(tiles, scheme, Fraction(scheme.clip))
 
 
 def nested(p: Params, scheme: Scheme):
@@ -88,7 +91,7 @@ def _order_statistic(tiles: Tiles, v: torch.Tensor, rank: torch.Tensor) -> torch
     return rising.gather(2, place).reshape(a, 1, c, 1)
 
 
-def _half_quadratic(tiles: Tiles, p: Params, scheme: Scheme) -> torch.Tensor:
+def choose_minimum(tiles: Tiles, p: Params, scheme: Scheme) -> torch.Tensor:
     """HQQ's proximal solver: each group's minimum moves, its scale stays.
 
     Source: Badri and Shaji, Half-Quadratic Quantization (2023); the package's default settings. The package stops

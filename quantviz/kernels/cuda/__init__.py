@@ -1,0 +1,33 @@
+"""The engine on an NVIDIA GPU: Triton kernels, the whole catalogue, codes equal to `reference` bit for bit.
+
+One pass over tiles that stay in registers, nothing copied to the host but sums, counts and the scales of nested scales.
+Searches for a range (clip, solver) and transforms (rotate, keep) run in `reference`'s torch on the same device, and the
+engine's name in a result says so.
+"""
+
+from __future__ import annotations
+
+from ...schemes import Scheme
+from .describe import describe
+from .device import as_device_tensor, on_device
+from .measuring import measure
+from .quantizing import dequantize, quantize
+
+__all__ = ["as_device_tensor", "dequantize", "describe", "engine_name", "measure", "on_device", "quantize"]
+
+
+def engine_name(scheme: Scheme) -> str:
+    """What computed a result: "cuda", and which options were left to `reference` on the same device.
+
+    >>> engine_name(Scheme.parse("int4-sym-b64:clip=mse"))
+    'cuda (reference: clip)'
+    """
+    left = [
+        name
+        for name, used in (
+            ("clip", scheme.clip != "absmax"), ("rotate", scheme.rotate != "none"), ("keep", scheme.keep > 0),
+            ("solver", scheme.solver), ("double", scheme.double),
+        )
+        if used
+    ]  # fmt: skip
+    return f"cuda (reference: {', '.join(left)})" if left else "cuda"

@@ -1,0 +1,113 @@
+"""The kernel that quantizes, dequantizes and measures in one pass, leaving nothing but sums and counts."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from ..common import ERROR_BINS as _ERROR_BINS
+from ..common import LOG_BIN_SHIFT as _LOG_BIN_SHIFT
+from ..common import LOG_BINS as _LOG_BINS
+from ..common import VALUE_BINS as _VALUE_BINS
+from .kernels import group_parameters
+from .rules import MAGNITUDE, bits_of, decode, encode, outside
+from .tiles import place, read
+
+VALUE_BINS, ERROR_BINS = tl.constexpr(_VALUE_BINS), tl.constexpr(_ERROR_BINS)
+LOG_BIN_SHIFT, LOG_BINS = tl.constexpr(_LOG_BIN_SHIFT), tl.constexpr(_LOG_BINS)
+
+# Columns of the sums of a program.
+SUM_NAMES = (
+    "squared_error", "abs_error", "relative_error", "product", "squared_dequantized", "squared_steps",
+    "weighted_squared_error", "max_abs_error", "nonzero", "squared", "abs", "zeroed", "clipped",
+)  # fmt: skip
+SUMS = tl.constexpr(len(SUM_NAMES))
+
+
+@triton.jit
+def total(v):
+    """Σ of [count, weights] in its own type, in whatever order needs no exchange between threads until the end."""
+    return tl.sum(v).to(tl.float64)
+
+
+@triton.jit
+def many(b):
+    return total(b.to(tl.int32))
+
+
+@triton.jit
+def bin_of(v, low, inverse_width, COUNT: tl.constexpr):
+    """0 below, 1 ... COUNT inside, COUNT + 1 above; float32, as `reference` counts."""
+    position = (v - low) * inverse_width
+    # Not tl.floor, which on a GPU takes a subnormal below 0 for 0.
+    return tl.where(position < 0, 0, tl.minimum(position, COUNT * 1.0).to(tl.int32) + 1)
+
+
+@triton.jit
+def measure_kernel(
+    x, z, y_given, importance, factor, stored, extra, tensor_scale, table, notes, sums, tile_errors,
+    counts, copies, codes, bins, g,
+    BF16: tl.constexpr, GIVEN: tl.constexpr, APART: tl.constexpr, WEIGHTED: tl.constexpr, FULL: tl.constexpr,
+    OWN: tl.constexpr, WIDE: tl.constexpr, K: tl.constexpr, T: tl.constexpr,
+):  # fmt: skip
+    """Sums of a program into sums [programs, SUMS]; with FULL also Σ e² a tile, and counts [copies, tables].
+
+    APART: z [rows, cols] was quantized in place of x, and y_given holds what became of x.
+    WEIGHTED: importance holds a float64 a column.
+    OWN: sums of x alone, too.  WIDE: everything in float64, for weights whose squares leave float32's range.
+    codes: how many are counted; 0 leaves them out.  bins: low and 1 / width of the value bins, then of the error bins.
+    """
+    t, group, size, offset, valid, column = place(g, T)
+    v = read(x, offset, valid, BF16)
+    quantized = v
+    if APART:
+        quantized = tl.load(z + offset, mask=valid, other=0)
+    f, s, e = group_parameters(
+        quantized, t, group, size, valid, g, factor, stored, extra, tensor_scale, notes, K, GIVEN
+    )  # fmt: skip
+    code = encode(quantized, f, e, table, K)
+    if APART:
+        y = tl.load(y_given + offset, mask=valid, other=0)
+    else:
+        y = tl.where(valid, decode(code, s, e, table, K), 0.0)
+    error = y - v
+    X, Y, E = v, y, error
+    if WIDE:
+        X, Y, E = v.to(tl.float64), y.to(tl.float64), error.to(tl.float64)
+    a, d = tl.abs(X), tl.abs(E)
+    squares = E * E
+    of_tile = tl.sum(squares, 1).to(tl.float64)
+    at = sums + tl.program_id(0) * SUMS
+    tl.store(at, tl.sum(of_tile, 0))
+    tl.store(at + 1, total(d))
+    tl.store(at + 2, total(tl.where(a > 0, d / tl.where(a > 0, a, 1.0), 0.0)))
+    tl.store(at + 3, total(X * Y))
+    tl.store(at + 4, total(Y * Y))
+    step = tl.sum(s, 1).to(tl.float64)
+    tl.store(at + 5, tl.sum(tl.where(step > 0, of_tile / tl.where(step > 0, step * step, 1.0), 0.0), 0))
+    if WEIGHTED:
+        h = tl.load(importance + column, mask=valid, other=0)
+        tl.store(at + 6, total(error.to(tl.float64) * error.to(tl.float64) * h))
+    tl.store(at + 7, tl.max(tl.abs(error)).to(tl.float64))
+    if OWN:
+        tl.store(at + 8, many(v != 0))
+        tl.store(at + 9, total(X * X))
+        tl.store(at + 10, total(a))
+    if FULL:
+        tl.store(at + 11, many((v != 0) & (y == 0)))
+        tl.store(at + 12, many(valid & outside(quantized, s, e, K)))
+        tl.store(tile_errors + t, of_tile, mask=t < g.tiles)
+        table_at = counts + (tl.program_id(0) % copies).to(tl.int64) * (
+            VALUE_BINS + 2 + ERROR_BINS + 2 + LOG_BINS + codes
+        )
+        value_bin = bin_of(y, tl.load(bins), tl.load(bins + 1), VALUE_BINS)
+        error_bin = bin_of(error, tl.load(bins + 2), tl.load(bins + 3), ERROR_BINS) + (VALUE_BINS + 2)
+        log_bin = ((bits_of(error) & MAGNITUDE) >> LOG_BIN_SHIFT) + (VALUE_BINS + 2 + ERROR_BINS + 2)
+        tl.atomic_add(table_at + value_bin, 1, mask=valid, sem="relaxed")
+        tl.atomic_add(table_at + error_bin, 1, mask=valid, sem="relaxed")
+        tl.atomic_add(table_at + log_bin, 1, mask=valid, sem="relaxed")
+        if K.bits <= 16:
+            number = code.to(tl.int32) - K.first
+            known = valid & (number >= 0) & (number < codes)  # NaN may give anything
+            code_at = table_at + (VALUE_BINS + 2 + ERROR_BINS + 2 + LOG_BINS)
+            tl.atomic_add(code_at + number, 1, mask=known, sem="relaxed")

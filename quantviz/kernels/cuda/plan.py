@@ -1,0 +1,169 @@
+"""What the kernels are told: a scheme as constants, and a tensor cut into tiles. No Triton here, and no device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ...formats import CodebookFormat, FloatFormat, IntFormat
+from ...granularity import TENSOR
+from ...schemes import Scheme
+
+TILE = 4096  # weights a program takes, where a group is no larger
+LARGEST_TILE = 16384  # a group of at most this many weights stays in registers, so that it is read once
+LARGEST_MEASURED = 8192  # the same where it is measured, which takes more registers a weight
+INT32 = 2**31
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A scheme's arithmetic. A constant of each kernel, so that its branches vanish.
+
+    name: as Scheme.rule, but "identity" and "bf16" for those casts, and "mxint" for mx on integers.
+    store: type of the scales.  top: largest code, or largest value of a float format.  emin: exponent of the smallest
+    normal, with float32's bias.  tiny: smallest subnormal.  infinities: whether max_code + 1 is one.
+    """
+
+    name: str
+    store: str
+    first: int
+    bits: int
+    top: float
+    mantissa: int = 0
+    emin: int = 0
+    emax: int = 0
+    max_code: int = 0
+    tiny: float = 0.0
+    infinities: bool = False
+
+    @classmethod
+    def of(cls, scheme: Scheme) -> Rule:
+        f = scheme.fmt
+        e = getattr(f, "element", f)
+        name = scheme.rule
+        if name == "cast":
+            name = {"fp32": "identity", "bf16": "bf16"}.get(scheme.format, "cast")
+        if name == "mx" and isinstance(e, IntFormat):
+            name = "mxint"
+        common = (name, scheme.scale or "fp32", scheme.code_range[0], e.bits)
+        if isinstance(e, FloatFormat):
+            return cls(
+                *common, e.max, e.mantissa_bits, e.emin + 127, e.emax, e.max_code, e.min_subnormal,
+                e.specials == "ieee",
+            )  # fmt: skip
+        if isinstance(e, IntFormat):
+            return cls(*common, float(e.max_symmetric if name in ("sym", "mxint") else e.max_unsigned))
+        return cls(*common, 1.0)
+
+    @property
+    def has_scale(self) -> bool:
+        return self.name not in ("cast", "identity", "bf16")
+
+
+def table_of(scheme: Scheme) -> np.ndarray:
+    """float32 [48]: 15 thresholds and an infinity, the level of each code, the codes in rising order of level.
+
+    Zeros for what is no code book.
+    """
+    table = np.zeros(48, np.float32)
+    f = scheme.fmt
+    if isinstance(f, CodebookFormat):
+        table[:16], table[16:32], table[32:] = np.append(f.thresholds, np.inf), f.values, f.order
+    return table
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What a program takes: `count` tiles of rows × cols, powers of two. A constant of each kernel.
+
+    flat: whether tiles lie end to end in memory and fill it.  one_group: whether a tile is a whole group.
+    full: whether every program has all its tiles.
+    """
+
+    rows: int
+    cols: int
+    count: int
+    flat: bool
+    one_group: bool
+    full: bool
+
+    @property
+    def weights(self) -> int:
+        return self.rows * self.cols
+
+    def warps(self, weights: int) -> int:
+        """So that a thread has that many weights."""
+        return min(max(self.weights * self.count // (32 * weights), 1), 16)
+
+
+class Grid(NamedTuple):
+    """Where tiles lie: a tensor [rows, cols] of groups [height, width], each cut into down × across tiles."""
+
+    rows: int
+    cols: int
+    height: int
+    width: int
+    group_cols: int  # groups along a row
+    down: int
+    across: int
+    tiles: int
+
+    @property
+    def parts(self) -> int:
+        return self.down * self.across
+
+    @property
+    def groups(self) -> int:
+        return self.tiles // self.parts
+
+    @property
+    def group_rows(self) -> int:
+        return self.groups // self.group_cols
+
+
+class Plan(NamedTuple):
+    tile: Tile
+    grid: Grid
+
+    @property
+    def programs(self) -> int:
+        return -(-self.grid.tiles // self.tile.count)
+
+
+def plan(
+    scheme: Scheme, rows: int, cols: int, tile: int = TILE, largest: int = LARGEST_TILE, by_row: bool = False
+) -> Plan:
+    """Cuts [rows, cols] for a scheme.
+
+    tile: weights a program should take; an interpreter wants many.  largest: group that is taken whole.
+    by_row: whether columns have to be known, so that rows may not be forgotten where one group serves all.
+    """
+    g = scheme.granularity
+    if g in (None, TENSOR):
+        if rows * cols < INT32 and not by_row:
+            rows, cols = 1, rows * cols
+        height, width = rows, cols
+    else:
+        height, width = g.rows or rows, min(g.cols or cols, cols)
+    whole_cols, whole_rows = _power(width), _power(height)
+    one_group = g not in (None, TENSOR) and whole_rows * whole_cols <= largest
+    if one_group:
+        tile_rows, tile_cols = whole_rows, whole_cols
+    else:
+        tile_cols = min(whole_cols, tile)
+        tile_rows = min(whole_rows, max(1, tile // tile_cols))
+    down, across = -(-height // tile_rows), -(-width // tile_cols)
+    group_rows, group_cols = -(-rows // height), -(-cols // width)
+    count = min(max(1, tile // (tile_rows * tile_cols)), _power(group_rows * group_cols)) if one_group else 1
+    tiles = group_rows * group_cols * down * across
+    grid = Grid(rows, cols, height, width, group_cols, down, across, tiles)
+    fills = width % tile_cols == 0 and cols % width == 0 and tile_rows == 1
+    flat = fills and (width == tile_cols or rows == height == 1)
+    return Plan(Tile(tile_rows, tile_cols, count, flat, one_group, tiles % count == 0), grid)
+
+
+def _power(n: int) -> int:
+    """The smallest power of two that is not below n."""
+    return 1 << (n - 1).bit_length()

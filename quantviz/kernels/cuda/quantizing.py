@@ -1,0 +1,81 @@
+"""Quantize and dequantize on the device."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ...schemes import Scheme
+from ..common import Quantized
+from ..reference import code_dtype
+from ..reference.transforms import in_fp16
+from ..rotation import unrotate
+from . import kernels
+from .device import using
+from .job import Job, is_bf16, launch, raw, tile_weights
+from .plan import Rule, plan, table_of
+
+
+def quantize(x: torch.Tensor, scheme: Scheme, importance: np.ndarray | None = None) -> Quantized:
+    """Quantizes finite weights, a tensor of any shape on the device; see `Quantized`, whose arrays stay there."""
+    with using(x.device, x.nbytes):
+        weights = None if importance is None else torch.from_numpy(importance).to(x.device)
+        job = Job.of(x.reshape(-1, x.shape[-1]).contiguous(), scheme, weights)
+        codes = encode(job)
+        g = job.groups
+        kept = job.kept
+        return Quantized(
+            scheme, tuple(x.shape), codes.reshape(x.shape), _scales(job),
+            g.extra.reshape(job.grid_shape).to(torch.uint8) if scheme.rule == "asym" else None,
+            g.extra.reshape(job.grid_shape) if scheme.rule == "offset" else None,
+            float(job.tensor_scale) if scheme.rule == "nvfp4" else None, job.notices(),
+            None if kept is None else kept.reshape(-1).nonzero()[:, 0],
+            None if kept is None else in_fp16(job.x[kept].float()), job.nested,
+        )  # fmt: skip
+
+
+def encode(job: Job) -> torch.Tensor:
+    """Codes [rows, cols] of what the job quantizes; fills the parameters of its groups."""
+    codes = torch.empty(job.z.shape, dtype=code_dtype(job.scheme), device=job.z.device)
+    job.launch(
+        kernels.quantize_kernel, raw(job.z), codes, *job.parameters, BF16=is_bf16(job.z), GIVEN=job.groups.given
+    )  # fmt: skip
+    return codes
+
+
+def dequantize(q: Quantized) -> torch.Tensor:
+    """float32 weights, in the shape and on the device of the codes."""
+    device = q.codes.device
+    with using(device, 4 * q.codes.numel()):
+        codes = q.codes.reshape(-1, q.shape[-1]).contiguous()
+        nothing = torch.zeros(1, dtype=torch.float32, device=device)
+        stored, extra = nothing if q.scales is None else q.scales, nothing
+        if q.tensor_scale is not None:
+            stored = torch.full_like(stored, q.tensor_scale) * stored
+        for parameter in (q.zero_points, q.minima):
+            extra = extra if parameter is None else parameter
+        y = decode(codes, stored.float().contiguous(), extra.float().contiguous(), q.scheme)
+        if q.scheme.rotate != "none":
+            y = unrotate(y)
+        y = y.reshape(-1)
+        if q.kept_index is not None:
+            y[q.kept_index] = q.kept_values.float()
+        return y.reshape(q.shape)
+
+
+def decode(codes: torch.Tensor, stored: torch.Tensor, extra: torch.Tensor, scheme: Scheme) -> torch.Tensor:
+    """float32 [rows, cols] from codes and the parameters of their groups, one of which may serve all."""
+    y = torch.empty(codes.shape, dtype=torch.float32, device=codes.device)
+    table = torch.from_numpy(table_of(scheme)).to(codes.device)
+    cut = plan(scheme, *codes.shape, tile_weights())
+    if extra.numel() < cut.grid.groups:
+        extra = extra.expand(cut.grid.groups).contiguous()
+    launch(kernels.dequantize_kernel, cut, Rule.of(scheme), codes, y, stored, extra, table)
+    return y
+
+
+def _scales(job: Job) -> torch.Tensor | None:
+    if not job.rule.has_scale:
+        return None
+    scales = job.groups.extra if job.scheme.rule == "nvfp4" else job.groups.stored
+    return scales.reshape(job.grid_shape)

@@ -1,0 +1,256 @@
+"""Every rule for one weight, as Triton sees it. `K`, a plan.Rule, is a constant, so its branches vanish.
+
+A group's parameters are three float32 numbers:
+  factor   what a weight is divided by (sym, ternary, offset, scaled) or multiplied by (the rest)
+  stored   what dequantization multiplies by
+  extra    zero point (asym), minimum (offset), block scale (nvfp4)
+The arithmetic and its order are those of `reference`, which names the sources. Two things keep the bits the same on
+a GPU: divisions are `div_rn`, and kernels are launched with enable_fp_fusion=False, so that a·b + c rounds twice.
+Floats are made and rounded through their bit patterns, because Triton's interpreter casts bf16 and fp8 wrongly.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+INF = tl.constexpr(float("inf"))
+MAGNITUDE = tl.constexpr(0x7FFFFFFF)
+SIGN_BIT = tl.constexpr(-0x80000000)
+ROUNDER = tl.constexpr(12582912.0)  # 1.5 · 2^23: adding it to a number below 2^22 rounds that to an integer
+MIN_NORMAL = tl.constexpr(2.0**-126)
+MAX_FINITE = tl.constexpr(3.4028234663852886e38)
+MAX_FP16 = tl.constexpr(65504.0)
+MAX_BF16 = tl.constexpr(3.3895313892515355e38)
+SMALLEST_ABSMAX = tl.constexpr(1e-38)  # as in reference
+NVFP4_SMALLEST_SCALE = tl.constexpr(2.0**-6)
+MXINT8_STEP = tl.constexpr(2.0**-6)
+
+
+@triton.jit
+def bits_of(v):
+    return v.to(tl.int32, bitcast=True)
+
+
+@triton.jit
+def float_of(b):
+    return b.to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def rint(v):
+    """Nearest integer, ties to even, of |v| below 2^22: what is clipped has to be clipped before."""
+    return (v + ROUNDER) - ROUNDER
+
+
+@triton.jit
+def clip(v, low, high):
+    return tl.minimum(tl.maximum(v, low), high)
+
+
+# -- float formats -----------------------------------------------------------------------------
+
+
+@triton.jit
+def in_units(v, MANTISSA: tl.constexpr, EMIN: tl.constexpr):
+    """|v| in units of its spacing, rounded to even; and its exponent, biased, at least EMIN."""
+    a = bits_of(v) & MAGNITUDE
+    exponent = tl.maximum(a >> 23, EMIN)
+    return rint(float_of(a) * float_of((254 + MANTISSA - exponent) << 23)), exponent
+
+
+@triton.jit
+def cast(v, MANTISSA: tl.constexpr, EMIN: tl.constexpr, TOP: tl.constexpr):
+    """Nearest value of a float format, ties to even, saturating."""
+    units, exponent = in_units(v, MANTISSA, EMIN)
+    r = tl.minimum(units * float_of((exponent - MANTISSA) << 23), TOP)
+    return float_of(bits_of(r) | (bits_of(v) & SIGN_BIT))
+
+
+@triton.jit
+def cast_code(v, K: tl.constexpr):
+    """Bit pattern of `cast`: |v| in units of its spacing, plus 2^m for every binade above the lowest."""
+    units, exponent = in_units(v, K.mantissa, K.emin)
+    code = tl.minimum(units.to(tl.int32) + ((exponent - K.emin) << K.mantissa), K.max_code)
+    return code | (((bits_of(v) >> 31) & 1) << (K.bits - 1))
+
+
+@triton.jit
+def code_value(code, K: tl.constexpr):
+    """float32 value of a bit pattern."""
+    magnitude = code & ((1 << (K.bits - 1)) - 1)
+    mantissa = magnitude & ((1 << K.mantissa) - 1)
+    field = magnitude >> K.mantissa
+    normal = float_of(((field + (K.emin - 1)) << 23) | (mantissa << (23 - K.mantissa)))
+    v = tl.where(field > 0, normal, mantissa.to(tl.float32) * K.tiny)
+    if K.max_code < (1 << (K.bits - 1)) - 1:
+        special = tl.where((magnitude == K.max_code + 1) & K.infinities, INF, float("nan"))
+        v = tl.where(magnitude > K.max_code, special, v)
+    return float_of(bits_of(v) | ((code >> (K.bits - 1)) << 31))
+
+
+@triton.jit
+def to_bf16(v):
+    """Nearest bfloat16, ties to even, saturating: float32's bit pattern rounded at its upper half."""
+    b = bits_of(v)
+    a = b & MAGNITUDE
+    r = tl.minimum((a + 0x7FFF + ((a >> 16) & 1)) & -0x10000, 0x7F7F0000)
+    return float_of(r | (b & SIGN_BIT))
+
+
+# -- parameters of a group ---------------------------------------------------------------------
+
+
+@triton.jit
+def store(v, STORE: tl.constexpr):
+    """A scale (or minimum) rounded to the type it is stored in, saturating."""
+    if STORE == "fp16":
+        return cast(v, 10, 113, MAX_FP16)
+    elif STORE == "bf16":
+        return to_bf16(v)
+    else:
+        return clip(v, -MAX_FINITE, MAX_FINITE)
+
+
+@triton.jit
+def beyond(exact, STORE: tl.constexpr):
+    """Whether a scale exceeds the largest value of the type it is stored in."""
+    if STORE == "fp16":
+        return exact > MAX_FP16
+    elif STORE == "bf16":
+        return exact > MAX_BF16
+    else:
+        return exact > MAX_FINITE
+
+
+@triton.jit
+def divisor(scale):
+    """A scale to divide by: dividing by infinity turns the weights of a vanished scale into zeros."""
+    return tl.where(scale > 0, scale, INF)
+
+
+@triton.jit
+def parameters(low, high, mean, tensor_scale, K: tl.constexpr):
+    """factor, stored, extra, and the scale before rounding (0 where no rounding is counted), of groups."""
+    largest = tl.abs(tl.maximum(-low, high))
+    none = tl.zeros_like(low)
+    if K.name == "sym" or K.name == "scaled":
+        exact = tl.div_rn(largest, K.top)
+        s = store(exact, K.store)
+        return divisor(s), s, none, exact
+    elif K.name == "ternary" or K.name == "sign":
+        s = store(mean, K.store)
+        return divisor(s), s, none, mean
+    elif K.name == "asym":
+        low, high = tl.minimum(low, 0.0), tl.maximum(high, 0.0)
+        exact = tl.div_rn(high - low, K.top)
+        exact = tl.where(exact > 0, tl.maximum(exact, MIN_NORMAL), exact)
+        s = store(exact, K.store)
+        safe = tl.where(s > 0, s, 1.0)
+        zero = rint(clip(tl.div_rn(-low, safe), 0.0, K.top))
+        return tl.where(s > 0, tl.div_rn(1.0, safe), 0.0), s, tl.where(s > 0, zero, 0.0), exact
+    elif K.name == "offset":
+        exact = tl.div_rn(high - low, K.top)
+        s = store(exact, K.store)
+        return divisor(s), s, store(low, K.store), exact
+    elif K.name == "codebook":
+        s = store(largest, K.store)
+        return tl.div_rn(1.0, tl.maximum(s, SMALLEST_ABSMAX)), s, none, largest
+    elif K.name == "mx" or K.name == "mxint":
+        exponent = tl.maximum((bits_of(largest) >> 23) - K.emax, 0)
+        # 2^-127 is subnormal: stored so, but weights are divided by 2^-126, as torchao has it.
+        s = float_of(tl.where(exponent > 0, exponent << 23, 1 << 22))
+        return tl.div_rn(1.0, tl.maximum(s, MIN_NORMAL)), s, none, none
+    elif K.name == "nvfp4":
+        whole = none + tl.where(tensor_scale > 0, tensor_scale, 1.0)
+        exact = clip(tl.div_rn(tl.div_rn(largest, 6.0), whole), NVFP4_SMALLEST_SCALE, 448.0)
+        block = tl.where(tensor_scale > 0, cast(exact, 3, 121, 448.0), 0.0)
+        safe = tl.where(block > 0, block, 1.0)
+        factor = tl.where(block > 0, tl.div_rn(tl.div_rn(1.0, whole), safe), 0.0)
+        return factor, whole * block, block, none
+    else:  # a plain cast
+        return none + 1.0, none + 1.0, none, none
+
+
+# -- codes -------------------------------------------------------------------------------------
+
+
+@triton.jit
+def rank_of(v, table):
+    """How many of the 15 rising thresholds lie below v."""
+    n = tl.where(v > tl.load(table + 7), 8, 0)
+    n += tl.where(v > tl.load(table + n + 3), 4, 0)
+    n += tl.where(v > tl.load(table + n + 1), 2, 0)
+    return n + tl.where(v > tl.load(table + n), 1, 0)
+
+
+@triton.jit
+def encode(v, factor, extra, table, K: tl.constexpr):
+    """The code: a whole number in float32 for the rules that round to integers, else int32."""
+    if K.name == "identity":
+        return bits_of(v)
+    elif K.name == "bf16":
+        return (bits_of(to_bf16(v)) >> 16) & 0xFFFF
+    elif K.name == "cast":
+        return cast_code(v, K)
+    elif K.name == "sym" or K.name == "ternary":
+        return rint(clip(tl.div_rn(v, factor), -K.top, K.top))
+    elif K.name == "sign":
+        return tl.where(v >= 0, 1.0, -1.0)
+    elif K.name == "asym":
+        return rint(clip(v * factor, -extra, K.top - extra)) + extra
+    elif K.name == "offset":
+        return rint(clip(tl.div_rn(v - extra, factor), 0.0, K.top))
+    elif K.name == "scaled":
+        return cast_code(tl.div_rn(v, factor), K)
+    elif K.name == "codebook":
+        return tl.load(table + 32 + rank_of(clip(v * factor, -1.0, 1.0), table)).to(tl.int32)
+    elif K.name == "mx":
+        return cast_code(v * factor, K)
+    elif K.name == "mxint":
+        return rint(clip(v * factor * 64.0, -127.0, 127.0))
+    else:  # nvfp4
+        return cast_code(clip(v * factor, -6.0, 6.0), K)
+
+
+@triton.jit
+def decode(code, stored, extra, table, K: tl.constexpr):
+    """The dequantized weight of a code, in either form that `encode` gives, or an integer."""
+    if K.name == "identity":
+        return float_of(code)
+    elif K.name == "bf16":
+        return float_of(code << 16)
+    elif K.name == "cast":
+        return code_value(code, K)
+    elif K.name == "asym":
+        return (code.to(tl.float32) - extra) * stored
+    elif K.name == "offset":
+        return extra + code.to(tl.float32) * stored
+    elif K.name == "codebook":
+        return tl.load(table + 16 + code) * stored
+    elif K.name == "mxint":
+        return code.to(tl.float32) * MXINT8_STEP * stored
+    elif K.name == "scaled" or K.name == "mx" or K.name == "nvfp4":
+        return code_value(code, K) * stored
+    else:  # sym, ternary, sign
+        return code.to(tl.float32) * stored
+
+
+@triton.jit
+def outside(v, stored, extra, K: tl.constexpr):
+    """Whether weights round beyond the smallest or largest code, as `reference.code_limits` has it."""
+    half_step = K.top + (2.0 ** (K.emax - K.mantissa)) * 0.5  # of a float format
+    if K.name == "identity" or K.name == "sign" or K.name == "codebook":
+        return v != v
+    elif K.name == "bf16" or K.name == "cast":
+        return tl.abs(v) > half_step
+    elif K.name == "asym":
+        return (stored > 0) & ((v < (-0.5 - extra) * stored) | (v > (K.top + 0.5 - extra) * stored))
+    elif K.name == "offset":
+        return (stored > 0) & ((v < extra - 0.5 * stored) | (v > extra + (K.top + 0.5) * stored))
+    elif K.name == "mxint":
+        return (stored > 0) & (tl.abs(v) > 127.5 * MXINT8_STEP * stored)
+    elif K.name == "sym" or K.name == "ternary":
+        return (stored > 0) & (tl.abs(v) > (K.top + 0.5) * stored)
+    else:  # scaled, mx, nvfp4
+        return (stored > 0) & (tl.abs(v) > half_step * stored)

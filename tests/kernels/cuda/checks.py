@@ -1,0 +1,69 @@
+"""What is asked of the engine cuda, wherever its kernels run: in Triton's interpreter (device "cpu") or on a GPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from quantviz.kernels import as_numpy, cuda, reference
+from quantviz.kernels.common import Bins, Pass, value_bins
+from quantviz.metrics import PERCENTILES
+from quantviz.schemes import Scheme
+
+from ..test_engines import BLOCK_TOLERANCE, METRIC_TOLERANCE
+
+PARTS = ("codes", "scales", "zero_points", "minima", "kept_index", "kept_values")
+assert PERCENTILES  # read from the counts that are compared below
+
+
+def same_codes(x: torch.Tensor, key: str, device: str, importance: np.ndarray | None = None) -> None:
+    """x on the CPU, in any dtype the kernels read: equal to `reference` on the CPU, in every field and every bit."""
+    scheme = Scheme.parse(key)
+    ours, theirs = cuda.quantize(x.to(device), scheme, importance), reference.quantize(x.float(), scheme, importance)
+    assert ours.codes.device.type == device, key
+    y = cuda.dequantize(ours).cpu()
+    ours = as_numpy(ours)
+    expected = as_numpy(theirs)
+    for name in PARTS:
+        a, b = getattr(ours, name), getattr(expected, name)
+        assert (a is None) == (b is None), f"{name}, {key}"
+        if a is not None:
+            assert (a.dtype, a.shape) == (b.dtype, b.shape), f"{name}, {key}"
+            np.testing.assert_array_equal(a, b, err_msg=f"{name}, {key}")
+    assert (ours.tensor_scale, ours.shape, ours.notices) == (theirs.tensor_scale, theirs.shape, theirs.notices), key
+    z = reference.dequantize(theirs)
+    np.testing.assert_array_equal(y.numpy().view(np.uint32), z.numpy().view(np.uint32), err_msg=f"values, {key}")
+
+
+def same_measure(x: torch.Tensor, key: str, device: str, importance: np.ndarray | None = None, statistics=None) -> Pass:
+    """The sums within rounding, the counts equal."""
+    scheme = Scheme.parse(key)
+    wide = x.float()
+    bins = value_bins(float(wide.min()), float(wide.max())), _error_bins(wide, scheme)
+    theirs = reference.measure(wide, scheme, bins, importance)
+    ours = cuda.measure(x.to(device), scheme, bins, importance, statistics)
+    same_sums(ours, theirs, key)
+    for name in ("dequantized", "error", "abs_error_log", "codes", "zeroed", "clipped"):
+        np.testing.assert_array_equal(
+            getattr(ours.counts, name), getattr(theirs.counts, name), err_msg=f"{name}, {key}"
+        )
+    np.testing.assert_allclose(
+        ours.counts.block_squared_error, theirs.counts.block_squared_error, rtol=BLOCK_TOLERANCE, atol=1e-30,
+        err_msg=key,
+    )  # fmt: skip
+    assert ours.counts.block_squared_error.shape == theirs.counts.block_squared_error.shape, key
+    return ours
+
+
+def same_sums(ours: Pass, theirs: Pass, where: str) -> None:
+    assert ours.notices == theirs.notices, where
+    for name, value in vars(theirs.sums).items():
+        mine = getattr(ours.sums, name)
+        assert (mine is None) == (value is None), f"{name}, {where}"
+        if value is not None:
+            np.testing.assert_allclose(mine, value, rtol=METRIC_TOLERANCE, atol=1e-45, err_msg=f"{name}, {where}")
+
+
+def _error_bins(x: torch.Tensor, scheme: Scheme) -> Bins:
+    span = float((reference.dequantize(reference.quantize(x, scheme)) - x).abs().max()) * 0.8 or 1e-30
+    return Bins(np.float32(-span), np.float32(span), 512)

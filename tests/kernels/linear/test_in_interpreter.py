@@ -1,0 +1,11 @@
+"""The GPU's linear kernels, run without a GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..interpreter import run_interpreted
+
+
+def test_in_tritons_interpreter() -> None:
+    run_interpreted(Path(__file__).parent)
