@@ -133,8 +133,8 @@ def evaluate(
     values["compression_ratio"] = stored.bits_per_weight / values["bits_per_weight"]
     extra = {} if result.counts is None else _counted(result.counts, values, bins, statistics, stored, scheme)
     return Evaluation(
-        scheme.key, stored.shape, stored.dtype, _engine_name(device, scheme), time.perf_counter() - began, values,
-        notices=result.notices, **extra,
+        scheme.key, stored.shape, stored.dtype, _engine_name(device, scheme, weights is not None),
+        time.perf_counter() - began, values, notices=result.notices, **extra,
     )  # fmt: skip
 
 
@@ -162,12 +162,12 @@ def _measure(stored, scheme, bins, importance, statistics, device, progress) -> 
     return reference.measure(x, scheme, bins, importance)
 
 
-def _engine_name(device: str, scheme: Scheme) -> str:
+def _engine_name(device: str, scheme: Scheme, weighted: bool) -> str:
     if device != "cuda":
         return device
     from .kernels import cuda
 
-    return cuda.engine_name(scheme)
+    return cuda.engine_name(scheme, weighted)
 
 
 def _error_bins(

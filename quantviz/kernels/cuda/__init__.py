@@ -2,12 +2,13 @@
 
 One pass over tiles that stay in registers, nothing copied to the host but sums, counts and the scales of nested scales.
 Searches for a range (clip, solver) and transforms (rotate, keep) run in `reference`'s torch on the same device, and the
-engine's name in a result says so.
+engine's name in a result says so. So do the bytes of those block types that take a search: the engine cpu makes them.
 """
 
 from __future__ import annotations
 
 from ...schemes import Scheme
+from . import packed
 from .describe import describe
 from .device import as_device_tensor, on_device
 from .measuring import measure
@@ -16,12 +17,14 @@ from .quantizing import dequantize, quantize
 __all__ = ["as_device_tensor", "dequantize", "describe", "engine_name", "measure", "on_device", "quantize"]
 
 
-def engine_name(scheme: Scheme) -> str:
-    """What computed a result: "cuda", and which options were left to `reference` on the same device.
+def engine_name(scheme: Scheme, weighted: bool = False) -> str:
+    """What computed a result: "cuda", and what was left to `reference` on the same device, or to the engine cpu.
 
-    >>> engine_name(Scheme.parse("int4-sym-b64:clip=mse"))
-    'cuda (reference: clip)'
+    >>> engine_name(Scheme.parse("int4-sym-b64:clip=mse")), engine_name(Scheme.parse("q4_k"))
+    ('cuda (reference: clip)', 'cuda (cpu: bytes)')
     """
+    if scheme.rule == "block type":
+        return "cuda" if packed.is_written(scheme, weighted) else "cuda (cpu: bytes)"
     left = [
         name
         for name, used in (

@@ -12,6 +12,7 @@ from ...schemes import Scheme
 from ...statistics import TensorStatistics
 from ..common import ERROR_BINS, LOG_BINS, VALUE_BINS, Bins, Counts, Pass
 from ..reference.transforms import restore
+from . import packed
 from .device import using
 from .job import Job, is_bf16, raw
 from .measure_kernel import SUM_NAMES, measure_kernel
@@ -39,6 +40,8 @@ def measure(
     infinity they are not finite, which is the caller's to refuse.
     """
     with using(x.device, x.nbytes):
+        if scheme.rule == "block type":
+            return packed.measure(x, scheme, bins, importance)
         weights = None if importance is None else torch.from_numpy(importance).to(x.device)
         job = Job.of(x, scheme, weights, LARGEST_MEASURED)
         y = _through(job) if scheme.transforms else None

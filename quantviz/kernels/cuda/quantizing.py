@@ -10,7 +10,7 @@ from ..common import Quantized
 from ..reference import code_dtype
 from ..reference.transforms import in_fp16
 from ..rotation import unrotate
-from . import kernels
+from . import kernels, packed
 from .device import using
 from .job import Job, is_bf16, launch, raw, tile_weights
 from .plan import Rule, plan, table_of
@@ -19,6 +19,8 @@ from .plan import Rule, plan, table_of
 def quantize(x: torch.Tensor, scheme: Scheme, importance: np.ndarray | None = None) -> Quantized:
     """Quantizes finite weights, a tensor of any shape on the device; see `Quantized`, whose arrays stay there."""
     with using(x.device, x.nbytes):
+        if scheme.rule == "block type":
+            return packed.quantize(x, scheme, importance)
         weights = None if importance is None else torch.from_numpy(importance).to(x.device)
         job = Job.of(x.reshape(-1, x.shape[-1]).contiguous(), scheme, weights)
         codes = encode(job)
@@ -47,6 +49,8 @@ def dequantize(q: Quantized) -> torch.Tensor:
     """float32 weights, in the shape and on the device of the codes."""
     device = q.codes.device
     with using(device, 4 * q.codes.numel()):
+        if q.scheme.rule == "block type":
+            return packed.dequantize(q)
         codes = q.codes.reshape(-1, q.shape[-1]).contiguous()
         nothing = torch.zeros(1, dtype=torch.float32, device=device)
         stored, extra = nothing if q.scales is None else q.scales, nothing

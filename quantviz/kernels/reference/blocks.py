@@ -28,7 +28,7 @@ def quantize(x: torch.Tensor, scheme: Scheme, importance: Any = None) -> Quantiz
     from ...tensors import as_stored
     from ..cpu import blocks_tensor
 
-    q = blocks_tensor.quantize(as_stored(x), scheme, importance)
+    q = blocks_tensor.quantize(as_stored(x.cpu()), scheme, importance)
 
     def moved(array: np.ndarray | None) -> torch.Tensor | None:
         return None if array is None else torch.from_numpy(array).to(x.device)
@@ -49,12 +49,18 @@ def dequantize(q: Quantized) -> torch.Tensor:
 
 def measure(x: torch.Tensor, scheme: Scheme, bins: tuple[Bins, Bins] | None, importance: Any = None) -> Pass:
     """Sums, and with `bins` (values, errors) also counts, of a float32 tensor [rows, cols] under a block type."""
+    q = quantize(x, scheme, importance)
+    return measured(x, q, dequantize(q), bins, importance)
+
+
+def measured(x: torch.Tensor, q: Quantized, y: torch.Tensor, bins: tuple[Bins, Bins] | None, importance: Any) -> Pass:
+    """The same of a tensor whose codes q and dequantized weights y are known, all on one device."""
     from ...tensors import as_stored
     from ..cpu.blocks_tensor import refuse_infinite
 
-    q, kind = quantize(x, scheme, importance), scheme.fmt
-    y = dequantize(q)
-    refuse_infinite(as_stored(x), scheme, y.cpu().numpy())
+    kind = q.scheme.fmt
+    if not bool(y.isfinite().all()):
+        refuse_infinite(as_stored(x.cpu()), q.scheme, y.cpu().numpy())
     by_group = _of_groups((y - x).double() ** 2, kind.group, q.scales.shape[1])
     s = measuring.sums(x, y, importance)
     scales = q.scales.double()

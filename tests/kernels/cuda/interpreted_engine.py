@@ -35,7 +35,9 @@ def small(key: str) -> np.ndarray:
 
 def test_same_codes_on_the_whole_catalogue() -> None:
     for key in qv.catalogue():
-        same_codes(torch.from_numpy(small(key)), key, DEVICE)
+        x = small(key)
+        importance = np.arange(1, x.shape[1] + 1, dtype=np.float32) if Scheme.parse(key).needs_importance else None
+        same_codes(torch.from_numpy(x), key, DEVICE, importance)
 
 
 @pytest.mark.parametrize("key", [k for k in ONE_PER_RULE if k != "nvfp4" and "tensor" not in k])
