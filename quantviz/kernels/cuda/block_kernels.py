@@ -97,7 +97,7 @@ def quantize_blocks_kernel(
         else:
             # Of two zeros the first counts, as in a chain of comparisons.
             low = tl.where(low == 0, first_of(a, c, a == 0, c == 0), low)
-            d = tl.div_rn(high - low, (1 << BITS) - 1.0)
+            d = tl.div_rn(tl.abs(high - low), (1 << BITS) - 1.0)  # of two zeros never -0
             factor = reciprocal(d)
             put_half(to, 2, low, here)
             lost = (factor == INF) | (d == INF)

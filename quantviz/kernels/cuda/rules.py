@@ -132,7 +132,7 @@ def divisor(scale):
 @triton.jit
 def parameters(low, high, mean, tensor_scale, K: tl.constexpr):
     """factor, stored, extra, and the scale before rounding (0 where no rounding is counted), of groups."""
-    largest = tl.abs(tl.maximum(-low, high))
+    largest = tl.abs(tl.maximum(-low, high))  # like a range below, never -0
     none = tl.zeros_like(low)
     if K.name == "sym" or K.name == "scaled":
         exact = tl.div_rn(largest, K.top)
@@ -143,19 +143,20 @@ def parameters(low, high, mean, tensor_scale, K: tl.constexpr):
         return divisor(s), s, none, mean
     elif K.name == "asym":
         low, high = tl.minimum(low, 0.0), tl.maximum(high, 0.0)
-        exact = tl.div_rn(high - low, K.top)
+        exact = tl.div_rn(tl.abs(high - low), K.top)
         exact = tl.where(exact > 0, tl.maximum(exact, MIN_NORMAL), exact)
         s = store(exact, K.store)
         safe = tl.where(s > 0, s, 1.0)
         zero = rint(clip(tl.div_rn(-low, safe), 0.0, K.top))
         return tl.where(s > 0, tl.div_rn(1.0, safe), 0.0), s, tl.where(s > 0, zero, 0.0), exact
     elif K.name == "offset":
-        exact = tl.div_rn(high - low, K.top)
+        exact = tl.div_rn(tl.abs(high - low), K.top)
         s = store(exact, K.store)
         return divisor(s), s, store(low, K.store), exact
     elif K.name == "codebook":
         s = store(largest, K.store)
-        return tl.div_rn(1.0, tl.maximum(s, SMALLEST_ABSMAX)), s, none, largest
+        least = tl.full(s.shape, SMALLEST_ABSMAX, tl.float32)  # subnormal, so a bare number would count as float64
+        return tl.div_rn(1.0, tl.maximum(s, least)), s, none, largest
     elif K.name == "mx" or K.name == "mxint":
         exponent = tl.maximum((bits_of(largest) >> 23) - K.emax, 0)
         # 2^-127 is subnormal: stored so, but weights are divided by 2^-126, as torchao has it.

@@ -154,9 +154,7 @@ def test_non_finite_weights_are_refused_with_their_place(bad: float) -> None:
         qv.quantize(x, "nf4-b64", engine="cuda")
 
 
-@pytest.mark.parametrize(
-    "x", [shaped((9, 290)), np.zeros((3, 40), np.float32), shaped((50,))], ids=["ragged", "zeros", "one axis"]
-)
+@pytest.mark.parametrize("shape", [(9, 290), (50,)])
 def test_a_tensor_on_the_device_is_described_there(shape: tuple[int, ...]) -> None:
     x = shaped(shape)
     tensor = torch.from_numpy(x)
