@@ -18,7 +18,7 @@ def block_types() -> None:
     st.subheader("GGUF's block types")
     st.markdown(
         "The files of llama.cpp store weights in packed blocks, each type with a rule of its own. A weight is "
-        "`scale · number + minimum`: the number is what its code stands for; scale and minimum a group shares."
+        "`scale · number + minimum`: the number is what its code stands for; a group shares scale and minimum."
     )
     for wrong in set(st.query_params.get_all("block_type")) - set(BLOCK_TYPES):
         st.warning(f"The link asks for block_type={wrong}, which does not exist; choose one of the list.")
@@ -30,9 +30,7 @@ def block_types() -> None:
     weights.metric("Weights a block", kind.block)
     size.metric("Bytes a block", kind.nbytes)
     bits.metric("Bits per weight", f"{kind.bits_per_weight:g}", help="8 · bytes / weights: everything stored counts.")
-    group.metric(
-        "Weights a scale", kind.group, help="How many neighbours share a scale."
-    )
+    group.metric("Weights a scale", kind.group, help="How many neighbours share a scale.")
     st.markdown(kind.rule)
     chart(block_layout(kind), "block_layout")
     st.dataframe(
