@@ -284,7 +284,6 @@ class Scheme:
                 f"{self} needs at least {g.rows} rows, and this tensor has {rows}; choose a lower tile, or channel."
             )
 
-
     def _check_blocks(self, cols: int) -> None:
         padded = self.fmt.padded(cols)
         if padded != cols and not self.pad:
