@@ -94,6 +94,41 @@ def parse_options(key: str, texts: list[str]) -> dict[str, str]:
     return options
 
 
+def check_options(scheme: Any, plain: str, chosen: list[str]) -> None:
+    """Refuses options that do not apply to the rest of a scheme, with the reason.
+
+    plain: its key without options but scale.  chosen: the names of those others that do not hold their default.
+    """
+    rule = scheme.rule
+    if rule == "block type":
+        beside = [name for name in chosen if name != "pad"]
+        if beside:
+            raise QuantvizError(
+                f"{plain} takes no {beside[0]} option: the runtime that reads a block type lays down its rule and has "
+                "no place for anything beside its blocks."
+            )
+    elif scheme.pad:
+        raise QuantvizError(f"{plain} takes no pad=1: only block types need rows of whole blocks.")
+    if scheme.clip != "absmax" and rule not in ("sym", "asym", "offset", "scaled", "codebook"):
+        why = {
+            "cast": "a plain cast has no range to clip; give a granularity, for example channel",
+            "mx": "its specification fixes the scale",
+            "nvfp4": "its specification fixes the scale",
+        }.get(rule, "its scale is the mean of the magnitudes, not their range")
+        raise QuantvizError(f"{plain} takes no clip option: {why}.")
+    if scheme.solver and rule != "offset":
+        raise QuantvizError(
+            f"{plain} takes no solver=hqq: HQQ moves the float minimum, which only the symmetry offset has, "
+            "for example int4-offset-b64:solver=hqq."
+        )
+    if scheme.solver and scheme.clip != "absmax":
+        raise QuantvizError(f"clip={scheme.clip} and solver=hqq both choose the range of {plain}; give one of them.")
+    if scheme.double and rule != "codebook":
+        raise QuantvizError(f"{plain} takes no double=1: bitsandbytes nests the scales of nf4 and bnb_fp4 only.")
+    if scheme.double and scheme.scale != "fp32":
+        raise QuantvizError(f"double=1 quantizes float32 scales to 8 bits, so leave scale={scheme.scale} out.")
+
+
 def keep_text(share: float) -> str:
     """0.1 -> '0.1%'"""
     return f"{share:.10g}%"

@@ -21,7 +21,7 @@ from .errors import QuantvizError, did_you_mean
 from .formats import FORMATS, BlockFormat, CodebookFormat, FloatFormat, Format, IntFormat, TernaryFormat
 from .granularity import CHANNEL, GRANULARITIES, TENSOR, TILES, Granularity
 from .nested import NESTED_BITS, nested_bits
-from .options import SCALE_TYPES, keep_text, parse_options, read_option
+from .options import SCALE_TYPES, check_options, keep_text, parse_options, read_option
 
 __all__ = ["CHANNEL", "GRANULARITIES", "KINDS", "OPTIONS", "SCALE_TYPES", "SYMMETRIES", "TENSOR", "TILES",
            "Granularity", "Scheme", "catalogue"]  # fmt: skip
@@ -136,39 +136,10 @@ class Scheme:
             why = "a plain cast has no scale" if isinstance(f, FloatFormat) else "its specification fixes the scale"
             raise QuantvizError(f"{format} takes no scale option: {why}.")
         scheme = cls(format, symmetry, granularity, scale or default, **read)
-        scheme._check_options()
+        defaults = {name: getattr(_DEFAULTS, name) for name in OPTIONS[1:]}
+        chosen = [name for name, default in defaults.items() if getattr(scheme, name) != default]
+        check_options(scheme, replace(scheme, **defaults).key, chosen)
         return scheme
-
-    def _check_options(self) -> None:
-        """Refuses options that do not apply to the rest of the scheme, with the reason."""
-        plain = replace(self, **{name: getattr(_DEFAULTS, name) for name in OPTIONS[1:]}).key
-        if self.rule == "block type":
-            chosen = [name for name in OPTIONS[1:-1] if getattr(self, name) != getattr(_DEFAULTS, name)]
-            if chosen:
-                raise QuantvizError(
-                    f"{plain} takes no {chosen[0]} option: the runtime that reads a block type lays down its rule and "
-                    "has no place for anything beside its blocks."
-                )
-        elif self.pad:
-            raise QuantvizError(f"{plain} takes no pad=1: only block types need rows of whole blocks.")
-        if self.clip != "absmax" and self.rule not in ("sym", "asym", "offset", "scaled", "codebook"):
-            why = {
-                "cast": "a plain cast has no range to clip; give a granularity, for example channel",
-                "mx": "its specification fixes the scale",
-                "nvfp4": "its specification fixes the scale",
-            }.get(self.rule, "its scale is the mean of the magnitudes, not their range")
-            raise QuantvizError(f"{plain} takes no clip option: {why}.")
-        if self.solver and self.rule != "offset":
-            raise QuantvizError(
-                f"{plain} takes no solver=hqq: HQQ moves the float minimum, which only the symmetry offset has, "
-                "for example int4-offset-b64:solver=hqq."
-            )
-        if self.solver and self.clip != "absmax":
-            raise QuantvizError(f"clip={self.clip} and solver=hqq both choose the range of {plain}; give one of them.")
-        if self.double and self.rule != "codebook":
-            raise QuantvizError(f"{plain} takes no double=1: bitsandbytes nests the scales of nf4 and bnb_fp4 only.")
-        if self.double and self.scale != "fp32":
-            raise QuantvizError(f"double=1 quantizes float32 scales to 8 bits, so leave scale={self.scale} out.")
 
     @cached_property
     def key(self) -> str:

@@ -18,7 +18,7 @@ def block_types() -> None:
     st.subheader("GGUF's block types")
     st.markdown(
         "The files of llama.cpp store weights in packed blocks, each type with a rule of its own. A weight is "
-        "`scale · number + minimum`: the number is what its code stands for; scale and minimum a group shares."
+        "`scale · number + minimum`: the number is what its code stands for; a group shares scale and minimum."
     )
     for wrong in set(st.query_params.get_all("block_type")) - set(BLOCK_TYPES):
         st.warning(f"The link asks for block_type={wrong}, which does not exist; choose one of the list.")

@@ -57,23 +57,20 @@ def scheme_controls() -> tuple[Scheme, Scheme | None]:
 def _controls(scheme: Scheme) -> None:
     family = next(name for name, holds in FAMILIES.items() if holds(scheme.fmt))
     _show("scheme_family", family)
-    st.segmented_control(
-        "Family", list(FAMILIES), key="scheme_family", required=True, on_change=_change, args=("family",),
-        help=FAMILY_HELP, width="stretch",
-    )  # fmt: skip
     left, right = st.columns(2)
+    left.selectbox("Family", list(FAMILIES), key="scheme_family", on_change=_change, args=("family",), help=FAMILY_HELP)
     formats = [name for name, f in KINDS.items() if FAMILIES[family](f)]
     _show("scheme_format", scheme.format)
-    left.selectbox("Format", formats, key="scheme_format", on_change=_change, args=("format",))
+    right.selectbox("Format", formats, key="scheme_format", on_change=_change, args=("format",))
     offered = _granularities(scheme)
     if offered:
         _show("scheme_granularity", str(scheme.granularity) if scheme.granularity else CAST)
-        right.selectbox(
+        st.selectbox(
             "Granularity", offered, key="scheme_granularity", on_change=_change, args=("granularity",),
             help="Which weights share a scale: all, a channel (one output row), a block of N along a row, or a tile.",
         )  # fmt: skip
     else:
-        right.text_input("Granularity", f"b{scheme.fmt.block}, fixed", disabled=True)
+        st.text_input("Granularity", f"b{scheme.fmt.block}, fixed", disabled=True)
     if scheme.symmetry:
         _show("scheme_symmetry", scheme.symmetry)
         st.segmented_control(

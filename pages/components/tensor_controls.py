@@ -183,8 +183,11 @@ def _open(ref: str, token: str | bool | None) -> tuple[cached.Source, Model] | N
                 ("model", source), f"Opening {ref}", lambda job: cached.open_model(source, token, job)
             )
         except QuantvizError as problem:
+            if ref.startswith(UPLOAD):  # said of the file as its visitor knows it
+                kept, known = Path(source.opens).name, ref.removeprefix(UPLOAD)
+                problem = QuantvizError(str(problem).replace(kept, known))
             state["_failed"] = source, problem
-            raise
+            raise problem from None
         if model is None:
             return None
         if not model.tensors:

@@ -159,7 +159,7 @@ def fields(*parts: tuple[str, int, str] | tuple[str, int, str, str]) -> tuple[Fi
 
 def half(data: np.ndarray, at: int) -> np.ndarray:
     """float32 [blocks, 1] from the fp16 that starts at byte `at` of every block."""
-    return np.ascontiguousarray(data[:, at : at + 2]).view("<f2").astype(np.float32)
+    return data[:, at : at + 2].view("<f2").astype(np.float32)
 
 
 def bits(data: np.ndarray, width: int) -> np.ndarray:

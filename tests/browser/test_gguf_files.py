@@ -79,8 +79,13 @@ def test_one_of_several_files_on_the_hub_is_chosen_from_a_list(page, address, hu
     page.wait_for_url(re.compile("demo-Q4_0.gguf"))
 
 
-def test_an_uploaded_file_opens(page, address, file):
+def test_an_uploaded_part_of_a_split_says_what_it_is_and_a_whole_file_opens(page, address, file, tmp_path):
+    demo(tmp_path / "m.gguf", split_max_tensors=20)
     go(page, address, ref="random:normal?rows=64&cols=256", scheme="int4-sym-b64")
     choose_source(page, "File")
-    page.get_by_test_id("stFileUploaderDropzoneInput").first.set_input_files(file)
+    upload = page.get_by_test_id("stFileUploaderDropzoneInput").first
+    upload.set_input_files(tmp_path / "m-00002-of-00002.gguf")
+    expect(page.get_by_test_id("stAlert").first).to_contain_text("m-00002-of-00002.gguf says that it is part 2 of 2")
+    heading(page, "weight under int4-sym-b64")
+    upload.set_input_files(file)
     heading(page, "blk.0.attn_k.weight under int4-sym-b64")
