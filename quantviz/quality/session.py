@@ -67,7 +67,9 @@ def open_session(
         for mixture in mixtures:
             for pattern, _ in mixture.rules:
                 select(layers, targets if pattern == ALL else (pattern,))
-        with Replacer(Originals(opened, cache_dir), importance or {}) as replacer:
+        replacer = Replacer(Originals(opened, cache_dir), importance or {})
+        # A model that was opened here goes now; one that was given gets its own weights back.
+        with replacer if opened is ref else contextlib.nullcontext():
             yield Session(opened, layers, tuple(targets), mixtures, replacer, progress)
 
 

@@ -253,3 +253,10 @@ def test_the_cut_of_a_long_text_changes_no_token(ids) -> None:
         for tokens in (1, 7, 100, 5000, 10**6):
             assert encode_start(opened, demo_text(), tokens) == ids[:tokens]
         assert encode_start(opened, demo_text(), None) == ids
+
+
+def test_a_text_whose_predictions_do_not_fit_in_memory(llama, monkeypatch) -> None:
+    monkeypatch.setattr("quantviz.quality.measure.KEPT", 0)
+    monkeypatch.setattr("quantviz.quality.measure.available", lambda _: 10_000)
+    with pytest.raises(QuantvizError, match="252 tokens takes 64.5 kB of memory, and 10 kB are free; measure fewer"):
+        next(measure_quality(str(llama), ["int8"], **SMALL))
