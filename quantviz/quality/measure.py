@@ -67,17 +67,22 @@ def measure_quality(
     device, dtype, token, root, cache_dir: see `open_language_model`.
     progress: called as progress(what, done, total); what it raises stops the work. Ending the generator does so too.
 
-    A scheme that cannot apply to some layer gives a Refusal in its place. Raises QuantvizError, with one sentence, for
-    anything else that is wrong. The same weights give the same figures, and fp32 changes nothing at all.
+    A scheme that cannot apply to the shape of some layer gives a Refusal, before anything is computed; one whose
+    weights hold NaN gives it at its turn. Raises QuantvizError, with one sentence, for anything else that is wrong.
+    The same weights give the same figures, and fp32 changes nothing at all.
     """
     given = text_of(text)
     with open_session(
         ref, schemes, targets, importance, progress, cache_dir, device=device, dtype=dtype, token=token, root=root
     ) as session:
         run = _Run(session, Passage.of(session.opened, given, tokens, context, method))
-        with inference():
-            run.baseline()
-        for mixture in session.mixtures:
+        refusals = {mixture: session.refusal(mixture) for mixture in session.mixtures}
+        yield from filter(None, refusals.values())
+        fitting = [mixture for mixture, refusal in refusals.items() if refusal is None]
+        if fitting:
+            with inference():
+                run.baseline()
+        for mixture in fitting:
             yield from run.measure(mixture)
 
 

@@ -34,6 +34,14 @@ class Session:
     def told(self, what: str) -> Callable[[int, int], None] | None:
         return self.progress and (lambda done, total: self.progress(what, done, total))
 
+    def refusal(self, mixture: Mixture) -> Refusal | None:
+        """Why a scheme cannot apply to the shape of some layer; None where it can."""
+        try:
+            mixture.assign(self.layers, self.targets)
+        except QuantvizError as problem:
+            return Refusal(mixture.key, str(problem))
+        return None
+
     def apply(self, mixture: Mixture) -> dict[Layer, Change] | Refusal:
         """Puts a scheme on its layers, all others as stored; a Refusal where it cannot apply to one of them."""
         try:
