@@ -46,6 +46,7 @@ def quality(
     as_json: AsJson = False,
 ) -> None:
     """Measures what each SCHEME does to a language model's predictions: perplexity and KL divergence."""
+    from ..comparison import Refusal
     from ..quality.measure import measure_quality
     from ..quality.results import method_text
     from ..quality.tables import as_record
@@ -59,7 +60,7 @@ def quality(
             progress=lambda what, done, total: line.of(what)(done, total),
         )  # fmt: skip
         for outcome in outcomes:
-            if not hasattr(outcome, "windows"):
+            if isinstance(outcome, Refusal):
                 raise QuantvizError(f"{outcome.scheme}: {outcome.reason}")
             if outcome.complete:
                 results.append(outcome)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "sentencepie
                "vocab.txt")  # fmt: skip
 _SHOWN = 3  # names in a sentence
 _MAX_CONFIG = 8 << 20  # bytes
+_ONE_GGUF = threading.Lock()  # its progress is told through transformers' own module
 
 
 @dataclass(eq=False)
@@ -252,15 +254,16 @@ def _dequantized(
             path, return_tensors=True, model_to_load=shape, torch_dtype=getattr(torch, dtype)
         )["tensors"]  # fmt: skip
 
-    bar, theirs.tqdm = theirs.tqdm, counted
-    try:
-        return _guarded(parts, "its tensors", load)
-    except QuantvizError:
-        if stopped:
-            raise stopped[0] from None
-        raise
-    finally:
-        theirs.tqdm = bar
+    with _ONE_GGUF:
+        bar, theirs.tqdm = theirs.tqdm, counted
+        try:
+            return _guarded(parts, "its tensors", load)
+        except QuantvizError:
+            if stopped:
+                raise stopped[0] from None
+            raise
+        finally:
+            theirs.tqdm = bar
 
 
 def as_torch(stored: StoredTensor) -> torch.Tensor:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from ..comparison import Refusal
 from ..errors import QuantvizError
 from ..schemes import Scheme
+from ..wording import size
 from .layers import DEFAULT_TARGETS, Layer, Mixture
 from .loading import LanguageModel
+from .memory import available
 from .parts import Progress
 from .predicting import BATCH, KEPT, Predictor, read_tokens
-from .replacing import Change, Originals
+from .replacing import Change, Originals, fill
 from .results import Method, QualityResult
 from .scoring import Tally, compare
 from .session import Session, inference, open_session, text_of
@@ -65,17 +67,22 @@ def measure_quality(
     device, dtype, token, root, cache_dir: see `open_language_model`.
     progress: called as progress(what, done, total); what it raises stops the work. Ending the generator does so too.
 
-    A scheme that cannot apply to some layer gives a Refusal in its place. Raises QuantvizError, with one sentence, for
-    anything else that is wrong. The same weights give the same figures, and fp32 changes nothing at all.
+    A scheme that cannot apply to the shape of some layer gives a Refusal, before anything is computed; one whose
+    weights hold NaN gives it at its turn. Raises QuantvizError, with one sentence, for anything else that is wrong.
+    The same weights give the same figures, and fp32 changes nothing at all.
     """
     given = text_of(text)
     with open_session(
         ref, schemes, targets, importance, progress, cache_dir, device=device, dtype=dtype, token=token, root=root
     ) as session:
         run = _Run(session, Passage.of(session.opened, given, tokens, context, method))
-        with inference():
-            run.baseline()
-        for mixture in session.mixtures:
+        refusals = {mixture: session.refusal(mixture) for mixture in session.mixtures}
+        yield from filter(None, refusals.values())
+        fitting = [mixture for mixture, refusal in refusals.items() if refusal is None]
+        if fitting:
+            with inference():
+                run.baseline()
+        for mixture in fitting:
             yield from run.measure(mixture)
 
 
@@ -163,10 +170,22 @@ class _Run:
         told, done = self.session.told("the model as it is stored"), 0
         for batch in self.passage.batches():
             features = self.predictor.features(self.passage.read(batch), batch[0].scored)
+            if not self.kept and not self.keeps_logits:
+                self._check_room(features)
             self.kept.append(self.predictor.logits(features) if self.keeps_logits else features)
             done += len(batch)
             if told:
                 told(done, len(self.passage.windows))
+
+    def _check_room(self, features: torch.Tensor) -> None:
+        """Refuses a text whose predictions would not fit in memory, before they fill it."""
+        needed = features[0].nbytes * self.passage.scored
+        free = available(self.opened.device)
+        if free is not None and needed > free:
+            raise QuantvizError(
+                f"To keep what {self.opened.name} predicts for {self.passage.scored:,} tokens takes {size(needed)} of "
+                f"memory, and {size(free)} are free; measure fewer tokens."
+            )
 
     def measure(self, mixture: Mixture) -> Iterator[QualityResult | Refusal]:
         began = time.perf_counter()
@@ -251,8 +270,7 @@ class _Head:
 
         self.layer, self.quantized = layer, layer.parameter.data
         self.stored = torch.empty_like(self.quantized)
-        whole = originals.whole(layer)
-        self.stored.view(-1).copy_(torch.from_numpy(whole.numpy().reshape(-1).copy()))
+        fill(self.stored, originals.whole(layer))
 
     def __enter__(self) -> Any:
         self.layer.parameter.data = self.stored

@@ -209,8 +209,13 @@ def place(stored: StoredTensor, scheme: Scheme, into: Any, importance: np.ndarra
 
 def put_back(layer: Layer, originals: Originals) -> None:
     """The stored weights of a layer, back in the model."""
+    fill(layer.parameter.data, originals.whole(layer))
+
+
+def fill(weights: Any, stored: StoredTensor) -> None:
+    """Stored weights into a torch tensor laid out alike, a piece at a time, rounded to its dtype."""
     import torch
 
-    whole, flat = originals.whole(layer), layer.parameter.data.view(-1)
+    flat = weights.view(-1)
     for at in range(0, flat.numel(), _PIECE):
-        flat[at : at + _PIECE].copy_(torch.from_numpy(np.array(whole.read(at, at + _PIECE))))
+        flat[at : at + _PIECE].copy_(torch.from_numpy(np.array(stored.read(at, at + _PIECE))))

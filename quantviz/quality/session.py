@@ -34,6 +34,14 @@ class Session:
     def told(self, what: str) -> Callable[[int, int], None] | None:
         return self.progress and (lambda done, total: self.progress(what, done, total))
 
+    def refusal(self, mixture: Mixture) -> Refusal | None:
+        """Why a scheme cannot apply to the shape of some layer; None where it can."""
+        try:
+            mixture.assign(self.layers, self.targets)
+        except QuantvizError as problem:
+            return Refusal(mixture.key, str(problem))
+        return None
+
     def apply(self, mixture: Mixture) -> dict[Layer, Change] | Refusal:
         """Puts a scheme on its layers, all others as stored; a Refusal where it cannot apply to one of them."""
         try:
@@ -67,7 +75,9 @@ def open_session(
         for mixture in mixtures:
             for pattern, _ in mixture.rules:
                 select(layers, targets if pattern == ALL else (pattern,))
-        with Replacer(Originals(opened, cache_dir), importance or {}) as replacer:
+        replacer = Replacer(Originals(opened, cache_dir), importance or {})
+        # A model that was opened here goes now; one that was given gets its own weights back.
+        with replacer if opened is ref else contextlib.nullcontext():
             yield Session(opened, layers, tuple(targets), mixtures, replacer, progress)
 
 

@@ -183,10 +183,16 @@ def _stop(*_) -> None:
     raise Stopped
 
 
-def test_a_scheme_that_cannot_apply_is_refused_in_its_place(llama) -> None:
-    found = measure(str(llama), "int4-sym-b256", "int8-sym-b32")
-    assert isinstance(found[0], Refusal) and "q_proj: int4-sym-b256 needs rows of at least 256" in found[0].reason
-    assert found[1].complete
+def test_a_scheme_that_cannot_apply_is_refused_before_anything_is_computed(llama) -> None:
+    told: list[str] = []
+    found = measure_quality(
+        str(llama), ["int8-b32", "int4-sym-b256"], progress=lambda what, *_: told.append(what), **SMALL
+    )
+    first = next(found)
+    assert isinstance(first, Refusal) and "q_proj: int4-sym-b256 needs rows of at least 256" in first.reason
+    assert set(told) == {"reading the model"}
+    assert {r.scheme for r in found} == {"int8-sym-b32"}
+    assert all(isinstance(r, Refusal) for r in measure_quality(str(llama), ["int4-sym-b256"], **SMALL))
 
 
 def test_a_collapsed_model_is_shown_as_such_with_the_count(llama, monkeypatch) -> None:
@@ -253,3 +259,10 @@ def test_the_cut_of_a_long_text_changes_no_token(ids) -> None:
         for tokens in (1, 7, 100, 5000, 10**6):
             assert encode_start(opened, demo_text(), tokens) == ids[:tokens]
         assert encode_start(opened, demo_text(), None) == ids
+
+
+def test_a_text_whose_predictions_do_not_fit_in_memory(llama, monkeypatch) -> None:
+    monkeypatch.setattr("quantviz.quality.measure.KEPT", 0)
+    monkeypatch.setattr("quantviz.quality.measure.available", lambda _: 10_000)
+    with pytest.raises(QuantvizError, match="252 tokens takes 64.5 kB of memory, and 10 kB are free; measure fewer"):
+        next(measure_quality(str(llama), ["int8"], **SMALL))
