@@ -85,7 +85,7 @@ def roofline_section(plan: Plan, report: Report | None) -> None:
     """What bandwidth alone allows, on devices by name and on this one."""
     card = report.card if report else None
     st.subheader(
-        "What memory allows: computed, not measured",
+        "Tokens/s that memory allows: computed, not measured",
         help="`tokens/s ≤ batch · bandwidth / bytes a step must read`\n\nA ceiling: no kernel beats it, few come near. "
         "Bandwidths are the makers' figures; that of this device is measured.",
     )  # fmt: skip
