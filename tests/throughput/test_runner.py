@@ -283,6 +283,11 @@ def test_the_document_holds_the_card_and_a_record_a_line() -> None:
     assert set(record) == {f.name for f in fields(Measurement)} - {"final"}
 
 
+def test_a_record_holds_no_number_that_json_lacks() -> None:
+    broken = Measurement("linear", "int4-sym-b64", (1, 1), 1, "cpu", correct=False, relative_error=math.nan)
+    assert broken.record()["relative_error"] is None
+
+
 def test_a_report_keeps_the_newest_of_each_line_in_their_order() -> None:
     lines = [Measurement("linear", scheme, (1, 1), 1, "cpu") for scheme in ("a", "b")]
     report = (
