@@ -25,7 +25,7 @@ from quantviz.throughput import Doing, Measurement, Plan, Report
 GRACE = 15.0  # seconds
 LONGEST = 1200.0
 LOOK = 0.5  # seconds between two looks at whether anybody is there
-MOST_KEPT = 32  # runs whose figures are kept, the latest
+MOST_KEPT = 16  # runs whose figures are kept, the latest
 MOST_AT_ONCE = 8  # runs that measure or wait, on all devices together
 
 STOPPED, LEFT, TOO_LONG = "stopped by a visitor", "nobody was looking any more", "the longest time for a run was over"

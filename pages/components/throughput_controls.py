@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import streamlit as st
 
 from quantviz.errors import QuantvizError
-from quantviz.throughput import WORKLOADS, Card, Plan
+from quantviz.figures.throughput import BASELINE
+from quantviz.schemes import Scheme
+from quantviz.throughput import MULTIPLIES, WORKLOADS, Card, Plan
 from quantviz.throughput.devices import available, card
 from quantviz.throughput.models import PRESETS, ModelShape, model_shape
-from quantviz.throughput.plan import MOST_ROUNDS, MOST_TOKENS
+from quantviz.throughput.plan import MOST_ROUNDS, MOST_TOKENS, parse_shape
 from quantviz.wording import count
 
 from . import jobs
@@ -86,12 +87,18 @@ def throughput_controls(view: View) -> Plan | None:
     try:
         more |= {name: parse_shape(more[name]) for name in ("tensor", "layer") if name in more}
         return Plan.make(
-            device=device, workloads=tuple(w for w in WORKLOADS if w in workloads), schemes=[s.key for s in schemes],
-            batch=tokens, model=shape, **more,
+            device=device, workloads=tuple(w for w in WORKLOADS if w in workloads), batch=tokens,
+            schemes=_with_baseline(schemes, workloads), model=shape, **more,
         )  # fmt: skip
     except QuantvizError as problem:
         st.error(str(problem), icon=":material/error:")
         return None
+
+
+def _with_baseline(schemes: tuple[Scheme, ...], workloads: list[str]) -> list[str]:
+    """The keys, and bf16 first where weights are multiplied: it is what the others are compared with."""
+    keys = [scheme.key for scheme in schemes]
+    return list(dict.fromkeys([BASELINE, *keys])) if set(workloads) & set(MULTIPLIES) else keys
 
 
 @st.cache_resource(show_spinner=False)
@@ -142,14 +149,6 @@ def _shape(label: str, key: str, first: tuple[int, int], help: str) -> str:
     return st.text_input(
         label, key=_first(key, ""), bind="query-params", placeholder=f"{first[0]}x{first[1]}", help=help
     ).strip()
-
-
-def parse_shape(text: str) -> tuple[int, int]:
-    """From "4096x14336". Raises QuantvizError for anything else."""
-    match = re.fullmatch(r"([0-9]{1,9})\s*[x×]\s*([0-9]{1,9})", text.strip())
-    if not match:
-        raise QuantvizError(f"{text[:40]!r} is no shape; write rows x columns, for example 4096x14336.")
-    return int(match[1]), int(match[2])
 
 
 # -- the model's shape -----------------------------------------------------------------------

@@ -90,4 +90,4 @@ def _data(report: Report | None) -> None:
         picture_setting()
     if report is None or not report.measurements:
         st.caption("Figures to save are here once something has been measured.")
-    st.markdown("The address bar holds what is measured, not the figures: whoever opens it measures on their machine.")
+    st.markdown("The address bar holds what is measured, not the figures: whoever opens it can measure the same.")

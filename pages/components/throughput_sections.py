@@ -32,7 +32,7 @@ REACHED = "this device, measured tokens/s"
 def claim_section(report: Report) -> None:
     """Claim 8, and what the numbers of this run say to it."""
     found = verdict(report.measurements)
-    st.subheader("Claim 8, on this machine", help=STATEMENT)
+    st.subheader("Claim 8, on this machine", help="Tokens/s of the decode step over those of bf16 in the same run.")
     show, icon = SIGNS[found.state]
     show(f"“{STATEMENT}”  \n**{found.sentence}**", icon=icon)
 
@@ -85,7 +85,7 @@ def roofline_section(plan: Plan, report: Report | None) -> None:
     """What bandwidth alone allows, on devices by name and on this one."""
     card = report.card if report else None
     st.subheader(
-        "What memory allows: computed, not measured",
+        "Tokens/s that memory allows: computed, not measured",
         help="`tokens/s ≤ batch · bandwidth / bytes a step must read`\n\nA ceiling: no kernel beats it, few come near. "
         "Bandwidths are the makers' figures; that of this device is measured.",
     )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,12 +58,14 @@ def throughput(
 
 
 def _parse_shape(option: str, text: str | None) -> tuple[int, int] | None:
+    from ..throughput.plan import parse_shape
+
     if text is None:
         return None
-    match = re.fullmatch(r"([0-9]{1,9})[x×]([0-9]{1,9})", text)
-    if not match:
-        raise QuantvizError(f"{option} {text!r} is no shape; write rows and columns, for example 4096x14336.")
-    return int(match[1]), int(match[2])
+    try:
+        return parse_shape(text)
+    except QuantvizError as problem:
+        raise QuantvizError(f"{option} {problem}") from None
 
 
 def _reasons(report: Report) -> dict[str, str]:

@@ -19,6 +19,7 @@ COLORS = (DEQUANTIZED, ORIGINAL, "#CC79A7", "#B8A100", "#7F6FD0", "#56B4E9", "#C
 DASHES = ("solid", "dot", "dashdot")
 GREY = "#8A93A0"
 _MARK = {"solid": "tick", "dash": "dash"}  # of a line in the legend
+MOST_POINTS = 100  # of a line; of more, every second, third … is drawn
 BUBBLE = 46.0  # pixels across of the scheme that takes most memory
 
 
@@ -109,9 +110,11 @@ def _look(i: int) -> tuple[str, str]:
 
 
 def _line(scheme: str, line: Mapping[int, float], m: Measurement, color: str, dash: str, unit: str) -> go.Scatter:
+    each = -(-len(line) // MOST_POINTS)
+    shown = list(enumerate(line.items(), 1))[::-1][::each][::-1]  # the last is always among them
     return go.Scatter(
-        x=list(range(1, len(line) + 1)), y=list(line.values()), mode="lines+markers", marker={"size": 5},
-        line={"color": color, "dash": dash, "width": 2}, customdata=list(line),
+        x=[i for i, _ in shown], y=[value for _, (_, value) in shown], customdata=[calls for _, (calls, _) in shown],
+        mode="lines+markers", marker={"size": 5}, line={"color": color, "dash": dash, "width": 2},
         hovertemplate=f"{scheme}, {m.kernel or m.workload}<br>%{{y:.4g}} {unit}, median of %{{customdata}} calls"
         "<extra></extra>",
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -21,7 +22,8 @@ LARGEST_AXIS = 1 << 24
 class Plan:
     """What `run` measures.
 
-    schemes: keys; fp32, fp16 and bf16 are the plain casts, which torch multiplies.
+    schemes: keys; fp32, fp16 and bf16 are the plain casts, which torch multiplies. Where nothing is multiplied, fp32
+    is left out, for weights come in it.
     tensor: [rows, cols] that quantize, dequantize and evaluate take.  layer: [out, in] of the linear workload.
     batch: tokens multiplied at once.  model: whose decode step is timed.
     rounds: how often all contenders take turns.  seconds: after which no more rounds begin than a figure needs.
@@ -129,3 +131,15 @@ def _shape(shape: tuple[int, int]) -> tuple[int, int]:
             f"A layer's shape is two whole numbers from 1 to {LARGEST_AXIS:,}, rows and columns, and not {list(shape)}."
         )
     return shape[0], shape[1]
+
+
+def parse_shape(text: str) -> tuple[int, int]:
+    """Rows and columns as people write them. Raises QuantvizError for anything else.
+
+    >>> parse_shape("4096x14336"), parse_shape(" 4096 × 64 ")
+    ((4096, 14336), (4096, 64))
+    """
+    match = re.fullmatch(r"([0-9]{1,9})\s*[x×]\s*([0-9]{1,9})", text.strip())
+    if not match:
+        raise QuantvizError(f"{text[:40]!r} is no shape; write rows and columns, for example 4096x14336.")
+    return int(match[1]), int(match[2])

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
+from ..export import plain
+
 # Name -> what one timed call does.
 WORKLOADS: Mapping[str, str] = MappingProxyType(
     {
@@ -126,7 +128,7 @@ class Measurement:
 
     def record(self) -> dict[str, Any]:
         """As JSON holds it."""
-        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        found = plain({f.name: getattr(self, f.name) for f in fields(self)})
         del found["final"]
         return found | {"shape": list(self.shape), "notices": list(self.notices)}
 

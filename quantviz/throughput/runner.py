@@ -97,7 +97,7 @@ def _workload(
                 else:
                     yield event
         except QuantvizError as problem:  # the whole workload will not fit
-            for key in plan.schemes:
+            for key in plan.schemes if workload in MULTIPLIES else tensors.schemes_of(plan):
                 yield Refused(workload, key, str(problem))
         if ready:
             yield from _timed(workload, plan, bench, clock, copy, seconds, ready)

@@ -26,14 +26,15 @@ KERNELS = {"cpu": "numba", "cuda": "Triton", "reference": "torch"}
 
 
 def contenders(workload: str, plan: Plan, bench: Bench) -> Iterator[Doing | Refused | Contender]:
-    """Every scheme of the plan, ready to be timed, or the reason why it is not."""
+    """Every scheme of `schemes_of`, ready to be timed, or the reason why it is not."""
     rows, cols = plan.tensor
+    keys = schemes_of(plan)
     base = copies_for(rows * cols * bench.engine_itemsize, bench.card.cache_bytes)
     _ask(workload, plan, bench, base)
     inputs: list[Any] = []
-    for place, key in enumerate(plan.schemes):
+    for place, key in enumerate(keys):
         bench.check()
-        yield Doing(f"{workload}: checking {key}", place, len(plan.schemes))
+        yield Doing(f"{workload}: checking {key}", place, len(keys))
         scheme = Scheme.parse(key)
         try:
             scheme.check_shape(rows, cols)
@@ -48,6 +49,11 @@ def contenders(workload: str, plan: Plan, bench: Bench) -> Iterator[Doing | Refu
         except QuantvizError as problem:
             bench.release()  # what was there of it
             yield Refused(workload, key, str(problem))
+
+
+def schemes_of(plan: Plan) -> tuple[str, ...]:
+    """The schemes but fp32: weights come in that type or a narrower one, so there is nothing to turn into it."""
+    return tuple(key for key in plan.schemes if key != "fp32")
 
 
 def _contender(workload: str, scheme: Scheme, inputs: list[Any], bench: Bench) -> Contender:
@@ -126,7 +132,7 @@ def _equal(a: Any, b: Any) -> bool:
 def _ask(workload: str, plan: Plan, bench: Bench, copies: int) -> None:
     """Refuses a tensor that will not fit, before it is there."""
     rows, cols = plan.tensor
-    widest = max((-(-Scheme.parse(key).fmt.bits // 8) for key in plan.schemes), default=1)
+    widest = max((-(-Scheme.parse(key).fmt.bits // 8) for key in schemes_of(plan)), default=1)
     width = bench.engine_itemsize
     beside = BESIDE[bench.card.engine]
     if workload == "evaluate":
@@ -134,7 +140,7 @@ def _ask(workload: str, plan: Plan, bench: Bench, copies: int) -> None:
     elif workload == "quantize":
         each = copies * width + widest + beside
     else:
-        each = copies * (width + widest * len(plan.schemes)) + 4 + beside
+        each = copies * (width + widest * len(schemes_of(plan))) + 4 + beside
 
     def fits(nbytes: int) -> str | None:
         most = nbytes // (each * cols)

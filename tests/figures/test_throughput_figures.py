@@ -50,6 +50,13 @@ def test_a_line_a_contender_each_named_at_its_end_without_overlap(quantity):
     assert len(looks) == len(SCHEMES), "no two lines look alike"
 
 
+def test_many_rounds_are_thinned_and_the_last_is_drawn():
+    figure = figures.throughput.rounds(arrived(1001, SCHEMES[:2]), CARD, "decode")
+    drawn(figure)
+    for line in (t for t in figure.data if t.mode == "lines+markers"):
+        assert len(line.x) <= 100 and line.x[-1] == line.customdata[-1] == 1001
+
+
 def test_the_copy_ceiling_is_a_line_above_in_bytes_a_second_and_nowhere_else():
     figure = figures.throughput.rounds(arrived(), CARD, "decode", "bandwidth")
     ceilings = [t for t in figure.data if t.mode == "lines"]

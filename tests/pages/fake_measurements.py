@@ -27,7 +27,6 @@ def fake_run(pace: float = 0.0, rounds: int = 4, gate: threading.Event | None = 
                 pass
         yield CARD
         yield replace(CARD, **MEASURED)
-        schemes = tuple(dict.fromkeys(("bf16", *plan.schemes)))
         for workload in plan.workloads:
             yield Refused(workload, "iq1_s", "There is no kernel that multiplies with it; choose int4-sym-b64.")
             for done in range(rounds):
@@ -36,7 +35,7 @@ def fake_run(pace: float = 0.0, rounds: int = 4, gate: threading.Event | None = 
                     return
                 yield Doing(f"timing {workload}", done, rounds)
                 time.sleep(pace)
-                yield from (_measured(plan, workload, s, i, done + 1, rounds) for i, s in enumerate(schemes))
+                yield from (_measured(plan, workload, s, i, done + 1, rounds) for i, s in enumerate(plan.schemes))
         yield Finished(time.monotonic() - began)
 
     return run

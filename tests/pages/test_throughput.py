@@ -11,11 +11,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.components import measuring
-from pages.components.throughput_controls import parse_shape
 from pages.components.throughput_details import command, snippet
 from quantviz import QuantvizError, throughput
 from quantviz.throughput import Plan
+from quantviz.throughput.plan import parse_shape
 from quantviz.throughput.results import WORKLOADS
+from tests.sources.builders import safetensors, weights
 
 from .fake_measurements import fake_run
 
@@ -209,7 +210,14 @@ def test_what_is_wrong_in_a_link_is_said_and_left_out():
     text = said(opened(batch="0", workloads=["decode", "dekode"], model="6b", device="gpu"))
     for wrong in ("batch=0", "workloads=dekode", "model=6b", "device=gpu"):
         assert wrong in text
-    assert "write rows x columns" in said(opened(layer="4096"))
+    assert "write rows and columns" in said(opened(layer="4096"))
+
+
+def test_bf16_is_measured_beside_what_is_multiplied_and_only_there():
+    app = settled(pressed(opened(["nf4-b64"], workloads=["linear"]), START))
+    assert tables(app)["scheme"].scheme.tolist() == ["bf16", "nf4-b64"]
+    app = settled(pressed(opened(["nf4-b64"], workloads=["evaluate"]), START))
+    assert tables(app)["scheme"].scheme.tolist() == ["nf4-b64"]
 
 
 def test_nothing_chosen_says_what_to_do():
@@ -225,6 +233,13 @@ def test_the_models_own_config_is_a_choice_where_there_is_one():
     assert "(the source has no config.json)" in said(opened(model="sidebar"))
 
 
+def test_a_file_without_a_config_is_told_and_a_preset_is_measured_instead(tmp_path):
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(safetensors({"w": weights(64, 64, 0)}))
+    text = said(opened(ref=str(file), model="sidebar"))
+    assert "There is no config.json" in text and "Measuring Qwen2.5 0.5B instead." in text
+
+
 @pytest.mark.parametrize("text", ["4096x14336", "4096×14336", " 4096 x 14336 "])
 def test_shapes_read_as_people_write_them(text):
     assert parse_shape(text) == (4096, 14336)
@@ -232,7 +247,7 @@ def test_shapes_read_as_people_write_them(text):
 
 @pytest.mark.parametrize("text", ["", "4096", "4096x", "axb", "-1x5", "1e3x5", "4096x14336x2"])
 def test_what_is_no_shape_is_a_sentence(text):
-    with pytest.raises(QuantvizError, match="write rows x columns"):
+    with pytest.raises(QuantvizError, match="write rows and columns"):
         parse_shape(text)
 
 

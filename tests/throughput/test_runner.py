@@ -93,6 +93,15 @@ def test_errors_of_the_weights_are_told_beside_the_speed() -> None:
     assert sqnr[0] is None and sqnr[1] > sqnr[2] > sqnr[3] > 0
 
 
+def test_fp32_is_multiplied_but_nothing_is_turned_into_it() -> None:
+    report = measure(plan(["quantize", "linear"], ["fp32", "int4-sym-b64"]))
+    assert [m.key for m in report.measurements] == [
+        ("quantize", "int4-sym-b64"), ("linear", "fp32"), ("linear", "int4-sym-b64"),
+    ]  # fmt: skip
+    low = report.of("linear")[1]
+    assert low.speedup_over_fp32 == pytest.approx(report.of("linear")[0].median_s / low.median_s)
+
+
 def test_a_model_small_enough_for_the_cache_is_held_several_times(monkeypatch: pytest.MonkeyPatch) -> None:
     p = plan(["decode"], ["int4-sym-b64"])
     b = bench.Bench("cpu", replace(runner.devices.card("cpu"), cache_bytes=1 << 22), threading.Event())
@@ -130,7 +139,7 @@ def test_a_result_that_fails_its_check_is_not_timed(monkeypatch: pytest.MonkeyPa
         return q
 
     monkeypatch.setattr(bench.Bench, "quantize", wrong)
-    report = measure(plan(["quantize", "dequantize", "evaluate", "linear", "decode"], ["fp32", "int4-asym-b64"]))
+    report = measure(plan(ALL, ["bf16", "int4-asym-b64"]))
     for workload in ("quantize", "dequantize", "linear", "decode"):
         m = report.of(workload)[1]
         assert (m.correct, m.median_s, m.tokens_per_s, m.final) == (False, None, None, True) and m.relative_error > 0
@@ -272,6 +281,11 @@ def test_the_document_holds_the_card_and_a_record_a_line() -> None:
     assert tuple(record)[: len(ASKED)] == ASKED and record["shape"] == [192, 512]
     assert document["refused"][0]["scheme"] == "nf4-b64" and document["stopped"] is False
     assert set(record) == {f.name for f in fields(Measurement)} - {"final"}
+
+
+def test_a_record_holds_no_number_that_json_lacks() -> None:
+    broken = Measurement("linear", "int4-sym-b64", (1, 1), 1, "cpu", correct=False, relative_error=math.nan)
+    assert broken.record()["relative_error"] is None
 
 
 def test_a_report_keeps_the_newest_of_each_line_in_their_order() -> None:
