@@ -54,8 +54,9 @@ def grid_place(row, run, P, group_rows, grid_cols, GROUP: tl.constexpr, RUN: tl.
 
 
 @triton.jit
-def load_words(words, row, at, mask, row_words, PLANES: tl.constexpr):
-    """Up to three planes of words, [R, C] each."""
+def load_words(words, row, at, valid, row_words, PLANES: tl.constexpr):
+    """Up to three planes of words, [R, C] each; 0 beyond the rows that are valid and beyond their ends."""
+    mask = valid[:, None] & (at < row_words)[None, :]
     place = words + row[:, None] * (row_words * PLANES) + at[None, :]
     w0 = tl.load(place, mask, 0, eviction_policy="evict_first")
     w1, w2 = w0, w0
@@ -88,10 +89,12 @@ def gemv_kernel(
     book = load_tables(levels, C) if KIND == "codebook" and PTX else levels
     if GROUP == 0:
         z = tl.load(zeros + row // group_rows * grid_cols, valid, 0).to(tl.int32)[:, None] if ASYMMETRIC else zero
+    next0, next1, next2 = load_words(words, row, c, valid, row_words, PLANES)
     for first in range(0, row_words, C):
-        at, run = first + c, first // 4 + s
-        here = valid[:, None] & (at < row_words)[None, :]
-        w0, w1, w2 = load_words(words, row, at, here, row_words, PLANES)
+        # The next words are under way while these are multiplied.
+        w0, w1, w2 = next0, next1, next2
+        next0, next1, next2 = load_words(words, row, first + C + c, valid, row_words, PLANES)
+        run = first // 4 + s
         run_here = valid[:, None] & (run < row_words // 4)[None, :]
         for block in tl.static_range(STEPS // FLUSH):
             if GROUP != 0:
@@ -169,7 +172,7 @@ def dequantize_kernel(
     first = tl.program_id(1) * C
     at, run, valid = first + tl.arange(0, C), first // 4 + tl.arange(0, C // 4), row < rows
     run_here = valid[:, None] & (run < row_words // 4)[None, :]
-    w0, w1, w2 = load_words(words, row, at, valid[:, None] & (at < row_words)[None, :], row_words, PLANES)
+    w0, w1, w2 = load_words(words, row, at, valid, row_words, PLANES)
     pairs = tl.arange(0, 2 * C)
     pairs = first * (2 * STEPS) + pairs // 8 * (8 * STEPS) + pairs % 8
     place = out + row.to(tl.int64)[:, None] * cols
@@ -206,7 +209,7 @@ def dot_kernel(
     for first in range(0, row_words, C):
         at, run = first + c, first // 4 + s
         run_here = valid[:, None] & (run < row_words // 4)[None, :]
-        w0, w1, w2 = load_words(words, row, at, valid[:, None] & (at < row_words)[None, :], row_words, PLANES)
+        w0, w1, w2 = load_words(words, row, at, valid, row_words, PLANES)
         for block in tl.static_range(STEPS // FLUSH):
             scale, z = block_scale(
                 row, run, run_here, scales, zeros, group_rows, grid_cols, zero, factor, block * FLUSH, STEPS, GROUP,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantviz.kernels.linear.triton_packing import PackedWeights, pack
+pytest.importorskip("triton")
 
-from .compiled import Compiled, compiled
+from quantviz.kernels.linear.triton_packing import PackedWeights, pack  # noqa: E402
+
+from .compiled import Compiled, compiled  # noqa: E402
 
 ROWS, COLS = 64, 8192  # the rows' length decides how a program is cut, their number hardly
 # What an H100 can issue a weight while it reads 4-bit weights at four fifths of its bandwidth: 132 multiprocessors of

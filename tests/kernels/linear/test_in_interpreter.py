@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ..interpreter import run_interpreted
+
+pytest.importorskip("triton")
 
 
 def test_in_tritons_interpreter() -> None:

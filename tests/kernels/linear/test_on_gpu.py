@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from quantviz.errors import QuantvizError
-from quantviz.kernels.linear.triton_linear import decode_step, dequantized, linear, tolerance
-from quantviz.kernels.linear.triton_packing import pack, pack_quantized
+pytest.importorskip("triton")
 
-from .inputs import COLS, EVERY_CODE, KEYS, every_code, quantized
+from quantviz.errors import QuantvizError  # noqa: E402
+from quantviz.kernels.linear.triton_linear import decode_step, dequantized, linear, tolerance  # noqa: E402
+from quantviz.kernels.linear.triton_packing import pack, pack_quantized  # noqa: E402
+
+from .inputs import COLS, EVERY_CODE, KEYS, every_code, quantized  # noqa: E402
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 BATCHES = {torch.float16: (1, 3, 17), torch.bfloat16: (2, 4, 33)}  # every kernel with either type
