@@ -108,6 +108,19 @@ def test_evaluate_as_a_table(run) -> None:
     assert {line.partition("  ")[0] for line in lines} == labels
 
 
+def test_importance_comes_from_a_file(run, tmp_path: Path) -> None:
+    np.save(tmp_path / "h.npy", np.arange(1, 65, dtype=np.float32))
+    asked = ("evaluate", SMALL, "weight", "iq2_xs:pad=1", "q4_0", "--json")
+    status, out, err = run(*asked)
+    assert (status, out) == (2, "") and "iq2_xs:pad=1 cannot be quantized without importance" in err
+    status, out, _ = run(*asked, "--importance", str(tmp_path / "h.npy"))
+    metrics = [r["metrics"] for r in json.loads(out)]
+    assert status == 0 and all(m["weighted_mse"] > 0 for m in metrics) and metrics[1]["bits_per_weight"] == 4.5
+    np.save(tmp_path / "h.npy", np.ones(63, np.float32))
+    status, _, err = run(*asked, "--importance", str(tmp_path / "h.npy"))
+    assert status == 2 and "63" in err and len(err.splitlines()) == 1
+
+
 def test_notices_go_to_standard_error(run) -> None:
     status, out, err = run("evaluate", f"{SMALL}&scale=1e-10", "weight", "int4-sym-b32", "--json")
     assert status == 0 and json.loads(out)

@@ -31,10 +31,10 @@ def test_a_comparison_says_what_is_better_at_the_same_size_and_the_link_restores
     expect(page.locator(".st-key-figure_trade_off").get_by_text("int4-sym-b64 (pinned)")).to_be_visible()
     page.get_by_role("button", name="4-bit formats").click()
     page.wait_for_url(re.compile("schemes=nvfp4"))
-    expect(page.get_by_text(re.compile("Of 8 schemes"))).to_be_visible()
+    expect(page.get_by_text(re.compile("Of 15 schemes"))).to_be_visible()
     other = page.context.new_page()
     other.goto(page.url)
-    expect(other.get_by_text(re.compile("Of 8 schemes"))).to_be_visible()
+    expect(other.get_by_text(re.compile("Of 15 schemes"))).to_be_visible()
 
 
 def test_a_typed_key_joins_and_a_wrong_one_is_said(page, address):
