@@ -168,6 +168,8 @@ def reconstruct(stored: StoredTensor, scheme: Scheme, visit: Callable, importanc
 
 def vanished(kind: BlockType, x: np.ndarray, scales: np.ndarray) -> int:
     """How many blocks have no scale other than 0 although some weight is not 0. x [rows, cols], scales [blocks, ·]."""
+    if scales.all():
+        return 0
     gone = ~scales.any(axis=1)
     if not gone.any():
         return 0
