@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from quantviz.evaluation import default_engine
 from tests.sources.builders import safetensors, weights
 
 from .running import opened, settled
@@ -27,6 +28,7 @@ def test_the_first_view_has_a_tensor_with_outliers_and_a_cure_pinned():
     assert not app.warning
     assert any("sets the scale of the whole tensor" in str(m.value) for m in app.markdown)
     assert any("pinned int4-sym-b64" in str(m.value) for m in app.markdown)
+    assert any(f"engine {default_engine()}" in str(c.value) for c in app.caption)
 
 
 @pytest.mark.parametrize(
