@@ -147,10 +147,9 @@ def _number(column, key: str, label: str, offered: tuple[str, ...], default: str
     """A whole number that is offered or typed, None for all; a wrong one falls back to the default with a sentence."""
     wanted = st.session_state.get(key) or st.query_params.get(key) or default
     options = list(dict.fromkeys([*offered, wanted]))
-    st.session_state[key] = wanted
     text = column.selectbox(
-        label, options, key=key, bind="query-params", accept_new_options=True, help=help
-    )  # fmt: skip
+        label, options, options.index(default), key=key, bind="query-params", accept_new_options=True, help=help
+    )
     if text == ALL_TOKENS and ALL_TOKENS in offered:
         return None
     plain = (text or "").replace(",", "").strip()

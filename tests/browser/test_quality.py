@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
-PATIENCE = 180_000  # milliseconds: the libraries load, and a language model is measured
+PATIENCE = 300_000  # milliseconds: the libraries load, and a language model is measured
 FEW = ("int8-sym-b32", "int4-asym-b32", "int2-asym-tensor")
 QUICK = {"measured": FEW, "tokens": "512", "context": "128", "length": "10"}
 
