@@ -64,9 +64,12 @@ def table(report: Report, workload: str, live: bool = False) -> None:
         st.error(
             f"{', '.join(wrong)} gave a wrong result in the check, so its time does not count.", icon=":material/error:"
         )
-    said = dict.fromkeys(notice for m in measured for notice in m.notices)
-    for text in [*said, *([UNSTEADY] if any(m.unsteady for m in measured) else [])]:
-        st.caption(text)
+    if any(m.unsteady for m in measured):
+        st.caption(UNSTEADY)
+    said = [f"- **{m.scheme}**: {notice}" for m in measured for notice in m.notices]
+    if said:
+        with st.expander("How it was measured", icon=":material/info:"):
+            st.markdown("\n".join(said))
 
 
 def _row(m: Measurement) -> dict:

@@ -89,7 +89,7 @@ def rounds(
     )
     return figure(
         traces, alt, "round", unit, max(360, 90 + 24 * len(names)),
-        xaxis={"range": [0.5, max(most, 4) + 0.5], "tickformat": "d", "nticks": 12},
+        xaxis={"range": [0.5, max(most, 4) + 0.5], "tickformat": "d", "dtick": -(-most // 12)},
         yaxis={"range": [0, top]}, margin={"r": 190},
         annotations=[*above, *moved_apart(names, top, 0.055)],
     )  # fmt: skip
@@ -161,7 +161,7 @@ def error_and_speed(measurements: Sequence[Measurement], sqnr_db: Mapping[str, f
     ]  # fmt: skip
     entries = [("solid", ORIGINAL, f"faster than {BASELINE}"), ("solid", DEQUANTIZED, "slower"),
                ("dash", GREY, BASELINE), ("circle", GREY, "area: memory of the weights")]  # fmt: skip
-    end = {"x": exact, "y": 0, "yref": "paper", "yanchor": "bottom", "showarrow": False, "text": "no error"}
+    end = {"x": exact, "y": 0, "yref": "paper", "yanchor": "top", "yshift": -3, "showarrow": False, "text": "no error"}
     alt = f"{unit} against SQNR: " + "; ".join(
         f"{m.scheme} {_short(value)} at {_decibels(sqnr_db[m.scheme])}" for m, value in zip(placed, y, strict=True)
     )

@@ -12,9 +12,11 @@ from pages.components.measuring import GRACE
 
 pytestmark = pytest.mark.browser
 REF = "random:normal?rows=128&cols=256&outliers=0.001"
-# Small enough for a busy machine, and long enough to be stopped.
-SMALL = {"ref": REF, "device": "cpu", "workloads": "linear", "layer": "128x256", "pinned": "none", "rounds": "1000",
-         "seconds": "300"}  # fmt: skip
+# Small, and long enough to be stopped.
+SMALL = {"ref": REF, "device": "cpu", "workloads": "linear", "layer": "128x256", "tensor_shape": "128x256",
+         "pinned": "none", "rounds": "1000", "seconds": "300"}  # fmt: skip
+# Milliseconds: where other processes want the same cores, torch's threads wait long for each other.
+MEASURING = 240_000
 
 
 def open_page(page: Page, address: str, **view: str) -> None:
@@ -28,7 +30,7 @@ def button(page: Page, name: str):
 
 
 def drawn(page: Page, figure: str) -> None:
-    expect(page.locator(f".st-key-figure_{figure} .main-svg").first).to_be_attached()
+    expect(page.locator(f".st-key-figure_{figure} .main-svg").first).to_be_attached(timeout=MEASURING)
 
 
 def test_figures_arrive_after_start_and_stop_keeps_them(page, address):
@@ -52,12 +54,12 @@ def test_figures_arrive_after_start_and_stop_keeps_them(page, address):
 
 def test_a_second_plan_waits_and_a_closed_window_makes_room(page, address):
     first = page.context.new_page()
-    open_page(first, address, batch="2")
+    open_page(first, address, workloads="evaluate")
     button(first, "Start").click()
     drawn(first, "rounds_live")
-    open_page(page, address, batch="3")
+    open_page(page, address, workloads="quantize")
     button(page, "Start").click()
-    expect(page.get_by_text(re.compile("Someone else measures on this device: linear"))).to_be_visible()
+    expect(page.get_by_text(re.compile("Someone else measures on this device: evaluate"))).to_be_visible()
     expect(page.locator(".st-key-figure_rounds_live")).to_have_count(0)
     first.close()
     page.wait_for_timeout(1000 * GRACE)

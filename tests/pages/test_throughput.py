@@ -102,7 +102,7 @@ def test_a_run_gives_card_table_bounds_verdict_and_speed_beside_error():
     assert "Speed beside error" in text and "SQNR on weight" in text
     assert len(app.get("plotly_chart")) == 2
     roofline = tables(app)["device"].device.tolist()
-    assert roofline[0] == "A processor of the tests" and roofline[-1] == "this device, measured tokens/s"
+    assert roofline[0] == "A processor of the tests" and roofline[-1] == "measured here"
     assert any("iq1_s" in m.value for m in app.markdown), "what has no kernel is named with the reason"
     assert app.button(key=START).label == "Measure again"
 
