@@ -21,7 +21,6 @@ from .state import choose_ref
 OTHER_PAGES = {"Explore": "explore", "Compare": "compare", "Outliers": "outliers"}
 
 
-@st.fragment
 def activations_section(ask: Ask, results: Sequence[QualityResult]) -> None:
     st.subheader(
         "Activations",
@@ -43,6 +42,12 @@ def activations_section(ask: Ask, results: Sequence[QualityResult]) -> None:
     _layers(ask, collected, [r.scheme for r in results])
 
 
+def go_where_asked() -> None:
+    """Called first of all: a press would be lost if something began the run again before it is read."""
+    if page := st.session_state.pop("_go_to", None):
+        st.switch_page(f"pages/{page}.py")
+
+
 def _take_along(ask: Ask, collected: Collected) -> None:
     content, layers = collected.content, collected.activations.layers
     name = f"importance-{ask.source.ref.rsplit('/', 1)[-1].replace(':', '-')}.safetensors"
@@ -55,13 +60,14 @@ def _take_along(ask: Ask, collected: Collected) -> None:
             "so do the pages that take an importance.",
         )  # fmt: skip
         for title, page in OTHER_PAGES.items():
-            if st.button(f"Use on {title}", icon=":material/arrow_forward:", on_click=_use, args=(ask, name, content)):
-                st.switch_page(f"pages/{page}.py")
+            given = ask, name, content, page
+            st.button(f"Use on {title}", icon=":material/arrow_forward:", on_click=_use, args=given)
 
 
-def _use(ask: Ask, name: str, content: bytes) -> None:
+def _use(ask: Ask, name: str, content: bytes, page: str) -> None:
     """The other pages weigh by it, and show the model it belongs to."""
     take_importance(name, content)
+    st.session_state["_go_to"] = page
     if st.session_state.get("ref") != ask.source.ref and not ask.source.ref.lower().endswith(".gguf"):
         choose_ref(ask.source.ref)
 
