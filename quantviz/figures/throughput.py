@@ -167,7 +167,7 @@ def error_and_speed(measurements: Sequence[Measurement], sqnr_db: Mapping[str, f
     )
     return figure(
         [*level, bubbles], alt + ".", "SQNR, dB", unit, 440, xaxis={"range": span, "gridcolor": QUIET},
-        yaxis={"range": [0, top]},
+        yaxis={"range": [-0.06 * top, top]},
         annotations=[
             legend(*entries[3 * (base is None) :]), *([] if exact is None else [end]),
             *_labels(placed, x, y, across, span, top),
@@ -225,20 +225,22 @@ def _told(m: Measurement, sqnr_db: Mapping[str, float], unit: str, value: float)
     return "<br>".join(words)
 
 
-_WIDE, _HIGH = 0.14, 0.055  # shares of the axes that a label takes
+_LETTER, _HIGH = 0.0095, 0.055  # shares of the axes that a letter and a line take
 
 
 def _labels(placed, x, y, across, span, top) -> list[dict]:
     """The name of each bubble over it; where two collide, under it; where that collides too, in the hover alone."""
-    written: list[tuple[float, float]] = []
+    written: list[tuple[float, float, int]] = []
     found = []
     for i in sorted(range(len(placed)), key=lambda i: -y[i]):
         at, up = (x[i] - span[0]) / (span[1] - span[0]), y[i] / top
+        letters = len(placed[i].scheme)
         half = across[i] / 2 / 360  # of the axis' height in pixels
         for side, anchor, height in ((1, "bottom", up + half), (-1, "top", up - half - _HIGH)):
-            if any(abs(at - a) < _WIDE and abs(height - h) < _HIGH for a, h in written) or height < 0:
+            near = (abs(at - a) < _LETTER * (letters + n) / 2 for a, h, n in written if abs(height - h) < _HIGH)
+            if height < 0 or any(near):
                 continue
-            written.append((at, height))
+            written.append((at, height, letters))
             found.append(
                 {"x": x[i], "y": y[i], "text": placed[i].scheme, "showarrow": False, "yanchor": anchor,
                  "yshift": side * (across[i] / 2 + 1), "font": {"size": 12}}
