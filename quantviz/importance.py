@@ -17,11 +17,12 @@ import numpy as np
 
 from .errors import QuantvizError, did_you_mean
 from .evaluation import check_importance
-from .sources.gguf_header import F32, MAGIC, GGUFHeader, GGUFTensor, read_header
+from .sources.gguf_header import F32, MAGIC, GGUFTensor, read_header
 from .sources.npy import NPY_MAGIC
 from .sources.safetensors_header import LENGTH_BYTES, Entry, header_length, parse_header
 
 Source = str | os.PathLike[str] | bytes
+Entries = dict[str, GGUFTensor]
 
 
 class UnseenError(QuantvizError):
@@ -43,8 +44,8 @@ def load_importance(source: Source, tensor: str = "", cols: int | None = None) -
     Raises QuantvizError with one sentence for whatever is wrong.
     """
     where, data = _content(source)
-    if (header := _header(data, where)) is not None:
-        values = _from_imatrix(data, header, tensor, where)
+    if (entries := _entries(data, where)) is not None:
+        values = _from_imatrix(data, entries, tensor, where)
     elif data[:6] == NPY_MAGIC:
         values = _from_npy(data, where)
     else:
@@ -57,19 +58,19 @@ def load_importance(source: Source, tensor: str = "", cols: int | None = None) -
 def importance_names(source: Source) -> tuple[str, ...]:
     """The tensors for which a file holds importance, in its order; () for a .npy file, which names none."""
     where, data = _content(source)
-    header = _header(data, where)
-    return () if header is None else _names(header)
+    entries = _entries(data, where)
+    return () if entries is None else _names(entries)
 
 
-def _header(data: memoryview, where: str) -> GGUFHeader | None:
-    """The list of tensors of a GGUF or .safetensors file; None for any other."""
+def _entries(data: memoryview, where: str) -> Entries | None:
+    """The tensors of a GGUF or .safetensors file by name; None for any other."""
     if data[:4] == MAGIC:
-        return read_header(data, where)
+        return read_header(data, where).tensors
     if data[LENGTH_BYTES : LENGTH_BYTES + 1] != b"{" or data[:6] == NPY_MAGIC:
         return None
     start = LENGTH_BYTES + header_length(bytes(data[:LENGTH_BYTES]), len(data), where)
-    entries = parse_header(bytes(data[LENGTH_BYTES:start]), len(data) - start, where)
-    return GGUFHeader({}, {e.info.name: GGUFTensor(e.info.name, e.info.shape, _kind(e), e.offset) for e in entries})
+    found = parse_header(bytes(data[LENGTH_BYTES:start]), len(data) - start, where)
+    return {e.info.name: GGUFTensor(e.info.name, e.info.shape, _kind(e), e.offset) for e in found}
 
 
 def _kind(entry: Entry) -> int:
@@ -135,22 +136,22 @@ def _as_float32(values: np.ndarray, where: str) -> np.ndarray:
 # -- llama.cpp's imatrix -------------------------------------------------------------------------
 
 
-def _names(header: GGUFHeader) -> tuple[str, ...]:
+def _names(entries: Entries) -> tuple[str, ...]:
     """Names of entries; those of experts kept in one tensor are told apart as name[0], name[1] …"""
     names = []
-    for tensor in header.tensors.values():
+    for tensor in entries.values():
         base = tensor.name.removesuffix(_SUMS)
-        if base == tensor.name or base + _COUNTS not in header.tensors:
+        if base == tensor.name or base + _COUNTS not in entries:
             continue
-        experts = math.prod(header.tensors[base + _COUNTS].shape)
+        experts = math.prod(entries[base + _COUNTS].shape)
         names.extend([f"{base}[{i}]" for i in range(experts)] if 1 < experts <= _MAX_EXPERTS else [base])
         if len(names) > _MAX_NAMES:
             raise QuantvizError("The file is damaged: it claims more experts than any model has.")
     return tuple(names)
 
 
-def _from_imatrix(data: memoryview, header: GGUFHeader, tensor: str, where: str) -> np.ndarray:
-    names = _names(header)
+def _from_imatrix(data: memoryview, entries: Entries, tensor: str, where: str) -> np.ndarray:
+    names = _names(entries)
     if not names:
         raise QuantvizError(
             f"{where} is no imatrix and holds no activations: it has no tensor pair <name>{_SUMS} and <name>{_COUNTS}."
@@ -163,8 +164,8 @@ def _from_imatrix(data: memoryview, header: GGUFHeader, tensor: str, where: str)
         near = did_you_mean(llama_name(tensor) or tensor, names)
         raise QuantvizError(f"{where} has no importance for {tensor!r}; it has {shown}.{near}")
     base, _, expert = name.partition("[")
-    counts = _float32_tensor(data, header, base + _COUNTS, where).reshape(-1)
-    sums = _float32_tensor(data, header, base + _SUMS, where)
+    counts = _float32_tensor(data, entries, base + _COUNTS, where).reshape(-1)
+    sums = _float32_tensor(data, entries, base + _SUMS, where)
     if not len(counts) or sums.size % len(counts):
         raise QuantvizError(f"{where} is damaged: {base} has {sums.size:,} sums for {len(counts):,} counts.")
     i = int(expert.rstrip("]") or 0)
@@ -173,8 +174,8 @@ def _from_imatrix(data: memoryview, header: GGUFHeader, tensor: str, where: str)
     return sums.reshape(len(counts), -1)[i] / counts[i]
 
 
-def _float32_tensor(data: memoryview, header: GGUFHeader, name: str, where: str) -> np.ndarray:
-    tensor = header.tensors[name]
+def _float32_tensor(data: memoryview, entries: Entries, name: str, where: str) -> np.ndarray:
+    tensor = entries[name]
     if tensor.type != F32:
         raise QuantvizError(f"{where} is neither an imatrix nor activations: {name} is not float32.")
     count = math.prod(tensor.shape)

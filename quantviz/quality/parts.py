@@ -92,7 +92,7 @@ def _from_path(path: Path, ref: str, gate: Callable[[Path], Path]) -> Parts:
     except (OSError, ValueError):  # a name too long, a null byte
         is_folder = is_file = False
     if is_folder:
-        from ..sources.safetensors_file import open_folder
+        from ..sources.folder import open_folder
 
         for name in COMPANIONS:  # a link out of the folder that may be read is refused here
             if (real / name).exists():
@@ -117,6 +117,11 @@ def _from_hub(ref: str, token: str | bool | None, cache_dir: Path | None, folder
     from ..sources.hub import Hub, HubReader, HubRef
 
     hub, cache = Hub(HubRef.parse(ref), token), Cache.default(cache_dir)
+    if hub.ref.file:
+        raise QuantvizError(
+            f"{ref} names a file of a repository; give its safetensors as hf:{hub.ref.repo}, or download the .gguf and "
+            "give its path."
+        )
     files = hub.files(lambda listed, _: [name for name in COMPANIONS if name in listed])
     if "config.json" not in {file.name for file in files}:
         raise QuantvizError(f"{hub.ref.repo} has no config.json, so it is no model that transformers knows.")
