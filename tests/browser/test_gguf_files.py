@@ -83,7 +83,8 @@ def test_an_uploaded_part_of_a_split_says_what_it_is_and_a_whole_file_opens(page
     demo(tmp_path / "m.gguf", split_max_tensors=20)
     go(page, address, ref="random:normal?rows=64&cols=256", scheme="int4-sym-b64")
     choose_source(page, "File")
-    upload = page.get_by_test_id("stFileUploaderDropzoneInput").first
+    sidebar = page.get_by_test_id("stSidebar")
+    upload = sidebar.get_by_test_id("stFileUploaderDropzoneInput").first
     upload.set_input_files(tmp_path / "m-00002-of-00002.gguf")
     expect(page.get_by_test_id("stAlert").first).to_contain_text("m-00002-of-00002.gguf says that it is part 2 of 2")
     heading(page, "weight under int4-sym-b64")
