@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.components.frame import require_app
-from pages.components.quality_activations import activations_section, go_where_asked
+from pages.components.quality_activations import activations_section
 from pages.components.quality_controls import quality_controls
 from pages.components.quality_passage import passage_section
 from pages.components.quality_results import results_section
@@ -16,7 +16,6 @@ from pages.components.quality_verdicts import fragility_section, verdicts_sectio
 from pages.components.state import current
 
 require_app()
-go_where_asked()
 view = current()
 st.header("What it does to a language model")
 st.caption("Error in the weights is a proxy. This is the thing itself: how the model's predictions change.")

@@ -283,7 +283,10 @@ def test_a_reader_that_stops_early_is_no_error() -> None:
 def test_on_a_terminal_progress_shows_and_ctrl_c_stops_with_130() -> None:
     terminal, stderr = os.openpty()
     schemes = ["int4-asym-b64"] * 500  # far more than can be done before the signal arrives
-    process = start("evaluate", "random:normal?rows=2048&cols=4096", "weight", *schemes, stderr=stderr)
+    process = start(
+        "evaluate", "random:normal?rows=2048&cols=4096", "weight", *schemes, stderr=stderr,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a job in the background would ignore
+    )  # fmt: skip
     os.close(stderr)
     seen = b""
     while b"int4-asym-b64: " not in seen:

@@ -80,5 +80,10 @@ def take_importance(name: str, content: bytes | memoryview) -> None:
     st.session_state["importance_entry"] = None
 
 
+def importance_in_use() -> str | None:
+    """The name of the file that importance comes from, if there is one."""
+    return st.session_state.get("_importance", (None,))[0]
+
+
 def _forget() -> None:
     st.session_state.pop("_importance", None)

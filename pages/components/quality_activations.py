@@ -13,12 +13,12 @@ from quantviz.quality.words import layers_sentence
 from quantviz.wording import count, share, size
 
 from .charts import chart
-from .importance_upload import take_importance
+from .importance_upload import importance_in_use, take_importance
 from .quality_state import Ask
 from .quality_tasks import Collected, activations, layer_errors, refusals
 from .state import choose_ref
 
-OTHER_PAGES = {"Explore": "explore", "Compare": "compare", "Outliers": "outliers"}
+OTHER_PAGES = ("explore", "compare", "outliers")
 
 
 def activations_section(ask: Ask, results: Sequence[QualityResult]) -> None:
@@ -42,12 +42,6 @@ def activations_section(ask: Ask, results: Sequence[QualityResult]) -> None:
     _layers(ask, collected, [r.scheme for r in results])
 
 
-def go_where_asked() -> None:
-    """Called first of all: a press would be lost if something began the run again before it is read."""
-    if page := st.session_state.pop("_go_to", None):
-        st.switch_page(f"pages/{page}.py")
-
-
 def _take_along(ask: Ask, collected: Collected) -> None:
     content, layers = collected.content, collected.activations.layers
     name = f"importance-{ask.source.ref.rsplit('/', 1)[-1].replace(':', '-')}.safetensors"
@@ -59,15 +53,17 @@ def _take_along(ask: Ask, collected: Collected) -> None:
             help="E[x²] of every input channel of every layer, and a sample of inputs. `load_importance` reads it, and "
             "so do the pages that take an importance.",
         )  # fmt: skip
-        for title, page in OTHER_PAGES.items():
-            given = ask, name, content, page
-            st.button(f"Use on {title}", icon=":material/arrow_forward:", on_click=_use, args=given)
+        st.button("Use on other pages", icon=":material/balance:", on_click=_use, args=(ask, name, content))
+    if importance_in_use() == name:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption("In use on")
+            for page in OTHER_PAGES:
+                st.page_link(f"pages/{page}.py", icon=":material/arrow_forward:")
 
 
-def _use(ask: Ask, name: str, content: bytes, page: str) -> None:
+def _use(ask: Ask, name: str, content: bytes) -> None:
     """The other pages weigh by it, and show the model it belongs to."""
     take_importance(name, content)
-    st.session_state["_go_to"] = page
     if st.session_state.get("ref") != ask.source.ref and not ask.source.ref.lower().endswith(".gguf"):
         choose_ref(ask.source.ref)
 

@@ -53,7 +53,8 @@ def test_activations_are_collected_and_weigh_another_page(page, address):
     with page.expect_download() as download:
         page.get_by_role("button", name=re.compile("Importance and inputs")).click()
     assert download.value.suggested_filename == "importance-demo.safetensors"
-    page.get_by_role("button", name="Use on Compare").click()
+    page.get_by_role("button", name="Use on other pages").click()
+    page.get_by_test_id("stMain").get_by_role("link", name="Compare").click()
     expect(page.get_by_text(re.compile("Importance from importance-demo.safetensors"))).to_be_visible()
     page.wait_for_url(re.compile("ref=demo"))
 

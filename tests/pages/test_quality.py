@@ -332,7 +332,7 @@ def test_activations_weigh_other_pages_and_tell_layers_apart(real):
     layers = next(frame.value for frame in app.dataframe if "output" in frame.value)
     assert len(layers) == 28 and (layers.output > 0).all()
     assert "of 28 layers the output is hurt less" in said(app)
-    press(app, "Use on Explore")
+    press(app, "Use on other pages")
     settled(app)
     assert app.session_state["ref"] == "demo"
     app.switch_page("pages/explore.py")
