@@ -1,4 +1,4 @@
-"""Measuring a tensor under a block type: one pass, in which each piece goes to bytes and back while it is in cache."""
+"""Measuring a tensor under a block type: one pass, in which each piece goes to bytes and back."""
 
 from __future__ import annotations
 

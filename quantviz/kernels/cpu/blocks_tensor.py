@@ -1,4 +1,4 @@
-"""Whole tensors under a block type: to bytes and back, piece by piece, each piece small enough to stay in cache."""
+"""Whole tensors under a block type: to bytes and back, piece by piece."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .blocks import is_finite, kernels_of
 from .plan import Piece
 from .workers import work
 
-PIECE = 1 << 16  # weights at a time: as float32, before and after, half of a core's own cache
+PIECE = 1 << 19  # weights at a time: so many that Python's part of a piece, which other threads wait for, is small
 
 
 def cut(kind: BlockType, rows: int, cols: int, by_column: bool) -> list[Piece]:
