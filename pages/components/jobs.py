@@ -143,18 +143,20 @@ def result(
     meanwhile: Callable[[], None] | None = None,
     patience: float = PATIENCE,
     heavy: bool = False,
+    poll: float = POLL,
 ) -> Any | None:
     """What `work` gives, or None with its progress on the page while it goes on.
 
     meanwhile: draws what is there already, under the progress and as often as that.
-    patience: seconds before progress is shown. An error of the work is raised here, once: asking again begins
-    again. A stopped job stays stopped until its visitor starts it again.
+    patience: seconds before progress is shown.  poll: seconds between looks at it.
+    An error of the work is raised here, once: asking again begins again. A stopped job stays stopped until its visitor
+    starts it again.
     """
     job = start(key, title, work, heavy)
     try:
         value = job.future.result(timeout=patience)
     except StillRunning:
-        _panel(key, job, meanwhile)
+        st.fragment(_panel, run_every=poll)(key, job, meanwhile)
         return None
     except (Cancelled, CancelledError):
         st.info(f"{title} was stopped. What had arrived is kept.", icon=":material/pause_circle:")
@@ -167,7 +169,6 @@ def result(
     return value
 
 
-@st.fragment(run_every=POLL)
 def _panel(key: Hashable, job: Job, meanwhile: Callable[[], None] | None) -> None:
     if job.future.done():
         st.rerun()

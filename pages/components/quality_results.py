@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import pandas as pd
 import streamlit as st
 
 from quantviz import figures
@@ -80,8 +79,8 @@ def _table(results: list[QualityResult], mark: str) -> None:
     if any(not r.complete for r in results):
         shown.insert(1, "windows", [f"{r.windows} of {r.windows_total}" for r in results])
     written = {name: lambda v, name=name: metric_text(name, v) for name in COLUMNS}
-    styled = shown.style.format(written | {"seconds": "{:.2f}"}, na_rep="no number")
-    styled = _with_errors(styled, results)
+    texts = written | _with_errors(results) | {"seconds": "{:.2f}"}
+    styled = shown.style.format(texts, na_rep="no number")
     more = {} if mark else {"on_select": "rerun", "selection_mode": "single-row"}
     height = "content" if len(frame) <= MOST_ROWS else _ROW * (MOST_ROWS + 1)
     event = st.dataframe(
@@ -92,17 +91,16 @@ def _table(results: list[QualityResult], mark: str) -> None:
         _open_button(results[rows[0]].scheme)
 
 
-def _with_errors(styled, results: list[QualityResult]):
-    """Figures whose standard error is known are written with it."""
-    for row, r in enumerate(results):
-        cells = {
-            "perplexity": with_error(r.perplexity, r.perplexity_se),
-            "perplexity_ratio": added_text(r.perplexity_ratio, r.perplexity_ratio_se),
-            "kl_mean": with_error(r.kl_mean, r.kl_mean_se),
-        }
-        for column, text in cells.items():
-            styled = styled.format(lambda _, text=text: text, subset=pd.IndexSlice[row, column], na_rep="no number")
-    return styled
+def _with_errors(results: list[QualityResult]) -> dict[str, Callable[[float], str]]:
+    """How a figure whose standard error is known is written: column -> formatter, of the column's own values."""
+    texts = {
+        "perplexity": {r.perplexity: with_error(r.perplexity, r.perplexity_se) for r in results},
+        "perplexity_ratio": {
+            r.perplexity_ratio: added_text(r.perplexity_ratio, r.perplexity_ratio_se) for r in results
+        },
+        "kl_mean": {r.kl_mean: with_error(r.kl_mean, r.kl_mean_se) for r in results},
+    }
+    return {column: of.__getitem__ for column, of in texts.items()}
 
 
 def _headings() -> dict:

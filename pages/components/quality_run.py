@@ -19,7 +19,7 @@ from .jobs import Job
 from .quality_state import Ask, keep, missing
 
 AT_ONCE = 200_000  # tokens times schemes of the demo model that are measured without being asked: some 30 seconds
-_BASE = "as it is stored"
+POLL = 1.0  # seconds between looks: drawing takes time from measuring
 
 
 def measure(ask: Ask, schemes: tuple[str, ...], live: Callable[[], None]) -> bool:
@@ -45,7 +45,7 @@ def measure(ask: Ask, schemes: tuple[str, ...], live: Callable[[], None]) -> boo
     job = jobs.start(key, title, lambda job: _work(ask, schemes, job), heavy=True)
     jobs.watch(key, get_script_run_ctx().session_id)
     try:
-        done = jobs.result(key, title, lambda job: None, live, patience=0.3, heavy=True)
+        done = jobs.result(key, title, lambda job: None, live, patience=0.3, heavy=True, poll=POLL)
     except QuantvizError as problem:
         state["_quality_failed"] = key, str(problem)
         st.error(str(problem), icon=":material/error:")
