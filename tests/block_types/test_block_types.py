@@ -113,6 +113,16 @@ def test_any_finite_row_of_fp16s_range_gives_finite_weights(x: np.ndarray) -> No
         assert np.isfinite(dequantize_rows(name, quantize_rows(name, x), 256)).all()
 
 
+def test_mxfp4_takes_its_exponent_from_the_rounded_logarithm_of_any_magnitude() -> None:
+    """C's log2f rounds up to a whole number just below one: at every exponent, subnormal magnitudes among them."""
+    exponents = np.arange(1, 255, dtype=np.int64)[:, None] << 23
+    patterns = np.concatenate([(exponents - np.arange(1, 100)).ravel(), 1 << np.arange(23), np.arange(1, 4000)])
+    largest = np.zeros((len(patterns), 32), np.float32)
+    largest[:, 5] = patterns.astype(np.int32).view(np.float32)
+    expected = np.floor(np.log2(largest[:, 5].astype(np.float64)).astype(np.float32)).astype(np.int64) + 125
+    np.testing.assert_array_equal(quantize_rows("gguf_mxfp4", largest)[:, 0], expected & 255)
+
+
 def test_an_unknown_type_is_refused_with_the_nearest() -> None:
     with pytest.raises(QuantvizError, match=r"no block type 'q4_K'.*q4_k"):
         block_type("q4_K")

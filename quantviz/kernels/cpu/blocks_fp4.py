@@ -17,8 +17,8 @@ f4, i4, u1 = np.float32, np.int32, np.uint8
 
 
 def _rounding_up() -> np.ndarray:
-    """For every exponent of float32, the first mantissa whose log2 rounds up to the next whole number in float32."""
-    exponents = np.arange(256)[:, None] - 127
+    """For exponents from -159, the first mantissa whose log2 rounds up to the next whole number in float32."""
+    exponents = np.arange(32 + 256)[:, None] - 159
     mantissas = np.arange((1 << 23) - 128, 1 << 23)
     logs = (exponents + np.log2(1 + mantissas * 2.0**-23)).astype(np.float32)
     return ((1 << 23) - (logs == exponents + 1).sum(axis=1)).astype(np.int32)
@@ -32,9 +32,9 @@ def floor_log2(v):
     """C's floorf(log2f(v)) of a positive v: its exponent, or one more where the logarithm rounds up."""
     small = bits_of(v) < i4(0x00800000)
     b = bits_of(f4(v * f4(2.0**32)) if small else v)
-    exponent = i4(b >> i4(23))
-    unsure = not small and i4(b & i4(0x7FFFFF)) >= ROUNDING_UP[exponent]
-    return i4(exponent - i4(159 if small else (126 if unsure else 127)))
+    above = i4(i4(b >> i4(23)) + i4(0 if small else 32))  # its exponent, from -159
+    rounds_up = i4(b & i4(0x7FFFFF)) >= ROUNDING_UP[above]
+    return i4(above - i4(158 if rounds_up else 159))
 
 
 @inlined()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 
-from ...block_types import BLOCK_TYPES, block_type, check_cols
+from ...block_types import BLOCK_TYPES, BlockType, block_type, check_cols
 from ...errors import QuantvizError
-from .block_readers import READERS
+from .block_readers import READERS, Parts
+from .block_writers import WRITERS
 from .device import using
 from .job import is_bf16, raw, tile_weights
 
 # Written by a kernel: how its scale is found, and bits of a code.
-WRITTEN = {
+KERNELS = {
     "q4_0": ("centred", 4), "q4_1": ("minimum", 4), "q5_0": ("centred", 5), "q5_1": ("minimum", 5), "q8_0": ("q8_0", 8),
 }  # fmt: skip
-PIECE = 1 << 24  # weights read at a time: reading takes a few times their size in memory
+WRITTEN = (*KERNELS, *WRITERS)
+PIECE = 1 << 24  # weights that plain torch takes at a time: it needs a few times their size in memory
 
 
 def quantize_rows(name: str, x: torch.Tensor) -> torch.Tensor:
@@ -23,22 +27,41 @@ def quantize_rows(name: str, x: torch.Tensor) -> torch.Tensor:
     Weights have to be finite. Raises QuantvizError for a type that has no kernel here, and a row length that is no
     multiple of its block. Importance is what these types are written without.
     """
-    from .block_kernels import quantize_blocks_kernel
-
     kind = block_type(name)
     if name not in WRITTEN:
         raise QuantvizError(f"The engine cuda writes {', '.join(WRITTEN)}, not {name}; choose the engine cpu for it.")
-    rows, cols = x.shape
-    check_cols(kind, cols)
-    blocks, count = rows * cols // kind.block, tile_weights() // kind.block
-    rule, bits = WRITTEN[name]
+    check_cols(kind, x.shape[1])
+    out = torch.empty((len(x), kind.row_bytes(x.shape[1])), dtype=torch.uint8, device=x.device)
+    weights, packed = x.reshape(-1, kind.block), out.view(-1, kind.nbytes)
     with using(x.device, x.nbytes):
-        out = torch.empty((rows, kind.row_bytes(cols)), dtype=torch.uint8, device=x.device)
-        quantize_blocks_kernel[(-(-blocks // count),)](
-            raw(x.contiguous()), out, blocks, NAME=rule, BITS=bits, NBYTES=kind.nbytes, BF16=is_bf16(x), COUNT=count,
-            num_warps=8, enable_fp_fusion=False,
-        )  # fmt: skip
+        if name in KERNELS:
+            _run_kernel(kind, weights, packed)
+        else:
+            for part in pieces(kind, len(packed)):
+                packed[part] = WRITERS[name](weights[part].float())
     return out
+
+
+def _run_kernel(kind: BlockType, x: torch.Tensor, out: torch.Tensor) -> None:
+    from .block_kernels import quantize_blocks_kernel
+
+    rule, bits = KERNELS[kind.name]
+    count = tile_weights() // kind.block
+    quantize_blocks_kernel[(-(-len(x) // count),)](
+        raw(x.contiguous()), out, len(x), NAME=rule, BITS=bits, NBYTES=kind.nbytes, BF16=is_bf16(x), COUNT=count,
+        num_warps=8, enable_fp_fusion=False,
+    )  # fmt: skip
+
+
+def pieces(kind: BlockType, blocks: int) -> Iterator[slice]:
+    """Ranges of blocks of about PIECE weights each."""
+    step = max(1, PIECE // kind.block)
+    return (slice(first, first + step) for first in range(0, blocks, step))
+
+
+def read_blocks(kind: BlockType, data: torch.Tensor) -> Parts:
+    """uint8 [blocks, bytes] taken apart on the device."""
+    return READERS[kind.name](data.contiguous())
 
 
 def dequantize_rows(name: str, data: torch.Tensor, cols: int) -> torch.Tensor:
@@ -54,12 +77,11 @@ def dequantize_rows(name: str, data: torch.Tensor, cols: int) -> torch.Tensor:
             f"Rows of {cols:,} weights take {kind.row_bytes(cols):,} bytes each in {name}; "
             f"this is {str(data.dtype).removeprefix('torch.')} of shape {list(data.shape)}."
         )
-    step = max(1, PIECE // kind.block)
     with using(data.device, 4 * len(data) * cols):
         stored = data.reshape(-1, kind.nbytes)
         out = torch.empty((len(stored), kind.block), dtype=torch.float32, device=data.device)
-        for first in range(0, len(stored), step):
-            out[first : first + step] = READERS[name](stored[first : first + step].contiguous()).values
+        for part in pieces(kind, len(stored)):
+            out[part] = read_blocks(kind, stored[part]).values
     return out.reshape(len(data), cols)
 
 

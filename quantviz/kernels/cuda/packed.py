@@ -11,15 +11,16 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
+from ...block_types import BlockType
 from ...schemes import Scheme
 from ..common import Bins, Pass, Quantized
 from ..cpu.blocks_tensor import notices
 from ..reference import blocks as reference
-from .blocks import WRITTEN, dequantize_rows, quantize_rows
+from .blocks import WRITTEN, dequantize_rows, pieces, quantize_rows, read_blocks
 
 
 def is_written(scheme: Scheme, weighted: bool) -> bool:
-    """Whether a kernel of this engine makes the bytes: not with importance, which takes a search."""
+    """Whether this engine makes the bytes: not with importance, which takes a search."""
     return scheme.format in WRITTEN and not (weighted and scheme.fmt.uses_importance)
 
 
@@ -28,23 +29,33 @@ def quantize(x: torch.Tensor, scheme: Scheme, importance: Any = None) -> Quantiz
     if not is_written(scheme, importance is not None):
         return reference.quantize(x.float(), scheme, importance)
     kind, rows = scheme.fmt, x.reshape(-1, x.shape[-1])
-    length, cols = kind.padded(rows.shape[1]), rows.shape[1]
-    data = quantize_rows(kind.name, pad(rows, (0, length - cols)))
-    packed = data.reshape(-1, kind.nbytes).cpu().numpy()
-    with np.errstate(invalid="ignore"):  # an infinite scale, times 0
-        shared = kind.parameters(packed)
-    codes = kind.codes(packed).reshape(len(rows), -1)[:, :cols].astype(np.int8 if kind.first_code < 0 else np.uint8)
-
-    def grid(parameter: np.ndarray | None) -> torch.Tensor | None:
-        return None if parameter is None else torch.from_numpy(parameter).reshape(len(rows), -1).to(x.device)
-
-    used = pad(rows, (0, length - cols)).reshape(-1, kind.block).any(dim=1)
-    gone = used & torch.from_numpy(~shared.scales.any(axis=1)).to(x.device)
-    infinite = int((~np.isfinite(shared.scales).all(axis=1)).sum())
+    cols = rows.shape[1]
+    padded = pad(rows, (0, kind.padded(cols) - cols))
+    data = quantize_rows(kind.name, padded)
+    codes, scales, minima = _taken_apart(kind, data.reshape(-1, kind.nbytes))
+    used = padded.reshape(-1, kind.block).any(dim=1)
+    gone, infinite = used & ~scales.any(dim=1), ~scales.isfinite().all(dim=1)
     return Quantized(
-        scheme, tuple(x.shape), torch.from_numpy(np.ascontiguousarray(codes)).reshape(x.shape).to(x.device),
-        grid(shared.scales), minima=grid(shared.minima), notices=notices(scheme, int(gone.sum()), infinite), data=data,
+        scheme, tuple(x.shape), codes.reshape(padded.shape)[:, :cols].reshape(x.shape), scales.reshape(len(rows), -1),
+        minima=None if minima is None else minima.reshape(len(rows), -1),
+        notices=notices(scheme, int(gone.sum()), int(infinite.sum())), data=data,
     )  # fmt: skip
+
+
+def _taken_apart(kind: BlockType, data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """(codes [blocks, block], scales and minima [blocks, groups]) of uint8 [blocks, bytes], all on the device."""
+    numbers, first = np.unique(kind.numbers, return_index=True)  # of two codes for one number a writer takes the first
+    numbers = torch.from_numpy(numbers).to(data.device)
+    code_of = torch.from_numpy(first + kind.first_code).to(
+        data.device, torch.int8 if kind.first_code < 0 else torch.uint8
+    )
+    codes, scales, minima = [], [], []
+    for part in pieces(kind, len(data)):
+        found = read_blocks(kind, data[part])
+        codes.append(code_of[torch.searchsorted(numbers, found.numbers, out_int32=True)])
+        scales.append(found.scales)
+        minima.append(found.minima)
+    return torch.cat(codes), torch.cat(scales), None if minima[0] is None else torch.cat(minima)
 
 
 def dequantize(q: Quantized) -> torch.Tensor:

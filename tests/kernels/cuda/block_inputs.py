@@ -47,5 +47,10 @@ def _blocks() -> np.ndarray:
     return np.concatenate([part.reshape(-1, 32) for part in parts])
 
 
-# float32 [blocks, 32]
-HARD = _blocks()
+_HARD = _blocks()  # float32 [blocks, 32]
+
+
+def hard_rows(name: str) -> np.ndarray:
+    """float32 [rows, block]: the hard blocks one after the other, in blocks of this type."""
+    block = BLOCK_TYPES[name].block
+    return np.resize(_HARD, (-(-_HARD.size // block), block))

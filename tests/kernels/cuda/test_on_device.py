@@ -15,7 +15,7 @@ from quantviz.tensors import as_stored
 
 from ..inputs import INPUTS, SUBNORMAL
 from ..test_engines import ONE_PER_RULE, SHAPES, fits, shaped
-from .block_inputs import HARD, stored_bytes
+from .block_inputs import hard_rows, stored_bytes
 
 pytestmark = pytest.mark.skipif(cuda_problem() is not None, reason="needs a CUDA device")
 
@@ -50,15 +50,16 @@ def test_large_groups_of_every_kind() -> None:
         same_measure(x, key, "cuda")
 
 
-def test_a_tensor_on_the_gpu_stays_there(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("key", ["int4-asym-b64", "q4_0", "tq1_0", "gguf_nvfp4"])
+def test_a_tensor_on_the_gpu_stays_there(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.from_numpy(shaped((512, 1024))).to("cuda", torch.bfloat16)
-    expected = qv.evaluate(x.cpu(), "int4-asym-b64", device="reference")
+    expected = qv.evaluate(x.cpu(), key, device="reference")
     moved: list[int] = []
     copy = torch.Tensor.cpu
     monkeypatch.setattr(torch.Tensor, "cpu", lambda t, *a, **k: moved.append(t.numel()) or copy(t, *a, **k))
-    q = qv.quantize(x, "int4-asym-b64", engine="cuda")
+    q = qv.quantize(x, key, engine="cuda")
     assert q.codes.device.type == q.dequantize().device.type == "cuda"
-    found = qv.evaluate(x, "int4-asym-b64", device="cuda")
+    found = qv.evaluate(x, key, device="cuda")
     assert max(moved) < x.numel(), "only counts, sums and a sample of the weights leave the GPU"
     assert found.engine == "cuda"
     np.testing.assert_allclose(list(found.metrics.values()), list(expected.metrics.values()), rtol=1e-5)
@@ -97,5 +98,6 @@ def test_the_simple_block_types_are_written_alike() -> None:
     from quantviz.kernels.cuda import blocks
 
     for name in blocks.WRITTEN:
-        ours = blocks.quantize_rows(name, torch.from_numpy(HARD).cuda()).cpu().numpy()
-        np.testing.assert_array_equal(ours, on_cpu.quantize_rows(name, HARD))
+        x = hard_rows(name)
+        ours = blocks.quantize_rows(name, torch.from_numpy(x).cuda()).cpu().numpy()
+        np.testing.assert_array_equal(ours, on_cpu.quantize_rows(name, x), err_msg=name)
