@@ -39,9 +39,10 @@ def quantize_rows(name: str, x: np.ndarray, importance: Any = None) -> np.ndarra
     return out
 
 
-def dequantize_rows(name: str, data: np.ndarray, cols: int) -> np.ndarray:
+def dequantize_rows(name: str, data: np.ndarray, cols: int, out: np.ndarray | None = None) -> np.ndarray:
     """The weights ggml reads: uint8 [rows, row bytes] -> float32 [rows, cols].
 
+    out: a contiguous array of that kind to fill, which saves the system clearing new memory.
     Raises QuantvizError for an unknown type, a row length that is no multiple of its block, and rows of other bytes.
     """
     from .cpu import blocks
@@ -53,6 +54,9 @@ def dequantize_rows(name: str, data: np.ndarray, cols: int) -> np.ndarray:
             f"Rows of {cols:,} weights take {kind.row_bytes(cols):,} bytes each in {name}; "
             f"this is {data.dtype} of shape {list(data.shape)}."
         )
-    out = np.empty((len(data), cols), np.float32)
+    if out is None:
+        out = np.empty((len(data), cols), np.float32)
+    elif out.dtype != np.float32 or out.shape != (len(data), cols) or not out.flags.c_contiguous:
+        raise QuantvizError(f"out is to be a contiguous float32 array of shape {[len(data), cols]}.")
     blocks.dequantize(kind, np.ascontiguousarray(data), out)
     return out

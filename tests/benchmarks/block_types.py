@@ -1,7 +1,8 @@
 """How fast GGUF's block types are made, read and measured on this CPU: python -m tests.benchmarks.block_types
 
 Every type is first compared with ggml's own bytes; where a row differs, nothing is timed. Figures are medians of
-interleaved rounds, on all threads; gguf-py, the package's NumPy code, quantizes beside it wherever it can.
+interleaved rounds, on all threads, dequantizing into memory that is there; gguf-py, the package's NumPy code, quantizes
+beside it wherever it can.
 """
 
 from __future__ import annotations
@@ -50,9 +51,10 @@ def contenders(names: list[str], weights: int) -> list[Contender]:
         h = importance if kind.needs_importance else None
         data = quantize_rows(name, x, h)
         many = np.concatenate([data] * max(1, min(weights // x.size, SEARCHED // x.size)))
+        into = np.empty((len(many), COLS), np.float32)
         found += [
             (name, "quantize", x.size, lambda n=name, x=x, h=h: quantize_rows(n, x, h)),
-            (name, "dequantize", len(many) * COLS, lambda n=name, d=many: dequantize_rows(n, d, COLS)),
+            (name, "dequantize", len(many) * COLS, lambda n=name, d=many, y=into: dequantize_rows(n, d, COLS, y)),
             (name, "metrics", x.size, lambda n=name, x=x, h=h: qv.evaluate(x, n, h, detail="metrics")),
         ]
         described = qv.describe(x)

@@ -11,10 +11,12 @@ from quantviz import QuantvizError
 from quantviz.block_types import BLOCK_TYPES, unpack
 from quantviz.codes import arithmetic, block_rows, rule_text
 from quantviz.kernels.blocks import dequantize_rows, quantize_rows
-from quantviz.kernels.cpu import blocks_tensor
+from quantviz.kernels.cpu import blocks_tensor, rules
 from quantviz.kernels.cpu.blocks_numbers import unscaled
 from quantviz.outliers.attribution import attribute
 
+from ..kernels.cuda.block_inputs import two_peaks, zeros_of_both_signs
+from ..kernels.inputs import INPUTS
 from .golden import ggml_name, golden
 
 ALL = tuple(BLOCK_TYPES)
@@ -89,6 +91,34 @@ def test_what_is_measured_is_what_numpy_finds(name: str, weighted: bool) -> None
     assert all(hist.total == x.size for hist in r.histograms.values())
     brief = qv.evaluate(x, name, h, detail="metrics").metrics
     assert brief == {key: value for key, value in m.items() if key in brief}
+
+
+def measured(x: np.ndarray, name: str) -> qv.Evaluation | str:
+    try:
+        return qv.evaluate(x, name)
+    except QuantvizError as refused:
+        return str(refused)
+
+
+@pytest.mark.parametrize("name", ["q4_0", "q4_1", "q5_0", "q5_1", "q8_0"])
+@pytest.mark.parametrize("hard", [*INPUTS, "two peaks", "signed zeros"])
+def test_a_rule_for_one_weight_measures_what_the_bytes_hold(name: str, hard: str, monkeypatch) -> None:
+    x = {"two peaks": two_peaks, "signed zeros": zeros_of_both_signs}.get(hard, lambda: INPUTS[hard])()
+    x = np.ascontiguousarray(x[:, : x.shape[1] // 32 * 32])
+    by_rule = measured(x, name)
+    with monkeypatch.context() as m:
+        m.setattr(rules, "has_rule", lambda scheme: False)
+        on_bytes = measured(x, name)
+    if isinstance(on_bytes, str):
+        assert by_rule == on_bytes
+        return
+    np.testing.assert_array_equal(by_rule.code_counts, on_bytes.code_counts)
+    assert by_rule.notices == on_bytes.notices and by_rule.metrics.keys() == on_bytes.metrics.keys()
+    for metric, value in on_bytes.metrics.items():
+        np.testing.assert_allclose(by_rule.metrics[metric], value, rtol=1e-6, atol=1e-40, err_msg=metric)
+    for kind, histogram in on_bytes.histograms.items():
+        np.testing.assert_array_equal(by_rule.histograms[kind].counts, histogram.counts, err_msg=kind)
+    np.testing.assert_allclose(by_rule.block_errors, on_bytes.block_errors, rtol=1e-6, atol=1e-40)
 
 
 @pytest.mark.parametrize("name", SOME)

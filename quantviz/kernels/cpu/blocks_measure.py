@@ -1,4 +1,4 @@
-"""Measuring a tensor under a block type: one pass, in which each piece goes to bytes and back."""
+"""Measuring a tensor under a block type that is no rule for one weight: each piece goes to bytes and back."""
 
 from __future__ import annotations
 

@@ -166,17 +166,18 @@ def read_nibbles(bits: int, minimum: bool):
             if bits == 5:
                 for j in range(4):
                     fifth = i4(fifth | i4(i4(block[at_codes - 4 + j]) << i4(8 * j)))
+            low, high = to[:16], to[16:32]
             for j in range(16):
                 a, c = i4(i4(qs[j]) & i4(15)), i4(i4(qs[j]) >> i4(4))
                 if bits == 5:
                     a = i4(a | i4(i4(i4(fifth >> i4(j)) & i4(1)) << i4(4)))
                     c = i4(c | i4(i4(i4(fifth >> i4(j + 16)) & i4(1)) << i4(4)))
                 if minimum:
-                    to[j] = f4(f4(f4(a) * d) + m)
-                    to[j + 16] = f4(f4(f4(c) * d) + m)
+                    low[j] = f4(f4(f4(a) * d) + m)
+                    high[j] = f4(f4(f4(c) * d) + m)
                 else:
-                    to[j] = f4(f4(i4(a - i4(half))) * d)
-                    to[j + 16] = f4(f4(i4(c - i4(half))) * d)
+                    low[j] = f4(f4(i4(a - i4(half))) * d)
+                    high[j] = f4(f4(i4(c - i4(half))) * d)
 
     return run
 

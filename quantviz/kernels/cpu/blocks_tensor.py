@@ -195,8 +195,12 @@ def notices(scheme: Scheme, gone: int, infinite: int) -> tuple[str, ...]:
 def refuse_infinite(stored: StoredTensor, scheme: Scheme, y: np.ndarray) -> None:
     """Raises QuantvizError where a scale beyond its stored type leaves no weights to measure."""
     if not is_finite(y.reshape(-1).view(np.int32)):
-        raise QuantvizError(
-            f"{stored.name or 'The tensor'} has weights too large for {scheme}: a scale is beyond fp16's 65,504, ggml "
-            "stores infinity, and no error can be measured; divide the tensor by its largest weight, or choose a "
-            "scheme with scale=fp32."
-        )
+        raise beyond_fp16(stored, scheme)
+
+
+def beyond_fp16(stored: StoredTensor, scheme: Scheme) -> QuantvizError:
+    return QuantvizError(
+        f"{stored.name or 'The tensor'} has weights too large for {scheme}: a scale is beyond fp16's 65,504, ggml "
+        "stores infinity, and no error can be measured; divide the tensor by its largest weight, or choose a "
+        "scheme with scale=fp32."
+    )

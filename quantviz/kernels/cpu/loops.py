@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 
 from . import rules, sums
+from .blocks_simple import peak
 from .compiler import inlined, kernel
 from .counts import COUNTED, count_errors, count_outside, count_values, count_zeroed, tally
 from .plan import STRETCH
@@ -19,7 +20,9 @@ from .rules import (
     ASYM,
     BF16,
     CAST,
+    CENTRED,
     IDENTITY,
+    MINIMUM,
     OFFSET,
     SIGN,
     STORE_BF16,
@@ -53,12 +56,17 @@ def stretch_of(width):
 
 @inlined()
 def group_extremes(rule, x, n):
-    """low, high and mean magnitude of n weights, as far as the rule asks for them."""
+    """low, high and mean magnitude of n weights, as far as the rule asks for them.
+
+    Of a centred block type, high is the weight of largest magnitude with its sign.
+    """
     if rule == TERNARY or rule == SIGN:
         return f4(0), f4(0), f4(sums.sum_abs(x, n) / n)
-    if rule == ASYM or rule == OFFSET:
+    if rule == ASYM or rule == OFFSET or rule == MINIMUM:
         low, high = sums.extremes(x, n)
         return low, high, f4(0)
+    if rule == CENTRED:
+        return f4(0), peak(x, n), f4(0)
     high = sums.largest_magnitude(x, n)
     return -high, high, f4(0)
 

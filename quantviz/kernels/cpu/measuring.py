@@ -13,7 +13,7 @@ from ...statistics import TensorStatistics
 from ...tensors import StoredTensor
 from .. import refuse_non_finite
 from ..common import Bins, Counts, Extremes, Pass, Progress
-from . import blocks_measure, blocks_tensor, loops, sums
+from . import blocks_measure, blocks_tensor, loops, rules, sums
 from .job import Job
 from .passes import Tables, Ticker, edges_of
 from .quantizing import notices, values
@@ -35,7 +35,7 @@ def measure(
 
     statistics: of this tensor, if known; saves the search for the largest weight where one scale serves all.
     """
-    if scheme.rule == "block type":
+    if _needs_bytes(stored, scheme, importance):
         once = partial(blocks_measure.measure, stored, scheme, bins, importance, progress)
     else:
         whole = None if statistics is None else Extremes(statistics.min, statistics.max, statistics.mean_abs)
@@ -45,6 +45,9 @@ def measure(
     if not math.isfinite(out[sums.SQUARED] + out[sums.SQUARED_ERROR]):
         refuse_non_finite(stored)
         mean_square = math.inf
+    is_block_type = scheme.rule == "block type"
+    if is_block_type and out[sums.SATURATED]:
+        raise blocks_tensor.beyond_fp16(stored, scheme)
     if not NARROW[0] < mean_square < NARROW[1] and out[sums.NONZERO]:
         out, counts = once(wide=True)
     out = out.tolist()
@@ -59,9 +62,16 @@ def measure(
             importance=None if importance is None else float(importance.sum(dtype=np.float64)) * stored.rows,
         ),
         counts,
-        blocks_tensor.notices(scheme, int(out[sums.VANISHED]), 0) if scheme.rule == "block type" else
-        notices(scheme, out),
+        blocks_tensor.notices(scheme, int(out[sums.VANISHED]), 0) if is_block_type else notices(scheme, out),
     )  # fmt: skip
+
+
+def _needs_bytes(stored: StoredTensor, scheme: Scheme, importance: np.ndarray | None) -> bool:
+    """Whether a block type is measured on its bytes, for lack of a rule that gives the same weight by weight."""
+    if scheme.rule != "block type":
+        return False
+    searches = importance is not None and scheme.fmt.uses_importance
+    return searches or not rules.has_rule(scheme) or stored.cols % scheme.fmt.block != 0
 
 
 def _measure(job: Job, bins, progress, wide: bool) -> tuple[np.ndarray, Counts | None]:
@@ -103,7 +113,8 @@ def _measure(job: Job, bins, progress, wide: bool) -> tuple[np.ndarray, Counts |
                 )  # fmt: skip
                 ticker.tick(piece.stop - piece.start)
             if full and not p.shared:
-                block_error[task.groups] = errors.reshape(-1)
+                with np.errstate(over="ignore"):  # a square beyond float32 is infinite
+                    block_error[task.groups] = errors.reshape(-1)
 
     work(p.tasks, run)
     out = outs.sum(axis=0) + job.notes

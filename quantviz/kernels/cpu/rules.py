@@ -4,7 +4,8 @@ A group's parameters are three float32 numbers:
   factor   what a weight is divided by (sym, ternary, offset, scaled) or multiplied by (the rest)
   stored   what dequantization multiplies by
   extra    zero point (asym), minimum (offset), block scale (nvfp4)
-The arithmetic and its order are those of `reference`, which names the sources.
+The arithmetic and its order are those of `reference`, which names the sources; GGUF's plain block types, which are
+only measured by rules, have theirs in rules_blocks.
 """
 
 from __future__ import annotations
@@ -13,17 +14,21 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...block_types import BlockType
 from ...formats import MXINT8_STEP, CodebookFormat, FloatFormat, IntFormat
 from ...schemes import Scheme
 from ..common import Extremes
+from . import rules_blocks as blocks
 from .bits import MAGNITUDE, SIGN_BIT, bits_of, float_of
 from .compiler import inlined
 
 f4, i4 = np.float32, np.int32
 
-IDENTITY, BF16, CAST, SYM, TERNARY, SIGN, ASYM, OFFSET, SCALED, CODEBOOK, MX, MXINT, NVFP4 = range(13)
+(IDENTITY, BF16, CAST, SYM, TERNARY, SIGN, ASYM, OFFSET, SCALED, CODEBOOK, MX, MXINT, NVFP4, CENTRED, MINIMUM,
+ BYTES) = range(16)  # fmt: skip
 _RULES = {"sym": SYM, "ternary": TERNARY, "sign": SIGN, "asym": ASYM, "offset": OFFSET, "scaled": SCALED,
           "codebook": CODEBOOK, "nvfp4": NVFP4}  # fmt: skip
+_BLOCK_RULES = {"q4_0": CENTRED, "q5_0": CENTRED, "q4_1": MINIMUM, "q5_1": MINIMUM, "q8_0": BYTES}
 
 STORE_FP32, STORE_FP16, STORE_BF16 = range(3)
 _STORES = {None: STORE_FP32, "fp32": STORE_FP32, "fp16": STORE_FP16, "bf16": STORE_BF16}
@@ -52,8 +57,15 @@ class Constants(NamedTuple):
     tensor_scale: np.float32  # nvfp4
 
 
+def has_rule(scheme: Scheme) -> bool:
+    """Whether a weight's fate is a rule for one weight: not where a block type makes its codes by a search."""
+    return scheme.rule != "block type" or scheme.format in _BLOCK_RULES
+
+
 def rule_of(scheme: Scheme) -> int:
     """The rule's number, one for each different piece of arithmetic."""
+    if scheme.rule == "block type":
+        return _BLOCK_RULES[scheme.format]
     if scheme.rule == "cast":
         return {"fp32": IDENTITY, "bf16": BF16}.get(scheme.format, CAST)
     if scheme.rule == "mx":
@@ -69,6 +81,8 @@ def constants_of(scheme: Scheme, whole: Extremes | None) -> Constants:
         top, mantissa, emin, max_code = element.max, element.mantissa_bits, element.emin + 127, element.max_code
     elif isinstance(element, IntFormat):
         top = element.max_symmetric if scheme.symmetry == "sym" else element.max_unsigned
+    elif isinstance(element, BlockType):
+        top = len(element.numbers) - 1
     tensor_scale = 0.0
     if scheme.rule == "nvfp4" and whole.max_abs > 0:
         tensor_scale = max(f4(whole.max_abs) / f4(448.0 * 6.0), MIN_NORMAL)
@@ -198,6 +212,12 @@ def parameters(rule, low, high, mean, k):
         exact = f4(f4(largest / E2M1_MAX) / k.tensor_scale)
         block = cast(f4(min(max(exact, NVFP4_SMALLEST_SCALE), E4M3_MAX)), i4(3), i4(121), E4M3_MAX)
         return f4(f4(f4(1) / k.tensor_scale) / block), f4(k.tensor_scale * block), block, block
+    if rule == CENTRED:
+        return blocks.centred_parameters(high, k.top)
+    if rule == MINIMUM:
+        return blocks.minimum_parameters(low, high, k.top)
+    if rule == BYTES:
+        return blocks.byte_parameters(largest)
     return f4(1), f4(1), zero, f4(1)
 
 
@@ -233,6 +253,12 @@ def roundtrip(rule, v, factor, stored, extra, k, thresholds, levels):
         return f4(cast(f4(v * factor), k.mantissa, k.emin, k.top) * stored)
     if rule == MXINT:
         return f4(f4(clip(f4(np.rint(f4(f4(v * factor) * f4(64)))), f4(-127), f4(127)) * INT8_STEP) * stored)
+    if rule == CENTRED:
+        return blocks.centred_value(blocks.centred_code(v, factor, extra, k.top), stored, k.top)
+    if rule == MINIMUM:
+        return blocks.minimum_value(blocks.minimum_code(v, factor, extra, k.top), stored, extra)
+    if rule == BYTES:
+        return f4(blocks.byte_code(v, factor) * stored)
     u = clip(f4(v * factor), -E2M1_MAX, E2M1_MAX)  # NVFP4
     return f4(cast(u, k.mantissa, k.emin, k.top) * stored)
 
@@ -264,6 +290,12 @@ def encode(rule, v, factor, extra, k, thresholds, codes):
         return cast_code(f4(v * factor), k.mantissa, k.emin, k.max_code, k.bits)
     if rule == MXINT:
         return i4(clip(f4(np.rint(f4(f4(v * factor) * f4(64)))), f4(-127), f4(127)))
+    if rule == CENTRED:
+        return i4(blocks.centred_code(v, factor, extra, k.top))
+    if rule == MINIMUM:
+        return i4(blocks.minimum_code(v, factor, extra, k.top))
+    if rule == BYTES:
+        return i4(blocks.byte_code(v, factor))
     u = clip(f4(v * factor), -E2M1_MAX, E2M1_MAX)  # NVFP4
     return cast_code(u, k.mantissa, k.emin, k.max_code, k.bits)
 
@@ -309,6 +341,13 @@ def code_limits(rule, stored, extra, k):
     if rule == CAST:
         limit = half_a_step_past(k)
         return -limit, limit
+    if rule == CENTRED:
+        middle = blocks.middle(k.top)
+        return blocks.limits(-middle, f4(k.top - middle), stored, f4(0))
+    if rule == MINIMUM:
+        return blocks.limits(f4(0), k.top, stored, blocks.in_half(extra))
+    if rule == BYTES:
+        return blocks.limits(f4(-128), f4(127), stored, f4(0))
     if not stored > f4(0):
         return -infinite, infinite
     if rule == ASYM:

@@ -105,7 +105,7 @@ def of_groups(squares, scales, groups):
     for g in range(groups):
         b = f8(scales[g])
         total += squares[g]
-        steps += squares[g] / (b * b) if b > f8(0) else f8(0)
+        steps += squares[g] / (b * b) if b != f8(0) else f8(0)
     return total, steps
 
 

@@ -14,7 +14,7 @@ def stored_bytes(name: str) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (64, BLOCK_TYPES[name].row_bytes(512)), dtype=np.uint8)
 
 
-def _zeros_of_both_signs() -> np.ndarray:
+def zeros_of_both_signs() -> np.ndarray:
     x = np.zeros((4, 32), np.float32)
     x[0, 3] = x[1, 0] = -0.0
     x[2:] = np.abs(np.random.default_rng(1).standard_normal(32, dtype=np.float32))
@@ -23,7 +23,7 @@ def _zeros_of_both_signs() -> np.ndarray:
     return x
 
 
-def _two_peaks() -> np.ndarray:
+def two_peaks() -> np.ndarray:
     """Two weights of largest magnitude and of either sign: the first counts."""
     x = np.random.default_rng(2).standard_normal((50, 64), dtype=np.float32)
     x[:, 3], x[:, 7] = -5, 5
@@ -39,8 +39,8 @@ def _blocks() -> np.ndarray:
         SUBNORMAL,
         np.zeros((2, 64), np.float32),
         -np.zeros((2, 64), np.float32),
-        _zeros_of_both_signs(),
-        _two_peaks(),
+        zeros_of_both_signs(),
+        two_peaks(),
         (rng.choice([-1, 1], (4, 64)) * 3.3e38).astype(np.float32),  # whose range leaves float32
         (rng.integers(-254, 255, (40, 64)) / 16).astype(np.float32),  # with many quotients halfway
     ]
