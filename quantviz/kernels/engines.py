@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 from functools import cache
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ..errors import QuantvizError
+from .nvidia import missing
 
 if TYPE_CHECKING:
     import torch
 
 ENGINES = ("cpu", "cuda", "reference")
-OLDEST = (7, 5)  # compute capability that Triton compiles for
-
-_INSTEAD = "choose the engine cpu, or reference"
 
 
 def check_engine(name: str) -> None:
@@ -40,39 +36,7 @@ def cuda_device() -> torch.device:
     return torch.device("cuda", torch.cuda.current_device())
 
 
-def has_driver() -> bool:
-    """Whether an NVIDIA driver finds a GPU. Asked of the driver itself: importing torch takes seconds."""
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    count = ctypes.c_int(0)
-    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
-
-
-@cache
 def cuda_problem() -> str | None:
     """Why the cuda engine cannot run here, in a sentence; None where it can."""
-    if not has_driver():
-        return f"The engine cuda needs an NVIDIA GPU with its driver, and there is none here; {_INSTEAD}."
-    if find_spec("triton") is None:
-        return f"The engine cuda needs Triton, which is not installed: run pip install triton, or {_INSTEAD}."
-    import torch
-
-    if torch.version.cuda is None:
-        return (
-            "The engine cuda needs torch with CUDA, and this one is built without: install it as pytorch.org says, "
-            f"or {_INSTEAD}."
-        )
-    if not torch.cuda.is_available():
-        return (
-            f"The engine cuda finds an NVIDIA GPU, but torch (built for CUDA {torch.version.cuda}) cannot use it: "
-            f"update the driver, or {_INSTEAD}."
-        )
-    found = torch.cuda.get_device_capability()
-    if found < OLDEST:
-        return (
-            f"The engine cuda needs a GPU of compute capability {OLDEST[0]}.{OLDEST[1]} or newer, and "
-            f"{torch.cuda.get_device_name()} has {found[0]}.{found[1]}; {_INSTEAD}."
-        )
-    return None
+    lacking = missing()
+    return lacking and f"The engine cuda cannot run: {lacking.instead('choose the engine cpu, or reference')}"

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
 
 from ..errors import QuantvizError
+from ..kernels.nvidia import missing
 from .results import Card
 
 # Best first. `reference` is the torch engine on the CPU; MPS and XPU use that engine on theirs.
 DEVICES = ("cuda", "xpu", "mps", "cpu", "reference")
 NAMES = {"cuda": "CUDA GPU", "xpu": "Intel GPU (XPU)", "mps": "Apple GPU (MPS)", "cpu": "CPU", "reference": "CPU"}
 ASSUMED_CACHE = 32 << 20  # bytes, where the system does not say
-OLDEST_TRITON = (7, 5)  # compute capability that Triton compiles for
-INSTALL_TRITON = "pip install triton"
 
 
 def available() -> tuple[str, ...]:
@@ -33,7 +30,8 @@ def why_not(device: str) -> str | None:
     if device not in DEVICES:
         return f"There is no device {device!r}; choose {', '.join(DEVICES)}."
     if device == "cuda":
-        return _why_no_cuda()
+        lacking = missing()
+        return lacking and lacking.instead("choose cpu")
     if device in ("mps", "xpu"):
         import torch
 
@@ -47,43 +45,6 @@ def check(device: str) -> str:
     if reason := why_not(device):
         raise QuantvizError(reason)
     return device
-
-
-def _why_no_cuda() -> str | None:
-    import torch
-
-    if torch.version.cuda is None:
-        return (
-            "This torch was built without CUDA, so no GPU can be measured; install torch's CUDA build, as pytorch.org "
-            "says, or choose cpu."
-        )
-    if not torch.cuda.is_available():
-        return _why_not_initialised(torch)
-    if importlib.util.find_spec("triton") is None:
-        return f"The kernels for CUDA need triton, which is not installed; run `{INSTALL_TRITON}`, or choose cpu."
-    if (capability := torch.cuda.get_device_capability()) < OLDEST_TRITON:
-        has, needed = (".".join(map(str, version)) for version in (capability, OLDEST_TRITON))
-        return f"{torch.cuda.get_device_name()} has compute capability {has}, and Triton needs {needed}; choose cpu."
-    return None
-
-
-def _why_not_initialised(torch: Any) -> str:
-    """What CUDA itself says when it is started, in our words."""
-    try:
-        torch.cuda.init()
-        said = ""
-    except (RuntimeError, AssertionError) as problem:
-        said = str(problem)
-    if "too old" in said:
-        found = re.search(r"found version (\d+)", said)
-        version = f" (it serves CUDA {int(found[1]) // 1000}.{int(found[1]) % 1000 // 10})" if found else ""
-        return (
-            f"The NVIDIA driver{version} is too old for this torch, which was built for CUDA {torch.version.cuda}; "
-            "update the driver, install an older torch, or choose cpu."
-        )
-    if "no NVIDIA driver" in said:
-        return "There is no NVIDIA driver on this machine; install one, or choose cpu."
-    return "There is no CUDA GPU that torch can see here (CUDA_VISIBLE_DEVICES may hide it); choose cpu."
 
 
 def torch_device(device: str) -> str:
@@ -123,12 +84,12 @@ def card(device: str) -> Card:
 
 def _notices(device: str) -> tuple[str, ...]:
     notes = []
-    if device != "cuda" and (reason := _why_no_cuda()):
+    if device != "cuda" and (lacking := missing()):
         measured = {"cpu": "the CPU", "reference": "the CPU, with the reference engine"}.get(device, NAMES[device])
-        notes.append(f"Measured on {measured}, not on a CUDA GPU. {reason.replace(', or choose cpu', '')}")
+        notes.append(f"Measured on {measured}, not on a CUDA GPU. {lacking.instead()}")
     if not has_bf16(device):
         notes.append("This GPU has no bfloat16, so float16 stands in its place and there is no factor over bf16.")
-    return tuple(text.replace("; choose cpu.", ".") for text in notes)
+    return tuple(notes)
 
 
 def memory_of(device: str) -> tuple[int | None, int | None]:

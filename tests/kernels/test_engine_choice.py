@@ -13,24 +13,24 @@ import torch
 import quantviz as qv
 from quantviz import QuantvizError
 from quantviz.cli import main
-from quantviz.kernels import engines
+from quantviz.kernels import engines, nvidia
 
 X = np.ones((4, 64), np.float32)
 
 
 @pytest.fixture(autouse=True)
 def _asked_anew() -> Iterator[None]:
-    for remembered in (engines.cuda_problem, engines.default_engine):
+    for remembered in (nvidia.missing, engines.default_engine):
         remembered.cache_clear()
     yield
-    for remembered in (engines.cuda_problem, engines.default_engine):
+    for remembered in (nvidia.missing, engines.default_engine):
         remembered.cache_clear()
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, driver=True, triton=True, cuda="13.0", usable=True, capability=(9, 0)):
     """A machine as described: what asks it is replaced, what judges the answers is not."""
-    monkeypatch.setattr(engines, "has_driver", lambda: driver)
-    monkeypatch.setattr(engines, "find_spec", lambda name: object() if triton else None)
+    monkeypatch.setattr(nvidia, "has_driver", lambda: driver)
+    monkeypatch.setattr(nvidia, "find_spec", lambda name: object() if triton else None)
     monkeypatch.setattr(torch.version, "cuda", cuda)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: usable)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
@@ -38,11 +38,11 @@ def pretend(monkeypatch: pytest.MonkeyPatch, driver=True, triton=True, cuda="13.
 
 
 LACKING = {
-    "needs an NVIDIA GPU": {"driver": False},
+    "no NVIDIA GPU with its driver": {"driver": False},
     "run pip install triton": {"triton": False},
-    "needs torch with CUDA": {"cuda": None},
+    "need torch with CUDA": {"cuda": None},
     "update the driver": {"usable": False},
-    "NVIDIA Some GPU has 6.1": {"capability": (6, 1)},
+    "NVIDIA Some GPU has compute capability 6.1": {"capability": (6, 1)},
 }
 
 
@@ -78,7 +78,7 @@ def test_an_unknown_engine_is_refused() -> None:
         qv.quantize(X, "int4-sym-b32", engine="gpu")
 
 
-@pytest.mark.skipif(engines.has_driver(), reason="this machine has an NVIDIA GPU, which torch is then asked about")
+@pytest.mark.skipif(nvidia.has_driver(), reason="this machine has an NVIDIA GPU, which torch is then asked about")
 def test_where_there_is_no_gpu_torch_is_not_loaded_to_find_out() -> None:
     code = "import sys; from quantviz.evaluation import default_engine as e; print(e(), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 import quantviz as qv
+from quantviz.kernels import nvidia
 from quantviz.throughput import Plan, devices
 
 NVIDIA = SimpleNamespace(name="NVIDIA T4", L2_cache_size=4 << 20, total_memory=16 << 30)
@@ -19,7 +19,13 @@ def gpu(monkeypatch: pytest.MonkeyPatch):
     """gpu(...) makes torch report a GPU, or say why there is none."""
 
     def pretend(
-        cuda: str | None = "13.0", available: bool = True, says: str = "", capability=(9, 0), bf16=True, triton=True
+        cuda: str | None = "13.0",
+        available: bool = True,
+        says: str = "",
+        capability=(9, 0),
+        bf16=True,
+        triton=True,
+        driver=True,
     ) -> None:
         def init() -> None:
             if says:
@@ -36,12 +42,12 @@ def gpu(monkeypatch: pytest.MonkeyPatch):
             "is_bf16_supported": lambda including_emulation=True: bf16 or including_emulation,
         }.items():
             monkeypatch.setattr(torch.cuda, name, value)
-        found = importlib.util.find_spec
-        monkeypatch.setattr(
-            importlib.util, "find_spec", lambda name, *a: found(name, *a) if triton or name != "triton" else None
-        )
+        monkeypatch.setattr(nvidia, "has_driver", lambda: driver)
+        monkeypatch.setattr(nvidia, "find_spec", lambda name: object() if triton else None)
+        nvidia.missing.cache_clear()
 
-    return pretend
+    yield pretend
+    nvidia.missing.cache_clear()
 
 
 def test_the_cpu_is_always_there() -> None:
@@ -55,15 +61,15 @@ def test_the_cpu_is_always_there() -> None:
 @pytest.mark.parametrize(
     ("pretence", "said"),
     [
-        ({"cuda": None}, "built without CUDA"),
-        ({"available": False, "says": "Found no NVIDIA driver on your system."}, "no NVIDIA driver on this machine"),
+        ({"cuda": None}, "need torch with CUDA, and this one is built without; install it as pytorch.org says"),
+        ({"driver": False}, "no NVIDIA GPU with its driver here"),
         (
             {"available": False, "says": "The NVIDIA driver on your system is too old (found version 11040)."},
             r"The NVIDIA driver \(it serves CUDA 11.4\) is too old for this torch, which was built for CUDA 13.0",
         ),
-        ({"available": False, "says": "No CUDA GPUs are available"}, "no CUDA GPU that torch can see"),
-        ({"available": False}, "no CUDA GPU that torch can see"),
-        ({"triton": False}, "need triton, which is not installed; run `pip install triton`"),
+        ({"available": False, "says": "No CUDA GPUs are available"}, r"torch \(built for CUDA 13.0\) cannot use it"),
+        ({"available": False}, r"torch \(built for CUDA 13.0\) cannot use it; update the driver"),
+        ({"triton": False}, "need Triton, which is not installed; run pip install triton"),
         ({"capability": (6, 1)}, "NVIDIA T4 has compute capability 6.1, and Triton needs 7.5"),
     ],
 )
