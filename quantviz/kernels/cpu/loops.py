@@ -71,6 +71,12 @@ def group_extremes(rule, x, n):
     return -high, high, f4(0)
 
 
+@inlined()
+def lowest(rule, low, high):
+    """The smallest weight a group may hold, of what `group_extremes` gives."""
+    return low if rule == ASYM or rule == OFFSET or rule == MINIMUM else -abs(high)
+
+
 @cache
 def extremes_kernel(rule: int):
     """x, width, height -> low, high float32 and Σ|x| float64 of every group, merged into what the arrays hold."""
@@ -133,7 +139,7 @@ def fill_parameters(rule, x, n, length, gi, g0, k, factor, stored, extra, out, l
     vanished, saturated = i4(0), i4(0)
     factors, scales, extras = factor[gi, g0 : g0 + groups], stored[gi, g0 : g0 + groups], extra[gi, g0 : g0 + groups]
     for g in range(groups):
-        a, b, c, exact = parameters(rule, low[g], high[g], mean[g], k)
+        a, b, c, exact = parameters(rule, lowest(rule, low[g], high[g]), high[g], mean[g], k)
         factors[g], scales[g], extras[g] = a, b, c
         vanished = i4(vanished + (i4(1) if (exact > f4(0)) & (b == f4(0)) else i4(0)))
         saturated = i4(saturated + (i4(1) if exact > limit else i4(0)))
@@ -144,17 +150,25 @@ def fill_parameters(rule, x, n, length, gi, g0, k, factor, stored, extra, out, l
 @inlined()
 def fill_values(rule, length, x, y, n, gi, g0, k, thresholds, levels, factor, stored, extra):
     """y[0:n], the dequantized weights of x[0:n], part of one row, from group (gi, g0) on."""
-    whole = n // length
-    for g in range(whole):
+    for g in range(-(-n // length)):
         a, b, c = factor[gi, g0 + g], stored[gi, g0 + g], extra[gi, g0 + g]
-        xg, yg = x[g * length :], y[g * length :]
-        for j in range(length):
+        xg, yg = x[g * length : (g + 1) * length], y[g * length : (g + 1) * length]
+        for j in range(xg.shape[0]):  # a length known in advance would be unrolled, if it is small, and not vectorised
             yg[j] = roundtrip(rule, xg[j], a, b, c, k, thresholds, levels)
-    if whole * length < n:
-        a, b, c = factor[gi, g0 + whole], stored[gi, g0 + whole], extra[gi, g0 + whole]
-        xg, yg = x[whole * length :], y[whole * length :]
-        for j in range(n - whole * length):
+
+
+@inlined()
+def fill_values_and_codes(
+    rule, length, x, y, index, n, gi, g0, k, thresholds, levels, codes, factor, stored, extra, first_code
+):
+    """The same, and index[0:n], the codes counted from `first_code`: in one loop, what both need is computed once."""
+    for g in range(-(-n // length)):
+        a, b, c = factor[gi, g0 + g], stored[gi, g0 + g], extra[gi, g0 + g]
+        s = slice(g * length, (g + 1) * length)
+        xg, yg, ig = x[s], y[s], index[s]
+        for j in range(xg.shape[0]):
             yg[j] = roundtrip(rule, xg[j], a, b, c, k, thresholds, levels)
+            ig[j] = u4(encode(rule, xg[j], a, c, k, thresholds, codes) - first_code)
 
 
 @cache
@@ -188,6 +202,7 @@ def measure_kernel(rule: int, known: int, wide: bool):
     they need no kernels of their own.
     """
     has_scale = rule not in (IDENTITY, BF16, CAST)
+    seen = rule not in (TERNARY, SIGN)  # whether a group's extremes are known once it has parameters
     narrow = 0 < known < 64  # so short that reducing one block at a time would not vectorise
 
     @kernel
@@ -238,7 +253,13 @@ def measure_kernel(rule: int, known: int, wide: bool):
                 whole = n // length
                 if not given:
                     fill_parameters(rule, xs, n, width, gi, g0, k, factor, stored, extra, out, low, high, mean)
-                if not apart:
+                if full and code_table.shape[1] > 0:
+                    fill_values_and_codes(
+                        rule, length, zs, y[:n], index[:n], n, gi, g0, k, thresholds, levels, codes, factor, stored,
+                        extra, first_code,
+                    )  # fmt: skip
+                    tally(index, n, code_table)
+                elif not apart:
                     fill_values(rule, length, xs, ys, n, gi, g0, k, thresholds, levels, factor, stored, extra)
                 if narrow and not wide:
                     sums.squared_errors(xs, ys, whole * known, known, halves)
@@ -274,21 +295,11 @@ def measure_kernel(rule: int, known: int, wide: bool):
                         count_values(yc, m, value_bins, index, values)
                         count_errors(xc, yc, m, error_bins, index, errors, log_errors)
                     out[sums.ZEROED] += f8(count_zeroed(xs, ys, n))
-                    for g in range(-(-n // length)):
-                        s = g * length
-                        a, c = factor[gi, g0 + g], extra[gi, g0 + g]
-                        under, over = rules.code_limits(rule, stored[gi, g0 + g], c, k)
-                        if g < whole:
-                            out[sums.CLIPPED] += f8(count_outside(zs[s:], width, under, over))
-                        else:
-                            out[sums.CLIPPED] += f8(count_outside(zs[s:], n - s, under, over))
-                        if code_table.shape[1] > 0:
-                            m = length if g < whole else n - s
-                            zg, into = zs[s : s + m], index[s : s + m]
-                            for j in range(m):
-                                into[j] = u4(encode(rule, zg[j], a, c, k, thresholds, codes) - first_code)
-                    if code_table.shape[1] > 0:
-                        tally(index, n, code_table)
+                    for g in range(groups):
+                        under, over = rules.code_limits(rule, stored[gi, g0 + g], extra[gi, g0 + g], k)
+                        if given or not seen or lowest(rule, low[g], high[g]) < under or abs(high[g]) > over:
+                            zg = zs[g * length : (g + 1) * length]
+                            out[sums.CLIPPED] += f8(count_outside(zg, zg.shape[0], under, over))
 
     return run
 
