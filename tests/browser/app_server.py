@@ -32,7 +32,6 @@ def running_app(log: Path, **environment: str) -> Iterator[str]:
     port = free_port()
     command = [
         sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true",
-        "--server.fileWatcherType", "none",
     ]  # fmt: skip
     with log.open("w") as output:
         server = subprocess.Popen(

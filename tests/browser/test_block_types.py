@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Page, TimeoutError, expect
+from playwright.sync_api import expect
+
+from .actions import assert_fits_and_is_described, choose
 
 pytestmark = pytest.mark.browser
 SMALL = "random:normal?rows=256&cols=512&outliers=0.001"
-
-
-def choose(page: Page, label: str, option: str) -> None:
-    """Picks an option of a list. A list that opens while the page still moves closes at once."""
-    wanted = page.get_by_role("option", name=option, exact=True)
-    for _ in range(5):
-        page.get_by_role("combobox", name=re.compile(f"{label}$")).click()
-        with contextlib.suppress(TimeoutError):
-            return wanted.click(timeout=4000)
-        page.keyboard.press("Escape")
-    raise AssertionError(f"The list {label} does not stay open.")
 
 
 def test_a_block_type_is_chosen_and_spelled_out(page, address):
@@ -44,5 +34,5 @@ def test_a_layout_and_what_it_was_compared_with_are_drawn(chromium, address, wid
     expect(page.get_by_text(re.compile(r"As q4_k|Groups of 16: value"))).to_be_visible()
     page.get_by_text(re.compile(r"Are these ggml's own bytes\? (\d+) of \1 checks hold")).click()
     expect(page.get_by_text("fail where it is no longer true")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert_fits_and_is_described(page)
     context.close()

@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page, expect
 
+from .actions import assert_fits_and_is_described
+
 pytestmark = pytest.mark.browser
 SMALL = "random:normal?rows=512&cols=1024&outliers=0.001"
 
@@ -55,10 +57,5 @@ def test_nothing_spills_over_and_figures_have_words(chromium, address, theme):
     context = chromium.new_context(viewport={"width": 1280, "height": 1000}, color_scheme=theme)
     page = context.new_page()
     go(page, address, ["int4-sym-b64", "mxfp4", "nf4-b64"], pinned="int4-sym-b64")
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    unnamed = page.evaluate(
-        "[...document.querySelectorAll('[data-testid=stPlotlyChart]')]"
-        ".filter(c => !c.querySelector('[aria-label], [alt]') && !c.getAttribute('aria-label')).length"
-    )
-    assert unnamed == 0
+    assert_fits_and_is_described(page)
     context.close()

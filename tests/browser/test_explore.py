@@ -2,55 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Page, TimeoutError, expect
+from playwright.sync_api import expect
 
+from .actions import assert_fits_and_is_described, choose, go, heading, metric, number
 from .conftest import REPO
 
 pytestmark = pytest.mark.browser
 SMALL = "random:normal?rows=512&cols=1024&outliers=0.001"
-
-
-def go(page: Page, address: str, **view: str) -> None:
-    page.goto(f"{address}/?{urlencode(view)}")
-    settled(page)
-
-
-def settled(page: Page) -> None:
-    """Until a figure is there and the script is at rest."""
-    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_attached()
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-
-
-def heading(page: Page, text: str) -> None:
-    expect(page.get_by_role("heading", name=text, exact=True)).to_be_visible()
-
-
-def metric(page: Page, label: str) -> str:
-    box = page.get_by_test_id("stMetric").filter(has_text=label).first
-    return box.get_by_test_id("stMetricValue").inner_text()
-
-
-def number(text: str) -> float:
-    return float(re.search(r"-?[\d.]+", text.replace("−", "-"))[0])
-
-
-def choose(page: Page, label: str, option: str) -> None:
-    """Picks an option of a list in the sidebar. A list that opens while the page still moves closes at once."""
-    box = page.get_by_test_id("stSidebar").get_by_role("combobox", name=label)
-    wanted = page.get_by_role("option", name=option, exact=True)
-    for _ in range(5):
-        box.scroll_into_view_if_needed()
-        page.wait_for_timeout(300)
-        box.click()
-        with contextlib.suppress(TimeoutError):
-            return wanted.click(timeout=4000)
-        page.keyboard.press("Escape")
-    raise AssertionError(f"The list {label} does not stay open.")
 
 
 def test_the_default_view_draws_every_figure(page, address):
@@ -141,14 +102,9 @@ def test_nothing_spills_over_in_either_theme(chromium, address, theme, width):
     page = context.new_page()
     go(page, address, ref=SMALL, scheme="int4-sym-b64")
     page.wait_for_timeout(1000)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert_fits_and_is_described(page)
     background = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 200) == (theme == "dark")
-    unnamed = page.evaluate(
-        "[...document.querySelectorAll('.stPlotlyChart, [data-testid=stPlotlyChart]')]"
-        ".filter(c => !c.querySelector('[aria-label], [alt]') && !c.getAttribute('aria-label')).length"
-    )
-    assert unnamed == 0, "every chart has alternative text"
     context.close()
 
 

@@ -7,8 +7,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_explore import go, heading, metric, number, settled
 from tests.sources.gguf_builder import demo
+
+from .actions import assert_fits_and_is_described, go, heading, metric, number, settled
 
 pytestmark = pytest.mark.browser
 QUERY = "model.layers.0.self_attn.q_proj.weight"
@@ -65,7 +66,7 @@ def test_the_original_beside_its_file_and_the_mixes(page, address, file):
     heading(page, "Q4_K_M of demo")
     settled(page)
     assert number(metric(page, "Bits per weight")) == pytest.approx(5.0658)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert_fits_and_is_described(page)
 
 
 def test_one_of_several_files_on_the_hub_is_chosen_from_a_list(page, address, hub, file):

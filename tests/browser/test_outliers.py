@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page, expect
 
+from .actions import assert_fits_and_is_described
+
 pytestmark = pytest.mark.browser
 # 0.1% outliers at 20σ.
 SMALL = "random:normal?rows=512&cols=1024&outliers=0.001"
@@ -56,10 +58,5 @@ def test_nothing_spills_over_in_either_theme(chromium, address, theme, width):
     page = context.new_page()
     open_page(page, address, ref=SMALL, scheme="int4-sym-b64", edit="inject")
     page.wait_for_timeout(500)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    unnamed = page.evaluate(
-        "[...document.querySelectorAll('[data-testid=stPlotlyChart]')]"
-        ".filter(c => !c.querySelector('[aria-label], [alt]') && !c.getAttribute('aria-label')).length"
-    )
-    assert unnamed == 0, "every chart has alternative text"
+    assert_fits_and_is_described(page)
     context.close()

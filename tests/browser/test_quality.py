@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page, expect
 
+from .actions import assert_fits_and_is_described
+
 pytestmark = pytest.mark.browser
 PATIENCE = 300_000  # milliseconds: the libraries load, and a language model is measured
 FEW = ("int8-sym-b32", "int4-asym-b32", "int2-asym-tensor")
@@ -67,10 +69,5 @@ def test_nothing_spills_over_in_either_theme(chromium, address, theme, width):
     open_page(page, address)
     drawn(page, "fragility")
     page.wait_for_timeout(500)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    unnamed = page.evaluate(
-        "[...document.querySelectorAll('[data-testid=stPlotlyChart]')]"
-        ".filter(c => !c.querySelector('[aria-label], [alt]') && !c.getAttribute('aria-label')).length"
-    )
-    assert unnamed == 0, "every chart has alternative text"
+    assert_fits_and_is_described(page)
     context.close()

@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect
 
 from pages.components.measuring import GRACE
 
+from .actions import assert_fits_and_is_described
+
 pytestmark = pytest.mark.browser
 REF = "random:normal?rows=128&cols=256&outliers=0.001"
 # Small, and long enough to be stopped.
@@ -76,10 +78,5 @@ def test_nothing_spills_over_and_figures_have_words(chromium, address, width, th
     if button(page, "Start").is_visible():
         button(page, "Start").click()
     drawn(page, "error_and_speed")
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    unnamed = page.evaluate(
-        "[...document.querySelectorAll('[data-testid=stPlotlyChart]')]"
-        ".filter(c => !c.querySelector('[aria-label], [alt]') && !c.getAttribute('aria-label')).length"
-    )
-    assert unnamed == 0, "every chart has alternative text"
+    assert_fits_and_is_described(page)
     context.close()
