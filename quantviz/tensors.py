@@ -50,18 +50,10 @@ def _float8_values(exponent_bits: int, mantissa_bits: int) -> np.ndarray:
     return np.where(code >= 128, -magnitude, magnitude).astype(np.float32)
 
 
-@dataclass(frozen=True, eq=False)
-class StoredTensor:
-    """`shape` weights of type `dtype`, laid out row after row in `data`.
+class Shaped:
+    """What has a shape, and is looked at as rows."""
 
-    data: one-dimensional NumPy array or memory map of the stored elements;
-    bfloat16 as uint16, float8 as uint8.
-    """
-
-    data: np.ndarray
-    dtype: str
     shape: tuple[int, ...]
-    name: str = ""
 
     @property
     def size(self) -> int:
@@ -76,6 +68,20 @@ class StoredTensor:
     def rows(self) -> int:
         """Number of rows, all leading axes taken together."""
         return self.size // self.cols if self.cols else 0
+
+
+@dataclass(frozen=True, eq=False)
+class StoredTensor(Shaped):
+    """`shape` weights of type `dtype`, laid out row after row in `data`.
+
+    data: one-dimensional NumPy array or memory map of the stored elements;
+    bfloat16 as uint16, float8 as uint8.
+    """
+
+    data: np.ndarray
+    dtype: str
+    shape: tuple[int, ...]
+    name: str = ""
 
     @property
     def bits_per_weight(self) -> float:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from ..errors import QuantvizError, did_you_mean
-from ..tensors import STORED_DTYPES, Decode, PackedTensor, Packing, StoredTensor
+from ..tensors import STORED_DTYPES, Decode, PackedTensor, Packing, Shaped, StoredTensor
 
 # progress(bytes done, bytes in all), called on the caller's thread while bytes travel.
 # An exception raised by it stops the transfer; what has arrived stays in the cache.
@@ -25,7 +25,7 @@ _SCALED_APART = "gguf_nvfp4"  # llama.cpp's converter keeps its second scale bes
 
 
 @dataclass(frozen=True)
-class TensorInfo:
+class TensorInfo(Shaped):
     """One line of a model's table of contents."""
 
     name: str
@@ -33,20 +33,6 @@ class TensorInfo:
     dtype: str  # as quantviz names it (float32, q4_k ...), or the file's own word where it holds no weights
     nbytes: int
     packing: Packing | None = field(default=None, repr=False, compare=False)  # where weights lie in blocks of bytes
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def cols(self) -> int:
-        """Length of a row: the input dimension, along which blocks run."""
-        return self.shape[-1] if self.shape else 1
-
-    @property
-    def rows(self) -> int:
-        """Number of rows, all leading axes taken together."""
-        return self.size // self.cols if self.cols else 0
 
     @property
     def holds_weights(self) -> bool:

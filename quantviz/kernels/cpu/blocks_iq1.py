@@ -120,6 +120,14 @@ def _cut_s(x, weight, order, sum_x, sum_w, along, square):
     return first, second, minus, scale
 
 
+@inlined()
+def _put_levels(order, n, first, second, turned, level):
+    """Levels 0, 1 and 2 of n sorted weights, cut before `first` and `second`; the other way round where turned."""
+    for j in range(n):
+        q = 0 if j < first else 1 if j < second else 2
+        level[order[j]] = 2 - q if turned else q
+
+
 @kernel
 def _quantize_s(x, importance, where, near, out):
     weight, order, level, word = np.empty(256, f4), np.empty(32, i4), np.empty(32, i4), np.empty(4, i4)
@@ -141,9 +149,7 @@ def _quantize_s(x, importance, where, near, out):
             turned = scale < f4(0)
             scale = abs(scale)
             minus = 1 - minus if turned else minus
-            for j in range(32):
-                q = 0 if j < first else 1 if j < second else 2
-                level[order[j]] = 2 - q if turned else q
+            _put_levels(order, 32, first, second, turned, level)
             all_on = True
             for k in range(4):
                 word[k], on = _point(level, 8 * k, minus, scale, xs, ws, where, near)
@@ -254,9 +260,7 @@ def _quantize_m(x, importance, where, near, out):
             turned = scale < f4(0)
             scale = abs(scale)
             case = 3 - case if turned else case
-            for j in range(16):
-                q = 0 if j < first else 1 if j < second else 2
-                level[order[j]] = 2 - q if turned else q
+            _put_levels(order, 16, first, second, turned, level)
             all_on = True
             for k in range(2):
                 word[2 * p + k], on = _point(level, 8 * k, case >> 1 - k & 1, scale, xs, ws, where, near)
