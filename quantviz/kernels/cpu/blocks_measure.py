@@ -42,7 +42,7 @@ def measure(
     no_codes, nothing = np.zeros((2, 0), np.int64), np.zeros(0, np.float32)
 
     def run(tasks) -> None:
-        mine, traveller = Tables.of(full, PLACES), Traveller(stored, kind, importance)
+        mine, traveller = Tables.of(bins, PLACES), Traveller(stored, kind, importance)
         tables.append(mine)
         for number, piece in tasks:
             out, trip = outs[number], traveller.there_and_back(piece)

@@ -92,7 +92,7 @@ def _measure(job: Job, bins, progress, wide: bool) -> tuple[np.ndarray, Counts |
     ticker = Ticker(progress, job.stored.size)
 
     def run(tasks) -> None:
-        mine = Tables.of(full, number_of_codes)
+        mine = Tables.of(bins, number_of_codes)
         tables.append(mine)
         for number, task in tasks:
             out = outs[number]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..common import ERROR_BINS, LOG_BINS, VALUE_BINS, Bins, Progress
+from ..common import LOG_BINS, Bins, Progress
 from .counts import COPIES
 
 
@@ -21,9 +21,12 @@ class Tables:
     codes: np.ndarray
 
     @classmethod
-    def of(cls, full: bool, codes: int) -> Tables:
-        """Empty ones; with no places at all unless `full`.  codes: places for these."""
-        lengths = (VALUE_BINS + 2, ERROR_BINS + 2, LOG_BINS, codes) if full else (0, 0, 0, 0)
+    def of(cls, bins: tuple[Bins, Bins] | None, codes: int) -> Tables:
+        """Empty ones, with a place for whatever falls below or above the bins; with no places at all without bins.
+
+        codes: places for these.
+        """
+        lengths = (0, 0, 0, 0) if bins is None else (bins[0].count + 2, bins[1].count + 2, LOG_BINS, codes)
         return cls(*(np.zeros((COPIES, n), np.int64) for n in lengths))
 
 
