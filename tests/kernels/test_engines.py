@@ -10,9 +10,11 @@ import torch
 
 import quantviz as qv
 from quantviz.comparison import refusal
-from quantviz.kernels.common import Quantized
+from quantviz.kernels import cpu
+from quantviz.kernels.common import Bins, Quantized
 from quantviz.kernels.reference.blocks import BORROWED
 from quantviz.schemes import Scheme
+from quantviz.tensors import as_stored
 
 from .inputs import INPUTS, SUBNORMAL
 
@@ -193,3 +195,11 @@ def test_progress_reaches_the_end_and_may_stop_the_work(key: str) -> None:
 
     with pytest.raises(Stopped):
         qv.evaluate(x, key, progress=stop)
+
+
+def test_any_number_of_bins_counts_every_weight() -> None:
+    x, f4 = as_stored(shaped((60, 160))), np.float32
+    for key in ("int4-sym-b32", "q4_k:pad=1"):
+        found = cpu.measure(x, Scheme.parse(key), (Bins(f4(-1), f4(1), 3000), Bins(f4(-1), f4(1), 7000)))
+        assert (len(found.counts.dequantized), len(found.counts.error)) == (3002, 7002)
+        assert found.counts.dequantized.sum() == found.counts.error.sum() == x.size
