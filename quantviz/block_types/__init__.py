@@ -5,13 +5,15 @@ Here is what a type is; `quantviz.kernels.blocks` quantizes and dequantizes rows
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..errors import QuantvizError, did_you_mean
 from . import fp4, iq1, iq2, iq3, iq4, k_quants, plain, ternary
 from .base import ROLES, BlockType, Field, Unpacked
 
-__all__ = ["BLOCK_TYPES", "ROLES", "BlockType", "Field", "Unpacked", "block_type", "check_cols", "unpack"]
+__all__ = ["BLOCK_TYPES", "ROLES", "BlockType", "Field", "Unpacked", "block_type", "check_cols", "check_rows", "unpack"]
 
 _FAMILIES = (plain, k_quants, iq4, iq3, iq2, iq1, ternary, fp4)
 
@@ -32,6 +34,17 @@ def check_cols(kind: BlockType, cols: int) -> None:
         raise QuantvizError(
             f"{kind.name} needs rows whose length is a multiple of {kind.block}; "
             f"these have {cols:,} weights: pad them with {padded - cols} zeros to {padded:,}."
+        )
+
+
+def check_rows(kind: BlockType, data: Any, cols: int) -> None:
+    """Refuses stored rows, NumPy's or torch's, that are not uint8 [rows, bytes of `cols` weights]."""
+    check_cols(kind, cols)
+    dtype = str(data.dtype).removeprefix("torch.")
+    if dtype != "uint8" or data.ndim != 2 or data.shape[1] != kind.row_bytes(cols):
+        raise QuantvizError(
+            f"Rows of {cols:,} weights take {kind.row_bytes(cols):,} bytes each in {kind.name}; "
+            f"this is {dtype} of shape {list(data.shape)}."
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..block_types import block_type, check_cols
+from ..block_types import block_type, check_cols, check_rows
 from ..errors import QuantvizError
 from ..tensors import as_stored
 from . import check_importance, refuse_non_finite
@@ -48,12 +48,7 @@ def dequantize_rows(name: str, data: np.ndarray, cols: int, out: np.ndarray | No
     from .cpu import blocks
 
     kind = block_type(name)
-    check_cols(kind, cols)
-    if data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != kind.row_bytes(cols):
-        raise QuantvizError(
-            f"Rows of {cols:,} weights take {kind.row_bytes(cols):,} bytes each in {name}; "
-            f"this is {data.dtype} of shape {list(data.shape)}."
-        )
+    check_rows(kind, data, cols)
     if out is None:
         out = np.empty((len(data), cols), np.float32)
     elif out.dtype != np.float32 or out.shape != (len(data), cols) or not out.flags.c_contiguous:

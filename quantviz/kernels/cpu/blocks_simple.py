@@ -69,6 +69,37 @@ def smallest_and_largest(x, n):
 
 
 @inlined()
+def reciprocal(d):
+    return f4(f4(1) / d) if d != f4(0) else f4(0)
+
+
+@inlined()
+def centred_scale(largest, half):
+    """d, what to multiply by and what to add before rounding down; `largest` is a group's weight of that magnitude."""
+    d = f4(largest / f4(-half))
+    factor = reciprocal(d)
+    lost = abs(factor) == HUGE
+    return d, f4(0) if lost else factor, f4(0) if lost else f4(half + f4(0.5))
+
+
+@inlined()
+def range_scale(low, high, top):
+    """d, what to multiply by and what to take off first."""
+    d = f4(f4(high - low) / f4(top))
+    factor = reciprocal(d)
+    lost = factor == HUGE or d == HUGE
+    return d, f4(0) if lost else factor, f4(0) if lost else low
+
+
+@inlined()
+def byte_scale(largest):
+    """d and what to multiply by."""
+    d = f4(largest / f4(127))
+    factor = reciprocal(d)
+    return d, f4(0) if factor == HUGE else factor
+
+
+@inlined()
 def put_codes(bits, block, low, factor, offset, out, at):
     """Codes ⌊(x - low) · factor + offset⌋ at byte `at`, a fifth bit in the four bytes before.
 
@@ -96,12 +127,8 @@ def centred(bits: int):
     def run(x, out):
         for b in range(x.shape[0]):
             block, to = x[b], out[b]
-            d = f4(peak(block, BLOCK) / f4(-half))
-            factor = f4(f4(1) / d) if d != f4(0) else f4(0)
+            d, factor, offset = centred_scale(peak(block, BLOCK), f4(half))
             put_half(to, 0, d)
-            lost = abs(factor) == HUGE
-            factor = f4(0) if lost else factor
-            offset = f4(0) if lost else f4(half + 0.5)
             put_codes(bits, block, f4(0), factor, offset, to, 2 if bits == 4 else 6)
 
     return run
@@ -117,13 +144,10 @@ def from_minimum(bits: int):
         for b in range(x.shape[0]):
             block, to = x[b], out[b]
             low, high = smallest_and_largest(block, BLOCK)
-            d = f4(f4(high - low) / f4(top))
-            factor = f4(f4(1) / d) if d != f4(0) else f4(0)
+            d, factor, base = range_scale(low, high, f4(top))
             put_half(to, 0, d)
             put_half(to, 2, low)
-            if factor == HUGE or d == HUGE:
-                low, factor = f4(0), f4(0)
-            put_codes(bits, block, low, factor, f4(0.5), to, 4 if bits == 4 else 8)
+            put_codes(bits, block, base, factor, f4(0.5), to, 4 if bits == 4 else 8)
 
     return run
 
@@ -140,10 +164,8 @@ def round_away(v):
 def quantize_q8_0(x, out):
     for b in range(x.shape[0]):
         block, to = x[b], out[b]
-        d = f4(float_of(largest_bits(block, BLOCK)) / f4(127))
-        factor = f4(f4(1) / d) if d != f4(0) else f4(0)
+        d, factor = byte_scale(float_of(largest_bits(block, BLOCK)))
         put_half(to, 0, d)
-        factor = f4(0) if factor == HUGE else factor
         qs = to[2:34]
         for j in range(BLOCK):
             qs[j] = u1(round_away(f4(block[j] * factor)) & i4(255))

@@ -35,7 +35,7 @@ _STORES = {None: STORE_FP32, "fp32": STORE_FP32, "fp16": STORE_FP16, "bf16": STO
 
 MIN_NORMAL = f4(2.0**-126)
 MAX_FINITE = f4(np.finfo(np.float32).max)
-MAX_FP16 = f4(65504.0)
+MAX_FP16 = blocks.MAX_FP16
 MAX_BF16 = f4(3.3895313892515355e38)
 SMALLEST_ABSMAX = f4(1e-38)  # as in reference
 NVFP4_SMALLEST_SCALE = f4(2.0**-6)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from .blocks_bits import from_half, to_half
-from .blocks_simple import HUGE, round_away
+from .blocks_simple import HUGE, byte_scale, centred_scale, range_scale, round_away
 from .compiler import inlined
 
 f4, i4 = np.float32, np.int32
@@ -31,11 +31,6 @@ def fits(v):
 
 
 @inlined()
-def reciprocal(d):
-    return f4(f4(1) / d) if d != f4(0) else f4(0)
-
-
-@inlined()
 def middle(top):
     """The code that stands for 0 where `top` is the largest: 8 of 15."""
     return f4(f4(top + f4(1)) * f4(0.5))
@@ -44,27 +39,20 @@ def middle(top):
 @inlined()
 def centred_parameters(largest, top):
     """Of a group whose weight of largest magnitude, with its sign, is `largest`."""
-    d = f4(largest / -middle(top))
-    factor = reciprocal(d)
-    lost = abs(factor) == HUGE
-    exact = f4(abs(largest)) if fits(d) else HUGE
-    return f4(0) if lost else factor, in_half(d), f4(0) if lost else f4(middle(top) + f4(0.5)), exact
+    d, factor, offset = centred_scale(largest, middle(top))
+    return factor, in_half(d), offset, f4(abs(largest)) if fits(d) else HUGE
 
 
 @inlined()
 def minimum_parameters(low, high, top):
-    d = f4(f4(high - low) / top)
-    factor = reciprocal(d)
-    lost = factor == HUGE or d == HUGE
-    exact = f4(max(abs(low), abs(high))) if fits(d) and fits(low) else HUGE
-    return f4(0) if lost else factor, in_half(d), low, exact
+    d, factor, _ = range_scale(low, high, top)
+    return factor, in_half(d), low, f4(max(abs(low), abs(high))) if fits(d) and fits(low) else HUGE
 
 
 @inlined()
 def byte_parameters(largest):
-    d = f4(largest / f4(127))
-    factor = reciprocal(d)
-    return f4(0) if factor == HUGE else factor, in_half(d), f4(0), largest if fits(d) else HUGE
+    d, factor = byte_scale(largest)
+    return factor, in_half(d), f4(0), largest if fits(d) else HUGE
 
 
 @inlined()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from ...block_types import BLOCK_TYPES, BlockType, block_type, check_cols
+from ...block_types import BLOCK_TYPES, BlockType, block_type, check_cols, check_rows
 from ...errors import QuantvizError
 from .block_readers import READERS, Parts
 from .block_writers import WRITERS
@@ -71,12 +71,7 @@ def dequantize_rows(name: str, data: torch.Tensor, cols: int) -> torch.Tensor:
     block, and rows of other bytes.
     """
     kind = block_type(name)
-    check_cols(kind, cols)
-    if data.dtype != torch.uint8 or data.ndim != 2 or data.shape[1] != kind.row_bytes(cols):
-        raise QuantvizError(
-            f"Rows of {cols:,} weights take {kind.row_bytes(cols):,} bytes each in {name}; "
-            f"this is {str(data.dtype).removeprefix('torch.')} of shape {list(data.shape)}."
-        )
+    check_rows(kind, data, cols)
     with using(data.device, 4 * len(data) * cols):
         stored = data.reshape(-1, kind.nbytes)
         out = torch.empty((len(stored), kind.block), dtype=torch.float32, device=data.device)

@@ -8,8 +8,7 @@ import torch
 from ...schemes import Scheme
 from ..common import Quantized
 from ..reference import code_dtype
-from ..reference.transforms import in_fp16
-from ..rotation import unrotate
+from ..reference.transforms import completed, in_fp16
 from . import kernels, packed
 from .device import using
 from .job import Job, is_bf16, launch, raw, tile_weights
@@ -58,13 +57,7 @@ def dequantize(q: Quantized) -> torch.Tensor:
             stored = torch.full_like(stored, q.tensor_scale) * stored
         for parameter in (q.zero_points, q.minima):
             extra = extra if parameter is None else parameter
-        y = decode(codes, stored.float().contiguous(), extra.float().contiguous(), q.scheme)
-        if q.scheme.rotate != "none":
-            y = unrotate(y)
-        y = y.reshape(-1)
-        if q.kept_index is not None:
-            y[q.kept_index] = q.kept_values.float()
-        return y.reshape(q.shape)
+        return completed(decode(codes, stored.float().contiguous(), extra.float().contiguous(), q.scheme), q)
 
 
 def decode(codes: torch.Tensor, stored: torch.Tensor, extra: torch.Tensor, scheme: Scheme) -> torch.Tensor:

@@ -8,12 +8,11 @@ import torch
 
 from ...schemes import Scheme
 from ..common import Bins, Counts, Pass, Quantized, scale_notices
-from ..rotation import unrotate
 from . import blocks, measuring
 from .rules import Params, code_limits, decode, encode
 from .search import choose_params, nested
 from .tiles import Tiles
-from .transforms import in_fp16, prepare, restore
+from .transforms import completed, in_fp16, prepare, restore
 
 
 def code_dtype(scheme: Scheme) -> torch.dtype:
@@ -61,13 +60,7 @@ def dequantize(q: Quantized) -> torch.Tensor:
     if q.tensor_scale is not None:
         stored = torch.tensor(q.tensor_scale, dtype=torch.float32, device=codes.device) * stored
     p = Params(stored, stored, spread(q.zero_points), spread(q.minima))
-    y = tiles.flat(decode(tiles.x, p, q.scheme))
-    if q.scheme.rotate != "none":
-        y = unrotate(y)
-    y = y.reshape(-1)
-    if q.kept_index is not None:
-        y[q.kept_index] = q.kept_values.float()
-    return y.reshape(q.shape)
+    return completed(tiles.flat(decode(tiles.x, p, q.scheme)), q)
 
 
 def measure(x: torch.Tensor, scheme: Scheme, bins: tuple[Bins, Bins] | None, importance: Any = None) -> Pass:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from ...schemes import Scheme
+from ..common import Quantized
 from ..rotation import rotate, unrotate
 
 LARGEST_FP16 = 65504.0
@@ -27,6 +28,14 @@ def restore(y: torch.Tensor, x: torch.Tensor, kept: torch.Tensor | None, scheme:
     """What stands for x [rows, cols], from what was dequantized."""
     y = unrotate(y) if scheme.rotate == "hadamard" else y
     return y if kept is None else torch.where(kept, in_fp16(x).float(), y)
+
+
+def completed(y: torch.Tensor, q: Quantized) -> torch.Tensor:
+    """What q stands for, in its shape, from the weights [rows, cols] that its codes stand for. May write into y."""
+    y = (y if q.scheme.rotate == "none" else unrotate(y)).reshape(-1)
+    if q.kept_index is not None:
+        y[q.kept_index] = q.kept_values.float()
+    return y.reshape(q.shape)
 
 
 def in_fp16(x: torch.Tensor) -> torch.Tensor:
