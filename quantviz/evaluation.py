@@ -13,13 +13,13 @@ from . import metrics
 from .errors import QuantvizError
 from .kernels import check_engine, check_importance, default_engine, refuse_non_finite
 from .kernels.common import (
-    ERROR_BINS,
     LOG_BIN_SHIFT,
     PERCENTILE_RESOLUTION,
     Bins,
     Counts,
     Pass,
     Progress,
+    error_bins,
     value_bins,
 )
 from .schemes import Scheme
@@ -29,9 +29,7 @@ from .tensors import StoredTensor, as_stored
 __all__ = ["Evaluation", "default_engine", "describe", "evaluate", "group_sizes"]
 
 DETAILS = ("full", "metrics")
-# The error histogram spans ± this many RMS errors of a sample; what lies beyond is counted at its ends.
-ERROR_SPAN = 4.0
-_SAMPLE_WEIGHTS = 1 << 16
+_SAMPLE_WEIGHTS = 1 << 16  # that set the span of the error histogram
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,13 +183,11 @@ def _error_bins(
     part = stored.cols if scheme.transforms else min(stored.cols, _SAMPLE_WEIGHTS)
     rows = np.concatenate([stored.read(r * stored.cols, r * stored.cols + part) for r in picks])
     sample = StoredTensor(rows, "float32", (len(picks), part))
-    nowhere = Bins(np.float32(-1), np.float32(1), 1)  # the same compiled kernel serves, its counts are not used
     weights = importance[:part] if scheme.rule == "block type" and importance is not None else None
     if weights is not None and not weights.any():
         weights = np.ones_like(weights)
-    sums = cpu.measure(sample, scheme, (nowhere, nowhere), weights, statistics).sums
-    span = max(ERROR_SPAN * math.sqrt(sums.squared_error / sums.count), statistics.max_abs * 2.0**-24, 1e-30)
-    return Bins(np.float32(-span), np.float32(span), ERROR_BINS)
+    sums = cpu.measure(sample, scheme, None, weights, statistics).sums
+    return error_bins(sums.squared_error / sums.count, statistics.max_abs)
 
 
 def _counted(
@@ -209,6 +205,7 @@ def _counted(
     values["clipped_fraction"] = counts.clipped / stored.size
     if counts.codes is not None:
         values["code_entropy_bits"] = metrics.entropy_bits(counts.codes)
+    block_errors = counts.block_squared_error / group_sizes(scheme, stored.rows, stored.cols)
     return {
         "statistics": statistics,
         "histograms": {
@@ -217,18 +214,19 @@ def _counted(
             "error": as_histogram(bins[1], counts.error),
         },
         "code_counts": counts.codes,
-        "block_errors": np.sqrt(counts.block_squared_error / group_sizes(scheme, stored.rows, stored.cols)),
+        "block_errors": np.sqrt(block_errors, out=block_errors),
     }
 
 
 def group_sizes(scheme: Scheme, rows: int, cols: int) -> np.ndarray:
-    """float32 [grid rows, grid cols] (or broadcastable): how many weights each group holds."""
-    if scheme.granularity is None:
-        return np.full((1, 1), rows * cols, np.float32)
-    height, width = scheme.granularity.rows or rows, scheme.granularity.cols or cols
-    heights = np.diff(np.append(np.arange(0, rows, height), rows))
-    widths = np.diff(np.append(np.arange(0, cols, width), cols))
-    return np.outer(heights, widths).astype(np.float32)
+    """How many weights each group holds, float32 [grid rows, grid cols], or with 1 where that axis is cut evenly."""
+
+    def lengths(whole: int, step: int) -> np.ndarray:
+        return np.array([step]) if whole % step == 0 else np.diff(np.append(np.arange(0, whole, step), whole))
+
+    g = scheme.granularity
+    height, width = (g.rows or rows, g.cols or cols) if g else (rows, cols)
+    return np.outer(lengths(rows, height), lengths(cols, width)).astype(np.float32)
 
 
 def as_histogram(bins: Bins, counts: np.ndarray) -> Histogram:

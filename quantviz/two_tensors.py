@@ -16,9 +16,9 @@ import numpy as np
 from . import metrics
 from .block_types import BLOCK_TYPES, BlockType
 from .errors import QuantvizError
-from .evaluation import ERROR_SPAN, Evaluation, as_histogram, describe, percentile
+from .evaluation import Evaluation, as_histogram, describe, percentile
 from .kernels import check_importance, refuse_non_finite
-from .kernels.common import ERROR_BINS, LOG_BIN_SHIFT, LOG_BINS, PERCENTILE_RESOLUTION, Bins, Progress, value_bins
+from .kernels.common import LOG_BIN_SHIFT, LOG_BINS, PERCENTILE_RESOLUTION, Bins, Progress, error_bins, value_bins
 from .metrics import Sums
 from .statistics import TensorStatistics
 from .tensors import PackedTensor, StoredTensor, as_stored
@@ -180,8 +180,7 @@ def _error_bins(x: StoredTensor, y: StoredTensor, statistics: TensorStatistics) 
     ends = [(r * x.cols, (r + 1) * x.cols) for r in rows.tolist()]
     squares = [np.square(y.read(a, b) - x.read(a, b), dtype=np.float64).sum() for a, b in ends]
     mean = sum(squares) / (len(rows) * x.cols)
-    span = max(ERROR_SPAN * math.sqrt(mean if math.isfinite(mean) else 0), statistics.max_abs * 2.0**-24, 1e-30)
-    return Bins(np.float32(-span), np.float32(span), ERROR_BINS)
+    return error_bins(mean if math.isfinite(mean) else 0.0, statistics.max_abs)
 
 
 def _counted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -17,6 +18,8 @@ Progress = Callable[[int, int], None]  # (weights done, weights in all); raising
 
 VALUE_BINS = 2048  # of the original and dequantized histograms
 ERROR_BINS = 512  # of the error histogram
+ERROR_SPAN = 4.0  # it spans ± this many RMS errors of a sample; what lies beyond is counted at its ends
+_LARGEST = float(np.finfo(np.float32).max)
 
 # Percentiles of |e| are read from logarithmic bins: the upper bits of its float32 pattern.
 # Dropping 17 of 23 mantissa bits leaves 64 bins an octave, each at most 1/64 of its value wide.
@@ -70,8 +73,22 @@ class Bins:
 
 def value_bins(low: float, high: float) -> Bins:
     """Bins for original and dequantized weights: the originals' range, and a little more for rounding beyond it."""
-    margin = 0.02 * (high - low) or max(abs(high), 1e-30) * 0.02
-    return Bins(np.float32(low - margin), np.float32(high + margin), VALUE_BINS)
+    largest = max(abs(low), abs(high))
+    margin = max(0.02 * (high - low), 2.0**-22 * largest) if high > low else 0.02 * largest
+    return _bins(low - margin, high + margin, VALUE_BINS)
+
+
+def error_bins(mean_square: float, largest: float) -> Bins:
+    """Bins for errors of this mean square, in weights of this largest magnitude."""
+    span = max(ERROR_SPAN * math.sqrt(mean_square), largest * 2.0**-24)
+    return _bins(-span, span, ERROR_BINS)
+
+
+def _bins(low: float, high: float, count: int) -> Bins:
+    """Bins over [low, high), wide enough that float32 holds 1 / width, and no wider than its largest number."""
+    low, high = max(low, -_LARGEST), min(high, _LARGEST)
+    middle, half = (low + high) / 2, min(max((high - low) / 2, count / _LARGEST), _LARGEST / 2)
+    return Bins(np.float32(middle - half), np.float32(middle + half), count)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -203,3 +204,13 @@ def test_any_number_of_bins_counts_every_weight() -> None:
         found = cpu.measure(x, Scheme.parse(key), (Bins(f4(-1), f4(1), 3000), Bins(f4(-1), f4(1), 7000)))
         assert (len(found.counts.dequantized), len(found.counts.error)) == (3002, 7002)
         assert found.counts.dequantized.sum() == found.counts.error.sum() == x.size
+
+
+@pytest.mark.parametrize("size", [1e-45, 1e-38, 1e38, 3.4e38])
+@pytest.mark.filterwarnings("error")
+def test_every_weight_is_counted_at_the_ends_of_float32(size: float) -> None:
+    x = (np.random.default_rng(0).uniform(-1, 1, (64, 256)) * size).astype(np.float32)
+    for key in ("fp8_e4m3", "ternary-tensor", "int2-sym-tensor:scale=fp32", "nf4-b64:scale=fp32", "mxfp4"):
+        for found in qv.evaluate(x, key).histograms.values():
+            assert math.isfinite(found.lo) and math.isfinite(found.hi) and found.lo < found.hi, key
+            assert found.counts.sum() + found.below + found.above == x.size, key

@@ -55,8 +55,7 @@ def measure(
             weights = nothing if importance is None else importance[first : first + piece.cols]
             kernel(
                 full, importance is not None, True, trip.x, trip.x, y, kind.group, 1, True, *fixed,
-                sizes, sizes, sizes, weights, *edges, 0, mine.values, mine.errors, mine.log_errors, no_codes,
-                errors, out,
+                sizes, sizes, sizes, weights, *edges, 0, mine.values, mine.cells, no_codes, errors, out,
             )  # fmt: skip
             out[sums.CLIPPED] = 0  # by the rule that only lends its kernel
             out[sums.VANISHED] = vanished(kind, trip.x, shared.scales)
@@ -72,13 +71,10 @@ def measure(
     out[sums.MAX_ERROR] = outs[:, sums.MAX_ERROR].max()
     if not full:
         return out, None
-
-    def total(name: str) -> np.ndarray:
-        return sum(getattr(t, name).sum(axis=0) for t in tables)
-
+    *counted, numbers = Tables.added(tables, bins, PLACES)
     return out, Counts(
-        total("values"), total("errors"), total("log_errors"), by_code(kind, total("codes")),
-        block_error.reshape(grid_rows, grid_cols), int(out[sums.ZEROED]), int(out[sums.CLIPPED]),
+        *counted, by_code(kind, numbers), block_error.reshape(grid_rows, grid_cols), int(out[sums.ZEROED]),
+        int(out[sums.CLIPPED]),
     )  # fmt: skip
 
 

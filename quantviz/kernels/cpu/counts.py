@@ -1,10 +1,13 @@
-"""Counting weight by weight: histograms, logarithmic bins, codes. Indices are made in vectors, then counted singly."""
+"""Counting weight by weight: histograms, logarithmic bins, codes. Indices are made in vectors, then counted singly.
+
+Counting singly is what costs, so that what can be counted together is: both bins of an error, and codes in pairs.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..common import LOG_BIN_SHIFT
+from ..common import LOG_BIN_SHIFT, LOG_BINS, Bins
 from .bits import MAGNITUDE, bits_of
 from .compiler import inlined
 
@@ -15,6 +18,11 @@ SHIFT = i4(LOG_BIN_SHIFT)
 COPIES = 2
 # Weights counted at a time: their indices stay in the first-level cache beside the tables.
 COUNTED = 1024
+# Codes of formats with no more than FEW of them are counted in pairs: table[·, first + FEW · second]; a second of FEW
+# stands for none.
+FEW = 16
+PAIRS = FEW * (FEW + 1)
+INFINITE = i4(0x7F800000)
 
 
 @inlined()
@@ -27,6 +35,21 @@ def tally(index, n, table):
         second[index[j + 1]] += 1
     if even < n:
         first[index[even]] += 1
+
+
+@inlined()
+def tally_codes(index, n, table):
+    """table[·, code] += 1 for n codes counted from 0; overwrites `index` where the table is one of pairs."""
+    if table.shape[1] != PAIRS:
+        tally(index, n, table)
+        return
+    half = n // 2
+    first, second = index[:half], index[half : 2 * half]
+    for j in range(half):
+        first[j] = u4(first[j] + u4(FEW) * second[j])
+    tally(first, half, table)
+    if 2 * half < n:
+        table[0, index[2 * half] + u4(FEW * FEW)] += 1
 
 
 @inlined()
@@ -44,23 +67,54 @@ def count_values(y, n, bins, index, table):
     tally(index, n, table)
 
 
-@inlined()
-def count_errors(x, y, n, bins, index, table, log_table):
-    low, inverse_width, count = bins[0], bins[1], bins[2]
-    for j in range(n):
-        index[j] = u4(bin_of(f4(y[j] - x[j]), low, inverse_width, count))
-    tally(index, n, table)
-    for j in range(n):
-        index[j] = u4(i4(i4(bits_of(f4(y[j] - x[j])) & MAGNITUDE) >> SHIFT))
-    tally(index, n, log_table)
+# Errors are counted in cells. Of positive errors both bins, the equal one and the logarithmic one, only rise with the
+# error, so that the sum of their numbers, the cell, tells them both. Of negative errors the equal bin falls as the
+# logarithmic one rises: there its number is taken from the end, and the cells lie behind those of positive errors.
+
+
+def cells_of(bins: Bins) -> int:
+    """How many cells errors have."""
+    return 2 * (LOG_BINS + bins.count + 2)
 
 
 @inlined()
-def count_zeroed(x, y, n):
-    total = i4(0)
-    for j in range(n):
-        total = i4(total + (i4(1) if (x[j] != f4(0)) & (y[j] == f4(0)) else i4(0)))
-    return total
+def count(x, y, n, value_bins, error_bins, index, values, cells):
+    """Counts y by value and y - x by cell; returns how many weights became zero."""
+    value_low, value_inverse, value_last = value_bins[0], value_bins[1], value_bins[2]
+    low, inverse_width, last = error_bins[0], error_bins[1], error_bins[2]
+    above, negative = i4(i4(last) + i4(1)), i4(cells.shape[1] // 2)
+    value_index, cell = index[:COUNTED], index[COUNTED : 2 * COUNTED]
+    zeroed = i4(0)
+    for o in range(0, n, COUNTED):
+        m = min(COUNTED, n - o)
+        xs, ys = x[o : o + m], y[o : o + m]
+        for j in range(m):
+            e = f4(ys[j] - xs[j])
+            pattern = bits_of(e)
+            equal, log = bin_of(e, low, inverse_width, last), i4(i4(pattern & MAGNITUDE) >> SHIFT)
+            cell[j] = u4(i4(log + (equal if pattern >= i4(0) else i4(negative + above - equal))))
+            value_index[j] = u4(bin_of(ys[j], value_low, value_inverse, value_last))
+            zeroed = i4(zeroed + (i4(1) if (xs[j] != f4(0)) & (ys[j] == f4(0)) else i4(0)))
+        tally(value_index, m, values)
+        tally(cell, m, cells)
+    return zeroed
+
+
+def split(cells: np.ndarray, bins: Bins) -> tuple[np.ndarray, np.ndarray]:
+    """Counts int64 [cells_of(bins)] -> errors by equal bin [bins.count + 2] and their magnitudes by logarithmic bin."""
+    errors, logs = np.zeros(bins.count + 2, np.int64), np.zeros(LOG_BINS, np.int64)
+    starts = np.minimum(np.arange(LOG_BINS, dtype=np.int32) << SHIFT, INFINITE).view(f4)
+    for sign, counted in zip((f4(1), f4(-1)), np.split(cells, 2), strict=True):
+        with np.errstate(over="ignore"):  # far beyond the last bin
+            position = np.floor((sign * starts - bins.lo) * bins.inverse_width)
+        equal = np.clip(position, -1, bins.count).astype(np.int64) + 1
+        first = (equal if sign > 0 else bins.count + 1 - equal) + np.arange(LOG_BINS)
+        used = np.flatnonzero(counted)
+        log = np.searchsorted(first, used, side="right") - 1  # the last logarithmic bin that starts at or before a cell
+        equal = used - log
+        np.add.at(errors, equal if sign > 0 else bins.count + 1 - equal, counted[used])
+        np.add.at(logs, log, counted[used])
+    return errors, logs
 
 
 @inlined()

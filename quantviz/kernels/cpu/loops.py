@@ -14,7 +14,7 @@ import numpy as np
 from . import rules, sums
 from .blocks_simple import peak
 from .compiler import inlined, kernel
-from .counts import COUNTED, count_errors, count_outside, count_values, count_zeroed, tally
+from .counts import count, count_outside, tally_codes
 from .plan import STRETCH
 from .rules import (
     ASYM,
@@ -228,8 +228,7 @@ def measure_kernel(rule: int, known: int, wide: bool):
         error_bins,
         first_code,
         values,
-        errors,
-        log_errors,
+        cells,
         code_table,
         block_error,
         out,
@@ -258,7 +257,7 @@ def measure_kernel(rule: int, known: int, wide: bool):
                         rule, length, zs, y[:n], index[:n], n, gi, g0, k, thresholds, levels, codes, factor, stored,
                         extra, first_code,
                     )  # fmt: skip
-                    tally(index, n, code_table)
+                    tally_codes(index, n, code_table)
                 elif not apart:
                     fill_values(rule, length, xs, ys, n, gi, g0, k, thresholds, levels, factor, stored, extra)
                 if narrow and not wide:
@@ -285,16 +284,10 @@ def measure_kernel(rule: int, known: int, wide: bool):
                 if full:
                     for g in range(groups):
                         block_error[gi, g0 + g] += squares[g]
-                out[sums.MAX_ERROR] = max(out[sums.MAX_ERROR], f8(sums.max_abs_error(xs, ys)))
                 if weighted:
                     out[sums.WEIGHTED] += sums.weighted_squared_error(xs, ys, importance[o : o + n])
                 if full:
-                    for s in range(0, n, COUNTED):
-                        m = min(COUNTED, n - s)
-                        xc, yc = xs[s : s + m], ys[s : s + m]
-                        count_values(yc, m, value_bins, index, values)
-                        count_errors(xc, yc, m, error_bins, index, errors, log_errors)
-                    out[sums.ZEROED] += f8(count_zeroed(xs, ys, n))
+                    out[sums.ZEROED] += f8(count(xs, ys, n, value_bins, error_bins, index, values, cells))
                     for g in range(groups):
                         under, over = rules.code_limits(rule, stored[gi, g0 + g], extra[gi, g0 + g], k)
                         if given or not seen or lowest(rule, low[g], high[g]) < under or abs(high[g]) > over:

@@ -108,8 +108,7 @@ def _measure(job: Job, bins, progress, wide: bool) -> tuple[np.ndarray, Counts |
                 kernel(
                     full, weighted, apart, x, z, after, p.width, p.height, given or apart, job.constants,
                     thresholds, levels, codes, *own, job.weights_of(piece), *edges, first_code,
-                    mine.values, mine.errors, mine.log_errors, mine.codes,
-                    own_errors, out,
+                    mine.values, mine.cells, mine.codes, own_errors, out,
                 )  # fmt: skip
                 ticker.tick(piece.stop - piece.start)
             if full and not p.shared:
@@ -122,12 +121,10 @@ def _measure(job: Job, bins, progress, wide: bool) -> tuple[np.ndarray, Counts |
     if not full:
         return out, None
     if p.shared:
-        block_error[0] = out[sums.SQUARED_ERROR]
-
-    def total(name: str) -> np.ndarray:
-        return sum(getattr(t, name).sum(axis=0) for t in tables)
-
+        with np.errstate(over="ignore"):
+            block_error[0] = out[sums.SQUARED_ERROR]
+    *counted, codes = Tables.added(tables, bins, number_of_codes)
     return out, Counts(
-        total("values"), total("errors"), total("log_errors"), total("codes") if tables[0].codes.size else None,
-        block_error.reshape(grid), int(out[sums.ZEROED]), int(out[sums.CLIPPED]),
+        *counted, codes if number_of_codes else None, block_error.reshape(grid), int(out[sums.ZEROED]),
+        int(out[sums.CLIPPED]),
     )  # fmt: skip

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..common import LOG_BINS, Bins, Progress
-from .counts import COPIES
+from ..common import Bins, Progress
+from .counts import COPIES, FEW, PAIRS, cells_of, split
 
 
 @dataclass
@@ -16,8 +16,7 @@ class Tables:
     """One thread's own tables, in which it counts undisturbed."""
 
     values: np.ndarray
-    errors: np.ndarray
-    log_errors: np.ndarray
+    cells: np.ndarray
     codes: np.ndarray
 
     @classmethod
@@ -26,8 +25,20 @@ class Tables:
 
         codes: places for these.
         """
-        lengths = (0, 0, 0, 0) if bins is None else (bins[0].count + 2, bins[1].count + 2, LOG_BINS, codes)
+        places = PAIRS if 0 < codes <= FEW else codes
+        lengths = (0, 0, 0) if bins is None else (bins[0].count + 2, cells_of(bins[1]), places)
         return cls(*(np.zeros((COPIES, n), np.int64) for n in lengths))
+
+    @staticmethod
+    def added(tables: list[Tables], bins: tuple[Bins, Bins], codes: int) -> tuple[np.ndarray, ...]:
+        """All threads' counts of values, errors, their magnitudes, and codes, int64."""
+        values, cells, by_code = (
+            sum(getattr(t, name).sum(axis=0) for t in tables) for name in ("values", "cells", "codes")
+        )
+        if 0 < codes <= FEW:
+            pairs = by_code.reshape(FEW + 1, FEW)
+            by_code = (pairs.sum(axis=0) + pairs.sum(axis=1)[:FEW])[:codes]
+        return values, *split(cells, bins[1]), by_code
 
 
 def edges_of(bins: tuple[Bins, Bins] | None) -> list[np.ndarray]:

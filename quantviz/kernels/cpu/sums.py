@@ -21,12 +21,13 @@ RUN = 256  # weights a run: 16 additions in each of 16 lanes
 
 
 def _moments(real):
-    """sums[...] += |e|, |e|/|x|, x≠0, x², |x|, x·y, y² over x and its dequantized y."""
+    """sums[...] += |e|, |e|/|x|, x≠0, x², |x|, x·y, y² over x and its dequantized y; the largest |e| is kept."""
 
     @inlined(REORDER)
     def run(x, y):
         zero, one = real(0), real(1)
         abs_error = relative = nonzero = squared = magnitude = product = dequantized = zero
+        largest = i4(0)
         for j in range(x.shape[0]):
             v, w = real(x[j]), real(y[j])
             e, a = abs(w - v), abs(v)
@@ -38,12 +39,17 @@ def _moments(real):
             magnitude += a
             product += v * w
             dequantized += w * w
-        return abs_error, relative, nonzero, squared, magnitude, product, dequantized
+            largest = max(largest, i4(bits_of(f4(y[j] - x[j])) & MAGNITUDE))
+        return abs_error, relative, nonzero, squared, magnitude, product, dequantized, largest
 
     @inlined()
     def moments(x, y, sums):
+        top = i4(0)
         for o in range(0, x.shape[0], RUN):
-            abs_error, relative, nonzero, squared, magnitude, product, dequantized = run(x[o : o + RUN], y[o : o + RUN])
+            abs_error, relative, nonzero, squared, magnitude, product, dequantized, largest = run(
+                x[o : o + RUN], y[o : o + RUN]
+            )
+            top = max(top, largest)
             sums[ABS_ERROR] += f8(abs_error)
             sums[RELATIVE_ERROR] += f8(relative)
             sums[NONZERO] += f8(nonzero)
@@ -51,6 +57,7 @@ def _moments(real):
             sums[ABS] += f8(magnitude)
             sums[PRODUCT] += f8(product)
             sums[SQUARED_DEQUANTIZED] += f8(dequantized)
+        sums[MAX_ERROR] = max(sums[MAX_ERROR], f8(float_of(top)))
 
     return moments
 
@@ -120,14 +127,6 @@ def weighted_squared_error(x, y, h):
 
 # Extremes are searched among bit patterns: whole numbers vectorise without any licence, float maxima do not, and a
 # NaN is just a large number. Magnitudes order as their patterns do; with signs, the negative half is flipped first.
-
-
-@inlined()
-def max_abs_error(x, y):
-    largest = i4(0)
-    for j in range(x.shape[0]):
-        largest = max(largest, i4(bits_of(f4(y[j] - x[j])) & MAGNITUDE))
-    return float_of(largest)
 
 
 @inlined()
