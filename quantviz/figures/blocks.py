@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -24,11 +25,18 @@ def pool(errors: np.ndarray, rows: int, cols: int) -> tuple[np.ndarray, int, int
 
     Returns (float32 grid, blocks down, blocks across) of a rectangle; those at the end may hold fewer.
     """
+    tiles, down, across = _tiles(errors, rows, cols, 0)
+    squares = np.einsum("rdca,rdca->rc", tiles, tiles, dtype=np.float64)
+    held = [np.diff(np.append(np.arange(0, n, step), n)) for n, step in zip(errors.shape, (down, across), strict=True)]
+    return np.sqrt(squares / np.outer(*held)).astype(np.float32), down, across
+
+
+def _tiles(errors: np.ndarray, rows: int, cols: int, filling: float) -> tuple[np.ndarray, int, int]:
+    """Cut into at most rows × cols equal rectangles, the last filled up: [rows, blocks down, cols, blocks across]."""
     down, across = -(-errors.shape[0] // rows), -(-errors.shape[1] // cols)
-    r, c = np.arange(0, errors.shape[0], down), np.arange(0, errors.shape[1], across)
-    squares = np.add.reduceat(np.add.reduceat(np.square(errors, dtype=np.float64), r, axis=0), c, axis=1)
-    held = np.outer(np.diff(np.append(r, errors.shape[0])), np.diff(np.append(c, errors.shape[1])))
-    return np.sqrt(squares / held).astype(np.float32), down, across
+    missing = [(0, -n % step) for n, step in zip(errors.shape, (down, across), strict=True)]
+    whole = np.pad(errors, missing, constant_values=filling) if missing != [(0, 0), (0, 0)] else errors
+    return whole.reshape(whole.shape[0] // down, down, whole.shape[1] // across, across), down, across
 
 
 def worst_block(errors: np.ndarray) -> tuple[int, int]:
@@ -39,12 +47,9 @@ def worst_block(errors: np.ndarray) -> tuple[int, int]:
 
 def worst_by_region(errors: np.ndarray, rows: int = REGION_ROWS, cols: int = REGION_COLS) -> np.ndarray:
     """Grid position [n, 2] of the worst block of each of at most rows × cols rectangles."""
-    down, across = -(-errors.shape[0] // rows), -(-errors.shape[1] // cols)
-    height, width = -(-errors.shape[0] // down), -(-errors.shape[1] // across)
-    padded = np.full((height * down, width * across), -1, np.float32)
-    padded[: errors.shape[0], : errors.shape[1]] = errors
-    tiles = padded.reshape(height, down, width, across).transpose(0, 2, 1, 3).reshape(height * width, -1)
-    best = tiles.argmax(axis=1)
+    tiles, down, across = _tiles(errors, rows, cols, -1)
+    height, width = tiles.shape[0], tiles.shape[2]
+    best = tiles.transpose(0, 2, 1, 3).reshape(height * width, -1).argmax(axis=1)
     region = np.arange(height * width)
     return np.stack([region // width * down + best // across, region % width * across + best % across], axis=1)
 
@@ -59,8 +64,8 @@ def error_map(evaluation: Evaluation, opened: tuple[int, int] | None = None) -> 
         return None
     worst = worst_block(errors)
     alt = (
-        f"Error of {errors.shape[0]:,} × {errors.shape[1]:,} blocks: from {errors.min():.3g} to {errors.max():.3g}, "
-        f"half of them below {np.median(errors):.3g}; the worst is block {worst[0]}, {worst[1]}."
+        f"Error of {errors.shape[0]:,} × {errors.shape[1]:,} blocks: from {errors.min():.3g} to {errors[worst]:.3g}, "
+        f"{math.sqrt(evaluation.metrics['mse']):.3g} over all; the worst is block {worst[0]}, {worst[1]}."
     )
     if errors.shape[1] == 1:
         return _profile(errors[:, 0], opened, alt)
