@@ -89,12 +89,17 @@ def _outlier_scale(e: Evaluation, s: TensorStatistics) -> str | None:
 def _concentrated(e: Evaluation, _: TensorStatistics) -> str | None:
     if e.block_errors is None or e.block_errors.size < 200:
         return None
-    squares = np.square(e.block_errors.reshape(-1), dtype=np.float64)
-    worst = max(1, squares.size // 100)
-    held = float(np.partition(squares, -worst)[-worst:].sum() / squares.sum()) if squares.any() else 0.0
+    errors = e.block_errors.reshape(-1)
+    count = max(1, errors.size // 100)
+    worst, whole = (_sum_squares(some) for some in (np.partition(errors, -count)[-count:], errors))
+    held = worst / whole if whole else 0.0
     if held < CONCENTRATED:
         return None
     return f"The error sits in few places: the worst 1% of the blocks hold {share(held)} of the squared error."
+
+
+def _sum_squares(x: np.ndarray) -> float:
+    return float(np.einsum("i,i->", x, x, dtype=np.float64))
 
 
 def _zeroed(e: Evaluation, s: TensorStatistics) -> str | None:

@@ -62,6 +62,7 @@ def figure(traces: list, alt: str, x: str, y: str, height: int = HEIGHT, **layou
         "paper_bgcolor": "rgba(0, 0, 0, 0)",
         "plot_bgcolor": "rgba(0, 0, 0, 0)",
         "meta": {"alt": alt},
+        "template": "none",  # the page has a theme of its own; the 7 KB of Plotly's would only be sent along
         "hovermode": "closest",
     }
     # Joined before the figure is made: plotly's own update_layout takes longer than everything else here.
