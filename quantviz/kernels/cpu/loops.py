@@ -171,12 +171,25 @@ def fill_values_and_codes(
             ig[j] = u4(encode(rule, xg[j], a, c, k, thresholds, codes) - first_code)
 
 
+@inlined()
+def fill_codes(rule, length, x, q, n, gi, g0, k, thresholds, codes, factor, extra):
+    """q[0:n], the codes of x[0:n], part of one row, from group (gi, g0) on."""
+    for g in range(-(-n // length)):
+        a, c = factor[gi, g0 + g], extra[gi, g0 + g]
+        xg, qg = x[g * length : (g + 1) * length], q[g * length : (g + 1) * length]
+        for j in range(xg.shape[0]):
+            qg[j] = encode(rule, xg[j], a, c, k, thresholds, codes)
+
+
 @cache
-def values_kernel(rule: int, known: int):
-    """One piece: parameters (unless given) and dequantized weights, written into `y` [rows, cols]."""
+def quantize_kernel(rule: int, known: int, codes: bool):
+    """One piece: parameters (unless given), and into `y` [rows, cols] its codes, or its dequantized weights.
+
+    table: the code book's codes, or its levels.
+    """
 
     @kernel
-    def run(x, width, height, given, k, thresholds, levels, factor, stored, extra, y, out):
+    def run(x, width, height, given, k, thresholds, table, factor, stored, extra, y, out):
         rows, cols = x.shape
         length = known if known else width
         low, high, mean = np.empty(STRETCH, f4), np.empty(STRETCH, f4), np.empty(STRETCH, f4)
@@ -188,7 +201,10 @@ def values_kernel(rule: int, known: int):
                 xs, ys, g0 = x[i, o : o + n], y[i, o : o + n], o // length
                 if not given:
                     fill_parameters(rule, xs, n, width, gi, g0, k, factor, stored, extra, out, low, high, mean)
-                fill_values(rule, length, xs, ys, n, gi, g0, k, thresholds, levels, factor, stored, extra)
+                if codes:
+                    fill_codes(rule, length, xs, ys, n, gi, g0, k, thresholds, table, factor, extra)
+                else:
+                    fill_values(rule, length, xs, ys, n, gi, g0, k, thresholds, table, factor, stored, extra)
 
     return run
 
@@ -293,33 +309,6 @@ def measure_kernel(rule: int, known: int, wide: bool):
                         if given or not seen or lowest(rule, low[g], high[g]) < under or abs(high[g]) > over:
                             zg = zs[g * length : (g + 1) * length]
                             out[sums.CLIPPED] += f8(count_outside(zg, zg.shape[0], under, over))
-
-    return run
-
-
-@cache
-def encode_kernel(rule: int, known: int):
-    """One piece: parameters (unless given) and codes, written into `out_codes` [rows, cols]."""
-
-    @kernel
-    def run(x, width, height, given, k, thresholds, codes, factor, stored, extra, out_codes, out):
-        rows, cols = x.shape
-        length = known if known else width
-        low, high, mean = np.empty(STRETCH, f4), np.empty(STRETCH, f4), np.empty(STRETCH, f4)
-        step = stretch_of(length)
-        for i in range(rows):
-            gi = i // height
-            for o in range(0, cols, step):
-                n = min(step, cols - o)
-                xs, g0 = x[i, o : o + n], o // length
-                cs = out_codes[i, o : o + n]
-                if not given:
-                    fill_parameters(rule, xs, n, width, gi, g0, k, factor, stored, extra, out, low, high, mean)
-                for g in range(-(-n // length)):
-                    s = g * length
-                    a, c = factor[gi, g0 + g], extra[gi, g0 + g]
-                    for j in range(s, min(s + length, n)):
-                        cs[j] = encode(rule, xs[j], a, c, k, thresholds, codes)
 
     return run
 
