@@ -179,7 +179,7 @@ def _least_squares_in_place(groups: Groups, low, high, mean) -> tuple[np.ndarray
     """The same for groups that lie whole in one piece: each is searched while it is in cache."""
     job = groups.job
     thresholds, levels, _ = job.tables
-    search = least_squares_kernel(job.rule, job.known, job.importance is not None)
+    search = least_squares_kernel(job.rule, job.importance is not None)
     shrinks = np.array((1, *COARSE_SHRINKS, *FINE_SHRINKS), f4)
 
     def visit(_, piece, x) -> None:
@@ -215,7 +215,7 @@ def _shrunk_range(rule, low, high, factor):
 
 
 @cache
-def least_squares_kernel(rule: int, known: int, weighted: bool):
+def least_squares_kernel(rule: int, weighted: bool):
     """low, high of every group of a piece, a row of groups a row, become the range with the least Σ e²."""
 
     @inlined()
@@ -230,7 +230,7 @@ def least_squares_kernel(rule: int, known: int, weighted: bool):
     def run(x, width, k, thresholds, levels, shrinks, fine, h, low, high, mean):
         for i in range(x.shape[0]):
             for g in range(low.shape[1]):
-                n = min(known if known else width, x.shape[1] - g * width)
+                n = min(width, x.shape[1] - g * width)
                 xs, hs = x[i, g * width :], h[g * width :]
                 lo, hi, m = low[i, g], high[i, g], mean[i, g]
                 best = centre = f4(1)
