@@ -182,7 +182,7 @@ def fill_codes(rule, length, x, q, n, gi, g0, k, thresholds, codes, factor, extr
 
 
 @cache
-def quantize_kernel(rule: int, known: int, codes: bool):
+def quantize_kernel(rule: int, codes: bool):
     """One piece: parameters (unless given), and into `y` [rows, cols] its codes, or its dequantized weights.
 
     table: the code book's codes, or its levels.
@@ -191,20 +191,19 @@ def quantize_kernel(rule: int, known: int, codes: bool):
     @kernel
     def run(x, width, height, given, k, thresholds, table, factor, stored, extra, y, out):
         rows, cols = x.shape
-        length = known if known else width
         low, high, mean = np.empty(STRETCH, f4), np.empty(STRETCH, f4), np.empty(STRETCH, f4)
-        step = stretch_of(length)
+        step = stretch_of(width)
         for i in range(rows):
             gi = i // height
             for o in range(0, cols, step):
                 n = min(step, cols - o)
-                xs, ys, g0 = x[i, o : o + n], y[i, o : o + n], o // length
+                xs, ys, g0 = x[i, o : o + n], y[i, o : o + n], o // width
                 if not given:
                     fill_parameters(rule, xs, n, width, gi, g0, k, factor, stored, extra, out, low, high, mean)
                 if codes:
-                    fill_codes(rule, length, xs, ys, n, gi, g0, k, thresholds, table, factor, extra)
+                    fill_codes(rule, width, xs, ys, n, gi, g0, k, thresholds, table, factor, extra)
                 else:
-                    fill_values(rule, length, xs, ys, n, gi, g0, k, thresholds, table, factor, stored, extra)
+                    fill_values(rule, width, xs, ys, n, gi, g0, k, thresholds, table, factor, stored, extra)
 
     return run
 

@@ -22,7 +22,7 @@ from .workers import work
 
 def values(job: Job, task: Task, panel: Panel, parameters: Parameters, given: bool, notes: np.ndarray) -> Panel:
     """What stands for a task's weights after dequantizing, transformations undone, as `quantized` of a panel."""
-    kernel = loops.quantize_kernel(job.rule, job.known, codes=False)
+    kernel = loops.quantize_kernel(job.rule, codes=False)
     thresholds, levels, _ = job.tables
     y = np.empty((task.stop - task.start) // job.stored.cols * job.stored.cols, np.float32)
     after = Panel(job.stored, task.start, None, y)
@@ -77,7 +77,7 @@ def quantize(
     saved = [np.empty(math.prod(grid), np.float32) for _ in range(2)]
     outs = np.zeros((len(p.tasks), sums.SUMS))
     kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    kernel = loops.quantize_kernel(job.rule, job.known, codes=True)
+    kernel = loops.quantize_kernel(job.rule, codes=True)
     thresholds, _, codes = job.tables
 
     def run(tasks) -> None:
@@ -160,7 +160,7 @@ def group(
     thresholds, levels, table = job.tables
     one = max(z.size, 1), max(z.shape[0], 1)  # a single group, higher and wider than what is here of it
     for are_codes, means, into in ((True, table, codes), (False, levels, y)):
-        kernel = loops.quantize_kernel(job.rule, 0, are_codes)
+        kernel = loops.quantize_kernel(job.rule, are_codes)
         kernel(z, *one, True, job.constants, thresholds, means, *found, into, ignored)
     return Group(x, z, codes, y, cut(panel.kept), found[1][0, 0], found[2][0, 0])
 
