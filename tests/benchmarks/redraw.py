@@ -4,7 +4,8 @@ The layer has 4096 × 4096 weights. A round begins when an option of the granula
 stand when the last figure that shows something new has been drawn: of those in the window, and of all on the page.
 Streamlit then draws each figure once more, at its exact width, with nothing new in it. Each scheme is new to the
 server, so nothing comes from a cache but the tensor and its statistics. Before that, the first page of a fresh server
-is timed.
+is timed; after it, the same changes on a bare page, whose five figures show random numbers: what Streamlit itself takes
+on this machine.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from playwright.sync_api import Page, sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "browser"))
 from app_server import CHROMIUM, FLAGS, running_app  # noqa: E402
 
-CHANGES = ["b32", "b128", "channel", "b16", "b256", "tensor", "b64"]
+CHANGES = ["b32", "b128", "channel", "b16", "b256", "tensor"]
 FORMATS = ["int4", "int3", "int8"]
 
 # A figure counts as drawn when Plotly says so, and as new when its data (a sample of them) or its range differ from
@@ -90,24 +91,41 @@ def _told(ends: list[float]) -> str:
     return f"in the window {seen:.0f} ms, on the page {new:.0f} ms, last drawing {last:.0f} ms"
 
 
+def redraws(page: Page, scheme: str) -> list[tuple[float, float, float]]:
+    """A round for each granularity, from the page as it is."""
+    page.wait_for_selector(".js-plotly-plot .main-svg", state="attached", timeout=60_000)
+    settle(page)
+    page.evaluate(WATCH)
+    times = []
+    for granularity in CHANGES:
+        *ends, drawings = redraw(page, granularity)
+        times.append(tuple(ends))
+        print(f"  {scheme}-{granularity}: {_told(ends)} of {drawings}", flush=True)
+    return times
+
+
+def medians(what: str, times: list[tuple[float, float, float]]) -> None:
+    found = [statistics.median(column) for column in zip(*times, strict=True)]
+    print(f"{what}, medians of {len(times)}: {_told(found)}", flush=True)
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
         with running_app(Path(folder) / "app.log") as address:
-            page = browser.new_page(viewport={"width": 1280, "height": 900})
             print(f"first page of a fresh server: {first_page(page, address):.1f} s", flush=True)
             times = []
             for format in FORMATS:
                 page.goto(f"{address}/?scheme={format}-sym-b64&pinned=none&ref=random:normal?outliers=0.001")
-                page.wait_for_selector(".js-plotly-plot .main-svg", state="attached", timeout=60_000)
-                settle(page)
-                page.evaluate(WATCH)
-                for granularity in CHANGES[:-1]:
-                    *ends, drawings = redraw(page, granularity)
-                    times.append(ends)
-                    print(f"  {format}-sym-{granularity}: {_told(ends)} of {drawings}", flush=True)
-            medians = [statistics.median(column) for column in zip(*times, strict=True)]
-            print(f"control to new numbers, 16.8M weights, medians of {len(times)}: {_told(medians)}")
+                times += redraws(page, f"{format}-sym")
+            medians("control to new numbers, 16.8M weights", times)
+        with running_app(Path(folder) / "bare.log", "tests/benchmarks/bare_page.py") as address:
+            times = []
+            for number in range(2):
+                page.goto(address)
+                times += redraws(page, f"bare {number}")
+            medians("a bare page", times)
 
 
 if __name__ == "__main__":

@@ -27,11 +27,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_app(log: Path, **environment: str) -> Iterator[str]:
-    """Starts `streamlit run app.py` and gives its address; its output goes to `log`."""
+def running_app(log: Path, script: str = "app.py", **environment: str) -> Iterator[str]:
+    """Starts `streamlit run` with a script and gives its address; its output goes to `log`."""
     port = free_port()
     command = [
-        sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true",
+        sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port), "--server.headless", "true",
     ]  # fmt: skip
     with log.open("w") as output:
         server = subprocess.Popen(
