@@ -26,7 +26,7 @@ from .schemes import Scheme
 from .statistics import Histogram, TensorStatistics
 from .tensors import StoredTensor, as_stored
 
-__all__ = ["Evaluation", "default_engine", "describe", "evaluate", "group_sizes"]
+__all__ = ["Evaluation", "default_engine", "describe", "evaluate", "group_sizes", "lengths"]
 
 DETAILS = ("full", "metrics")
 _SAMPLE_WEIGHTS = 1 << 16  # that set the span of the error histogram
@@ -220,13 +220,14 @@ def _counted(
 
 def group_sizes(scheme: Scheme, rows: int, cols: int) -> np.ndarray:
     """How many weights each group holds, float32 [grid rows, grid cols], or with 1 where that axis is cut evenly."""
-
-    def lengths(whole: int, step: int) -> np.ndarray:
-        return np.array([step]) if whole % step == 0 else np.diff(np.append(np.arange(0, whole, step), whole))
-
     g = scheme.granularity
     height, width = (g.rows or rows, g.cols or cols) if g else (rows, cols)
     return np.outer(lengths(rows, height), lengths(cols, width)).astype(np.float32)
+
+
+def lengths(whole: int, step: int) -> np.ndarray:
+    """Of the pieces that steps cut a whole into, the last maybe shorter; a single number where all are alike."""
+    return np.array([step]) if whole % step == 0 else np.diff(np.append(np.arange(0, whole, step), whole))
 
 
 def as_histogram(bins: Bins, counts: np.ndarray) -> Histogram:

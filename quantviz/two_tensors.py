@@ -169,9 +169,7 @@ def _tables(y: np.ndarray, e: np.ndarray, bins: tuple[Bins, Bins], kind: BlockTy
 
 def _binned(values: np.ndarray, bins: Bins) -> np.ndarray:
     """[below, bins ..., above]"""
-    place = np.floor((values - bins.lo) * bins.inverse_width)
-    place = np.nan_to_num(np.clip(place, -1, bins.count), nan=-1).astype(np.int32)
-    return np.bincount(place + 1, minlength=bins.count + 2)
+    return np.bincount(bins.places(values), minlength=bins.count + 2)
 
 
 def _error_bins(x: StoredTensor, y: StoredTensor, statistics: TensorStatistics) -> Bins:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
 
 from ..codes import arithmetic, code_values
-from ..evaluation import Evaluation
+from ..evaluation import Evaluation, lengths
 from ..inspection import Block
 from ..schemes import Scheme
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, SEQUENTIAL, figure, legend
@@ -25,17 +24,17 @@ def pool(errors: np.ndarray, rows: int, cols: int) -> tuple[np.ndarray, int, int
 
     Returns (float32 grid, blocks down, blocks across) of a rectangle; those at the end may hold fewer.
     """
-    tiles, down, across = _tiles(errors, rows, cols, 0)
+    tiles, down, across = _tiles(errors, rows, cols)
     squares = np.einsum("rdca,rdca->rc", tiles, tiles, dtype=np.float64)
-    held = [np.diff(np.append(np.arange(0, n, step), n)) for n, step in zip(errors.shape, (down, across), strict=True)]
-    return np.sqrt(squares / np.outer(*held)).astype(np.float32), down, across
+    held = np.outer(lengths(errors.shape[0], down), lengths(errors.shape[1], across))
+    return np.sqrt(squares / held).astype(np.float32), down, across
 
 
-def _tiles(errors: np.ndarray, rows: int, cols: int, filling: float) -> tuple[np.ndarray, int, int]:
-    """Cut into at most rows × cols equal rectangles, the last filled up: [rows, blocks down, cols, blocks across]."""
+def _tiles(errors: np.ndarray, rows: int, cols: int) -> tuple[np.ndarray, int, int]:
+    """Cut into at most rows × cols equal rectangles [rows, blocks down, cols, blocks across], zeros behind the last."""
     down, across = -(-errors.shape[0] // rows), -(-errors.shape[1] // cols)
     missing = [(0, -n % step) for n, step in zip(errors.shape, (down, across), strict=True)]
-    whole = np.pad(errors, missing, constant_values=filling) if missing != [(0, 0), (0, 0)] else errors
+    whole = np.pad(errors, missing) if missing != [(0, 0), (0, 0)] else errors
     return whole.reshape(whole.shape[0] // down, down, whole.shape[1] // across, across), down, across
 
 
@@ -47,8 +46,9 @@ def worst_block(errors: np.ndarray) -> tuple[int, int]:
 
 def worst_by_region(errors: np.ndarray, rows: int = REGION_ROWS, cols: int = REGION_COLS) -> np.ndarray:
     """Grid position [n, 2] of the worst block of each of at most rows × cols rectangles."""
-    tiles, down, across = _tiles(errors, rows, cols, -1)
+    tiles, down, across = _tiles(errors, rows, cols)
     height, width = tiles.shape[0], tiles.shape[2]
+    # The first of the largest: never a zero behind the end, as no error is below 0 and each rectangle begins with one.
     best = tiles.transpose(0, 2, 1, 3).reshape(height * width, -1).argmax(axis=1)
     region = np.arange(height * width)
     return np.stack([region // width * down + best // across, region % width * across + best % across], axis=1)
@@ -65,7 +65,7 @@ def error_map(evaluation: Evaluation, opened: tuple[int, int] | None = None) -> 
     worst = worst_block(errors)
     alt = (
         f"Error of {errors.shape[0]:,} × {errors.shape[1]:,} blocks: from {errors.min():.3g} to {errors[worst]:.3g}, "
-        f"{math.sqrt(evaluation.metrics['mse']):.3g} over all; the worst is block {worst[0]}, {worst[1]}."
+        f"{evaluation.metrics['rmse']:.3g} over all; the worst is block {worst[0]}, {worst[1]}."
     )
     if errors.shape[1] == 1:
         return _profile(errors[:, 0], opened, alt)

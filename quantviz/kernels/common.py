@@ -70,6 +70,12 @@ class Bins:
     def inverse_width(self) -> np.float32:
         return np.float32(self.count / (float(self.hi) - float(self.lo)))
 
+    def places(self, values: np.ndarray) -> np.ndarray:
+        """Where float32 values are counted: 0 below (and NaN), 1 ... count inside, count + 1 above; int32."""
+        with np.errstate(over="ignore"):  # far beyond the last bin
+            place = np.floor((values - self.lo) * self.inverse_width)
+        return np.nan_to_num(np.clip(place, -1, self.count), nan=-1).astype(np.int32) + 1
+
 
 def value_bins(low: float, high: float) -> Bins:
     """Bins for original and dequantized weights: the originals' range, and a little more for rounding beyond it."""

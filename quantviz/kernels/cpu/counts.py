@@ -52,6 +52,19 @@ def tally_codes(index, n, table):
         table[0, index[2 * half] + u4(FEW * FEW)] += 1
 
 
+def places_of(codes: int) -> int:
+    """How many places a table of codes has."""
+    return PAIRS if 0 < codes <= FEW else codes
+
+
+def unpaired(counted: np.ndarray, codes: int) -> np.ndarray:
+    """Counts int64 [places_of(codes)] -> [codes]."""
+    if places_of(codes) != PAIRS:
+        return counted
+    pairs = counted.reshape(FEW + 1, FEW)
+    return (pairs.sum(axis=0) + pairs.sum(axis=1)[:FEW])[:codes]
+
+
 @inlined()
 def bin_of(v, low, inverse_width, count):
     """0 below, 1 ... count inside, count + 1 above; float32, as `reference` counts."""
@@ -105,9 +118,7 @@ def split(cells: np.ndarray, bins: Bins) -> tuple[np.ndarray, np.ndarray]:
     errors, logs = np.zeros(bins.count + 2, np.int64), np.zeros(LOG_BINS, np.int64)
     starts = np.minimum(np.arange(LOG_BINS, dtype=np.int32) << SHIFT, INFINITE).view(f4)
     for sign, counted in zip((f4(1), f4(-1)), np.split(cells, 2), strict=True):
-        with np.errstate(over="ignore"):  # far beyond the last bin
-            position = np.floor((sign * starts - bins.lo) * bins.inverse_width)
-        equal = np.clip(position, -1, bins.count).astype(np.int64) + 1
+        equal = bins.places(sign * starts)
         first = (equal if sign > 0 else bins.count + 1 - equal) + np.arange(LOG_BINS)
         used = np.flatnonzero(counted)
         log = np.searchsorted(first, used, side="right") - 1  # the last logarithmic bin that starts at or before a cell

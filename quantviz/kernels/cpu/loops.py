@@ -1,8 +1,8 @@
 """The compiled loops: over the groups of a piece, stretch by stretch, each stretch small enough to stay in cache.
 
 A piece is x float32 [rows, cols]; its groups are `height` rows high and `width` weights wide, the last of a row
-maybe narrower; group parameters are float32 [ceil(rows / height), ceil(cols / width)]. Kernels are made per rule
-and per block length, because a loop of known length vectorises where one of unknown length does not.
+maybe narrower; group parameters are float32 [ceil(rows / height), ceil(cols / width)]. Kernels are made per rule, and
+that which measures also per block length: sums of short blocks of known length vectorise across blocks.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from .rules import (
 
 f4, f8, i4, u4 = np.float32, np.float64, np.int32, np.uint32
 
-KNOWN_WIDTHS = (16, 32, 64)  # block lengths with kernels of their own; 0 stands for any other
+KNOWN_WIDTHS = (16, 32, 64)  # block lengths with measuring kernels of their own; 0 stands for any other
 
 MAX_FINITE, MAX_FP16, MAX_BF16 = rules.MAX_FINITE, rules.MAX_FP16, rules.MAX_BF16
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..common import Bins, Progress
-from .counts import COPIES, FEW, PAIRS, cells_of, split
+from .counts import COPIES, cells_of, places_of, split, unpaired
 
 
 @dataclass
@@ -23,10 +23,9 @@ class Tables:
     def of(cls, bins: tuple[Bins, Bins] | None, codes: int) -> Tables:
         """Empty ones, with a place for whatever falls below or above the bins; with no places at all without bins.
 
-        codes: places for these.
+        codes: how many there are to count.
         """
-        places = PAIRS if 0 < codes <= FEW else codes
-        lengths = (0, 0, 0) if bins is None else (bins[0].count + 2, cells_of(bins[1]), places)
+        lengths = (0, 0, 0) if bins is None else (bins[0].count + 2, cells_of(bins[1]), places_of(codes))
         return cls(*(np.zeros((COPIES, n), np.int64) for n in lengths))
 
     @staticmethod
@@ -35,10 +34,7 @@ class Tables:
         values, cells, by_code = (
             sum(getattr(t, name).sum(axis=0) for t in tables) for name in ("values", "cells", "codes")
         )
-        if 0 < codes <= FEW:
-            pairs = by_code.reshape(FEW + 1, FEW)
-            by_code = (pairs.sum(axis=0) + pairs.sum(axis=1)[:FEW])[:codes]
-        return values, *split(cells, bins[1]), by_code
+        return values, *split(cells, bins[1]), unpaired(by_code, codes)
 
 
 def edges_of(bins: tuple[Bins, Bins] | None) -> list[np.ndarray]:
