@@ -5,8 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-# https://github.com/ggml-org/llama.cpp/blob/007dbbf3fd17eefe9b47fee45f48f7ba5e62b714/src/llama-quant.cpp
-SOURCE = "llama.cpp, src/llama-quant.cpp at commit 007dbbf3fd17 (2026)"
+# https://github.com/ggml-org/llama.cpp/blob/0c1e570/src/llama-quant.cpp
+SOURCE = "llama.cpp, src/llama-quant.cpp at commit 0c1e570 (October 2026)"
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,10 @@ _STARTS = {
     "iq1_s": "iq1_s", "iq1_m": "iq1_m", "iq2_xxs": "iq2_xxs", "iq2_xs": "iq2_xs", "iq2_s": "iq2_xs", "iq2_m": "iq2_s",
     "iq3_xxs": "iq3_xxs", "iq3_xs": "iq3_s", "iq3_s": "iq3_s", "iq3_m": "iq3_s", "iq4_xs": "iq4_xs",
     "iq4_nl": "iq4_nl", "tq1_0": "tq1_0", "tq2_0": "tq2_0", "q1_0": "q1_0", "q2_0": "q2_0",
-    "mxfp4_moe": "gguf_mxfp4", "nvfp4": "gguf_nvfp4",
+    "mxfp4_moe": "gguf_mxfp4",
 }  # fmt: skip
 MIXES: dict[str, Mix] = {name: Mix(name, start) for name, start in _STARTS.items()}
+ALIASES = {"q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m"}  # llama-quantize takes these names too
 
 
 class Role(enum.Enum):
@@ -79,12 +80,19 @@ _KEPT_PARTS = (
     ".patch_merger", "a.rvq.codebook", "mm.a.code_embd",
 )  # fmt: skip
 _KEPT = ("position_embd.weight", "token_types.weight")
+# What one architecture keeps beside that.
+_KEPT_PARTS_OF = {
+    "glm5-next": ("hc_", "indexer.attn_q_b", "indexer.attn_k", "indexer.proj", "indexer_compressor_gate",
+                  "indexer_compressor_ape", "ssm_f_a.weight", "ssm_f_b.weight", "ssm_g_a.weight", "ssm_g_b.weight",
+                  "ssm_beta.weight", "attn_kv_a_mqa.weight", "attn_k_b.weight", "attn_v_b.weight"),
+}  # fmt: skip
 
 
-def is_quantized(name: str, shape: tuple[int, ...]) -> bool:
+def is_quantized(name: str, shape: tuple[int, ...], architecture: str = "") -> bool:
     """Whether a mix touches a tensor at all: weights of two axes or more that are not among the small things."""
     axes = next((len(shape) - i for i, n in enumerate(shape) if n != 1), 1)  # ggml does not count leading ones
-    return axes >= 2 and name.endswith("weight") and name not in _KEPT and not any(p in name for p in _KEPT_PARTS)
+    kept = _KEPT_PARTS + _KEPT_PARTS_OF.get(architecture, ())
+    return axes >= 2 and name.endswith("weight") and name not in _KEPT and not any(p in name for p in kept)
 
 
 @dataclass(frozen=True)
@@ -101,20 +109,27 @@ class Facts:
 
     @property
     def is_70b(self) -> bool:
-        """What llama.cpp takes for a 70B model of the Llama kind: 80 layers whose heads share keys and values."""
-        return self.layers == 80 and self.sharing > 1 and self.architecture in ("llama", "qwen2", "qwen2vl", "deci")
+        """What llama.cpp takes for a 70B model, by the number of layers; a Llama only if its heads share keys."""
+        if self.architecture == "llama":
+            return self.layers == 80 and self.sharing != 1 and self.experts != 8
+        return self.layers == {"qwen2": 80, "deci": 80, "olmo": 80, "jais2": 68}.get(self.architecture)
 
 
 @dataclass(frozen=True)
 class Question:
-    """What one tensor of one mix asks of the rules; layer is its number, or how many of its role came before."""
+    """What one tensor of one mix asks of the rules.
+
+    layer: its number in a model with experts, else how many of its role came before, which `before` is in both.
+    """
 
     mix: Mix
     facts: Facts
+    name: str
     role: Role
     cols: int
-    experts_in_it: bool  # a third axis
+    deep: bool  # a third axis, as experts in one tensor have
     layer: int
+    before: int
     values_before: int
     values_in_all: int
     importance: bool

@@ -13,7 +13,7 @@ from ..block_types import BLOCK_TYPES
 from ..errors import QuantvizError, did_you_mean
 from ..gguf_names import guess_architecture, has_gguf_names, layers_of, name_map
 from ..sources import Model
-from .base import MIXES, VALUES, Facts, Mix, Question, is_quantized, role_of
+from .base import ALIASES, MIXES, VALUES, Facts, Mix, Question, is_quantized, role_of
 from .rules import choose, demands_importance
 
 _ALIGNMENT = 32  # bytes to which a GGUF file pads each tensor
@@ -90,7 +90,7 @@ class Recipe:
 
 def mix_of(name: str) -> Mix:
     """The mix of that name, in any case; QuantvizError with the nearest names where there is none."""
-    found = MIXES.get(name.lower())
+    found = MIXES.get(ALIASES.get(name.lower(), name.lower()))
     if found is None:
         near = did_you_mean(name.lower(), MIXES) or f" Choose one of {', '.join(MIXES)}."
         raise QuantvizError(f"There is no mix {name[:80]!r}.{near}")
@@ -134,14 +134,18 @@ def _lines(
     values = sum(role_of(name) in VALUES for name in shapes)
     for name in sorted(shapes, key=_order):
         shape = shapes[name]
-        if not is_quantized(name, shape):
+        if not is_quantized(name, shape, facts.architecture):
             yield Line(name, shape, stored[name], "not quantized by any mix")
             continue
         role = role_of(name)
         counted = "values" if role in VALUES else role
-        layer = _layer(name) if facts.experts > 1 else seen[counted]
+        before = seen[counted]
+        layer = _layer(name) if facts.experts > 1 else before
         deep = len(shape) > 2 and shape[-3] > 1
-        kind, why = choose(Question(mix, facts, role, shape[-1], deep, layer, seen["values"], values, importance, tied))
+        question = Question(
+            mix, facts, name, role, shape[-1], deep, layer, before, seen["values"], values, importance, tied
+        )
+        kind, why = choose(question)
         seen[counted] += 1
         yield Line(name, shape, kind, why, demands_importance(name, kind, mix.name))
 

@@ -5,6 +5,7 @@ Each function gives the type and the reason, or None where the mix's own type st
 
 from __future__ import annotations
 
+from ..block_types import BLOCK_TYPES
 from ..errors import QuantvizError
 from .base import VALUES, Question, Role
 
@@ -12,8 +13,6 @@ Answer = tuple[str, str] | None
 
 SMALLEST = {"iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq2_m"}  # mixes of around 2 bits have rules of their own
 _TWO_BIT_TOP = {"iq2_s", "iq2_m"}
-_BLOCKS = {"q4_0": 32, "q4_1": 32, "q5_0": 32, "q5_1": 32, "q8_0": 32, "iq4_nl": 32, "gguf_mxfp4": 32,
-           "gguf_nvfp4": 64, "q1_0": 128, "q2_0": 64}  # fmt: skip
 # A type -> the one with shorter blocks that stands in for it where rows are no multiple of its block.
 _STAND_INS = {
     **dict.fromkeys(("iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq3_xxs", "iq3_s", "iq4_xs"), "iq4_nl"),
@@ -21,6 +20,7 @@ _STAND_INS = {
     "q4_k": "q5_0", "q5_k": "q5_1", "q6_k": "q8_0",
 }  # fmt: skip
 
+_EIGHT_BITS_OF_GLM5 = ("attn_q_a", "attn_q_b", "nextn.eh_proj")
 _SHARED = "heads that share it make it small"
 _SENSITIVE = "first and last eighth of the layers, every third between"
 _FIRST_LAYERS = "the first layers"
@@ -40,25 +40,28 @@ def demands_importance(name: str, kind: str, mix: str) -> bool:
 
 
 def _fitting(kind: str, why: str, cols: int) -> tuple[str, str]:
-    block = _BLOCKS.get(kind, 256)
+    block = BLOCK_TYPES[kind].block
     if cols % block == 0:
         return kind, why
-    stand_in = _STAND_INS.get(kind)
+    stand_in = _STAND_INS.get(kind, kind if block <= 32 else None)
     if stand_in is None:
         raise QuantvizError(
             f"Rows of {cols:,} weights are no multiple of the {block} of a {kind} block, and llama.cpp has no type to "
             "put in its place; choose another mix."
         )
-    if cols % _BLOCKS[stand_in]:
+    if cols % BLOCK_TYPES[stand_in].block:
         return "float16", f"rows of {cols:,} fit no block"
     return stand_in, f"rows of {cols:,} do not fit {kind}'s blocks of {block}"
 
 
 def _by_role(q: Question) -> Answer:
+    if q.facts.architecture == "glm5-next" and any(part in q.name for part in _EIGHT_BITS_OF_GLM5):
+        return "q8_0", "never less in this architecture"
     if q.role is Role.OUTPUT or (q.tied and q.role is Role.EMBEDDING):
         return _output(q)
     if q.mix.name == "mxfp4_moe":
-        return ("gguf_mxfp4", "experts") if q.experts_in_it else ("q8_0", "no experts")
+        expert = q.deep and (q.facts.architecture != "bailingmoe3" or q.role in (Role.UP, Role.GATE, Role.DOWN))
+        return ("gguf_mxfp4", "experts") if expert else ("q8_0", "no experts")
     if q.role is Role.EMBEDDING:
         return _embedding(q)
     if q.mix.name in SMALLEST:
@@ -72,7 +75,7 @@ def _by_role(q: Question) -> Answer:
 
 def _output(q: Question) -> Answer:
     why = "the output, tied to the embedding" if q.role is Role.EMBEDDING else "the output"
-    if q.mix.name == "mxfp4_moe" or q.falcon or q.cols % _BLOCKS.get(q.mix.start, 256):
+    if q.mix.name == "mxfp4_moe" or q.falcon or q.cols % BLOCK_TYPES[q.mix.start].block:
         return "q8_0", why
     if q.mix.name in SMALLEST or q.mix.name == "iq3_xxs":
         return "q5_k", why
@@ -97,7 +100,7 @@ def _smallest(q: Question) -> Answer:
         return ("q4_k", _SHARED) if many else (better, "attention v")
     if q.role is Role.K and q.facts.experts == 8:
         return "q4_k", "small beside 8 experts"
-    if q.role is Role.DOWN and q.early:
+    if q.role is Role.DOWN and q.before < q.facts.layers // 8:  # counted even where experts make several a layer
         return better, _FIRST_LAYERS
     if q.role is Role.ATTENTION_OUTPUT:
         if q.facts.experts == 8:
