@@ -26,7 +26,7 @@ importance = importance_upload(view)
 try:
     with first:
         evaluation = evaluated(view, view.scheme, importance)
-        pinned = evaluated(view, view.pinned, importance) if evaluation and view.pinned else None
+        pinned = evaluated(view, view.pinned, importance, "pinned") if evaluation and view.pinned else None
 except QuantvizError as problem:
     st.error(str(problem), icon=":material/error:")
     st.stop()

@@ -44,7 +44,7 @@ with first:
 edited, after = replace(view, at=replace(view.at, edit=edit_controls(view))), None
 if edited.at.edit:
     try:
-        after = evaluated(edited, view.scheme, view.importance)
+        after = evaluated(edited, view.scheme, view.importance, "edited")
     except QuantvizError as problem:
         st.warning(f"{problem} Showing the tensor as it is.", icon=":material/info:")
         edited = view

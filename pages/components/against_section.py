@@ -68,7 +68,7 @@ def _open(ref: str, token: str | bool | None) -> tuple[cached.Source, Model] | N
     try:
         source = source_for(ref, token)
         model = cached.opened(source) or jobs.result(
-            ("model", source), f"Opening {ref}", lambda job: cached.open_model(source, token, job)
+            ("model", source), f"Opening {ref}", lambda job: cached.open_model(source, token, job), kind="beside"
         )
     except SeveralFiles as problem:
         choose_file(ref, problem.names, "beside_file", partial(st.session_state.__setitem__, "beside"))

@@ -1,6 +1,8 @@
 """Long work in the background: progress, an estimate, a way to stop it; it outlives a page change or a reload.
 
-A job belongs to the server and is found by its key, so whoever asks for the same thing waits for the same job.
+A job belongs to the server and is found by its key, so whoever asks for the same thing waits for the same job. Each
+browser window waits for at most one job of a kind: when it asks for another of that kind, or is closed, it leaves the
+first, and a job that nobody waits for is stopped.
 """
 
 from __future__ import annotations
@@ -8,36 +10,68 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as StillRunning
 from typing import Any
 
 import streamlit as st
 
+from quantviz.errors import QuantvizError
 from quantviz.wording import count, duration, size
 
+from .places import Places, Work
+from .visitors import is_connected, session, visitor
+
 AT_ONCE = 3  # jobs that run at a time; more wait in a queue
+SHARE = 2  # of these, how many one visitor fills
 PATIENCE = 1.5  # seconds a page waits before it shows progress instead
 POLL = 0.4  # seconds between looks at a running job
+GRACE = 15.0  # seconds that a window may be gone before it counts as closed: a reload takes less
+KEPT = 60.0  # seconds that a result waits to be taken: pages keep what they need themselves
+LOOK = 1.0  # seconds between looks at who is still there
 ASSUMED_RATE = {"B": 10e6, "weights": 100e6, "multiplications": 25e9}  # a second, until something was measured
 
 
 class Cancelled(Exception):
-    """Raised inside a job that its visitor stopped."""
+    """Raised inside a job that its visitor stopped, or that nobody waits for any more."""
 
 
 class Job:
     """One piece of work. `step` names a part of it and gives the progress callback for that part."""
 
-    def __init__(self, title: str) -> None:
-        self.title = title
+    def __init__(self, title: str, heavy: bool = False) -> None:
+        self.title, self.heavy = title, heavy
         self.name, self.unit = "waiting for its turn", ""
         self.done, self.total = 0, 0
         self.began = time.monotonic()
+        self.ended: float | None = None
         self.future: Future = Future()
-        self.watchers: set[str] = set()  # sessions that wait for it, where they are counted
+        self.watchers: dict[tuple[str, Hashable], float] = {}  # (window, kind) -> when it was last seen
         self.found: list[Any] = []  # what there is so far, for work that gives one thing after another
         self._cancelled = threading.Event()
+        self._work: Work | None = None
+
+    def begin(self, work: Callable[[Job], Any], owner: str) -> None:
+        self._work = Work(lambda: self._run(work), owner)
+        self._places.add(self._work)
+
+    def _run(self, work: Callable[[Job], Any]) -> None:
+        try:
+            self._check()
+            value = work(self)
+        except BaseException as problem:  # whatever it is, whoever waits for the job is told
+            if isinstance(problem, QuantvizError | Cancelled):
+                problem.__traceback__ = None  # it holds the tensors that the work was busy with
+            self._end(lambda: self.future.set_exception(problem))
+        else:
+            self._end(lambda: self.future.set_result(value))
+
+    def _end(self, say: Callable[[], None]) -> None:
+        try:
+            say()
+        except InvalidStateError:  # it was stopped, and whoever waited for it knows
+            return
+        self.ended = time.monotonic()
 
     def step(self, name: str, unit: str) -> Callable[[int, int], None]:
         """unit: "B", or what is counted, such as "weights"."""
@@ -62,8 +96,15 @@ class Job:
             raise Cancelled
 
     def cancel(self) -> None:
+        """Whoever waits for it waits no longer, and its place is free; the work itself ends at its next step."""
         self._cancelled.set()
-        self.future.cancel()  # where it still waits for its turn
+        self._end(lambda: self.future.set_exception(Cancelled()))
+        if self._work:
+            self._places.stop(self._work)
+
+    @property
+    def _places(self) -> Places:
+        return _HEAVY if self.heavy else _PLACES
 
     @property
     def fraction(self) -> float:
@@ -84,9 +125,11 @@ class Job:
 
 RATES: dict[str, float] = {}  # units a second, as last measured
 _JOBS: dict[Hashable, Job] = {}
-_LOCK = threading.Lock()
-_POOL = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="job")
-_HEAVY = ThreadPoolExecutor(1, thread_name_prefix="heavy-job")  # a language model at a time is in memory
+_WANTED: dict[tuple[str, Hashable], Hashable] = {}  # (window, kind) -> the key of the job that it waits for
+_LOCK = threading.RLock()
+_PLACES = Places(AT_ONCE, SHARE, "job")
+_HEAVY = Places(1, 1, "heavy-job", frees_memory=True)  # a language model at a time is in memory
+_looking = threading.Event()
 
 
 def estimate(amount: float, unit: str) -> str:
@@ -97,13 +140,26 @@ def estimate(amount: float, unit: str) -> str:
     return f"{duration(amount / rate)} at {shown} ({basis})"
 
 
-def start(key: Hashable, title: str, work: Callable[[Job], Any], heavy: bool = False) -> Job:
-    """The job called `key`, begun if there is none. One heavy job runs at a time."""
+# -- which jobs there are, and who waits for them ----------------------------------------------
+
+
+def start(
+    key: Hashable, title: str, work: Callable[[Job], Any], heavy: bool = False, kind: Hashable | None = None
+) -> Job:
+    """The job called `key`, begun if there is none; this window waits for it. One heavy job runs at a time.
+
+    kind: of which a window waits for one job; by default what a key begins with.
+    """
+    kind = kind or (key[0] if isinstance(key, tuple) else key)
     with _LOCK:
-        if key not in _JOBS:
-            job = _JOBS[key] = Job(title)
-            job.future = (_HEAVY if heavy else _POOL).submit(work, job)
-        return _JOBS[key]
+        want(kind, key)
+        is_new = key not in _JOBS
+        job = _JOBS.setdefault(key, Job(title, heavy))
+        job.watchers[session(), kind] = time.monotonic()
+        if is_new:
+            job.begin(work, visitor())
+    _begin_to_look()
+    return job
 
 
 def running(key: Hashable) -> Job | None:
@@ -112,28 +168,75 @@ def running(key: Hashable) -> Job | None:
         return _JOBS.get(key)
 
 
-def watch(key: Hashable, session: str) -> None:
-    """`session` waits for the job; see `leave`."""
+def want(kind: Hashable, key: Hashable | None) -> None:
+    """Of this kind, this window waits for the job `key`, or for none: the one it waited for before is left."""
+    me = session(), kind
     with _LOCK:
-        if key in _JOBS:
-            _JOBS[key].watchers.add(session)
-
-
-def leave(key: Hashable, session: str) -> None:
-    """`session` wants something else now: the job is stopped and forgotten if no other session waits for it."""
-    with _LOCK:
-        job = _JOBS.get(key)
-        if job is None:
+        before = _WANTED.get(me)
+        if before == key:
             return
-        job.watchers.discard(session)
-        if not job.watchers:
-            job.cancel()
-            _JOBS.pop(key)
+        if key is None:
+            _WANTED.pop(me, None)
+        else:
+            _WANTED[me] = key
+        if before is not None:
+            _leave(before, me)
 
 
 def forget(key: Hashable) -> None:
+    """Its result is taken, or it is to begin anew."""
     with _LOCK:
-        _JOBS.pop(key, None)
+        job = _JOBS.pop(key, None)
+        for who in job.watchers if job else ():
+            if _WANTED.get(who) == key:
+                del _WANTED[who]
+
+
+def _leave(key: Hashable, who: tuple[str, Hashable]) -> None:
+    """Stops and forgets the job if nobody else waits for it."""
+    job = _JOBS.get(key)
+    if job is None:
+        return
+    job.watchers.pop(who, None)
+    if not job.watchers:
+        job.cancel()
+        del _JOBS[key]
+
+
+def _begin_to_look() -> None:
+    if not _looking.is_set():
+        _looking.set()
+        threading.Thread(target=_look_for_ever, name="jobs-watch", daemon=True).start()
+
+
+def _look_for_ever() -> None:
+    while True:
+        time.sleep(LOOK)
+        look_after()
+
+
+def look_after() -> None:
+    """Leaves jobs for windows that were closed, and drops results that nobody took."""
+    now = time.monotonic()
+    with _LOCK:
+        for key, job in list(_JOBS.items()):
+            for who, seen in list(job.watchers.items()):
+                if is_connected(who[0]):
+                    job.watchers[who] = now
+                elif now - seen > GRACE:
+                    _WANTED.pop(who, None)
+                    _leave(key, who)
+            succeeded = key in _JOBS and job.ended is not None and job.future.exception() is None
+            if succeeded and now - job.ended > KEPT:
+                forget(key)
+        for who, key in list(_WANTED.items()):
+            if key not in _JOBS and not is_connected(who[0]):
+                del _WANTED[who]
+    _PLACES.look()
+    _HEAVY.look()
+
+
+# -- on the page -------------------------------------------------------------------------------
 
 
 def result(
@@ -144,23 +247,26 @@ def result(
     patience: float = PATIENCE,
     heavy: bool = False,
     poll: float = POLL,
+    kind: Hashable | None = None,
 ) -> Any | None:
     """What `work` gives, or None with its progress on the page while it goes on.
 
-    meanwhile: draws what is there already, under the progress and as often as that.
-    patience: seconds before progress is shown.  poll: seconds between looks at it.
+    meanwhile: draws what is there already, under the progress and as often as that, and when it was stopped.
+    patience: seconds before progress is shown.  poll: seconds between looks at it.  kind: see `start`.
     An error of the work is raised here, once: asking again begins again. A stopped job stays stopped until its visitor
     starts it again.
     """
-    job = start(key, title, work, heavy)
+    job = start(key, title, work, heavy, kind)
     try:
         value = job.future.result(timeout=patience)
     except StillRunning:
         st.fragment(_panel, run_every=poll)(key, job, meanwhile)
         return None
-    except (Cancelled, CancelledError):
+    except Cancelled:
         st.info(f"{title} was stopped. What had arrived is kept.", icon=":material/pause_circle:")
         st.button("Start again", key=f"again-{key}", on_click=forget, args=(key,))
+        if meanwhile:
+            meanwhile()
         return None
     except BaseException:
         forget(key)

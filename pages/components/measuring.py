@@ -15,12 +15,11 @@ import time
 from collections import OrderedDict
 from contextlib import closing
 
-from streamlit import runtime
-from streamlit.runtime.scriptrunner import get_script_run_ctx
-
 from quantviz import throughput
 from quantviz.errors import QuantvizError
 from quantviz.throughput import Doing, Measurement, Plan, Report
+
+from .visitors import is_connected, session
 
 GRACE = 15.0  # seconds
 LONGEST = 1200.0
@@ -52,10 +51,10 @@ class Run:
 
     def look(self) -> None:
         """The visitor whose page is being drawn sees this run."""
-        self._looks[_session()] = time.monotonic()
+        self._looks[session()] = time.monotonic()
 
     def is_mine(self) -> bool:
-        return _session() in self._looks
+        return session() in self._looks
 
     def stop(self, why: str = STOPPED) -> None:
         if not self.over:
@@ -102,7 +101,7 @@ class Run:
 
     def _is_watched(self) -> bool:
         now = time.monotonic()
-        return any(now - at < GRACE or _is_connected(session) for session, at in list(self._looks.items()))
+        return any(now - at < GRACE or is_connected(window) for window, at in list(self._looks.items()))
 
 
 _RUNS: OrderedDict[Plan, Run] = OrderedDict()
@@ -140,13 +139,3 @@ def forget(plan: Plan) -> None:
 def under_way() -> list[Run]:
     """Runs that measure or wait, in the order in which they were asked for."""
     return [run for run in list(_RUNS.values()) if not run.over]
-
-
-def _session() -> str:
-    context = get_script_run_ctx()
-    return context.session_id if context else ""
-
-
-def _is_connected(session: str) -> bool:
-    """Whether a browser window of this session is connected to the server now."""
-    return runtime.exists() and runtime.get_instance().is_active_session(session) is True

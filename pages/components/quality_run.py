@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from quantviz.comparison import Refusal
 from quantviz.errors import QuantvizError
@@ -29,7 +28,7 @@ def measure(ask: Ask, schemes: tuple[str, ...], live: Callable[[], None]) -> boo
     failed. A job of this visitor that nobody else waits for is stopped when something else is asked for.
     """
     key = "quality", ask, schemes
-    _turn_to(key)
+    jobs.want("quality", key)
     rest = missing(ask, schemes)
     if not rest:
         jobs.forget(key)
@@ -43,7 +42,6 @@ def measure(ask: Ask, schemes: tuple[str, ...], live: Callable[[], None]) -> boo
         return _ask_first(ask, len(rest))
     title = f"{ask.source.ref}, {len(schemes)} scheme{'s' * (len(schemes) > 1)}"
     job = jobs.start(key, title, lambda job: _work(ask, schemes, job), heavy=True)
-    jobs.watch(key, get_script_run_ctx().session_id)
     try:
         done = jobs.result(key, title, lambda job: None, live, patience=0.3, heavy=True, poll=POLL)
     except QuantvizError as problem:
@@ -51,14 +49,6 @@ def measure(ask: Ask, schemes: tuple[str, ...], live: Callable[[], None]) -> boo
         st.error(str(problem), icon=":material/error:")
         return True
     return done is not None or job.future.done()
-
-
-def _turn_to(key) -> None:
-    state, session = st.session_state, get_script_run_ctx().session_id
-    before = state.get("_quality_job")
-    if before is not None and before != key:
-        jobs.leave(before, session)
-    state["_quality_job"] = key
 
 
 # -- the work ----------------------------------------------------------------------------------
@@ -139,7 +129,8 @@ def _ask_first(ask: Ask, schemes: int) -> bool:
     else:
         try:
             model = cached.opened(ask.source) or jobs.result(
-                ("model", ask.source), f"Opening {ref}", lambda job: cached.open_model(ask.source, ask.token, job)
+                ("model", ask.source), f"Opening {ref}", lambda job: cached.open_model(ask.source, ask.token, job),
+                kind="quality model",
             )
         except QuantvizError as problem:
             st.error(str(problem), icon=":material/error:")

@@ -19,9 +19,12 @@ LARGE = 1 << 26  # weights; what is larger is not loaded before the visitor says
 FIRST_LOOK = 1 << 24  # weights of the row range offered instead
 
 
-def evaluated(view: View, scheme: Scheme, importance: cached.Importance | None = None) -> Evaluation | None:
+def evaluated(
+    view: View, scheme: Scheme, importance: cached.Importance | None = None, role: str = "shown"
+) -> Evaluation | None:
     """The evaluation under `scheme`, weighed by `importance` if there is any.
 
+    role: what it is on the page; a visitor who moves on to another scheme for it waits for the old one no longer.
     None while it is being made or waits for a word of the visitor's.
     Raises QuantvizError for a tensor or a scheme that does not fit.
     """
@@ -30,14 +33,16 @@ def evaluated(view: View, scheme: Scheme, importance: cached.Importance | None =
     found = cached.ready(view.at, scheme.key, importance)
     job = view.at, scheme.key, importance and importance.digest
     if found is not None:
-        jobs.forget(job)
+        jobs.want(role, None)
         return found
     scheme.check_shape(view.rows, view.info.cols)  # before anything is moved
     scheme.check_importance_given(importance is not None)
     if view.weights > LARGE and _unedited(view) not in st.session_state.setdefault("_agreed", set()):
         _ask_first(view)
         return None
-    return jobs.result(job, view.at.tensor, lambda at_work: cached.evaluate(view.at, scheme.key, importance, at_work))
+    return jobs.result(
+        job, view.at.tensor, lambda at_work: cached.evaluate(view.at, scheme.key, importance, at_work), kind=role
+    )
 
 
 def outcomes(
@@ -59,14 +64,14 @@ def outcomes(
     job = view.at, schemes, importance and importance.digest
     missing = [s.key for s, found in zip(schemes, so_far(), strict=True) if found is None]
     if not missing:
-        jobs.forget(job)  # it is done, and was shown while it went on
+        jobs.want("compare", None)  # it is done, and was shown while it went on
         return so_far()
     if view.weights > LARGE and _unedited(view) not in st.session_state.setdefault("_agreed", set()):
         _ask_first(view, len(missing) + 1)
         return None
     done = jobs.result(
         job, view.at.tensor, lambda at_work: cached.compare(view.at, missing, importance, at_work),
-        meanwhile=show and (lambda: show([o for o in so_far() if o], view.pinned)), patience=0.2,
+        meanwhile=show and (lambda: show([o for o in so_far() if o], view.pinned)), patience=0.2, kind="compare",
     )  # fmt: skip
     return so_far() if done else None
 

@@ -31,13 +31,15 @@ class Shelf(Generic[Value]):
         """The value of `key`, made if it is not there; made once even if several threads ask at a time."""
         with self._lock:
             making = self._making.setdefault(key, threading.Lock())
-        with making:
-            value = self.peek(key)
-            if value is None:
-                value = make()
-                self.put(key, value)
-        with self._lock:
-            self._making.pop(key, None)
+        try:
+            with making:
+                value = self.peek(key)
+                if value is None:
+                    value = make()
+                    self.put(key, value)
+        finally:
+            with self._lock:
+                self._making.pop(key, None)
         return value
 
     def put(self, key: Hashable, value: Value) -> None:

@@ -178,7 +178,7 @@ def test_a_window_that_is_open_keeps_its_run_and_a_run_has_a_longest_time(monkey
     monkeypatch.setattr(throughput, "run", fake_run(pace=0.02, rounds=100_000))
     monkeypatch.setattr(measuring, "GRACE", 0.1)
     monkeypatch.setattr(measuring, "LOOK", 0.02)
-    monkeypatch.setattr(measuring, "_is_connected", lambda session: True)
+    monkeypatch.setattr(measuring, "is_connected", lambda session: True)
     monkeypatch.setattr(measuring, "LONGEST", 1.0)
     run = measuring.start(Plan.make("cpu"))
     assert not run.wait(0.6), "somebody is there"
