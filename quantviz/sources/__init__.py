@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import QuantvizError
+from .config import read_config
 from .files import WHY_NO_PICKLE, allowed_path, is_pickle
 from .model import Decoders, Model, Progress, Reader, SeveralFiles, TensorInfo
 
@@ -48,15 +49,16 @@ def open_model(
     if ref.startswith("hf:"):
         from .hub import open_hub
 
-        return Model(ref, open_hub(ref, token, None if cache_dir is None else Path(cache_dir), decoders))
+        reader = open_hub(ref, token, None if cache_dir is None else Path(cache_dir), decoders)
+        return Model(ref, reader, partial(read_config, ref, token))
     if ref == "demo":
         from .demo import open_demo
 
-        return Model(ref, open_demo())
+        return Model(ref, open_demo(), partial(read_config, ref))
     if not ref.strip():
         raise QuantvizError(f"The reference is empty; give {FORMS}.")
     gate = Path if root is None else partial(allowed_path, root=root)
-    return Model(ref, _open_path(Path(ref).expanduser(), gate, decoders))
+    return Model(ref, _open_path(Path(ref).expanduser(), gate, decoders), partial(read_config, ref, root=root))
 
 
 def _open_path(path: Path, gate: Callable[[Path], Path], decoders: Decoders | None) -> Reader:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import QuantvizError
+from ..errors import MissingFile, QuantvizError
 from .files import allowed_path
 from .safetensors_header import read_json_object
 
@@ -20,7 +20,7 @@ def read_config(
 ) -> dict[str, Any]:
     """The object in the config.json of `demo`, `hf:org/name@revision`, or a path: of a folder, or inside one.
 
-    token, root: as for `open_model`. Raises QuantvizError where there is none, or none that is JSON.
+    token, root: as for `open_model`. Raises MissingFile where there is none, QuantvizError for one that is no JSON.
 
     >>> read_config("demo")["hidden_size"]
     256
@@ -35,7 +35,7 @@ def read_config(
 
         return _read(FOLDER, Path)
     if ref.startswith("random:") or not ref.strip():
-        raise QuantvizError(f"A random tensor has no {CONFIG}; choose a model, for example demo or hf:org/name.")
+        raise MissingFile(f"A random tensor has no {CONFIG}; choose a model, for example demo or hf:org/name.")
     path = Path(ref).expanduser()
     return _read(path, Path if root is None else partial(allowed_path, root=root))
 
@@ -45,7 +45,7 @@ def _read(path: Path, gate: Any) -> dict[str, Any]:
         folder = gate(path) if gate(path).is_dir() else gate(path).parent
         file = gate(folder / CONFIG)
         if not file.is_file():
-            raise QuantvizError(f"There is no {CONFIG} at {str(path)[:200]!r}; give the folder of a Hub model.")
+            raise MissingFile(f"There is no {CONFIG} at {str(path)[:200]!r}; give the folder of a Hub model.")
         if file.stat().st_size > MAX_BYTES:
             raise QuantvizError(f"{CONFIG} is larger than {MAX_BYTES:,} bytes, which none needs to be.")
         return read_json_object(file.read_bytes(), CONFIG)

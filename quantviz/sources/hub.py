@@ -17,7 +17,7 @@ from huggingface_hub import HfApi, constants, get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
 from huggingface_hub.utils import build_hf_headers, get_session, validate_repo_id
 
-from ..errors import QuantvizError
+from ..errors import MissingFile, QuantvizError
 from ..tensors import StoredTensor
 from .cache import Cache, key_of
 from .files import weight_files
@@ -182,7 +182,7 @@ class Hub:
                 f"{repo} has no revision {revision!r}; give a branch, tag or commit it has, or leave out @{revision}."
             )
         if code == "EntryNotFound" or (status == 404 and file):
-            return QuantvizError(f"{repo} has no file {file}; open the model again to see what it has now.")
+            return MissingFile(f"{repo} has no file {file}; open the model again to see what it has now.")
         if status == 401 and has_token and (code is None or message.startswith("Invalid")):
             return QuantvizError("The Hub does not accept the token; make a new one in its settings, or use none.")
         if code == "RepoNotFound" or status in (401, 404):

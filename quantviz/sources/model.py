@@ -6,11 +6,12 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import QuantvizError, did_you_mean
+from ..errors import MissingFile, QuantvizError, did_you_mean
 from ..tensors import STORED_DTYPES, Decode, PackedTensor, Packing, Shaped, StoredTensor
 
 # progress(bytes done, bytes in all), called on the caller's thread while bytes travel.
@@ -131,14 +132,24 @@ class Model:
     """A model opened from a reference: `tensors` lists, `open` and `load` give one tensor.
 
     metadata: what a GGUF file says of itself, numbers and texts by name, arrays left out; empty for other kinds.
+    read_config: how to read its config.json, which is done when first asked for; None where none is near.
     """
 
-    def __init__(self, ref: str, reader: Reader) -> None:
+    def __init__(self, ref: str, reader: Reader, read_config: Callable[[], dict[str, Any]] | None = None) -> None:
         self.ref = ref
+        self._read_config = read_config
         self.metadata: Mapping[str, object] = getattr(reader, "metadata", {})
         self.tensors = tuple(sorted(reader.tensors, key=lambda info: natural_order(info.name)))
         self._reader = reader
         self._by_name = {info.name: info for info in self.tensors}
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """The object in its config.json; empty where there is none. Raises QuantvizError for one that is no JSON."""
+        try:
+            return self._read_config() if self._read_config else {}
+        except MissingFile:
+            return {}
 
     def info(self, name: str) -> TensorInfo:
         """The entry of tensor `name`; raises QuantvizError naming the nearest ones."""

@@ -9,6 +9,7 @@ import pytest
 
 import quantviz as qv
 from quantviz.sources.config import MAX_BYTES, read_config
+from tests.sources.builders import safetensors, weights
 
 CONFIG = {"model_type": "llama", "hidden_size": 64}
 
@@ -74,3 +75,18 @@ def test_nothing_outside_the_folder_that_may_be_read(tmp_path: Path) -> None:
     (inside / "config.json").symlink_to(outside / "config.json")
     with pytest.raises(qv.QuantvizError, match="lies outside"):
         read_config(str(inside), root=inside)
+
+
+def test_a_model_knows_its_own(hub, tmp_path: Path) -> None:
+    content = safetensors({"w": weights(2, 4)})
+    hub.add_repo("org/name", {"model.safetensors": content, "config.json": json.dumps(CONFIG).encode()})
+    hub.add_repo("org/none", {"model.safetensors": content})
+    (tmp_path / "model.safetensors").write_bytes(content)
+    assert qv.open_model("hf:org/name").config == CONFIG
+    assert qv.open_model("hf:org/none").config == qv.open_model(tmp_path).config == {}
+    assert qv.open_model("random:normal?rows=2&cols=64").config == {}
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    assert qv.open_model(tmp_path).config == qv.open_model(tmp_path / "model.safetensors").config == CONFIG
+    (tmp_path / "config.json").write_text("{broken")
+    with pytest.raises(qv.QuantvizError, match="no well-formed JSON"):
+        qv.open_model(tmp_path).config  # noqa: B018
