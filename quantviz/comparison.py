@@ -14,7 +14,7 @@ from .evaluation import Evaluation, Progress, describe, evaluate
 from .metrics import METRICS
 from .schemes import Scheme
 from .statistics import TensorStatistics
-from .tensors import as_stored
+from .tensors import as_stored, rows_and_cols
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,7 @@ def evaluations(
 
 def _evaluations(stored, schemes, importance, device, detail, statistics, progress) -> Iterator[Outcome]:
     for position, scheme in enumerate(schemes):
-        if refused := refusal(scheme, stored.shape, importance is not None):
+        if refused := refusal(scheme, stored.matrix, importance is not None):
             yield refused
             continue
         statistics = statistics or describe(stored)
@@ -97,7 +97,7 @@ def distinct(keys: Iterable[str | Scheme]) -> tuple[Scheme, ...]:
 def refusal(scheme: Scheme, shape: tuple[int, ...], with_importance: bool = False) -> Refusal | None:
     """Why `scheme` cannot apply to a tensor of `shape`, with or without importance at hand; None where it can."""
     try:
-        scheme.check_shape(math.prod(shape[:-1]), shape[-1])
+        scheme.check_shape(*rows_and_cols(shape))
         scheme.check_importance_given(with_importance)
     except QuantvizError as problem:
         return Refusal(scheme.key, str(problem))

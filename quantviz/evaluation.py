@@ -101,7 +101,7 @@ def evaluate(
     """Quantizes and dequantizes `w` on the fly and measures the error.
 
     w: NumPy array, torch tensor or StoredTensor; never held as float32 whole by the cpu engine.
-    importance: one non-negative number an input channel (last axis); adds weighted_mse, and weighs the choice of codes
+    importance: one non-negative number an input, a column of the tensor as rows; adds weighted_mse, and weighs the choice of codes
     in clip=mse and in the block types that use it.
     device: the engine: "cpu", "cuda" (which leaves a torch tensor on the GPU where it is, and takes any other there),
     or "reference" (torch on the CPU).  detail: "metrics" leaves out what needs counting.
@@ -127,12 +127,12 @@ def evaluate(
         bins = value_bins(statistics.min, statistics.max), _error_bins(stored, scheme, statistics, weights)
     result = _measure(stored, scheme, bins, weights, statistics, device, progress)
     values = metrics.from_sums(result.sums)
-    values["bits_per_weight"] = scheme.bits_per_weight(stored.shape)
+    values["bits_per_weight"] = scheme.bits_per_weight(stored.matrix)
     values["compression_ratio"] = stored.bits_per_weight / values["bits_per_weight"]
     extra = {} if result.counts is None else _counted(result.counts, values, bins, statistics, stored, scheme)
     return Evaluation(
         scheme.key, stored.shape, stored.dtype, _engine_name(device, scheme, weights is not None),
-        time.perf_counter() - began, values, notices=result.notices, **extra,
+        time.perf_counter() - began, values, notices=(*stored.notices, *result.notices), **extra,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from .formats import FORMATS, BlockFormat, CodebookFormat, FloatFormat, Format, 
 from .granularity import CHANNEL, GRANULARITIES, TENSOR, TILES, Granularity
 from .nested import NESTED_BITS, nested_bits
 from .options import SCALE_TYPES, check_options, keep_text, parse_options, read_option
+from .tensors import rows_and_cols
 
 __all__ = ["CHANNEL", "GRANULARITIES", "KINDS", "OPTIONS", "SCALE_TYPES", "SYMMETRIES", "TENSOR", "TILES",
            "Granularity", "Scheme", "catalogue"]  # fmt: skip
@@ -218,8 +219,7 @@ class Scheme:
 
     def bits_stored(self, shape: tuple[int, ...]) -> int:
         """Bits that a tensor of `shape` takes: codes, scales, zero points or minima, tensor scale."""
-        cols = shape[-1]
-        rows = math.prod(shape[:-1])
+        rows, cols = rows_and_cols(shape)
         if isinstance(self.fmt, BlockType):
             return rows * self.fmt.padded(cols) // self.fmt.block * self.fmt.nbytes * 8
         bits = rows * cols * self.fmt.bits

@@ -55,6 +55,7 @@ class TensorStatistics:
     histogram: Histogram
     largest_index: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     largest_value: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    input_axes: int = 0  # as `tensors.rows_and_cols` takes it
 
     @property
     def max_abs(self) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .statistics import TensorStatistics
+from .tensors import rows_and_cols
 from .wording import count, share
 
 
@@ -43,8 +44,8 @@ def statistics_facts(s: TensorStatistics) -> list[Fact]:
 
 
 def largest_weights(s: TensorStatistics) -> dict[str, Any]:
-    """Columns of the table of largest weights: position, value, value in σ. Leading axes are taken together as rows."""
-    cols = s.shape[-1]
+    """Columns of the table of largest weights: position, value, value in σ. Row and column are those of the tensor as rows."""
+    _, cols = rows_and_cols(s.shape, s.input_axes)
     return {
         "row": s.largest_index // cols,
         "column": s.largest_index % cols,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -28,6 +28,7 @@ STORED_DTYPES: dict[str, np.dtype] = {
     "int8": np.dtype("i1"),
     "uint8": np.dtype("u1"),
 }
+_CONVOLUTION_AXES = 4
 
 
 @cache
@@ -50,10 +51,27 @@ def _float8_values(exponent_bits: int, mantissa_bits: int) -> np.ndarray:
     return np.where(code >= 128, -magnitude, magnitude).astype(np.float32)
 
 
+def rows_and_cols(shape: tuple[int, ...], input_axes: int = 0) -> tuple[int, int]:
+    """A tensor as a matrix: an output a row, along which its inputs lie.
+
+    The last axis is the input, and all before it together are the rows: [experts, out, in] is experts·out rows. Of four
+    axes and more, which only convolutions have, all but the first are the input: [out, in, height, width].
+    input_axes: how many of the last axes are the input where that is known; 0 for what the shape says.
+
+    >>> rows_and_cols((8, 64, 32)), rows_and_cols((16, 3, 5, 5)), rows_and_cols((384, 80, 3), 2)
+    ((512, 32), (16, 75), (384, 240))
+    """
+    if not shape:
+        return 1, 1
+    axes = min(input_axes or (1 if len(shape) < _CONVOLUTION_AXES else len(shape) - 1), max(len(shape) - 1, 1))
+    return math.prod(shape[:-axes]), math.prod(shape[-axes:])
+
+
 class Shaped:
-    """What has a shape, and is looked at as rows."""
+    """What has a shape, and is looked at as rows; input_axes as `rows_and_cols` takes it."""
 
     shape: tuple[int, ...]
+    input_axes: int = 0
 
     @property
     def size(self) -> int:
@@ -62,12 +80,17 @@ class Shaped:
     @property
     def cols(self) -> int:
         """Length of a row: the input dimension, along which blocks run."""
-        return self.shape[-1] if self.shape else 1
+        return rows_and_cols(self.shape, self.input_axes)[1]
 
     @property
     def rows(self) -> int:
-        """Number of rows, all leading axes taken together."""
-        return self.size // self.cols if self.cols else 0
+        """Number of rows: outputs, of all experts where there are several."""
+        return self.matrix[0] if self.cols else 0
+
+    @property
+    def matrix(self) -> tuple[int, int]:
+        """(rows, cols): the shape in which weights are grouped."""
+        return rows_and_cols(self.shape, self.input_axes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +99,15 @@ class StoredTensor(Shaped):
 
     data: one-dimensional NumPy array or memory map of the stored elements;
     bfloat16 as uint16, float8 as uint8.
+    input_axes: as `rows_and_cols` takes it.  notices: sentences that whoever looks at its weights should see.
     """
 
     data: np.ndarray
     dtype: str
     shape: tuple[int, ...]
     name: str = ""
+    input_axes: int = field(default=0, kw_only=True)
+    notices: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def bits_per_weight(self) -> float:

@@ -63,7 +63,8 @@ def evaluate_pair(
     values["compression_ratio"] = x.bits_per_weight / y.bits_per_weight
     extra = _counted(found, values, bins, statistics, x) if bins else {}
     return Evaluation(
-        SCHEMES.get(y.dtype, y.dtype), x.shape, x.dtype, "cpu", time.perf_counter() - began, values, **extra
+        SCHEMES.get(y.dtype, y.dtype), x.shape, x.dtype, "cpu", time.perf_counter() - began, values,
+        notices=tuple(dict.fromkeys((*x.notices, *y.notices))), **extra,
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import QuantvizError
 from ..schemes import Scheme
-from ..tensors import StoredTensor, as_stored
+from ..tensors import StoredTensor, as_stored, rows_and_cols
 from .common import Quantized
 from .engines import ENGINES, check_engine, default_engine
 
@@ -19,8 +20,9 @@ __all__ = ["ENGINES", "as_numpy", "check_engine", "check_importance", "default_e
 def quantize(w: Any, key: str | Scheme, importance: Any = None, engine: str = "cpu") -> Quantized:
     """Codes, scales and zero points of `w` under a scheme.
 
-    w: NumPy array, torch tensor or StoredTensor of any shape; blocks run along the last axis.
-    importance: one non-negative number an input channel (last axis); weighs the search of clip=mse and of block types.
+    w: NumPy array, torch tensor or StoredTensor of any shape; blocks run along the input, which is the last axis, or all
+    but the first of a convolution's four and more.
+    importance: one non-negative number an input; weighs the search of clip=mse and of block types.
     engine: "cpu", "cuda" or "reference"; all give the same codes. A torch tensor in gives torch tensors out, on its own
     device; on a GPU it never leaves it with "cuda" and "reference".
     Raises QuantvizError for a wrong key, a block larger than a row, NaN and infinity, integer or empty tensors, an
@@ -42,24 +44,29 @@ def quantize(w: Any, key: str | Scheme, importance: Any = None, engine: str = "c
     stored = as_stored(w)
     scheme.check_shape(stored.rows, stored.cols)
     refuse_non_finite(stored)
+    whole = replace(stored, shape=stored.matrix)  # what an engine sees has rows and columns
     if engine == "reference":
         import torch
 
-        return as_numpy(_reference_quantize(torch.from_numpy(np.array(stored.numpy())), scheme, importance))
-    from . import cpu
+        q = as_numpy(_reference_quantize(torch.from_numpy(np.array(whole.numpy())), scheme, importance))
+    else:
+        from . import cpu
 
-    q = cpu.quantize(stored, scheme, importance=check_importance(importance, stored.cols))
+        q = cpu.quantize(whole, scheme, importance=check_importance(importance, stored.cols))
+    q = q.shaped(stored.shape, stored.input_axes)
     return _as_torch(q) if is_torch else q
 
 
 def _reference_quantize(w: Any, scheme: Scheme, importance: Any) -> Quantized:
     from . import reference
 
-    x = w.detach().float()
-    scheme.check_shape(x.numel() // x.shape[-1], x.shape[-1])
+    shape = tuple(w.shape)
+    rows, cols = rows_and_cols(shape)
+    scheme.check_shape(rows, cols)
+    x = w.detach().float().reshape(rows, cols)
     if not bool(x.isfinite().all()):
         refuse_non_finite(as_stored(w))
-    return reference.quantize(x, scheme, check_importance(importance, x.shape[-1]))
+    return reference.quantize(x, scheme, check_importance(importance, cols)).shaped(shape)
 
 
 def _cuda_quantize(w: Any, scheme: Scheme, importance: Any, is_torch: bool) -> Quantized:
@@ -70,12 +77,18 @@ def _cuda_quantize(w: Any, scheme: Scheme, importance: Any, is_torch: bool) -> Q
     x = cuda.on_device(stored)
     if not bool(x.isfinite().all()):
         refuse_non_finite(stored)
-    q = cuda.quantize(x.reshape(stored.shape), scheme, check_importance(importance, stored.cols))
+    q = cuda.quantize(x.reshape(stored.matrix), scheme, check_importance(importance, stored.cols))
+    q = q.shaped(stored.shape, stored.input_axes)
     return _to(q, w.device) if is_torch else as_numpy(q)
 
 
 def dequantize(q: Quantized) -> Any:
     """float32 weights of a Quantized, NumPy or torch like its codes; torch codes on a GPU stay there."""
+    return _dequantize(q.shaped(q.matrix)).reshape(q.shape)
+
+
+def _dequantize(q: Quantized) -> Any:
+    """Of rows and columns."""
     if isinstance(q.codes, np.ndarray):
         from . import cpu
 
@@ -83,7 +96,7 @@ def dequantize(q: Quantized) -> Any:
     if q.codes.device.type == "cpu":
         import torch
 
-        return torch.from_numpy(dequantize(as_numpy(q)))
+        return torch.from_numpy(_dequantize(as_numpy(q)))
     if q.codes.device.type == "cuda" and default_engine() == "cuda":
         from . import cuda
 
@@ -138,23 +151,17 @@ _ARRAYS = ("codes", "scales", "zero_points", "minima", "kept_index", "kept_value
 
 
 def _as_torch(q: Quantized) -> Quantized:
-    from dataclasses import replace
-
     import torch
 
     return replace(q, **{n: torch.from_numpy(v) for n in _ARRAYS if (v := getattr(q, n)) is not None})
 
 
 def _to(q: Quantized, device: Any) -> Quantized:
-    from dataclasses import replace
-
     return replace(q, **{n: v.to(device) for n in _ARRAYS if (v := getattr(q, n)) is not None})
 
 
 def as_numpy(q: Quantized) -> Quantized:
     """The same, with torch arrays turned into NumPy's."""
-    from dataclasses import replace
-
     return replace(q, **{n: _as_numpy_array(v) for n in _ARRAYS if (v := getattr(q, n)) is not None})
 
 

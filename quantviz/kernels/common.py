@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import QuantvizError
 from ..metrics import Sums
 from ..schemes import Scheme
+from ..tensors import Shaped
 
 Progress = Callable[[int, int], None]  # (weights done, weights in all); raising stops the work
 
@@ -120,7 +121,7 @@ class Pass:
 
 
 @dataclass(frozen=True, eq=False)
-class Quantized:
+class Quantized(Shaped):
     """Codes, scales and what else a scheme stores.
 
     codes: shape of the tensor; signed for sym and ternary, unsigned for asym, offset and code books,
@@ -148,15 +149,20 @@ class Quantized:
     kept_values: Any = None
     nested: Any = None
     data: Any = None
+    input_axes: int = field(default=0, kw_only=True)
+
+    def shaped(self, shape: tuple[int, ...], input_axes: int = 0) -> Quantized:
+        """The same codes for weights of another shape with the same rows."""
+        return replace(self, shape=shape, codes=self.codes.reshape(shape), input_axes=input_axes)
 
     @property
     def nbytes(self) -> int:
         """Bytes stored, the last one padded."""
-        return -(-self.scheme.bits_stored(self.shape) // 8)
+        return -(-self.scheme.bits_stored(self.matrix) // 8)
 
     @property
     def bits_per_weight(self) -> float:
-        return self.scheme.bits_per_weight(self.shape)
+        return self.scheme.bits_per_weight(self.matrix)
 
     def dequantize(self) -> Any:
         """float32 weights in the shape of the original."""

@@ -203,7 +203,7 @@ def place(stored: StoredTensor, scheme: Scheme, into: Any, importance: np.ndarra
     notices = evaluate(stored, scheme, importance, detail="metrics").notices if scheme.scale == "fp16" else ()
     # fsum is exact, so that the order in which threads finish does not show.
     return Change(
-        stored.size, scheme.bits_stored(stored.shape), math.fsum(squared), math.fsum(squared_error), notices
+        stored.size, scheme.bits_stored(stored.matrix), math.fsum(squared), math.fsum(squared_error), notices
     )  # fmt: skip
 
 
