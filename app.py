@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.components import say
 from pages.components.frame import enter, navigation
 from pages.components.sidebar import sidebar
 from pages.components.state import take_notices
@@ -17,5 +18,5 @@ page = navigation()
 sidebar()
 enter()
 for text in take_notices():
-    st.warning(text, icon=":material/info:")
+    say.notice(text)
 page.run()

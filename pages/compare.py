@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import cached
+from pages.components import cached, say
 from pages.components.charts import chart
 from pages.components.compare_table import partial_table, table_section, take_along
 from pages.components.frame import require_app
@@ -23,8 +23,10 @@ view = current()
 if view.at is None:  # what it waits for is in the sidebar
     st.stop()
 
-st.header(f"Schemes on {view.info.name}")
-st.caption(f"{view.at.source.ref} · {shape((view.rows, view.info.cols))} {view.info.dtype} · engine {default_engine()}")
+say.header(f"Schemes on {view.info.name}")
+say.caption(
+    f"{view.at.source.ref} · {shape((view.rows, view.info.cols))} {view.info.dtype} · engine {default_engine()}"
+)
 schemes = scheme_set(view)
 importance = importance_upload(view)
 if not schemes:
@@ -33,7 +35,7 @@ if not schemes:
 try:
     found = outcomes(view, schemes, importance, partial_table)
 except QuantvizError as problem:
-    st.error(str(problem), icon=":material/error:")
+    say.error(problem)
     st.stop()
 if found is None:  # it is being made, or waits for a word of the visitor's
     st.stop()
@@ -43,15 +45,15 @@ evaluations = [outcome for outcome in found if isinstance(outcome, Evaluation)]
 pinned = view.pinned and view.pinned.key
 for outcome in found:
     if outcome not in evaluations:
-        st.warning(f"{outcome.scheme} is left out. {outcome.reason}", icon=":material/warning:")
+        say.warning(f"{outcome.scheme} is left out. {outcome.reason}")
 if said := verdict(frame, pinned):
-    st.markdown("  \n".join(said))
+    say.text(*said)
 
 if evaluations:
     st.subheader("Bits against error")
     limits = cached.best_scalar(view.at, evaluations[0].statistics)
     chart(figures.trade_off(evaluations, pinned, limits), "trade_off")
-    st.caption(figures.limits_note(evaluations, limits))
+    say.caption(figures.limits_note(evaluations, limits))
 table_section(view, frame)
 if evaluations:
     st.subheader("Weights after each scheme")

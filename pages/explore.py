@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import cached
+from pages.components import cached, say
 from pages.components.blocks import block_section
 from pages.components.charts import chart
 from pages.components.details import details_section
@@ -28,7 +28,7 @@ try:
         evaluation = evaluated(view, view.scheme, importance)
         pinned = evaluated(view, view.pinned, importance, "pinned") if evaluation and view.pinned else None
 except QuantvizError as problem:
-    st.error(str(problem), icon=":material/error:")
+    say.error(problem)
     st.stop()
 if evaluation is None:  # it is being made, or waits for a word of the visitor's
     st.stop()
@@ -50,7 +50,7 @@ def histograms() -> None:
     chart(figures.weights(evaluation, pinned, axis, reach == "all"), "weights")
     note = figures.outside_note(evaluation.statistics)
     if note and reach != "all":
-        st.caption(note)
+        say.caption(note)
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader(

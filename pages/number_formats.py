@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from fractions import Fraction
 
-import pandas as pd
 import streamlit as st
 
-from pages.components import bit_toggles, block_layouts, format_table
+from pages.components import bit_toggles, block_layouts, format_table, say
 from pages.components.charts import chart, picture_setting
 from pages.components.frame import require_app, runs_alone
 from quantviz import QuantvizError, arithmetic, bits, numerals
@@ -18,6 +16,7 @@ from quantviz.figures import alt_text
 from quantviz.figures import number_line as line
 from quantviz.formats import FORMATS
 from quantviz.numerals import short
+from quantviz.spreadsheets import csv_text
 
 DEFAULT_FORMAT, DEFAULT_VALUE = "fp8_e4m3", "0.1"
 WINDOWS = ("all", "±8", "±1", "close-up")
@@ -33,7 +32,7 @@ def notice_wrong_links() -> None:
     """Streamlit drops a wrong choice from the link; this says so."""
     for key, allowed in CHOICES.items():
         for wrong in set(st.query_params.get_all(key)) - set(allowed):
-            st.warning(f"The link asks for {key}={wrong}, which does not exist; choose one of: {', '.join(allowed)}.")
+            say.notice(f"The link asks for {key}={wrong}, which does not exist; choose one of: {', '.join(allowed)}.")
 
 
 def set_value(text: str) -> None:
@@ -57,7 +56,7 @@ def read_or_default(read, text: str, fallback: str, *arguments) -> numerals.Read
     try:
         return read(text, *arguments)
     except QuantvizError as error:
-        st.error(f"{error} Showing {fallback} instead.")
+        say.error(f"{error} Showing {fallback} instead.")
         return read(fallback, *arguments)
 
 
@@ -80,9 +79,9 @@ def controls():
     if stored is None:
         return f, read_or_default(numerals.read, text, DEFAULT_VALUE, f), None
     scale_text = right.text_input(
-        f"Scale, stored as {stored.name}", key="number_scale", bind="query-params", placeholder=unit_scale,
+        f"Scale, stored as {say.name(stored.name)}", key="number_scale", bind="query-params", placeholder=unit_scale,
         max_chars=numerals.LONGEST_TEXT,
-        help=f"What codes are multiplied by. Blank is {unit_scale}: that of a block whose largest weight is 1.",
+        help=f"What codes are multiplied by. Blank is {say.plain(unit_scale)}: of a block whose largest weight is 1.",
     )  # fmt: skip
     scale = read_or_default(numerals.read_scale, scale_text or unit_scale, unit_scale, f)
     return f, read_or_default(numerals.read, text, DEFAULT_VALUE, f, bits.decode(stored, scale.code)), scale
@@ -111,8 +110,8 @@ def show_neighbours(f, code: int, value: float, scale: float) -> None:
         there = None if other is None else bits.value(f, other, scale)
         distance = "" if there is None or not math.isfinite(value) else f", {abs(there - value):.6g} away"
         column.button(
-            f"{side} value", icon=f":material/{icon}:", disabled=other is None, width="stretch", on_click=set_value,
-            args=(None if other is None else numerals.text_of(f, other, scale),),
+            f"{say.name(side)} value", icon=f":material/{icon}:", disabled=other is None, width="stretch",
+            on_click=set_value, args=(None if other is None else numerals.text_of(f, other, scale),),
         )  # fmt: skip
         column.markdown("none" if there is None else f"**{numerals.digits(there)}**{distance}")
 
@@ -120,14 +119,14 @@ def show_neighbours(f, code: int, value: float, scale: float) -> None:
 def one_value(f, reading: numerals.Reading, scale_reading: numerals.Reading | None, scale: float) -> float:
     value = bits.value(f, reading.code, scale)
     if reading.notice:
-        st.warning(reading.notice)
+        say.notice(reading.notice)
     headline(value, reading.typed)
     st.subheader("Bits")
     st.caption("Click a bit, or reach it with Tab and press Enter, to flip it. Filled is 1, outlined is 0.")
     bit_toggles.show("code", f, reading.code, lambda code: set_value(numerals.text_of(f, code, scale)))
     if scale_reading and bits.element(f) is not f:
         stored = bits.scale_format(f)
-        st.caption(f"Scale of the block of {f.block}, {stored.name}: {short(scale)}" + SCALE_NOTES[f.scale])
+        say.caption(f"Scale of the block of {f.block}, {stored.name}: {short(scale)}" + SCALE_NOTES[f.scale])
         bit_toggles.show("scale", stored, scale_reading.code, lambda code: set_scale(numerals.text_of(stored, code)))
     left, right = st.columns([3, 2])
     with left:
@@ -135,7 +134,7 @@ def one_value(f, reading: numerals.Reading, scale_reading: numerals.Reading | No
         steps = arithmetic.arithmetic(f, reading.code, scale)
         st.code("\n".join([steps[0], *(s if s.startswith("≈") else f"= {s}" for s in steps[1:])]), language=None)
         if remark := arithmetic.remark(f, reading.code):
-            st.info(remark)
+            say.info(remark)
     with right:
         st.subheader("Neighbours")
         show_neighbours(f, reading.code, value, scale)
@@ -199,18 +198,15 @@ def unit_scale(f) -> float:
 def take_away(f, reading: numerals.Reading, scale_reading: numerals.Reading | None, scale: float) -> None:
     st.subheader("Take it away")
     codes = arithmetic.codes_to_list(f, reading.code)
-    st.caption(
-        f"The table of values: {len(codes):,} of {f.name}'s codes" + (", all of them." if len(codes) == 2**f.bits else
-        ", those nearest to the value shown.")
-    )  # fmt: skip
+    which = "all of them" if len(codes) == 2**f.bits else "those nearest to the value shown"
+    say.caption(f"The table of values: {len(codes):,} of {f.name}'s codes, {which}.")
 
     def rows() -> list[dict]:
         return arithmetic.value_table(f, codes, scale)
 
     def csv() -> bytes:
-        out = io.StringIO()
-        pd.DataFrame(rows()).to_csv(out, index=False)
-        return out.getvalue().encode()
+        table = rows()
+        return csv_text(table[0], (row.values() for row in table)).encode()
 
     def as_json() -> bytes:
         return json.dumps({"format": f.name, "scale": scale, "values": rows()}, indent=1).encode()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.components import laboratory
+from pages.components import laboratory, say
 from pages.components.frame import require_app
 from pages.components.importance_upload import importance_upload
 from pages.components.outlier_controls import edit_controls
@@ -33,20 +33,20 @@ try:
     with first:
         before = evaluated(view, view.scheme, view.importance)
 except QuantvizError as problem:
-    st.error(str(problem), icon=":material/error:")
+    say.error(problem)
     st.stop()
 if before is None:  # it is being made, or waits for a word of the visitor's
     st.stop()
 
 with first:
-    st.header(f"Outliers of {view.info.name} under {view.scheme}")
-    st.caption(f"{view.at.source.ref} · {shape(before.shape)} {before.dtype} · engine {before.engine}")
+    say.header(f"Outliers of {view.info.name} under {view.scheme}")
+    say.caption(f"{view.at.source.ref} · {shape(before.shape)} {before.dtype} · engine {before.engine}")
 edited, after = replace(view, at=replace(view.at, edit=edit_controls(view))), None
 if edited.at.edit:
     try:
         after = evaluated(edited, view.scheme, view.importance, "edited")
     except QuantvizError as problem:
-        st.warning(f"{problem} Showing the tensor as it is.", icon=":material/info:")
+        say.notice(f"{problem} Showing the tensor as it is.")
         edited = view
     else:
         if after is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from dataclasses import fields
 from typing import Any, Literal
@@ -12,6 +10,7 @@ import numpy as np
 
 from .evaluation import Evaluation
 from .metrics import METRICS
+from .spreadsheets import csv_text
 from .statistics import Histogram, TensorStatistics
 
 BlockErrors = Literal["summary", "full", "none"]
@@ -75,15 +74,15 @@ def _block_errors(errors: np.ndarray, how: BlockErrors) -> dict[str, Any] | None
     return summary | ({"values": errors} if how == "full" else {})
 
 
+def metrics_table(evaluation: Evaluation) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """The metrics as a table: its heading, and a row a metric with its value, unit and direction."""
+    declared = [(METRICS[name], value) for name, value in evaluation.metrics.items()]
+    return ("metric", "value", "unit", "direction"), [(m.name, float(v), m.unit, m.direction) for m, v in declared]
+
+
 def as_csv(evaluation: Evaluation) -> str:
     """The metrics as CSV: metric, value, unit, direction. A value that is undefined is left empty."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("metric", "value", "unit", "direction"))
-    for name, value in evaluation.metrics.items():
-        m = METRICS[name]
-        writer.writerow((name, "" if math.isnan(value) else repr(float(value)), m.unit, m.direction))
-    return out.getvalue()
+    return csv_text(*metrics_table(evaluation))
 
 
 def as_text(name: str, value: float) -> str:

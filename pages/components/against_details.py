@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-
 import streamlit as st
 
-from quantviz.export import as_csv, as_text
+from quantviz.export import as_text, metrics_table
 from quantviz.file_against_file import Against, Pair, Pairs, as_dict
 from quantviz.metrics import METRICS
 from quantviz.wording import share, tooltip
 
-from .charts import picture_setting
+from . import say
 from .snippet import written
-from .tensor_controls import UPLOAD
+from .take_along import downloads, link_note
 
 ALL, PYTHON, DATA = "All metrics", "Python", "Data and link"
 _COLUMNS = ("bits_per_weight", "sqnr_db", "relative_l2_error", "max_abs_error")
@@ -37,21 +35,11 @@ def details(a: Against, original: str, file: str) -> None:
     elif chosen == PYTHON:
         st.code(snippet(a.pair, original, file), language="python")
     elif chosen == DATA:
-        name = f"quantviz-{a.pair.original}-{a.evaluation.scheme}".replace("/", "_")
-        document = {"original": original, "file": file, **as_dict(a)}
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            st.download_button(
-                "JSON", json.dumps(document, indent=1), f"{name}.json", "application/json",
-                icon=":material/download:", on_click="ignore",
-            )  # fmt: skip
-            st.download_button(
-                "CSV", as_csv(a.evaluation), f"{name}.csv", "text/csv", icon=":material/download:", on_click="ignore"
-            )
-            picture_setting()
-        if UPLOAD in (original + file):
-            st.caption("An uploaded file stays in this window, so a link cannot open it elsewhere.")
-        else:
-            st.markdown("The address bar holds this view: copy it, and whoever opens it sees the same.")
+        downloads(
+            (a.pair.original, a.evaluation.scheme), {"original": original, "file": file, **as_dict(a)},
+            metrics_table(a.evaluation),
+        )  # fmt: skip
+        link_note(original, file)
 
 
 def snippet(pair: Pair, original: str, file: str) -> str:
@@ -97,7 +85,7 @@ def all_tensors(found: list[Against | tuple[Pair, str]], pairs: Pairs, swapped: 
     for names, where in ((pairs.only_original, "the original"), (pairs.only_file, "the file")):
         if names:
             more = f" and {len(names) - 6:,} more" if len(names) > 6 else ""
-            st.caption(f"Only in {where}: {', '.join(names[:6])}{more}.")
+            say.caption(f"Only in {where}: {', '.join(names[:6])}{more}.")
 
 
 def _row(a: Against | tuple[Pair, str]) -> dict:

@@ -14,7 +14,7 @@ from quantviz.metrics import METRICS
 from quantviz.sources import Model, SeveralFiles
 from quantviz.wording import count, shape, tooltip
 
-from . import cached, jobs
+from . import cached, jobs, say
 from .against_details import all_tensors, details
 from .charts import chart
 from .headline import HEADLINES
@@ -55,12 +55,12 @@ def against_section(view: View) -> None:
         original, file = (there, here) if is_file else (here, there)
         pairs = _pairs.get(sides, lambda: pair_up(original, file))
     except QuantvizError as problem:
-        st.error(str(problem), icon=":material/error:")
+        say.error(problem)
         return
     try:
         _tensor(view, sides, original, file, pairs.of(view.info.name))
     except QuantvizError as problem:
-        st.error(str(problem), icon=":material/error:")
+        say.error(problem)
     _every_tensor(sides, original, file, pairs, is_file)
 
 
@@ -72,7 +72,7 @@ def _open(ref: str, token: str | bool | None) -> tuple[cached.Source, Model] | N
         )
     except SeveralFiles as problem:
         choose_file(ref, problem.names, "beside_file", partial(st.session_state.__setitem__, "beside"))
-        st.info(str(problem), icon=":material/info:")
+        say.info(problem)
         return None
     return model and (source, model)
 
@@ -83,7 +83,7 @@ def _tensor(view: View, sides: tuple, original: Model, file: Model, pair: Pair) 
     found = _found.peek(key)
     if found is None:
         if view.info.size > LARGE and not st.session_state.get("_agreed_against") == key:
-            st.info(f"**{view.info.name}** has {count(view.info.size)} weights.", icon=":material/hourglass_top:")
+            say.info(f"{view.info.name} has {count(view.info.size)} weights.", ":material/hourglass_top:")
             st.button("Compare all of it", type="primary", on_click=_agree, args=(key,))
             return
         values = importance and importance.values
@@ -109,12 +109,13 @@ def _compared(key: tuple, original: Model, file: Model, pair: Pair, importance, 
 def _shown(a: Against, original: str, file: str, view: View) -> None:
     e = a.evaluation
     expert = "" if a.pair.place.expert is None else f", expert {a.pair.place.expert}"
-    st.subheader(f"{a.pair.original} as {e.scheme}")
-    st.caption(
-        f"{original} · {shape(e.shape)} {e.dtype}  \n{file} · {a.pair.place.name}{expert}"
-        + ("  \nAll rows are compared, whatever range the sidebar holds." if view.at.rows else "")
+    say.subheader(f"{a.pair.original} as {e.scheme}")
+    say.caption(
+        f"{original} · {shape(e.shape)} {e.dtype}",
+        f"{file} · {a.pair.place.name}{expert}",
+        *["All rows are compared, whatever range the sidebar holds."] * bool(view.at.rows),
     )
-    st.markdown(sentence(a))
+    say.text(sentence(a))
     shown = [name for name in HEADLINES if name in e.metrics]
     for column, name in zip(st.columns(len(shown)), shown, strict=True):
         column.metric(METRICS[name].label, as_text(name, e.metrics[name]), help=tooltip(METRICS[name]), border=True)
@@ -127,7 +128,7 @@ def _shown(a: Against, original: str, file: str, view: View) -> None:
         usage = figures.code_usage(e)
         st.markdown("**How often each code is used**")
         if usage is None:
-            st.caption(f"{e.scheme} has no codes that are counted here.")
+            say.caption(f"{e.scheme} has no codes that are counted here.")
         else:
             chart(usage, "against_codes")
     details(a, original, file)

@@ -8,6 +8,8 @@ import streamlit as st
 
 from quantviz import bits
 
+from . import say
+
 # Field -> colour: distinct to colour-blind readers, 4.5:1 against white. Every field is also named in words.
 COLOURS = {"sign": "#B84A00", "exponent": "#00735C", "mantissa": "#0067A3", "integer": "#0067A3", "index": "#0067A3"}
 
@@ -31,15 +33,15 @@ def show(name: str, f: bits.AnyFormat, code: int, on_flip: Callable[[int], None]
     with st.container(horizontal=True, gap="medium", key=f"toggles_{name}"):
         for part in bits.fields(f):
             with st.container(width="content", gap="xsmall", key=f"bits_{name}_{part.name}"):
-                st.caption(f"{part.name} = {parts[part.name]}")
+                say.caption(f"{part.name} = {parts[part.name]}")
                 with st.container(horizontal=True, gap="xxsmall", width="content"):
                     for i in reversed(range(part.width)):
                         position -= 1
                         bit = (code >> position) & 1
                         st.button(
-                            str(bit),
+                            f"{bit:d}",
                             key=f"bit_{name}_{position}",
-                            help=f"{part.name} bit {i}: flip it",
+                            help=f"{say.name(part.name)} bit {i:d}: flip it",
                             on_click=on_flip,
                             args=(code ^ (1 << position),),
                         )

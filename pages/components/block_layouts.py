@@ -5,10 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from pages.components import say
 from pages.components.charts import chart
 from quantviz.block_types import BLOCK_TYPES
 from quantviz.block_types.conformance import conformance, conformance_rows
 from quantviz.figures.block_types import block_layout, block_type_bits
+from quantviz.wording import count
 
 DEFAULT = "q4_k"
 
@@ -21,17 +23,17 @@ def block_types() -> None:
         "`scale · number + minimum`: the number is what its code stands for; a group shares scale and minimum."
     )
     for wrong in set(st.query_params.get_all("block_type")) - set(BLOCK_TYPES):
-        st.warning(f"The link asks for block_type={wrong}, which does not exist; choose one of the list.")
+        say.notice(f"The link asks for block_type={wrong}, which does not exist; choose one of the list.")
     name = st.selectbox(
         "Block type", list(BLOCK_TYPES), list(BLOCK_TYPES).index(DEFAULT), key="block_type", bind="query-params"
     )
     kind = BLOCK_TYPES[name]
     weights, size, bits, group = st.columns(4)
-    weights.metric("Weights a block", kind.block)
-    size.metric("Bytes a block", kind.nbytes)
+    weights.metric("Weights a block", count(kind.block))
+    size.metric("Bytes a block", count(kind.nbytes))
     bits.metric("Bits per weight", f"{kind.bits_per_weight:g}", help="8 · bytes / weights: everything stored counts.")
-    group.metric("Weights a scale", kind.group, help="How many neighbours share a scale.")
-    st.markdown(kind.rule)
+    group.metric("Weights a scale", count(kind.group), help="How many neighbours share a scale.")
+    say.text(kind.rule)
     chart(block_layout(kind), "block_layout")
     st.dataframe(
         {
@@ -45,7 +47,7 @@ def block_types() -> None:
         column_config={"meaning": st.column_config.TextColumn(width="large")},
     )  # fmt: skip
     uses = "Importance of the input channels changes its bytes." if kind.uses_importance else "It ignores importance."
-    st.caption(
+    say.caption(
         ("It cannot be quantized without importance of the input channels." if kind.needs_importance else uses)
         + f" Source: {kind.source}."
     )
@@ -57,7 +59,7 @@ def block_types() -> None:
 def _conformance() -> None:
     checks = conformance()
     holding = sum(c.holds for c in checks)
-    with st.expander(f"Are these ggml's own bytes? {holding} of {len(checks)} checks hold"):
+    with st.expander(f"Are these ggml's own bytes? {holding:d} of {len(checks)} checks hold"):
         st.dataframe(pd.DataFrame(conformance_rows()), hide_index=True, height=420, key="conformance")
         st.caption(
             "Rows quantized here and by ggml's own code, byte for byte, and weights read back, bit for bit, also from "

@@ -12,7 +12,7 @@ from quantviz.schemes import Scheme
 from quantviz.sentences import block_sentence
 from quantviz.wording import count
 
-from . import cached
+from . import cached, say
 from .charts import chart
 from .state import View
 
@@ -56,11 +56,11 @@ def _block(
     try:
         block = cached.inspect(view.at, evaluation, *place, importance)
     except QuantvizError as problem:
-        st.error(str(problem))
+        say.error(problem)
         return None
-    st.markdown(f"**Block {place[0]:,}, {place[1]:,}** · {_where(block)}")
+    st.markdown(f"**Block {place[0]:,}, {place[1]:,}** · {say.plain(_where(block))}")
     if said := block_sentence(block, evaluation.statistics):
-        st.markdown(said)
+        say.text(said)
     chart(figures.block(block), "block")
     return block
 
@@ -74,7 +74,7 @@ def _block_text(evaluation: Evaluation) -> None:
     )  # fmt: skip
     if text and opened_block(evaluation) != _as_place(text):
         grid = evaluation.block_errors.shape
-        st.warning(f"There is no block {text!r} among {grid[0]:,} × {grid[1]:,}; showing the worst one instead.")
+        say.notice(f"There is no block {text!r} among {grid[0]:,} × {grid[1]:,}; showing the worst one instead.")
 
 
 def _as_place(text: str) -> tuple[int, int] | None:
@@ -98,9 +98,9 @@ def _where(block: Block) -> str:
 
 
 def _weights(view: View, block: Block) -> None:
-    st.markdown(f"**Weight by weight** · {rule_text(block)}")
+    st.markdown(f"**Weight by weight** · {say.plain(rule_text(block))}")
     if block.unpacked is not None:
-        st.caption(Scheme.parse(block.scheme).fmt.rule)
+        say.caption(Scheme.parse(block.scheme).fmt.rule)
     st.dataframe(
         block_rows(block), hide_index=True, height=300, key="block_table",
         column_config={

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pandas as pd
 import streamlit as st
 
@@ -13,11 +11,10 @@ from quantviz.metrics import METRICS
 from quantviz.schemes import Scheme
 from quantviz.wording import difference, tooltip
 
-from . import cached
-from .charts import picture_setting
+from . import cached, say
 from .snippet import comparison_snippet
 from .state import View, choose_pinned, choose_scheme
-from .tensor_controls import UPLOAD
+from .take_along import downloads, link_note
 
 FIGURES, AGAINST = "Figures", "Against the pinned"
 FIRST = ("bits_per_weight", "sqnr_db", "mean_relative_error", "relative_l2_error")  # columns that stand first
@@ -101,11 +98,11 @@ def _headings(columns: list[str]) -> dict:
 
 def _row_buttons(scheme: str, pinned: str | None) -> None:
     with st.container(horizontal=True):
-        if st.button(f"Open {scheme} in Explore", icon=":material/search_insights:", on_click=choose_scheme,
+        if st.button(f"Open {say.name(scheme)} in Explore", icon=":material/search_insights:", on_click=choose_scheme,
                      args=(scheme,)):  # fmt: skip
             st.switch_page("pages/explore.py")
         if scheme != pinned:
-            st.button(f"Pin {scheme}", icon=":material/keep:", on_click=choose_pinned, args=(scheme,))
+            st.button(f"Pin {say.name(scheme)}", icon=":material/keep:", on_click=choose_pinned, args=(scheme,))
 
 
 @st.fragment
@@ -120,21 +117,13 @@ def take_along(view: View, frame: pd.DataFrame, importance: cached.Importance | 
 
 
 def _data(view: View, frame: pd.DataFrame, importance: cached.Importance | None) -> None:
-    name = f"quantviz-{view.at.tensor}-comparison".replace("/", "_")
-    document = {
-        "ref": view.at.source.ref, "tensor": view.at.tensor, "rows": view.at.rows,
-        "pinned": view.pinned and view.pinned.key, "importance": importance and importance.file,
-        "schemes": export.plain(frame.to_dict("records")),
-    }  # fmt: skip
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        files = {"json": (json.dumps(document, indent=1), "application/json"),
-                 "csv": (frame.to_csv(index=False), "text/csv")}  # fmt: skip
-        for suffix, (text, kind) in files.items():
-            st.download_button(
-                suffix.upper(), text, f"{name}.{suffix}", kind, icon=":material/download:", on_click="ignore"
-            )
-        picture_setting()
-    if view.at.source.ref.startswith(UPLOAD) or importance:
-        st.caption("An uploaded file stays in this window, so a link opens the rest of this view without it.")
-    else:
-        st.markdown("The address bar holds this view: copy it, and whoever opens it sees the same.")
+    downloads(
+        (view.at.tensor, "comparison"),
+        {
+            "ref": view.at.source.ref, "tensor": view.at.tensor, "rows": view.at.rows,
+            "pinned": view.pinned and view.pinned.key, "importance": importance and importance.file,
+            "schemes": frame.to_dict("records"),
+        },
+        (frame.columns, frame.itertuples(index=False, name=None)),
+    )  # fmt: skip
+    link_note(view.at.source.ref, uploads=importance is not None)

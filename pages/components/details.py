@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import streamlit as st
 
 from quantviz import export
@@ -12,12 +10,11 @@ from quantviz.metrics import METRICS
 from quantviz.statistics import TensorStatistics
 from quantviz.tables import largest_weights, statistics_facts
 
-from . import cached
+from . import cached, say
 from .blocks import opened_block
-from .charts import picture_setting
 from .snippet import snippet
 from .state import View
-from .tensor_controls import UPLOAD
+from .take_along import downloads, link_note
 
 ALL, TENSOR, PYTHON, DATA = "All metrics", "The tensor", "Python", "Data and link"
 
@@ -50,7 +47,7 @@ def _metrics(evaluation: Evaluation) -> None:
         },
         hide_index=True, height="content", column_config={"meaning": st.column_config.TextColumn(width="large")},
     )  # fmt: skip
-    st.caption(
+    say.caption(
         "e = dequantized − original. "
         f"Percentiles of |e| are read from bins {evaluation.percentile_resolution:.1%} wide. "
         f"Engine: {evaluation.engine}, {evaluation.seconds:.3f} s."
@@ -72,25 +69,12 @@ def _tensor(statistics: TensorStatistics) -> None:
 
 
 def _data(view: View, evaluation: Evaluation, importance: cached.Importance | None) -> None:
-    name = f"quantviz-{view.at.tensor}-{view.scheme.key}".replace("/", "_").replace(":", "_")
-    document = {
-        "ref": view.at.source.ref, "tensor": view.at.tensor, "rows": view.at.rows,
-        "importance": importance and importance.file, **export.as_dict(evaluation),
-    }  # fmt: skip
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.download_button(
-            "JSON",
-            json.dumps(document, indent=1),
-            f"{name}.json",
-            "application/json",
-            icon=":material/download:",
-            on_click="ignore",
-        )
-        st.download_button(
-            "CSV", export.as_csv(evaluation), f"{name}.csv", "text/csv", icon=":material/download:", on_click="ignore"
-        )
-        picture_setting()
-    if view.at.source.ref.startswith(UPLOAD) or importance:
-        st.caption("An uploaded file stays in this window, so a link opens the rest of this view without it.")
-    else:
-        st.markdown("The address bar holds this view: copy it, and whoever opens it sees the same.")
+    downloads(
+        (view.at.tensor, view.scheme.key),
+        {
+            "ref": view.at.source.ref, "tensor": view.at.tensor, "rows": view.at.rows,
+            "importance": importance and importance.file, **export.as_dict(evaluation),
+        },
+        export.metrics_table(evaluation),
+    )  # fmt: skip
+    link_note(view.at.source.ref, uploads=importance is not None)

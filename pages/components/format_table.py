@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from pages.components import say
 from pages.components.charts import chart
 from quantviz import arithmetic, bits
 from quantviz.figures import alt_text
@@ -61,10 +62,10 @@ def two_kinds_of_float4() -> None:
     ocp = FORMATS["fp4_e2m1"]
     with st.expander("Two kinds of float4: the article's and the hardware's"):
         st.markdown(
-            f"Both have 1 sign, {ocp.exponent_bits} exponent and {ocp.mantissa_bits} mantissa bit. The article keeps "
-            f"IEEE 754's rule, by which the top exponent is set aside for infinity and NaN, and so spans "
-            f"**±{short(ARTICLE_FLOAT4.max)}**. The OCP format that hardware uses, {ocp.name}, has no infinity and no "
-            f"NaN, spends those codes on numbers, and spans **±{short(ocp.max)}**."
+            f"Both have 1 sign, {ocp.exponent_bits:d} exponent and {ocp.mantissa_bits:d} mantissa bit. The article "
+            f"keeps IEEE 754's rule, by which the top exponent is set aside for infinity and NaN, and so spans "
+            f"**±{short(ARTICLE_FLOAT4.max)}**. The OCP format that hardware uses, {say.name(ocp.name)}, has no "
+            f"infinity and no NaN, spends those codes on numbers, and spans **±{short(ocp.max)}**."
         )
         lines = [line.Line(ocp), line.Line(ARTICLE_FLOAT4)]
         figure = line.number_line(lines, line.whole_range(lines))

@@ -10,6 +10,7 @@ from quantviz.metrics import METRICS
 from quantviz.sentences import against, sentences
 from quantviz.wording import difference, shape, tooltip
 
+from . import say
 from .state import NOTHING, View, choose_pinned, choose_scheme
 
 HEADLINES = (
@@ -21,17 +22,18 @@ COLORS = {"lower": "inverse", "higher": "normal", "neither": "off"}
 def headline(view: View, evaluation: Evaluation, pinned: Evaluation | None) -> None:
     title, buttons = st.columns([3, 2], vertical_alignment="bottom")
     rows = f", rows {view.at.rows[0]:,} to {view.at.rows[1] - 1:,}" if view.at.rows else ""
-    title.header(f"{view.info.name} under {view.scheme}")
-    title.caption(
-        f"{view.at.source.ref} · {shape(evaluation.shape)} {evaluation.dtype}{rows} · engine {evaluation.engine}"
+    say.header(f"{view.info.name} under {view.scheme}", on=title)
+    say.caption(
+        f"{view.at.source.ref} · {shape(evaluation.shape)} {evaluation.dtype}{rows} · engine {evaluation.engine}",
+        on=title,
     )
     with buttons.container(horizontal=True, horizontal_alignment="right"):
         _pin_buttons(view)
     for notice in evaluation.notices:
-        st.warning(notice, icon=":material/warning:")
+        say.warning(notice)
     said = sentences(evaluation) + ([text] if pinned and (text := against(evaluation, pinned)) else [])
     if said:
-        st.markdown("  \n".join(said))
+        say.text(*said)
     _figures(evaluation, pinned)
 
 
@@ -43,7 +45,7 @@ def _pin_buttons(view: View) -> None:
         return
     if view.pinned:
         st.button(
-            f"Open {view.pinned}", icon=":material/swap_horiz:", on_click=_swap, args=(view,),
+            f"Open {say.name(view.pinned)}", icon=":material/swap_horiz:", on_click=_swap, args=(view,),
             help="Show the pinned scheme, and pin this one instead.",
         )  # fmt: skip
     st.button(

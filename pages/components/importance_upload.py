@@ -10,7 +10,7 @@ from quantviz.errors import QuantvizError
 from quantviz.importance import importance_names, llama_name
 from quantviz.wording import count
 
-from . import cached
+from . import cached, say
 from .state import View
 from .tensor_controls import upload_folder
 
@@ -41,11 +41,11 @@ def importance_upload(view: View) -> cached.Importance | None:
             entry = _entry(path, view.at.tensor)
             found = cached.importance_of(name, path, entry, view.info.cols) if entry is not None else None
         except QuantvizError as problem:
-            st.error(str(problem).replace(Path(path).name, name), icon=":material/error:")
+            say.error(problem)
             found = None
-        st.button(f"Forget {name}", icon=":material/close:", on_click=_forget)
+        st.button(f"Forget {say.name(name)}", icon=":material/close:", on_click=_forget)
     if found is not None:
-        st.caption(
+        say.caption(
             f"Importance from {name}{f', {found.entry}' if found.entry else ''}: {count(view.info.cols)} channels."
         )
     return found

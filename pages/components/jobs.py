@@ -19,6 +19,7 @@ import streamlit as st
 from quantviz.errors import QuantvizError
 from quantviz.wording import count, duration, size
 
+from . import say
 from .places import Places, Work
 from .visitors import is_connected, session, visitor
 
@@ -263,7 +264,7 @@ def result(
         st.fragment(_panel, run_every=poll)(key, job, meanwhile)
         return None
     except Cancelled:
-        st.info(f"{title} was stopped. What had arrived is kept.", icon=":material/pause_circle:")
+        say.info(f"{title} was stopped. What had arrived is kept.", ":material/pause_circle:")
         st.button("Start again", key=f"again-{key}", on_click=forget, args=(key,))
         if meanwhile:
             meanwhile()
@@ -278,7 +279,7 @@ def result(
 def _panel(key: Hashable, job: Job, meanwhile: Callable[[], None] | None) -> None:
     if job.future.done():
         st.rerun()
-    st.progress(job.fraction, text=job.text())
+    st.progress(job.fraction, text=say.plain(job.text()))
     st.button("Stop", key=f"stop-{key}", on_click=job.cancel)
     if meanwhile:
         meanwhile()

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-
 import streamlit as st
 
 from quantviz import QuantvizError, figures
 from quantviz.mixes import MIXES, SOURCE, Recipe, as_dict, sizes, table
-from quantviz.wording import count, shape, size
+from quantviz.wording import count, shape, share, size
 
-from . import cached
+from . import cached, say
 from .charts import chart
 from .shelf import Shelf
 from .snippet import written
 from .state import View
+from .take_along import downloads, link_note
 
 NAMES = {mix.file_name: name for name, mix in MIXES.items()}
 DEFAULT = "Q4_K_M"
@@ -38,21 +35,21 @@ def mixes_section(view: View) -> None:
     try:
         every = _sizes.get((view.at.source, importance), lambda: sizes(model, importance))
     except QuantvizError as problem:
-        st.info(str(problem), icon=":material/info:")
+        say.info(problem)
         return
     found = every[name]
     if isinstance(found, Recipe):
         _one(found, view.at.source.ref)
     else:
-        st.error(found, icon=":material/error:")
+        say.error(found)
     _all(every)
     if isinstance(found, Recipe):
         _details(found, view.at.source.ref)
 
 
 def _one(r: Recipe, ref: str) -> None:
-    st.subheader(f"{r.mix.file_name} of {ref}")
-    st.caption(f"{r.facts.architecture}, {r.facts.layers} layers" + (
+    say.subheader(f"{r.mix.file_name} of {ref}")
+    say.caption(f"{r.facts.architecture}, {r.facts.layers} layers" + (
         f"; {len(r.left_out):,} tensors have no name in a GGUF file and are left out" if r.left_out else ""
     ))  # fmt: skip
     if r.needs_importance and not r.importance:
@@ -69,7 +66,7 @@ def _one(r: Recipe, ref: str) -> None:
     columns[2].metric("Weights", count(r.weights), border=True)
     columns[3].metric(
         "Types", f"{len(r.kinds)}", border=True,
-        help="  \n".join(f"{kind}: {100 * n / r.weights:.3g}% of the weights" for kind, n in r.kinds.items()),
+        help="  \n".join(f"{say.name(kind)}: {share(n / r.weights)} of the weights" for kind, n in r.kinds.items()),
     )  # fmt: skip
     chart(figures.mix_map(r), "mix_map")
 
@@ -95,7 +92,7 @@ def _all(every: dict[str, Recipe | str]) -> None:
     )  # fmt: skip
     refused = {name: why for name, why in every.items() if not isinstance(why, Recipe)}
     for name, why in refused.items():
-        st.caption(f"{name.upper()}: {why}")
+        say.caption(f"{name.upper()}: {why}")
 
 
 @st.fragment
@@ -122,23 +119,7 @@ def _details(r: Recipe, ref: str) -> None:
             language="python",
         )
     elif chosen == DATA:
-        with st.container(horizontal=True):
-            st.download_button(
-                "JSON", json.dumps({"ref": ref, **as_dict(r)}, indent=1), f"quantviz-{r.mix.name}.json",
-                "application/json", icon=":material/download:", on_click="ignore",
-            )  # fmt: skip
-            st.download_button(
-                "CSV", _csv(columns), f"quantviz-{r.mix.name}.csv", "text/csv", icon=":material/download:",
-                on_click="ignore",
-            )  # fmt: skip
-        st.markdown("The address bar holds this view: copy it, and whoever opens it sees the same.")
-
-
-def _csv(columns: dict[str, list]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(
-        zip(*(columns | {"shape": ["x".join(map(str, s)) for s in columns["shape"]]}).values(), strict=True)
-    )
-    return out.getvalue()
+        downloads(
+            (r.mix.name,), {"ref": ref, **as_dict(r)}, (columns, zip(*columns.values(), strict=True)), pictures=False
+        )
+        link_note(ref)

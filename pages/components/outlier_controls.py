@@ -7,6 +7,7 @@ import streamlit as st
 from quantviz.errors import QuantvizError
 from quantviz.outliers import WHERES, Edit, Injection, Removal
 
+from . import say
 from .state import View, text_state
 
 NOTHING, INJECT, REMOVE = "as it is", "inject", "remove"
@@ -29,7 +30,7 @@ def edit_controls(view: View) -> Edit | None:
             case "remove":
                 return _removal()
     except QuantvizError as problem:
-        st.warning(str(problem), icon=":material/info:")
+        say.notice(problem)
     return None
 
 

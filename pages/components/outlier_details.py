@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import PurePath
 
 import streamlit as st
@@ -11,10 +10,10 @@ from quantviz.evaluation import Evaluation
 from quantviz.outliers import export
 
 from . import laboratory
-from .charts import picture_setting
 from .outlier_sections import chosen_bits, symmetry_of
 from .snippet import importance_import, importance_loading
 from .state import View
+from .take_along import downloads, link_note
 from .tensor_controls import UPLOAD
 
 PYTHON, DATA = "Python", "Data and link"
@@ -105,18 +104,8 @@ def _data(view: View, before: Evaluation, after: Evaluation | None) -> None:
         "block_sizes": export.points_dict(points), "magnitudes": export.magnitudes_dict(growing),
         "cures": export.cures_dict(treated),
     }  # fmt: skip
-    name = f"quantviz-outliers-{view.at.tensor}-{view.scheme.key}".replace("/", "_").replace(":", "_")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.download_button(
-            "JSON", json.dumps(export.plain(document), indent=1), f"{name}.json", "application/json",
-            icon=":material/download:", on_click="ignore",
-        )  # fmt: skip
-        st.download_button(
-            "CSV", export.schemes_csv(points, treated), f"{name}.csv", "text/csv", icon=":material/download:",
-            on_click="ignore", help="Every scheme of the block sizes and of the cures, with its metrics.",
-        )  # fmt: skip
-        picture_setting()
-    if view.at.source.ref.startswith(UPLOAD) or view.importance:
-        st.caption("An uploaded file stays in this window, so a link opens the rest of this view without it.")
-    else:
-        st.markdown("The address bar holds this view: copy it, and whoever opens it sees the same.")
+    downloads(
+        ("outliers", view.at.tensor, view.scheme.key), document, export.schemes_table(points, treated),
+        "Every scheme of the block sizes and of the cures, with its metrics.",
+    )  # fmt: skip
+    link_note(view.at.source.ref, uploads=view.importance is not None)

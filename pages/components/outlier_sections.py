@@ -20,7 +20,7 @@ from quantviz.outliers.sentences import (
 )
 from quantviz.wording import count, difference, tooltip
 
-from . import laboratory
+from . import laboratory, say
 from .charts import chart
 from .headline import COLORS
 from .state import View, choose_scheme
@@ -49,18 +49,18 @@ def before_and_after(view: View, before: Evaluation, after: Evaluation | None) -
         chart(figures.weights(before, axis=axis, full=full == "all"), "before")
         note = figures.outside_note(before.statistics)
         if note and full != "all":
-            st.caption(note)
+            say.caption(note)
         return
     if text := edit_sentence(before, after):
-        said.markdown(text)
+        say.text(text, on=said)
     drawn = figures.outliers.before_and_after(before, after, axis, full == "all")
     names = ("As it is", view.at.edit.text[:1].upper() + view.at.edit.text[1:])
     for column, name, evaluation, fig in zip(st.columns(2, gap="medium"), names, (before, after), drawn, strict=True):
         with column:
-            st.markdown(f"**{name}**")
+            say.bold(name)
             chart(fig, "after" if evaluation is after else "before")
             _figures(evaluation, before if evaluation is after else None)
-            st.caption(
+            say.caption(
                 f"σ {evaluation.statistics.std:.4g}, largest weight {evaluation.statistics.crest_factor:.3g}σ. "
                 + (figures.outside_note(evaluation.statistics) or "")
             )
@@ -99,7 +99,7 @@ def attribution_section(view: View) -> None:
     with right:
         _largest(found)
     if text := attribution_sentences(found, sigmas):
-        said.markdown("  \n".join(text))
+        say.text(*text, on=said)
     which = st.segmented_control(
         "Error by channel", ["input", "output"], key="channels", default="input", required=True,
         persist_state="session", help="An input channel is a column of the tensor, an output channel a row.",
@@ -169,17 +169,17 @@ def curves_section(view: View) -> None:
         if points is not None:
             chart(figures.outliers.block_sizes(points, metric, along), "block_sizes")
             if text := block_size_sentence(points):
-                st.markdown(text)
+                say.text(text)
             for reason in [p.reason for p in points if p.reason][:1]:
-                st.caption(f"Left out: {reason}")
+                say.caption(f"Left out: {reason}")
     with right:
         st.markdown("**Error against the magnitude of outliers**")
         sweep = growing.result()
         if sweep is not None:
             chart(figures.outliers.magnitudes(sweep), "magnitudes")
             if text := magnitude_sentence(sweep):
-                st.markdown(text)
-            st.caption(_how_measured(sweep))
+                say.text(text)
+            say.caption(_how_measured(sweep))
 
 
 def symmetry_of(view: View) -> str:
@@ -199,7 +199,7 @@ def _how_measured(sweep) -> str:
 
 @st.fragment
 def cures_section(view: View) -> None:
-    st.subheader(f"What cures {view.scheme}", help=f"Equal bits: within {EQUAL_BITS:g} bits a weight of the scheme's.")
+    say.subheader(f"What cures {view.scheme}", help=f"Equal bits: within {EQUAL_BITS:g} bits a weight of the scheme's.")
     treated = laboratory.cures(view).result()
     if treated is None:
         return
@@ -207,7 +207,7 @@ def cures_section(view: View) -> None:
         st.caption("Nothing is lost under this scheme, so there is nothing to cure.")
         return
     if text := cure_sentence(treated):
-        st.markdown(text)
+        say.text(text)
     chart(figures.outliers.cures(treated), "cures")
     _cure_table(view, treated)
 
@@ -240,7 +240,7 @@ def _cure_table(view: View, treated: list[Treated]) -> None:
     st.caption("Tick a row to make that scheme the one shown everywhere.")
     left_out = [f"{t.cure.name}: {t.reason}" for t in treated if not t.metrics]
     if left_out:
-        st.caption("Not applicable. " + "  \n".join(left_out))
+        say.caption("Not applicable:", *left_out)
 
 
 def _open(applied: list[Treated]) -> None:

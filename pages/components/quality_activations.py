@@ -12,6 +12,7 @@ from quantviz.quality.results import LayerError, QualityResult
 from quantviz.quality.words import layers_sentence
 from quantviz.wording import count, share, size
 
+from . import say
 from .charts import chart
 from .importance_upload import importance_in_use, take_importance
 from .quality_state import Ask
@@ -78,11 +79,11 @@ def _layers(ask: Ask, collected: Collected, schemes: list[str]) -> None:
     if found is None:
         return
     for refused in refusals(found):
-        st.caption(f"{refused.scheme} is left out. {refused.reason}")
+        say.caption(f"{refused.scheme} is left out. {refused.reason}")
     errors = [item for item in found if isinstance(item, LayerError)]
     if not errors:
         return
-    st.markdown(layers_sentence(errors))
+    say.text(layers_sentence(errors))
     chart(figures.quality_details.layer_errors(errors), "layer_errors")
     _table(errors)
 

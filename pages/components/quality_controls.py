@@ -10,6 +10,7 @@ from quantviz.quality.results import METHODS, method_text
 from quantviz.quality.texts import decode
 from quantviz.wording import count, size
 
+from . import say
 from .access import hub_token, may_open_files
 from .quality_state import Ask, Text, keep_text, source_of
 from .state import View, text_state
@@ -51,7 +52,7 @@ def quality_controls(view: View) -> Ask | None:
         help="Side by side as llama.cpp's perplexity tool has them, or sliding, as is common elsewhere: figures of the "
         "two are not to be compared.",
     )  # fmt: skip
-    st.caption(method_text(method, context))
+    say.caption(method_text(method, context))
     targets = _layers()
     if text is None:
         return None
@@ -59,7 +60,7 @@ def quality_controls(view: View) -> Ask | None:
     try:
         source = source_of(ref, token)
     except QuantvizError as problem:
-        st.error(str(problem), icon=":material/error:")
+        say.error(problem)
         return None
     return Ask(source, text, tokens, context, method, targets, token)
 
@@ -72,7 +73,7 @@ def _model(view: View) -> str:
     ref = text_state("model", "Model", DEMO_REF, help=_MODEL_HELP, placeholder=places) or DEMO_REF
     other = view.at and view.at.source.ref
     if other and other != ref and not other.startswith(("random:", UPLOAD)):
-        st.button(f"Measure {other}, which the sidebar has open", on_click=_choose_model, args=(other,))
+        st.button(f"Measure {say.name(other)}, which the sidebar has open", on_click=_choose_model, args=(other,))
     return ref
 
 
@@ -100,7 +101,7 @@ def _text() -> Text | None:
         help="Plain text in UTF-8, or UTF-16 that says so by its first two bytes.",
     )  # fmt: skip
     if problem := st.session_state.pop("_text_problem", None):
-        st.error(problem, icon=":material/error:")
+        say.error(problem)
     digest = text_state(
         "text_id", "Fingerprint of the text", "", placeholder="none yet",
         help="What a link has in place of the text. The server keeps the text until it ends.",
@@ -113,7 +114,7 @@ def _text() -> Text | None:
         st.warning("The server no longer holds the text with this fingerprint: paste or upload it again.",
                    icon=":material/info:")  # fmt: skip
         return None
-    st.caption(
+    say.caption(
         f"{count(len(text.content))} characters, {size(len(text.content.encode()))}: “{_beginning(text.content)}”"
     )
     return text
@@ -155,7 +156,7 @@ def _number(column, key: str, label: str, offered: tuple[str, ...], default: str
     plain = (text or "").replace(",", "").strip()
     if plain.isdecimal() and 1 <= int(plain) <= most:
         return int(plain)
-    st.warning(f"{text!r} is no number of {label.lower()}; taking {default} instead.", icon=":material/info:")
+    say.notice(f"{text!r} is no number of {label.lower()}; taking {default} instead.")
     return int(default)
 
 
@@ -166,7 +167,7 @@ def _layers() -> tuple[str, ...]:
     named = [part for text in wanted for part in text.replace(",", " ").split()]
     state["layers"] = list(dict.fromkeys(named)) or list(DEFAULT_TARGETS)
     chosen = ", ".join(state["layers"])
-    with st.expander(f"Which layers are quantized: {chosen}"):
+    with st.expander(f"Which layers are quantized: {say.name(chosen)}"):
         st.multiselect(
             "Layers", list(dict.fromkeys([*WORDS, *state["layers"]])), key="layers", bind="query-params",
             accept_new_options=True, placeholder="linear",

@@ -10,6 +10,7 @@ from quantviz.quality.continuation import DEFAULT_PROMPT
 from quantviz.quality.results import Continuation
 from quantviz.quality.words import difference_text
 
+from . import say
 from .jobs import Job
 from .quality_state import Ask
 from .quality_tasks import going_on, refusals
@@ -47,7 +48,7 @@ def _so_far(job: Job) -> None:
 
 def _draw(found: list) -> None:
     for refused in refusals(found):
-        st.caption(f"{refused.scheme} is left out. {refused.reason}")
+        say.caption(f"{refused.scheme} is left out. {refused.reason}")
     written = [item for item in found if isinstance(item, Continuation)]
     if not written:
         return

@@ -11,7 +11,7 @@ from quantviz.quality.results import QUALITY_METRICS, QualityMetric, QualityResu
 from quantviz.quality.tables import tabulate
 from quantviz.quality.words import added_text, metric_text, summary, with_error
 
-from . import quality_state
+from . import quality_state, say
 from .charts import chart
 from .quality_state import Ask
 from .state import choose_scheme
@@ -27,14 +27,14 @@ _ROW = 35  # pixels
 def results_section(ask: Ask, schemes: Sequence[str], live: bool = False) -> list[QualityResult]:
     """Draws what is there; gives it. live: drawn again and again while it grows."""
     for refused in quality_state.refusals(ask, schemes):
-        st.warning(f"{refused.scheme} is left out. {refused.reason}", icon=":material/warning:")
+        say.warning(f"{refused.scheme} is left out. {refused.reason}")
     results = list(quality_state.results(ask, schemes))
     if not results:
         return results
     mark = "_live" if live else ""
     _baseline(results)
     if not live and (said := summary(results)):
-        st.markdown("  \n".join(said))
+        say.text(*said)
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Perplexity added", help=_help(QUALITY_METRICS["perplexity_ratio"]))
@@ -55,13 +55,13 @@ def _baseline(results: list[QualityResult]) -> None:
     r = max(results, key=lambda r: r.windows)
     facts = (
         ("Perplexity as stored", with_error(r.base_perplexity, r.base_perplexity_se),
-         "`exp(mean(-ln p))` of the model as it is, with its standard error; lower is better."),
+         "exp(mean(−ln p)) of the model as it is, with its standard error; lower is better."),
         ("Tokens scored", f"{r.scored:,}", f"Of {r.tokens:,} read, in {r.windows:,} windows of {r.context:,}."),
         ("Layers quantized", f"{r.layers:,}", "Matrices that the schemes replace; all others stay as stored."),
         ("Computed in", f"{r.dtype}, {r.device}", "What the model multiplies in, and where. Schemes round in float32."),
     )  # fmt: skip
     for column, (label, value, meaning) in zip(st.columns(len(facts)), facts, strict=True):
-        column.metric(label, value, help=meaning, border=True)
+        column.metric(say.name(label), say.plain(value), help=say.plain(meaning), border=True)
 
 
 def _help(metric: QualityMetric) -> str:
@@ -116,6 +116,6 @@ def _headings() -> dict:
 
 def _open_button(scheme: str) -> None:
     if st.button(
-        f"Open {scheme} in Explore", icon=":material/search_insights:", on_click=choose_scheme, args=(scheme,)
+        f"Open {say.name(scheme)} in Explore", icon=":material/search_insights:", on_click=choose_scheme, args=(scheme,)
     ):
         st.switch_page("pages/explore.py")

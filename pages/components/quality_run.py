@@ -13,7 +13,7 @@ from quantviz.errors import QuantvizError
 from quantviz.quality.measure import measure_quality
 from quantviz.wording import size
 
-from . import cached, jobs
+from . import cached, jobs, say
 from .jobs import Job
 from .quality_state import Ask, keep, missing
 
@@ -35,7 +35,7 @@ def measure(ask: Ask, schemes: tuple[str, ...], live: Callable[[], None]) -> boo
         return True
     state = st.session_state
     if state.get("_quality_failed", (None,))[0] == key:  # not tried again at every rerun
-        st.error(state["_quality_failed"][1], icon=":material/error:")
+        say.error(state["_quality_failed"][1])
         st.button("Try again", icon=":material/refresh:", on_click=lambda: state.pop("_quality_failed", None))
         return True
     if not (jobs.running(key) or _agreed(ask, len(rest))):
@@ -46,7 +46,7 @@ def measure(ask: Ask, schemes: tuple[str, ...], live: Callable[[], None]) -> boo
         done = jobs.result(key, title, lambda job: None, live, patience=0.3, heavy=True, poll=POLL)
     except QuantvizError as problem:
         state["_quality_failed"] = key, str(problem)
-        st.error(str(problem), icon=":material/error:")
+        say.error(problem)
         return True
     return done is not None or job.future.done()
 
@@ -121,11 +121,11 @@ def _agreed(ask: Ask, schemes: int) -> bool:
 def _ask_first(ask: Ask, schemes: int) -> bool:
     """What the measurement will take, and the press that starts it."""
     ref = ask.source.ref
-    lines = [f"**{ref}** under {schemes} scheme{'s' * (schemes > 1)}"]
+    lines = [f"{ref} under {schemes} scheme{'s' * (schemes > 1)}"]
     if ref.lower().endswith(".gguf"):
         path = Path(ask.source.root or "", ask.source.opens).expanduser()
         if path.is_file():
-            lines.append(f"- Model: {size(path.stat().st_size)}, expanded to 16 or 32 bits a weight in memory")
+            lines.append(f"Model: {size(path.stat().st_size)}, expanded to 16 or 32 bits a weight in memory")
     else:
         try:
             model = cached.opened(ask.source) or jobs.result(
@@ -133,17 +133,17 @@ def _ask_first(ask: Ask, schemes: int) -> bool:
                 kind="quality model",
             )
         except QuantvizError as problem:
-            st.error(str(problem), icon=":material/error:")
+            say.error(problem)
             return True
         if model is None:
             return False
         nbytes = sum(info.nbytes for info in model.tensors)
-        lines.append(f"- Model: {size(nbytes)} in {len(model.tensors):,} tensors")
+        lines.append(f"Model: {size(nbytes)} in {len(model.tensors):,} tensors")
         if ref.startswith("hf:"):
-            lines.append(f"- Download: {jobs.estimate(nbytes, 'B')}, unless it is in the cache already")
+            lines.append(f"Download: {jobs.estimate(nbytes, 'B')}, unless it is in the cache already")
         if ask.tokens:
-            lines.append(f"- Time: {jobs.estimate(_multiplications(ask, model, schemes), 'multiplications')}")
-    st.info("\n".join(lines), icon=":material/hourglass_top:")
+            lines.append(f"Time: {jobs.estimate(_multiplications(ask, model, schemes), 'multiplications')}")
+    say.plan(*lines)
     st.button("Measure", type="primary", icon=":material/play_arrow:", on_click=_agree, args=(ask,))
     return True
 

@@ -10,6 +10,7 @@ from quantviz.quality.layers import Mixture
 from quantviz.quality.measure import DEFAULT_SCHEMES
 from quantviz.schemes import catalogue
 
+from . import say
 from .state import View
 
 KEY = "measured"
@@ -30,8 +31,8 @@ def quality_schemes(view: View) -> tuple[str, ...]:
             st.button(name, key=f"quality_set_{name}", help=meaning, on_click=_choose, args=(list(keys),))
         if view.scheme.key not in schemes:
             st.button(
-                f"Add {view.scheme}", icon=":material/add:", on_click=_choose, args=([*schemes, view.scheme.key],),
-                help="The scheme of the sidebar is measured too.",
+                f"Add {say.name(view.scheme)}", icon=":material/add:", on_click=_choose,
+                args=([*schemes, view.scheme.key],), help="The scheme of the sidebar is measured too.",
             )  # fmt: skip
     st.multiselect(
         f"Schemes ({len(schemes)})", list(dict.fromkeys([*catalogue(), *schemes])), key=KEY, bind="query-params",
@@ -57,7 +58,7 @@ def _asked() -> list[str]:
             try:
                 found[str(Mixture.parse(part))] = None
             except QuantvizError as problem:
-                st.warning(f"{problem} It is left out.", icon=":material/info:")
+                say.notice(f"{problem} It is left out.")
     if len(found) > MOST:
         st.warning(f"{len(found):,} schemes were asked for; the first {MOST} are measured.", icon=":material/info:")
     return list(found)[:MOST]

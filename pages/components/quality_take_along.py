@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 
 import streamlit as st
 
-from quantviz.export import plain
 from quantviz.quality.layers import DEFAULT_TARGETS
 from quantviz.quality.results import QualityResult, SuperWeights
 from quantviz.quality.tables import as_record, tabulate
 
-from .charts import picture_setting
 from .quality_state import Ask
+from .take_along import downloads, link_note
 
 PYTHON, COMMAND, DATA = "Python", "Command line", "Data and link"
 TEXT_FILE = "text.txt"
@@ -89,21 +87,16 @@ def _data(ask: Ask, results: Sequence[QualityResult], supers: list[SuperWeights]
             {"count": s.count, "ratio": s.ratio, "random_ratios": s.random_ratios, "largest": s.largest} for s in supers
         ],
     }  # fmt: skip
-    name = f"quantviz-quality-{ask.source.ref.rsplit('/', 1)[-1].replace(':', '-')}"
-    files = {"json": (json.dumps(plain(document), indent=1), "application/json"),
-             "csv": (tabulate(results).to_csv(index=False), "text/csv")}  # fmt: skip
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        for suffix, (text, kind) in files.items():
-            st.download_button(
-                suffix.upper(), text, f"{name}.{suffix}", kind, icon=":material/download:", on_click="ignore"
-            )
-        if ask.text.digest:
-            st.download_button(
-                "Text", ask.text.content or "", TEXT_FILE, "text/plain", icon=":material/download:", on_click="ignore",
-                help="As the Python and the command line above expect it.",
-            )  # fmt: skip
-        picture_setting()
+    frame = tabulate(results)
+    downloads(
+        ("quality", ask.source.ref.rsplit("/", 1)[-1]), document,
+        (frame.columns, frame.itertuples(index=False, name=None)),
+    )  # fmt: skip
     if ask.text.digest:
+        st.download_button(
+            "Text", ask.text.content or "", TEXT_FILE, "text/plain", icon=":material/download:", on_click="ignore",
+            help="As the Python and the command line above expect it.",
+        )  # fmt: skip
         st.caption("The address bar holds this view; your text stays on the server until that ends.")
     else:
-        st.markdown("The address bar holds this view: copy it, and whoever opens it sees the same.")
+        link_note(ask.source.ref)

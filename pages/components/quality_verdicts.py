@@ -12,6 +12,7 @@ from quantviz.quality.training_log import demo_checkpoints
 from quantviz.quality.verdicts import verdicts
 from quantviz.quality.words import fragility_sentence
 
+from . import say
 from .charts import chart
 from .quality_state import Ask
 from .quality_tasks import largest_weights
@@ -46,12 +47,12 @@ def verdicts_section(ask: Ask, results: Sequence[QualityResult]) -> list[SuperWe
 def _card(verdict: Verdict) -> None:
     icon, color = _BADGES[verdict.finding]
     st.badge(f"Claim {verdict.claim} {verdict.finding}", icon=icon, color=color)
-    st.markdown(f"**“{verdict.statement}”**")
-    st.markdown(verdict.summary)
+    say.bold(f"“{verdict.statement}”")
+    say.text(verdict.summary)
     if verdict.evidence:
-        st.markdown("\n".join(f"- {sentence}" for sentence in verdict.evidence))
+        say.points(verdict.evidence)
     if verdict.known:
-        st.caption(verdict.known)
+        say.caption(verdict.known)
 
 
 def _largest(ask: Ask, supers: list[SuperWeights]) -> None:
@@ -79,7 +80,7 @@ def fragility_section() -> None:
     with left:
         chart(figures.quality_details.fragility(checkpoints), "fragility")
     with right:
-        st.markdown(fragility_sentence(checkpoints))
+        say.text(fragility_sentence(checkpoints))
         st.markdown(
             "A model that learned more holds more in the same weights, so there is less to spare for rounding. That is "
             "why a small model trained briefly says little about how a large one takes to few bits."

@@ -9,6 +9,7 @@ import streamlit as st
 from quantviz.errors import QuantvizError
 from quantviz.sources.synthetic import DISTRIBUTIONS, SyntheticSpec, formula
 
+from . import say
 from .state import DEFAULT_REF, choose_ref, notice
 
 LONGEST_SIDE = 1 << 31
@@ -28,7 +29,7 @@ def random_controls(ref: str) -> None:
         left, right = st.container(), None
     left.selectbox(
         "Distribution", list(DISTRIBUTIONS), key="random_distribution", on_change=_change, args=(ref, "distribution"),
-        format_func=lambda d: d.replace("_", "-"), help=f"`{formula(spec.distribution)}`, times σ",
+        format_func=lambda d: d.replace("_", "-"), help=f"{say.plain(formula(spec.distribution))}, times σ",
     )  # fmt: skip
     if right:
         _number(

@@ -12,7 +12,7 @@ from quantviz.evaluation import Evaluation
 from quantviz.schemes import Scheme
 from quantviz.wording import count, size
 
-from . import cached, jobs
+from . import cached, jobs, say
 from .state import View
 
 LARGE = 1 << 26  # weights; what is larger is not loaded before the visitor says so
@@ -81,12 +81,12 @@ def _ask_first(view: View, passes: int = 2) -> None:
     weights, info = view.weights, view.info
     nbytes = weights * info.nbytes / info.size
     rows = max(1, min(info.rows, FIRST_LOOK // info.cols))
-    lines = [f"**{info.name}** has {count(weights)} weights, {size(nbytes)} as stored."]
+    lines = [f"{info.name} has {count(weights)} weights, {size(nbytes)} as stored."]
     if view.at.source.ref.startswith("hf:"):
-        lines.append(f"- Download: {jobs.estimate(nbytes, 'B')}, unless it is in the cache already")
+        lines.append(f"Download: {jobs.estimate(nbytes, 'B')}, unless it is in the cache already")
     # Once for the tensor's own statistics, once under each scheme.
-    lines.append(f"- Evaluation: {jobs.estimate(passes * weights, 'weights')}, in pieces, never held whole as float32")
-    st.info("\n".join(lines), icon=":material/hourglass_top:")
+    lines.append(f"Evaluation: {jobs.estimate(passes * weights, 'weights')}, in pieces, never held whole as float32")
+    say.plan(*lines)
     with st.container(horizontal=True):
         st.button("Evaluate all of it", type="primary", on_click=_agree, args=(view,))
         if rows < info.rows:

@@ -63,6 +63,11 @@ def info(text: object, icon: str = ":material/info:", on: Any = st) -> None:
     on.info(plain(text), icon=icon)
 
 
+def plan(what: object, *items: object, on: Any = st) -> None:
+    """What is about to be done, and what it will take."""
+    on.info("\n".join([plain(what), *(f"- {plain(item)}" for item in items)]), icon=":material/hourglass_top:")
+
+
 def text(*sentences: object, on: Any = st) -> None:
     """Sentences, each on a line of its own."""
     on.markdown("  \n".join(plain(sentence) for sentence in sentences))

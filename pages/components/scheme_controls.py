@@ -12,6 +12,7 @@ from quantviz.formats import BlockFormat, CodebookFormat, FloatFormat, IntFormat
 from quantviz.options import CLIPS, LARGEST_KEEP
 from quantviz.schemes import GRANULARITIES, KINDS, OPTIONS, SCALE_TYPES, SYMMETRIES, TILES, Granularity, Scheme
 
+from . import say
 from .state import DEFAULT_PINNED, DEFAULT_SCHEME, NOTHING, choose_scheme, good_or_last, text_state
 
 FAMILIES = {
@@ -94,11 +95,11 @@ def _block_type(scheme: Scheme) -> None:
     """What the type is, and the one thing that can be chosen about it."""
     kind = scheme.fmt
     needs = " Cannot be quantized without importance, which Explore and Compare take." if kind.needs_importance else ""
-    st.caption(f"{kind.bits_per_weight:g} bits a weight. {kind.rule}{needs}")
+    say.caption(f"{kind.bits_per_weight:g} bits a weight. {kind.rule}{needs}")
     _show("scheme_pad", scheme.pad)
     st.toggle(
         "Fill rows up with zeros", key="scheme_pad", on_change=_change, args=("pad",),
-        help=f"A row whose length is no multiple of {kind.block} cannot be stored; zeros make it one, and are counted.",
+        help=f"A row whose length is no multiple of {kind.block:d} cannot be stored; zeros make it one, and count.",
     )  # fmt: skip
 
 
@@ -108,7 +109,7 @@ def _cures(scheme: Scheme) -> None:
     chosen = sum(
         (scheme.clip != "absmax", scheme.rotate != "none", scheme.keep > 0, bool(scheme.solver), scheme.double)
     )
-    label = "Against outliers" + (f" · {chosen} on" if chosen else "")
+    label = "Against outliers" + (f" · {chosen:d} on" if chosen else "")
     with st.expander(label, key="scheme_cures"):
         if len(clips) > 1:
             _show("scheme_clip", scheme.clip)

@@ -10,6 +10,7 @@ from quantviz.errors import QuantvizError
 from quantviz.presets import AS_SERVED, FOUR_BITS, PRESETS, SERVED, preset
 from quantviz.schemes import Scheme, catalogue
 
+from . import say
 from .state import View
 
 MOST = 256  # schemes at a time
@@ -29,8 +30,8 @@ def scheme_set(view: View, first: Sequence[str] = ()) -> tuple[Scheme, ...]:
             st.button(name, key=f"preset_{name}", help=meaning, on_click=_choose, args=(list(preset(name, shape)),))
         if view.scheme.key not in keys:
             st.button(
-                f"Add {view.scheme}", icon=":material/add:", on_click=_choose, args=([*keys, view.scheme.key],),
-                help="The scheme of the sidebar joins the comparison.",
+                f"Add {say.name(view.scheme)}", icon=":material/add:", on_click=_choose,
+                args=([*keys, view.scheme.key],), help="The scheme of the sidebar joins the comparison.",
             )  # fmt: skip
     st.multiselect(
         f"Schemes ({len(keys)})", list(dict.fromkeys([*catalogue(), *keys])), key="schemes", bind="query-params",
@@ -75,7 +76,7 @@ def _asked(first: Sequence[str]) -> tuple[Scheme, ...]:
         try:
             found[Scheme.parse(key)] = None
         except QuantvizError as problem:
-            st.warning(f"{problem} It is left out of the comparison.", icon=":material/info:")
+            say.notice(f"{problem} It is left out of the comparison.")
     if len(found) > MOST:
         st.warning(f"{len(found):,} schemes were asked for; the first {MOST} are compared.", icon=":material/info:")
     return tuple(found)[:MOST]

@@ -17,7 +17,7 @@ from quantviz.stored_blocks import (
 )
 from quantviz.tensors import PackedTensor
 
-from . import cached, jobs
+from . import cached, jobs, say
 from .charts import chart
 from .shelf import Shelf
 from .state import View
@@ -29,7 +29,7 @@ def stored_section(view: View) -> None:
     """Drawn where the chosen tensor is stored in a block type; nothing for others."""
     if view.info.packing is None:
         return
-    st.subheader(
+    say.subheader(
         f"As it is stored: {view.info.dtype}",
         help="What the file holds, before anything is quantized here: its codes, and the scales (and minima) that "
         "groups of weights share. A weight is scale × what its code stands for, plus the minimum where there is one.",
@@ -37,11 +37,11 @@ def stored_section(view: View) -> None:
     try:
         found = jobs.result(("stored", view.at), f"Reading {view.info.name}", lambda job: _counted(view, job))
     except QuantvizError as problem:
-        st.error(str(problem), icon=":material/error:")
+        say.error(problem)
         return
     if found is None:
         return
-    st.markdown(sentence(found))
+    say.text(sentence(found))
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Codes in the file**")
@@ -76,7 +76,7 @@ def _inspector(view: View, found: Contents) -> None:
     first, last = block.first_col, block.first_col + block.kind.block - 1
     facts.markdown(
         f"**Block {block.row:,}, {block.block:,}** · row {block.row:,}, columns {first:,} to {last:,} · "
-        f"{block.kind.nbytes} bytes for {block.kind.block} weights, {block.kind.bits_per_weight:.4g} bits each"
+        f"{block.kind.nbytes:d} bytes for {block.kind.block:d} weights, {block.kind.bits_per_weight:.4g} bits each"
     )
     st.dataframe(
         field_rows(block), hide_index=True, key="stored_fields", height="content",
@@ -111,5 +111,5 @@ def _block(stored: PackedTensor, text: str) -> StoredBlock:
             raise QuantvizError(f"{text!r} is no block; write its row and its number in the row, for example 0, 3.")
         return stored_block(stored, int(row), int(block))
     except QuantvizError as problem:
-        st.warning(f"{problem} Showing the first one instead.", icon=":material/info:")
+        say.notice(f"{problem} Showing the first one instead.")
         return stored_block(stored, 0, 0)

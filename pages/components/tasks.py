@@ -6,11 +6,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
-import streamlit as st
-
 from quantviz.errors import QuantvizError
 
-from . import jobs
+from . import jobs, say
 from .jobs import Job
 from .shelf import Shelf
 
@@ -58,7 +56,7 @@ class Task:
                 self.key, self.title, self._work, meanwhile and (lambda: meanwhile(job)), patience, self.heavy
             )
         except QuantvizError as problem:
-            st.error(str(problem), icon=":material/error:")
+            say.error(problem)
             return None
 
     def _work(self, job: Job) -> Any:

@@ -14,7 +14,7 @@ from quantviz.errors import QuantvizError
 from quantviz.sources import Model, SeveralFiles, TensorInfo
 from quantviz.wording import count, shape, size
 
-from . import cached, jobs
+from . import cached, jobs, say
 from .access import files_root, hub_token, may_open_files
 from .random_controls import random_controls
 from .state import DEFAULT_REF, choose_ref, notice, parse_rows, start_anew, text_state
@@ -42,7 +42,7 @@ def tensor_controls() -> tuple[cached.Selection, TensorInfo, str | bool | None] 
     info = _choose_tensor(model)
     rows = _choose_rows(info)
     bits = f" · {info.bits_per_weight:.4g} bits a weight" if info.packing else ""
-    st.caption(
+    say.caption(
         f"{shape(info.shape) or 'no axes'} · {info.dtype} · {count(info.size)} weights · {size(info.nbytes)}{bits}"
     )
     return cached.Selection(source, info.name, rows), info, token

@@ -15,7 +15,7 @@ from quantviz.throughput.models import PRESETS, ModelShape, model_shape
 from quantviz.throughput.plan import MOST_ROUNDS, MOST_TOKENS, parse_shape
 from quantviz.wording import count
 
-from . import jobs
+from . import jobs, say
 from .scheme_set import scheme_set
 from .shelf import Shelf
 from .state import View
@@ -40,7 +40,7 @@ def idle_card(device: str) -> Card:
 def _device_note(device: str) -> None:
     """Says first where it is not a CUDA device that is measured, and why."""
     for text in idle_card(device).notices:
-        st.info(text, icon=":material/memory:")
+        say.info(text, ":material/memory:")
 
 
 def throughput_controls(view: View) -> Plan | None:
@@ -54,7 +54,7 @@ def throughput_controls(view: View) -> Plan | None:
         help="\n".join(f"- **{name}**: {meaning}" for name, meaning in WORKLOADS.items()),
     )  # fmt: skip
     device = right.segmented_control(
-        "Device", devices(), required=True, bind="query-params",
+        "Device", devices(), format_func=say.name, required=True, bind="query-params",
         key=_first("device", best, devices().__contains__),
         help="The best one comes first. `reference` runs plain torch, which is slow and is there to compare with.",
     )  # fmt: skip
@@ -70,12 +70,10 @@ def throughput_controls(view: View) -> Plan | None:
     with settings.popover("Shapes, rounds, time", icon=":material/tune:", width="stretch"):
         more = _settings(device)
     if shape is not None:
-        st.caption(f"{shape.name}: {count(shape.weights)} weights in linear layers")
+        say.caption(f"{shape.name}: {count(shape.weights)} weights in linear layers")
     schemes = scheme_set(view, first.schemes)
     if wrong := st.session_state.pop("_left_out", None):
-        above.warning(
-            f"The link says what does not fit, which is left out: {', '.join(wrong)}.", icon=":material/info:"
-        )
+        say.notice(f"The link says what does not fit, which is left out: {', '.join(wrong)}.", on=above)
     if not workloads:
         st.info("Choose at least one workload above.", icon=":material/speed:")
         return None
@@ -91,7 +89,7 @@ def throughput_controls(view: View) -> Plan | None:
             schemes=_with_baseline(schemes, workloads), model=shape, **more,
         )  # fmt: skip
     except QuantvizError as problem:
-        st.error(str(problem), icon=":material/error:")
+        say.error(problem)
         return None
 
 
@@ -188,5 +186,5 @@ def _own(view: View, instead: ModelShape) -> ModelShape | None:
             )  # fmt: skip
         except QuantvizError as problem:
             failed[source] = str(problem)
-    st.warning(f"{failed[source]} Measuring {instead.name} instead.", icon=":material/info:")
+    say.notice(f"{failed[source]} Measuring {instead.name} instead.")
     return instead

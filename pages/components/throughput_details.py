@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 
 import pandas as pd
@@ -11,6 +10,7 @@ import streamlit as st
 from quantviz.throughput import Plan, Report
 
 from .charts import picture_setting
+from .take_along import downloads
 
 PYTHON, COMMAND, DATA = "Python", "Command line", "Data and link"
 
@@ -77,17 +77,10 @@ def take_along(plan: Plan, report: Report | None) -> None:
 
 
 def _data(report: Report | None) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        if report is not None and report.measurements:
-            table = pd.DataFrame([m.record() for m in report.measurements])
-            files = {"json": (json.dumps(report.document(), indent=1), "application/json"),
-                     "csv": (table.to_csv(index=False), "text/csv")}  # fmt: skip
-            for suffix, (text, kind) in files.items():
-                st.download_button(
-                    suffix.upper(), text, f"quantviz-throughput.{suffix}", kind, icon=":material/download:",
-                    on_click="ignore",
-                )  # fmt: skip
+    if report is not None and report.measurements:
+        table = pd.DataFrame([m.record() for m in report.measurements])
+        downloads(("throughput",), report.document(), (table.columns, table.itertuples(index=False, name=None)))
+    else:
         picture_setting()
-    if report is None or not report.measurements:
         st.caption("Figures to save are here once something has been measured.")
     st.markdown("The address bar holds what is measured, not the figures: whoever opens it can measure the same.")

@@ -8,7 +8,7 @@ from quantviz.errors import QuantvizError
 from quantviz.throughput import Plan
 from quantviz.wording import duration
 
-from . import measuring
+from . import measuring, say
 from .measuring import Run
 from .state import View, notice
 from .throughput_controls import idle_card
@@ -33,7 +33,7 @@ def start_controls(plan: Plan, run: Run | None) -> None:
                 f"{duration(plan.seconds)}; making and checking what is timed comes before that."
             )
     if run is None:
-        st.caption(f"{describe(plan)}. It goes on while you look at other pages, and ends when this window is closed.")
+        say.caption(f"{describe(plan)}. It goes on while you look at other pages, and ends when this window is closed.")
 
 
 def describe(plan: Plan) -> str:
@@ -60,7 +60,7 @@ def _elsewhere(plan: Plan) -> None:
             continue
         run.look()
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f":material/hourglass_top: What you began before goes on: {describe(run.plan)}.")
+            st.markdown(f":material/hourglass_top: What you began before goes on: {say.plain(describe(run.plan))}.")
             st.button("Stop it", key=f"other-{run.asked}", on_click=run.stop)
 
 
@@ -76,13 +76,14 @@ def live(view: View, run: Run) -> None:
         if run.is_stopping:
             st.markdown("Stopping, as soon as the call that is being timed is over …")
         elif report.waiting:
-            st.markdown(f":material/hourglass_top: {report.waiting.sentence}")
+            st.markdown(f":material/hourglass_top: {say.plain(report.waiting.sentence)}")
         elif report.doing is None:
             st.markdown("Getting ready …")
         else:
             doing, total = report.doing, report.doing.total
             counted = f", {doing.done} of {total}" if total else " …"
-            st.progress(min(doing.done / total, 1.0) if total else 0.0, text=f"{doing.what}{counted}", width="stretch")
+            done, what = min(doing.done / total, 1.0) if total else 0.0, say.plain(f"{doing.what}{counted}")
+            st.progress(done, text=what, width="stretch")
     with st.container():
         if report.waiting and not run.is_stopping:
             _elsewhere(run.plan)
@@ -96,9 +97,9 @@ def live(view: View, run: Run) -> None:
 def outcome(run: Run) -> None:
     """How a run that is over ended."""
     if isinstance(run.problem, QuantvizError):
-        st.error(str(run.problem), icon=":material/error:")
+        say.error(run.problem)
     elif run.problem is not None:
         measuring.forget(run.plan)
         raise run.problem
     elif run.why:
-        st.info(f"It ended early: {run.why}. What had been measured is below.", icon=":material/stop_circle:")
+        say.info(f"It ended early: {run.why}. What had been measured is below.", ":material/stop_circle:")

@@ -10,6 +10,7 @@ from quantviz.throughput import WORKLOADS, Card, Measurement
 from quantviz.throughput.roofline import bound
 from quantviz.wording import count, shape, size
 
+from . import say
 from .charts import chart
 from .measuring import Run
 from .throughput_table import refused, table
@@ -29,7 +30,9 @@ def device_card(card: Card) -> None:
     read = unknown if card.read_bytes_per_s is None else f"{size(card.read_bytes_per_s)}/s"
     name, memory, moved, taken = st.columns([2.2, 1, 1, 1])
     name.metric(
-        "Device", card.name, help=f"Called {card.device}; quantize, dequantize and evaluate run on {card.engine}."
+        "Device",
+        say.name(card.name),
+        help=f"Called {say.name(card.device)}; quantize, dequantize and evaluate run on {say.name(card.engine)}.",
     )
     memory.metric(
         "Memory", "unknown" if card.memory_bytes is None else size(card.memory_bytes),
@@ -41,7 +44,7 @@ def device_card(card: Card) -> None:
     facts += [f"cache of {size(card.cache_bytes)}, kept cold"] if card.cache_bytes else []
     facts += [f"driver {card.driver}"] if card.driver else []
     facts += [f"{name} {version}" for name, version in card.versions.items()]
-    st.caption(" · ".join(facts))
+    say.caption(" · ".join(facts))
 
 
 @st.fragment
@@ -59,13 +62,13 @@ def results(run: Run, live: bool = False) -> None:
     measured = report.of(workload)
     quantity = _quantity_shown(right, any(m.speedup_over_bf16 is not None for m in measured))
     timed = [m for m in measured if m.median_s is not None]
-    st.caption(f"**{workload}** · {WORKLOADS[workload]} {_of_what(measured)}")
+    st.caption(f"**{say.name(workload)}** · {say.plain(f'{WORKLOADS[workload]} {_of_what(measured)}')}")
     with st.container():  # one element, full or empty: what follows keeps its place while figures arrive
         if timed:
             fig = figures.throughput.rounds(run.arrived, report.card, workload, quantity)
             chart(fig, f"rounds_{'live' if live else 'done'}")
-            st.caption(figures.throughput.rounds_note(report.card) + (SHARED if report.card.device in ON_CPU else ""))
-            st.markdown("  \n".join(_bounds(timed, report.card)))
+            say.caption(figures.throughput.rounds_note(report.card) + (SHARED if report.card.device in ON_CPU else ""))
+            say.text(*_bounds(timed, report.card))
         elif not any(r.workload == workload for r in report.refused):
             st.caption("Nothing of it has been timed.")
     table(report, workload, live)
@@ -77,7 +80,7 @@ def _workload_shown(place: DeltaGenerator, run: Run, live: bool) -> str:
     workloads = run.plan.workloads
     if live:
         chosen = place.segmented_control(
-            "Shown", [LATEST, *workloads], key="shown_live", default=LATEST, required=True,
+            "Shown", [LATEST, *workloads], format_func=say.name, key="shown_live", default=LATEST, required=True,
             label_visibility="collapsed",
         )  # fmt: skip
         latest = run.report.measurements[-1].workload if run.report.measurements else workloads[0]
@@ -86,7 +89,7 @@ def _workload_shown(place: DeltaGenerator, run: Run, live: bool) -> str:
         there = [name for name in workloads if run.report.of(name)]
         st.session_state["shown_workload"] = (there or workloads)[-1]  # they end with what matters most
     return place.segmented_control(
-        "Shown", workloads, key="shown_workload", required=True, label_visibility="collapsed"
+        "Shown", workloads, format_func=say.name, key="shown_workload", required=True, label_visibility="collapsed"
     )
 
 

@@ -14,7 +14,7 @@ from quantviz.throughput.claim import STATEMENT, verdict
 from quantviz.throughput.roofline import Ceiling, ceilings
 from quantviz.wording import shape, size
 
-from . import cached
+from . import cached, say
 from .charts import chart
 from .results import outcomes
 from .state import View
@@ -34,7 +34,7 @@ def claim_section(report: Report) -> None:
     found = verdict(report.measurements)
     st.subheader("Claim 8, on this machine", help="Tokens/s of the decode step over those of bf16 in the same run.")
     show, icon = SIGNS[found.state]
-    show(f"“{STATEMENT}”  \n**{found.sentence}**", icon=icon)
+    show(f"“{STATEMENT}”  \n**{say.plain(found.sentence)}**", icon=icon)
 
 
 def error_and_speed_section(view: View, report: Report) -> None:
@@ -48,7 +48,7 @@ def error_and_speed_section(view: View, report: Report) -> None:
         try:
             outcomes(view, tuple(Scheme.parse(m.scheme) for m in measured), None)
         except QuantvizError as problem:
-            st.error(str(problem), icon=":material/error:")
+            say.error(problem)
         known = sqnr_known(view, report)
     if known is not None:
         error_and_speed(view, report, known)
@@ -75,7 +75,7 @@ def error_and_speed(view: View, report: Report, sqnr: dict[str, float]) -> None:
     st.subheader(BESIDE, help="Speed as measured here; SQNR of the same scheme on the tensor of the sidebar.")
     measured = _with_tokens(report)
     chart(figures.throughput.error_and_speed(measured, sqnr), "error_and_speed")
-    st.caption(
+    say.caption(
         f"Speed of {measured[0].workload}; SQNR on {view.info.name}, {shape((view.rows, view.info.cols))}, of "
         f"{view.at.source.ref}. " + figures.throughput.without_place(measured, sqnr)
     )
@@ -92,7 +92,7 @@ def roofline_section(plan: Plan, report: Report | None) -> None:
     try:
         rows = ceilings(plan.model, ("bf16", *plan.schemes), card, plan.batch)
     except QuantvizError as problem:
-        st.caption(str(problem))
+        say.caption(problem)
         return
     _roofline_table(rows, report)
 

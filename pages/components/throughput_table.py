@@ -9,6 +9,8 @@ from quantviz.throughput import MULTIPLIES, Measurement, Report
 from quantviz.throughput.results import UNSTEADY
 from quantviz.wording import share, size
 
+from . import say
+
 _BASELINE = "background-color: rgba(128, 128, 128, 0.18)"
 _FAILED = "background-color: rgba(228, 102, 42, 0.30)"
 _BEST = "background-color: rgba(0, 166, 125, 0.22); font-weight: bold"
@@ -61,15 +63,13 @@ def table(report: Report, workload: str, live: bool = False) -> None:
         key=f"throughput_table_{'live' if live else 'done'}",
     )  # fmt: skip
     if wrong:
-        st.error(
-            f"{', '.join(wrong)} gave a wrong result in the check, so its time does not count.", icon=":material/error:"
-        )
+        say.error(f"{', '.join(wrong)} gave a wrong result in the check, so its time does not count.")
     if any(m.unsteady for m in measured):
         st.caption(UNSTEADY)
-    said = [f"- **{m.scheme}**: {notice}" for m in measured for notice in m.notices]
+    said = [f"{m.scheme}: {notice}" for m in measured for notice in m.notices]
     if said:
         with st.expander("How it was measured", icon=":material/info:"):
-            st.markdown("\n".join(said))
+            say.points(said)
 
 
 def _row(m: Measurement) -> dict:
@@ -97,6 +97,6 @@ def refused(report: Report, workload: str) -> None:
     if not reasons:
         return
     many = sum(map(len, reasons.values()))
-    with st.expander(f"{many} not measured in this workload, and why", icon=":material/block:"):
+    with st.expander(f"{many:,} not measured in this workload, and why", icon=":material/block:"):
         for reason, schemes in reasons.items():
-            st.markdown(f"- **{', '.join(schemes)}**: {reason}")
+            st.markdown(f"- **{say.plain(', '.join(schemes))}**: {say.plain(reason)}")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -13,6 +10,7 @@ import numpy as np
 
 from ..export import plain
 from ..metrics import METRICS
+from ..spreadsheets import csv_text
 from .attribution import OUTLIER_SIGMAS, Attribution, largest_table
 from .cures import Treated
 from .curves import MagnitudeSweep, Point
@@ -56,18 +54,17 @@ def cures_dict(treated: Sequence[Treated]) -> list[dict[str, Any]]:
     return plain([{**asdict(t), "equal_bits": t.equal_bits} for t in treated])
 
 
-def schemes_csv(points: Sequence[Point], treated: Sequence[Treated]) -> str:
-    """Every scheme of the block-size sweep and of the cures, a row each: part, name, scheme, metrics, reason."""
+def schemes_table(points: Sequence[Point], treated: Sequence[Treated]) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """Heading and rows: every scheme of the block-size sweep and of the cures; part, name, scheme, metrics, reason."""
     rows = [("block size", p.granularity, p.scheme, p.metrics, p.reason) for p in points]
     rows += [("cure", t.cure.name, t.cure.key or "", t.metrics, t.reason) for t in treated]
     used = [name for name in METRICS if any(name in metrics for *_, metrics, _ in rows)]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("part", "name", "scheme", *used, "reason"))
-    for part, name, scheme, metrics, reason in rows:
-        writer.writerow((part, name, scheme, *(_cell(metrics.get(metric, math.nan)) for metric in used), reason))
-    return out.getvalue()
+    return ("part", "name", "scheme", *used, "reason"), [
+        (part, name, scheme, *(metrics.get(metric) for metric in used), reason)
+        for part, name, scheme, metrics, reason in rows
+    ]
 
 
-def _cell(value: float) -> str:
-    return "" if math.isnan(value) else repr(float(value))
+def schemes_csv(points: Sequence[Point], treated: Sequence[Treated]) -> str:
+    """`schemes_table` as CSV; what is undefined is left empty."""
+    return csv_text(*schemes_table(points, treated))

@@ -80,20 +80,18 @@ def summary(results: Sequence[QualityResult]) -> list[str]:
     if cheap := [r for r in finite if r.added < SLIGHT]:
         r = min(cheap, key=lambda r: r.bits_per_weight)
         said.append(
-            f"The fewest bits that add less than {SLIGHT:.0%} to the perplexity: **{r.scheme}**, "
+            f"The fewest bits that add less than {SLIGHT:.0%} to the perplexity: {r.scheme}, "
             f"{r.bits_per_weight:.3g} bits a weight, {added_text(r.perplexity_ratio, r.perplexity_ratio_se)}; the "
             f"likeliest token stays the same {share(r.top1_agreement)} of the time."
         )
     if len(finite) > 1 and (worst := max(finite, key=lambda r: r.perplexity_ratio)).added >= SLIGHT:
         said.append(
-            f"Worst of {len(done)}: **{worst.scheme}**, {added_text(worst.perplexity_ratio, worst.perplexity_ratio_se)}"
+            f"Worst of {len(done)}: {worst.scheme}, {added_text(worst.perplexity_ratio, worst.perplexity_ratio_se)}"
             f", the likeliest token the same {share(worst.top1_agreement)} of the time."
         )
     for r in done:
         if r.collapsed:
-            said.append(
-                f"**{r.scheme}** collapsed the model: {r.non_finite:,} of {r.scored:,} predictions are no numbers."
-            )
+            said.append(f"{r.scheme} collapsed the model: {r.non_finite:,} of {r.scored:,} predictions are no numbers.")
     return said
 
 
@@ -134,6 +132,6 @@ def layers_sentence(errors: Sequence[LayerError]) -> str:
     less = sum(e.output_error < e.weight_error for e in told)
     worst = max(told, key=lambda e: e.output_error)
     return (
-        f"In {less} of {len(told)} layers the output is hurt less than the weights. Hurt most: **{worst.layer}**, "
+        f"In {less} of {len(told)} layers the output is hurt less than the weights. Hurt most: {worst.layer}, "
         f"{share(worst.output_error)} of its output against {share(worst.weight_error)} of its weights."
     )
