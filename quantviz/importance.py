@@ -19,6 +19,7 @@ from .errors import QuantvizError, did_you_mean
 from .evaluation import check_importance
 from .sources.gguf_header import F32, MAGIC, GGUFTensor, read_header
 from .sources.npy import NPY_MAGIC
+from .sources.opened import read_file
 from .sources.safetensors_header import LENGTH_BYTES, Entry, header_length, parse_header
 
 Source = str | os.PathLike[str] | bytes
@@ -33,6 +34,7 @@ _SUMS, _COUNTS = ".in_sum2", ".counts"
 _NAMES_SHOWN = 6
 _MAX_EXPERTS = 1 << 16  # of one tensor
 _MAX_NAMES = 1 << 20
+MAX_BYTES = 2 << 30  # of a file; those of the largest models have some hundred million
 
 
 def load_importance(source: Source, tensor: str = "", cols: int | None = None) -> np.ndarray:
@@ -78,19 +80,14 @@ def _kind(entry: Entry) -> int:
 
 
 def _content(source: Source) -> tuple[str, memoryview]:
-    """(name for messages, bytes); a file is mapped, not read."""
+    """(name for messages, bytes)"""
     if isinstance(source, bytes):
         return "The importance file", memoryview(source)
     path = Path(source)
-    try:
-        if not path.stat().st_size:
-            raise QuantvizError(f"{path.name} is empty.")
-        return path.name, memoryview(np.memmap(path, mode="r"))
-    except (OSError, ValueError) as problem:
-        if isinstance(problem, QuantvizError):
-            raise
-        reason = getattr(problem, "strerror", None) or str(problem)
-        raise QuantvizError(f"{path.name} cannot be read: {reason.lower()}.") from None
+    data = read_file(path, MAX_BYTES)
+    if not data:
+        raise QuantvizError(f"{path.name} is empty.")
+    return path.name, memoryview(data)
 
 
 def _kind_refused(data: memoryview) -> str:

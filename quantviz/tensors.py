@@ -1,7 +1,7 @@
 """A tensor as it is stored: read in pieces as float32, never expanded whole.
 
-Everything that evaluates a tensor reads it through this class, so a memory-mapped
-bfloat16 embedding of a billion weights costs no more memory than the piece at hand.
+Everything that evaluates a tensor reads it through this class, so a bfloat16
+embedding of a billion weights in a file costs no more memory than the piece at hand.
 """
 
 from __future__ import annotations
@@ -97,12 +97,12 @@ class Shaped:
 class StoredTensor(Shaped):
     """`shape` weights of type `dtype`, laid out row after row in `data`.
 
-    data: one-dimensional NumPy array or memory map of the stored elements;
-    bfloat16 as uint16, float8 as uint8.
+    data: the stored elements on one axis, bfloat16 as uint16, float8 as uint8: a NumPy array, or what is sliced like
+    one and read by `numpy.asarray`, as the elements of a file are.
     input_axes: as `rows_and_cols` takes it.  notices: sentences that whoever looks at its weights should see.
     """
 
-    data: np.ndarray
+    data: Any
     dtype: str
     shape: tuple[int, ...]
     name: str = ""
@@ -145,7 +145,7 @@ class StoredTensor(Shaped):
             )
         return replace(self, data=self._elements(start * self.cols, stop * self.cols), shape=(stop - start, self.cols))
 
-    def _elements(self, start: int, stop: int) -> np.ndarray:
+    def _elements(self, start: int, stop: int) -> Any:
         """The part of the storage that holds weights [start, stop), which begin and end with a row."""
         return self.data[start:stop]
 
@@ -212,9 +212,9 @@ class PackedTensor(StoredTensor):
     def blocks(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Blocks [start, stop) as they are stored: uint8 [blocks, bytes]."""
         nbytes = self.packing.nbytes
-        return self.data[start * nbytes : None if stop is None else stop * nbytes].reshape(-1, nbytes)
+        return np.asarray(self.data[start * nbytes : None if stop is None else stop * nbytes]).reshape(-1, nbytes)
 
-    def _elements(self, start: int, stop: int) -> np.ndarray:
+    def _elements(self, start: int, stop: int) -> Any:
         block, nbytes = self.packing.block, self.packing.nbytes
         return self.data[start // block * nbytes : stop // block * nbytes]
 

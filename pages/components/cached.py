@@ -24,6 +24,7 @@ from quantviz.limits import ScalarQuantizer, optimal_scalar
 from quantviz.outliers import Edit
 from quantviz.schemes import Scheme
 from quantviz.sources import Model
+from quantviz.sources.files import home_path
 from quantviz.statistics import TensorStatistics
 from quantviz.tensors import StoredTensor
 from quantviz.uniform_rounding import expected_errors
@@ -32,7 +33,7 @@ from quantviz.wording import size
 from .jobs import Job
 from .shelf import Shelf
 
-MEMORY = 4 << 30  # bytes of tensors that are kept; those of files and the Hub are mapped, so they cost less
+MEMORY = 4 << 30  # bytes of tensors that are kept; those of files and the Hub cost no memory, but an open file
 LARGEST_RANDOM = 2 << 30  # bytes of a random tensor, which has to be in memory whole
 MODEL_LIFETIME = 600  # seconds until a Hub repository is asked again what it holds
 _SALT = secrets.token_bytes(16)
@@ -84,7 +85,7 @@ def source_of(ref: str, opens: str, root: str | None, token: str | bool | None) 
         visitor = hashlib.blake2b(str(token).encode(), key=_SALT, digest_size=8).hexdigest()
         return Source(ref, opens, None, str(int(time.time() // MODEL_LIFETIME)), visitor)
     try:
-        facts = (Path(root, opens) if root else Path(opens).expanduser()).stat()
+        facts = (Path(root, opens) if root else home_path(opens)).stat()
         return Source(ref, opens, root, f"{facts.st_mtime_ns}-{facts.st_size}")
     except (OSError, ValueError):
         return Source(ref, opens, root)  # opening it will say what is wrong
@@ -96,7 +97,7 @@ def _evaluation_bytes(e: Evaluation) -> int:
 
 
 _models: Shelf[Model] = Shelf(200, lambda _: 1)
-_tensors: Shelf[StoredTensor] = Shelf(MEMORY, lambda t: t.nbytes)
+_tensors: Shelf[StoredTensor] = Shelf(MEMORY, lambda t: max(t.nbytes, MEMORY >> 8))  # so, at most 256 open files
 _statistics: Shelf[TensorStatistics] = Shelf(1000, lambda _: 1)
 _evaluations: Shelf[Evaluation] = Shelf(512 << 20, _evaluation_bytes)
 _predictions: Shelf[tuple] = Shelf(1000, lambda _: 1)

@@ -11,6 +11,7 @@ import streamlit as st
 from quantviz.comparison import Refusal
 from quantviz.errors import QuantvizError
 from quantviz.quality.measure import measure_quality
+from quantviz.sources.files import home_path
 from quantviz.wording import size
 
 from . import cached, jobs, say
@@ -123,7 +124,7 @@ def _ask_first(ask: Ask, schemes: int) -> bool:
     ref = ask.source.ref
     lines = [f"{ref} under {schemes} scheme{'s' * (schemes > 1)}"]
     if ref.lower().endswith(".gguf"):
-        path = Path(ask.source.root or "", ask.source.opens).expanduser()
+        path = home_path(Path(ask.source.root or "", ask.source.opens))
         if path.is_file():
             lines.append(f"Model: {size(path.stat().st_size)}, expanded to 16 or 32 bits a weight in memory")
     else:

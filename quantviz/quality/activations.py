@@ -21,9 +21,10 @@ import numpy as np
 
 from ..comparison import Refusal
 from ..errors import QuantvizError, did_you_mean
-from ..importance import UnseenError, importance_names, llama_name, load_importance
+from ..importance import MAX_BYTES, UnseenError, importance_names, llama_name, load_importance
 from ..schemes import Scheme
 from ..sources.gguf_header import MAGIC
+from ..sources.opened import read_file
 from ..sources.safetensors_header import LENGTH_BYTES, header_length, parse_header
 from .layers import DEFAULT_TARGETS, Layer, Mixture, select
 from .loading import LanguageModel
@@ -125,11 +126,7 @@ class Activations:
 
 
 def _content(path: Path) -> tuple[str, bytes]:
-    try:
-        return path.name, path.read_bytes()
-    except (OSError, ValueError) as problem:
-        reason = (getattr(problem, "strerror", None) or str(problem)).lower()
-        raise QuantvizError(f"{path.name} cannot be read: {reason}.") from None
+    return path.name, read_file(path, MAX_BYTES)
 
 
 def _check(name: str, arrays: Mapping[str, np.ndarray], where: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import QuantvizError, did_you_mean
 from ..sources.model import Reader
+from ..sources.opened import read_file
 from ..sources.safetensors_header import read_json_object
 from ..tensors import STORED_DTYPES, StoredTensor
 from .memory import settle_dtype
@@ -136,9 +137,7 @@ def _config(transformers: Any, parts: Parts) -> Any:
             parts, "its header", lambda: transformers.AutoConfig.from_pretrained(parts.folder, gguf_file=parts.gguf)
         )
     path = parts.folder / "config.json"
-    if path.stat().st_size > _MAX_CONFIG:
-        raise QuantvizError(f"{parts.name}: config.json is larger than {_MAX_CONFIG >> 20} MB.")
-    said = read_json_object(path.read_bytes(), f"{parts.name}: config.json")
+    said = read_json_object(read_file(path, _MAX_CONFIG, f"{parts.name}: config.json"), f"{parts.name}: config.json")
     kind = said.get("model_type")
     known = transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES
     if not isinstance(kind, str) or kind not in known:
@@ -270,7 +269,7 @@ def as_torch(stored: StoredTensor) -> torch.Tensor:
     """The stored elements as a tensor of their own dtype, sharing memory where alignment allows."""
     import torch
 
-    flat = torch.from_numpy(np.require(stored.data, requirements=["A", "W"]))
+    flat = torch.from_numpy(np.require(np.asarray(stored.data), requirements=["A", "W"]))
     dtype = getattr(torch, stored.dtype)
     return (flat if flat.dtype == dtype else flat.view(dtype)).reshape(stored.shape)
 

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import QuantvizError
-from ..sources.files import WHY_NO_PICKLE, allowed_path, is_pickle
-from ..sources.gguf_header import read_header
+from ..sources.files import WHY_NO_PICKLE, allowed_path, home_path, is_pickle
+from ..sources.gguf_file import header_of
 from ..sources.model import Reader
+from ..sources.opened import open_regular
 
 Progress = Callable[[str, int, int], None]
 """progress(what, done, total), called now and then; what it raises stops the work."""
@@ -50,11 +49,11 @@ class Parts:
         if self.reader is not None:
             sizes = [info.size for info in self.reader.tensors]
             return sum(sizes), sum(info.nbytes for info in self.reader.tensors), max(sizes, default=0)
-        path = self.folder / self.gguf
-        tensors = read_header(memoryview(np.memmap(path, mode="r")), self.name).tensors.values()
+        file = open_regular(self.folder / self.gguf, self.name)
+        tensors = header_of(file).tensors.values()
         sizes = [math.prod(tensor.shape) for tensor in tensors]
         begin = min((tensor.offset for tensor in tensors), default=0)
-        return sum(sizes), path.stat().st_size - begin, max(sizes, default=0)
+        return sum(sizes), file.size - begin, max(sizes, default=0)
 
 
 @contextlib.contextmanager
@@ -80,7 +79,7 @@ def open_parts(
     elif not ref.strip():
         raise QuantvizError(f"The reference is empty; give {FORMS}.")
     else:
-        yield _from_path(Path(ref).expanduser(), ref, Path if root is None else partial(allowed_path, root=root))
+        yield _from_path(home_path(ref), ref, Path if root is None else partial(allowed_path, root=root))
 
 
 def _from_path(path: Path, ref: str, gate: Callable[[Path], Path]) -> Parts:

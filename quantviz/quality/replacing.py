@@ -18,6 +18,7 @@ from ..importance import llama_name
 from ..kernels import refuse_non_finite
 from ..schemes import Scheme
 from ..sources.model import TensorInfo
+from ..sources.opened import FileArray, OpenFile
 from ..tensors import STORED_DTYPES, StoredTensor
 from .layers import Layer
 from .loading import LanguageModel
@@ -102,14 +103,14 @@ class Originals:
                     piece = flat[at : at + _PIECE].cpu()
                     file.write((piece.view(torch.uint16) if name == "bfloat16" else piece).numpy().tobytes())
                 file.flush()
-                data = np.asarray(np.memmap(file, bits, "r"))
+                copy = OpenFile(os.dup(file.fileno()), f"The copy of {layer.path}")
         except OSError as problem:
             reason = (problem.strerror or "input/output error").lower()
             raise QuantvizError(
                 f"The weights of {layer.path} cannot be kept in {folder}: {reason}; free some space there or set "
                 "QUANTVIZ_CACHE to another folder."
             ) from None
-        return StoredTensor(data, name, tuple(weights.shape), layer.name)
+        return StoredTensor(FileArray(copy, bits, 0, flat.numel()), name, tuple(weights.shape), layer.name)
 
 
 def _same(parameter: Any, stored: StoredTensor) -> bool:

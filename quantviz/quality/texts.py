@@ -8,6 +8,8 @@ from pathlib import Path
 
 from ..errors import QuantvizError
 from ..sources.demo import FOLDER
+from ..sources.files import home_path
+from ..sources.opened import open_regular
 
 MAX_BYTES = 256 << 20
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -20,16 +22,10 @@ def demo_text() -> str:
 
 def read_text(path: str | Path) -> str:
     """The text of a file; raises QuantvizError where there is none, or none that can be read."""
-    path = Path(path).expanduser()
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise QuantvizError(f"{path.name} is larger than {MAX_BYTES >> 20} MB; give a part of it.")
-        return decode(path.read_bytes(), path.name)
-    except (OSError, ValueError) as problem:
-        if isinstance(problem, QuantvizError):
-            raise
-        reason = (getattr(problem, "strerror", None) or str(problem)).lower()
-        raise QuantvizError(f"The text {str(path)[:200]!r} cannot be read: {reason}.") from None
+    file = open_regular(home_path(path), f"The text {str(path)[:200]!r}")
+    if file.size > MAX_BYTES:
+        raise QuantvizError(f"{file.name} is larger than {MAX_BYTES >> 20} MB; give a part of it.")
+    return decode(file.read(0, file.size), Path(path).name)
 
 
 def decode(data: bytes, name: str = "The text") -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import QuantvizError
 from .config import read_config
-from .files import WHY_NO_PICKLE, allowed_path, is_pickle
+from .files import WHY_NO_PICKLE, allowed_path, home_path, is_pickle
 from .model import Decoders, Model, Progress, Reader, SeveralFiles, TensorInfo
 
 __all__ = ["Decoders", "Model", "Progress", "SeveralFiles", "TensorInfo", "allowed_path", "open_model"]
@@ -58,7 +58,7 @@ def open_model(
     if not ref.strip():
         raise QuantvizError(f"The reference is empty; give {FORMS}.")
     gate = Path if root is None else partial(allowed_path, root=root)
-    return Model(ref, _open_path(Path(ref).expanduser(), gate, decoders), partial(read_config, ref, root=root))
+    return Model(ref, _open_path(home_path(ref), gate, decoders), partial(read_config, ref, root=root))
 
 
 def _open_path(path: Path, gate: Callable[[Path], Path], decoders: Decoders | None) -> Reader:

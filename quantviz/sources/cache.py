@@ -2,7 +2,7 @@
 
 A tensor has a data file of its full length, sparse until filled, and a journal: one line
 `start stop inode` for each range that is safely in the data file. What was interrupted goes on
-where the journal ends; a finished one is memory-mapped. The least recently used go first
+where the journal ends; a finished one is read when its weights are wanted. The least recently used go first
 when the folder outgrows its limit (QUANTVIZ_CACHE_GB, 20 unless set).
 """
 
@@ -21,7 +21,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import QuantvizError
-from .files import map_file
+from .opened import FileArray, OpenFile
 
 _LIMIT_GB = 20.0
 _DATA, _JOURNAL, _HEADER, _PARTIAL = ".data", ".ranges", ".header", ".part"
@@ -95,9 +95,9 @@ class Span:
             with self._journal.open("a", encoding="ascii") as journal:
                 journal.write(f"{start} {stop} {self._file}\n")
 
-    def map(self, dtype: np.dtype, start: int, count: int) -> np.ndarray:
-        """`count` elements from byte `start` on as a memory map; it outlives the file's removal."""
-        return np.asarray(map_file(self._data, dtype, start, (count,)))
+    def map(self, dtype: np.dtype, start: int, count: int) -> FileArray:
+        """`count` elements from byte `start` on, read when they are asked for; they outlive the file's removal."""
+        return FileArray(OpenFile(os.dup(self._data.fileno()), "The cache", steady=False), dtype, start, count)
 
 
 @dataclass(frozen=True)

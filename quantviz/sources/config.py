@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingFile, QuantvizError
-from .files import allowed_path
+from .files import allowed_path, home_path
+from .opened import read_file
 from .safetensors_header import read_json_object
 
 CONFIG = "config.json"
@@ -36,7 +37,7 @@ def read_config(
         return _read(FOLDER, Path)
     if ref.startswith("random:") or not ref.strip():
         raise MissingFile(f"A random tensor has no {CONFIG}; choose a model, for example demo or hf:org/name.")
-    path = Path(ref).expanduser()
+    path = home_path(ref)
     return _read(path, Path if root is None else partial(allowed_path, root=root))
 
 
@@ -46,9 +47,7 @@ def _read(path: Path, gate: Any) -> dict[str, Any]:
         file = gate(folder / CONFIG)
         if not file.is_file():
             raise MissingFile(f"There is no {CONFIG} at {str(path)[:200]!r}; give the folder of a Hub model.")
-        if file.stat().st_size > MAX_BYTES:
-            raise QuantvizError(f"{CONFIG} is larger than {MAX_BYTES:,} bytes, which none needs to be.")
-        return read_json_object(file.read_bytes(), CONFIG)
+        return read_json_object(read_file(file, MAX_BYTES), CONFIG)
     except QuantvizError:  # a ValueError too
         raise
     except (OSError, ValueError) as problem:

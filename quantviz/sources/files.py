@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
-
-import numpy as np
 
 from ..errors import QuantvizError
 
@@ -17,20 +15,6 @@ MAX_FILES = 2000
 _SHARD = re.compile(r"(.*)-([0-9]+)-of-([0-9]+)\.safetensors")
 
 WHY_NO_PICKLE = "a pickle can run any code while it is read, so quantviz refuses it"
-
-
-def map_file(
-    file: Path | BinaryIO, dtype: np.dtype, offset: int, shape: tuple[int, ...], order: str = "C"
-) -> np.ndarray:
-    """Part of a file as a memory map that nobody writes to.
-
-    It is mapped as a private copy on write, where the system grants that much: compiled kernels come in two kinds,
-    for arrays that may be written to and for arrays that may not, and only the first should have to be compiled.
-    """
-    try:
-        return np.memmap(file, dtype, "c", offset, shape, order)
-    except OSError:
-        return np.memmap(file, dtype, "r", offset, shape, order)
 
 
 def is_pickle(name: str) -> bool:
@@ -45,15 +29,20 @@ def allowed_path(path: str | Path, root: str | Path) -> Path:
     base = _resolved(Path(root), path)
     real = _resolved(base / path, path)
     if not real.is_relative_to(base):
-        raise QuantvizError(f"{str(path)!r} lies outside the folder this app may read; choose a file inside it.")
+        raise QuantvizError(f"{str(path)[:200]!r} lies outside the folder this app may read; choose a file inside it.")
     return real
+
+
+def home_path(text: str | Path) -> Path:
+    """A path with `~` and `~name` replaced by that person's folder; as it is where there is no such person."""
+    return Path(os.path.expanduser(text))  # Path.expanduser raises RuntimeError instead
 
 
 def _resolved(path: Path, named: str | Path) -> Path:
     try:
         return path.resolve()
     except (OSError, ValueError, RuntimeError):  # too long, a null byte, links in a circle
-        raise QuantvizError(f"{str(named)!r} is no usable path.") from None
+        raise QuantvizError(f"{str(named)[:200]!r} is no usable path.") from None
 
 
 def weight_files(names: Iterable[str], where: str) -> list[str]:

@@ -266,7 +266,7 @@ class HubReader:
         return header
 
     def open(self, info: TensorInfo, rows: tuple[int, int] | None, progress: Progress | None) -> StoredTensor:
-        """The tensor or its rows, memory-mapped from the cache once the bytes that were missing have arrived."""
+        """The tensor or its rows, read from the cache once the bytes that were missing have arrived."""
         part = select(info, rows)
         file, entry = self._entries_by_name[info.name]
         start, stop = byte_range(info, part)

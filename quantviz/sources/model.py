@@ -103,7 +103,7 @@ def byte_range(info: TensorInfo, part: Selection) -> tuple[int, int]:
 
 
 def element_type(info: TensorInfo) -> np.dtype:
-    """The NumPy dtype in which its storage is mapped."""
+    """The NumPy dtype in which its storage is read."""
     return np.dtype(np.uint8) if info.packing else STORED_DTYPES[info.dtype]
 
 

@@ -1,67 +1,51 @@
-"""NumPy's .npy files, memory-mapped."""
+"""NumPy's .npy files."""
 
 from __future__ import annotations
 
+import io
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import QuantvizError
-from ..tensors import StoredTensor, as_stored
-from .files import WHY_NO_PICKLE, map_file
+from ..tensors import StoredTensor
+from .column_major import ColumnMajor
+from .files import WHY_NO_PICKLE
 from .model import Progress, TensorInfo, select
+from .opened import FileArray, OpenFile, SeenFile, open_regular
 
 NPY_MAGIC = b"\x93NUMPY"
+_MAX_HEADER = 1 << 14  # bytes; what NumPy writes for plain numbers takes 128, and it reads no more than 10,000
 
 
 class NpyReader:
     """The one array of a .npy file, named after the file."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._dtype, self._fortran, shape, self._offset = _read_header(path)
+        file = open_regular(path)
+        self._file = SeenFile(path, file)
+        self._dtype, self._fortran, shape, self._offset = _read_header(file)
         nbytes = math.prod(shape) * self._dtype.itemsize
         self.tensors = (TensorInfo(path.stem, shape, self._dtype.name, nbytes),)
 
     def open(self, info: TensorInfo, rows: tuple[int, int] | None, progress: Progress | None) -> StoredTensor:
-        """The array or some of its rows. Column-major and big-endian files are copied in row-major order."""
+        """The array or some of its rows, in row-major order and the machine's byte order as it is read."""
         part = select(info, rows)
-        if self._fortran and len(info.shape) > 1:
-            columns = map_file(self._path, self._dtype, self._offset, info.shape, "F")
-            array = columns.reshape(info.rows, info.cols)[part.start // info.cols : part.stop // info.cols]
-        else:
-            start = self._offset + part.start * self._dtype.itemsize
-            array = map_file(self._path, self._dtype, start, (part.stop - part.start,))
-        return replace(as_stored(np.asarray(array)), shape=part.shape, name=info.name)
+        everything = FileArray(self._file.open(), self._dtype, self._offset, info.size)
+        by_column = self._fortran and len(info.shape) > 1
+        data = ColumnMajor(everything, info.shape) if by_column else everything
+        return StoredTensor(data[part.start : part.stop], info.dtype, part.shape, info.name)
 
 
-def _read_header(path: Path) -> tuple[np.dtype, bool, tuple[int, ...], int]:
+def _read_header(file: OpenFile) -> tuple[np.dtype, bool, tuple[int, ...], int]:
     """(dtype, column-major?, shape, first byte of the data), checked against the file's size."""
-    where = path.name
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(0)
-            magic = file.read(len(NPY_MAGIC))
-            if magic[:2] == b"PK":
-                raise QuantvizError(f"{where} is an .npz archive; save one array with numpy.save.")
-            if magic != NPY_MAGIC:
-                raise QuantvizError(f"{where} is no .npy file: it does not begin as one; save it with numpy.save.")
-            file.seek(0)
-            version = np.lib.format.read_magic(file)
-            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            if version not in read:
-                raise QuantvizError(f"{where} has .npy version {version[0]}.{version[1]}; 1.0 and 2.0 hold weights.")
-            shape, fortran, dtype = read[version](file)
-            offset = file.tell()
-    except OSError as problem:
-        raise QuantvizError(f"{where} cannot be read: {(problem.strerror or str(problem)).lower()}.") from None
-    except QuantvizError:
-        raise
-    except Exception:  # numpy evaluates the header as a Python literal: many types of error say "damaged"
-        raise QuantvizError(f"{where} has a damaged .npy header.") from None
+    where, size, beginning = file.name, file.size, file.read(0, _MAX_HEADER)
+    if beginning[:2] == b"PK":
+        raise QuantvizError(f"{where} is an .npz archive; save one array with numpy.save.")
+    if not beginning.startswith(NPY_MAGIC):
+        raise QuantvizError(f"{where} is no .npy file: it does not begin as one; save it with numpy.save.")
+    shape, fortran, dtype, offset = parse_npy_header(beginning, where)
     if dtype.hasobject:
         raise QuantvizError(f"{where} holds Python objects, which are pickled; {WHY_NO_PICKLE}. Save plain numbers.")
     if not all(0 <= n < 2**63 for n in shape) or math.prod(shape) * dtype.itemsize >= 2**63:
@@ -72,3 +56,19 @@ def _read_header(path: Path) -> tuple[np.dtype, bool, tuple[int, ...], int]:
             f"and {size - offset:,} are there."
         )
     return dtype, fortran, tuple(int(n) for n in shape), offset
+
+
+def parse_npy_header(beginning: bytes, where: str) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """(shape, column-major?, dtype, first byte of the data) from the first bytes of a file."""
+    stream = io.BytesIO(beginning[:_MAX_HEADER])
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        if version not in read:
+            raise QuantvizError(f"{where} has .npy version {version[0]}.{version[1]}; 1.0 and 2.0 hold weights.")
+        shape, fortran, dtype = read[version](stream)
+    except QuantvizError:
+        raise
+    except Exception:  # numpy evaluates the header as a Python literal: many types of error say "damaged"
+        raise QuantvizError(f"{where} has a damaged .npy header.") from None
+    return shape, fortran, dtype, stream.tell()

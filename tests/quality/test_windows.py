@@ -79,5 +79,5 @@ def test_other_encodings_are_refused(tmp_path) -> None:
         decode(b"\0\1\2")
     with pytest.raises(QuantvizError, match="cannot be read"):
         read_text(tmp_path / "none.txt")
-    with pytest.raises(QuantvizError, match="cannot be read"):
+    with pytest.raises(QuantvizError, match="is a folder, no file"):
         read_text(tmp_path)

@@ -104,7 +104,7 @@ def _upload(stored: StoredTensor, device: torch.device) -> torch.Tensor:
     step = min(STAGING // out.element_size(), stored.size)
     buffer = torch.empty(step, dtype=out.dtype, pin_memory=device.type == "cuda")
     for start in range(0, stored.size, step):
-        part = stored.data[start : start + step]
+        part = np.asarray(stored.data[start : start + step])
         buffer.numpy()[: len(part)] = part.view(buffer.numpy().dtype)
         out[start : start + len(part)].copy_(buffer[: len(part)])
     return out.view(dtype)
