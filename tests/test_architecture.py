@@ -17,6 +17,7 @@ MAX_LINES = 400
 # fmt: off
 LAYERS = (
     {"errors", "printable", "spreadsheets"},
+    {"disk"},
     {"formats", "tensors", "granularity", "options", "nested"},
     {"schemes", "block_types", "metrics", "statistics", "sources", "bits", "numerals", "arithmetic", "hadamard",
      "gguf_names"},
@@ -34,7 +35,7 @@ LAYERS = (
 # fmt: on
 LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts}
 # Sources and metrics depend on nothing above formats; they meet the rest through tensors alone.
-BELOW_FORMATS = {"errors", "printable", "spreadsheets", "formats", "tensors"}
+BELOW_FORMATS = {"errors", "printable", "spreadsheets", "disk", "formats", "tensors"}
 # quantviz promises to load these at first use and not before.
 HEAVY = ("torch", "numba", "triton", "transformers", "streamlit", "huggingface_hub", "plotly", "safetensors", "pandas")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,12 +83,16 @@ class Hub:
         """The files that hold the model's weights, or those that `choose` names, if this person may read them."""
         api = HfApi(endpoint=self.endpoint, token=False, headers=self.headers, library_name="quantviz")
         repo, revision = self.ref.repo, self.ref.revision
-        info = self._ask(lambda: api.model_info(repo, revision=revision, files_metadata=True, timeout=ASKING.timeout))
+
+        def described() -> tuple[Any, dict[str, Any]]:
+            info = api.model_info(repo, revision=revision, files_metadata=True, timeout=ASKING.timeout)
+            return info, _listed((file.rfilename, file) for file in info.siblings or ())
+
+        info, listed = self._ask(described)
         commit = info.sha or revision or constants.DEFAULT_REVISION
-        listed = {file.rfilename: file for file in info.siblings or ()}
         if not listed:
             tree = self._ask(lambda: list(api.list_repo_tree(repo, recursive=True, revision=commit)))
-            listed = {file.path: file for file in tree if hasattr(file, "size")}
+            listed = self._ask(lambda: _listed((file.path, file) for file in tree if hasattr(file, "size")))
         where = repo + (f"@{revision}" if revision else "")
         names = choose(listed, where) if choose else self._names(listed, where)
         if names and (info.gated or info.private):  # what the cache holds must not open for those it is closed to
@@ -194,6 +199,17 @@ class Hub:
         return QuantvizError(f"The Hub answered {status} for {file or repo}, which no retry will change.")
 
 
+def _listed(files: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Files by name. Raises TypeError where the answer has something else where a name, a size or a hash should be."""
+    found = dict(files)
+    for name, file in found.items():
+        etag = file.lfs.sha256 if file.lfs else file.blob_id
+        size_fits = file.size is None or (type(file.size) is int and 0 <= file.size < 2**63)
+        if not isinstance(name, str) or not isinstance(etag, str | None) or not size_fits:
+            raise TypeError(name)
+    return found
+
+
 def _headers(token: str | bool | None) -> dict[str, str]:
     """Headers for the Hub; the token, found fit to be a header, stays in them."""
     if isinstance(token, str):
@@ -272,7 +288,8 @@ class HubReader:
         start, stop = byte_range(info, part)
         dtype = element_type(info)
         key = key_of(*self._scope, file.etag, file.name, entry.offset, info.nbytes)
-        with self._cache.span(key, info.nbytes, start, stop) as span:
+        waiting = partial(progress, 0, stop - start) if progress else (lambda: None)
+        with self._cache.span(key, info.nbytes, start, stop, waiting) as span:
             fetch(file, entry.offset, span, start, stop, progress)
             data = span.map(dtype, start, (stop - start) // dtype.itemsize)
         return tensor_of(data, info, part)

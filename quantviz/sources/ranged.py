@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -11,9 +13,9 @@ from typing import Any, TypeVar
 import httpx2
 
 from ..errors import QuantvizError
-from .cache import Span
 from .model import Progress
 from .retry import MAY_PASS, Attempts, Interrupted, Patience, network_reason, passing_trouble
+from .span import Span
 
 PIECE = 4 << 20  # bytes a request: long enough that asking costs little, short enough to spread over connections
 CONNECTIONS = 8
@@ -56,7 +58,9 @@ class RemoteFile:
         self.size, self.etag, self.name = size, etag, name
         self._session, self._refuse, self._patience = session, refuse, patience
         self._hub = self._source = Source(url, headers)
-        self._linked = ""  # the Hub's own ETag of the file, once seen
+        # The Hub's own ETag of the file, which is its SHA-256 where the list of files gave one; else once seen.
+        self._linked = etag if re.fullmatch(r"[0-9a-f]{64}", etag) else ""
+        self._strong = ""  # what the server that holds the bytes calls them
 
     def read(self, start: int, stop: int, cancel: threading.Event) -> bytes:
         """Bytes [start, stop), for the few that a header takes."""
@@ -121,13 +125,15 @@ class RemoteFile:
             raise changed
         if status not in (200, 206):
             self._refuse(status, headers)
-        for linked in (r.headers.get("X-Linked-ETag") for r in (*response.history, response)):
+        for linked in (r.headers.get("X-Linked-ETag", "").strip('"') for r in (*response.history, response)):
             if linked and linked != (self._linked or linked):
                 raise changed
             self._linked = linked or self._linked
         if headers.get("Content-Encoding", "identity") != "identity":
             raise QuantvizError(f"{self.name}: the server compresses the file, so no part of it can be read alone.")
-        whole = (start, stop) == (0, self.size)
+        etag = headers.get("ETag", "")
+        same = not (source.validator and etag) or etag == source.validator
+        whole = (start, stop) == (0, self.size) and same
         if status == 200 and not (whole and headers.get("Content-Length") in (None, str(self.size))):
             if source.validator:
                 raise changed
@@ -137,14 +143,16 @@ class RemoteFile:
             )
         if status == 206:
             first, total = _content_range(headers.get("Content-Range", ""))
-            etag = headers.get("ETag", "")
+            strong = etag if etag.startswith('"') else ""
             if first != start:
                 raise Interrupted("the server sent another range than was asked for")
-            if total != self.size or (source.validator and etag and etag != source.validator):
+            if total != self.size or not same:
                 raise changed
+            if not self._linked and strong and strong != (self._strong or strong):
+                raise changed  # asked anew, after an address had expired, and nothing else says which file it is
+            self._strong = strong or self._strong
             if source is self._hub:
                 own = origin(response.url) == origin(httpx2.URL(source.url))
-                strong = etag if etag.startswith('"') else ""
                 self._source = Source(str(response.url), source.headers if own else {}, strong)
 
 
@@ -154,9 +162,8 @@ def origin(url: httpx2.URL) -> tuple[str, str, int | None]:
 
 def _content_range(text: str) -> tuple[int, int]:
     """`bytes 10-19/200` -> (10, 200); (-1, -1) where it says nothing of the kind."""
-    span, _, total = text.removeprefix("bytes").strip().partition("/")
-    first = span.partition("-")[0]
-    return (int(first), int(total)) if first.isdigit() and total.isdigit() else (-1, -1)
+    found = re.fullmatch(r"bytes ?([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18})", text.strip(), re.IGNORECASE)
+    return (int(found[1]), int(found[2])) if found else (-1, -1)
 
 
 def fetch(remote: RemoteFile, offset: int, span: Span, start: int, stop: int, progress: Progress | None = None) -> None:
@@ -170,12 +177,12 @@ def fetch(remote: RemoteFile, offset: int, span: Span, start: int, stop: int, pr
     lock = threading.Lock()
 
     def get(piece: tuple[int, int], cancel: threading.Event) -> None:
-        position = piece[0]
+        position, checksum = piece[0], 0
 
         def sink(chunk: bytes) -> None:
-            nonlocal position
+            nonlocal position, checksum
             span.write(position, chunk)
-            position += len(chunk)
+            position, checksum = position + len(chunk), zlib.crc32(chunk, checksum)
             with lock:
                 done[0] += len(chunk)
 
@@ -183,7 +190,7 @@ def fetch(remote: RemoteFile, offset: int, span: Span, start: int, stop: int, pr
             remote.transfer(offset + piece[0], offset + piece[1], sink, cancel)
         finally:
             if position > piece[0]:
-                span.record(piece[0], position)
+                span.record(piece[0], position, checksum)
 
     in_parallel(get, pieces, lambda: progress(done[0], total) if progress else None)
     if progress:

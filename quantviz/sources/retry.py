@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import httpx2
 from ..errors import QuantvizError
 
 Result = TypeVar("Result")
+_SECONDS = re.compile(r"[0-9]{1,9}")
 
 # What a call of the client raises where another try may succeed; RuntimeError where the shared client was just closed.
 MAY_PASS = (httpx2.TransportError, httpx2.StreamError, RuntimeError)
@@ -63,15 +65,15 @@ def passing_trouble(status: int, headers: Any) -> Interrupted | None:
 def retry_after(headers: Any) -> float | None:
     """Seconds that a 429 or 503 asks for: Retry-After as a number or a date, or the Hub's own `ratelimit` header."""
     text = (headers.get("Retry-After") or "").strip()
-    if text.isdigit():
+    if _SECONDS.fullmatch(text):
         return float(text)
     if text:
         try:
             return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-        except ValueError:
+        except (ValueError, TypeError, OverflowError):  # no date, or one of a year beyond all clocks
             pass
     fields = dict(part.strip().partition("=")[::2] for part in (headers.get("ratelimit") or "").split(";"))
-    exhausted = fields.get("r") == "0" and fields.get("t", "").isdigit()
+    exhausted = fields.get("r") == "0" and _SECONDS.fullmatch(fields.get("t", ""))
     return float(fields["t"]) if exhausted else None
 
 

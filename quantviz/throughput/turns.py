@@ -15,8 +15,9 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
+from .. import disk
+from ..errors import QuantvizError
 from .results import Waiting
 
 POLL = 0.2  # seconds between two looks at the queue
@@ -28,13 +29,15 @@ _last_drawn = 0
 
 def folder() -> Path:
     """Where tickets lie: in the cache folder, or the system's temporary one where that cannot be written to."""
-    root = os.environ.get("QUANTVIZ_CACHE") or os.path.join(os.path.expanduser("~"), ".cache", "quantviz")
-    for place in (Path(root) / "turns", Path(tempfile.gettempdir()) / "quantviz-turns"):
-        with contextlib.suppress(OSError):
+    for root, name in ((disk.cache_root, "turns"), (tempfile.gettempdir, "quantviz-turns")):
+        with contextlib.suppress(OSError, QuantvizError):
+            place = Path(root()) / name
             place.mkdir(parents=True, exist_ok=True)
             if os.access(place, os.W_OK):
                 return place
-    raise OSError("no folder can be written to")
+    raise QuantvizError(
+        "Measurements take turns by files in a folder, and none can be written to; set QUANTVIZ_CACHE to one that can."
+    )
 
 
 class Turn:
@@ -45,9 +48,14 @@ class Turn:
 
     def __init__(self, device: str, label: str) -> None:
         self._folder, self._device = folder(), re.sub(r"\W", "_", device)
-        self._lock: IO[str] | None = None
+        self._lock: disk.Lock | None = None
         self._ticket = self._folder / f"{self._device}-{_number():020d}-{os.getpid()}.ticket"
-        self._hold = _locked(self._ticket, label[:MAX_LABEL])
+        with disk.told(self._folder):
+            while (hold := disk.Lock.take(self._ticket)) is None:  # someone is looking whether its owner lives
+                time.sleep(POLL / 100)
+        self._hold: disk.Lock | None = hold
+        with contextlib.suppress(OSError):  # a full disk: others wait without knowing for what
+            hold.file.write(label[:MAX_LABEL].encode("utf-8", errors="replace"))
 
     def wait(self, cancel: threading.Event) -> Iterator[Waiting]:
         """Yields who is ahead, whenever that changes, until it is this one's turn; ends early when cancelled."""
@@ -62,16 +70,14 @@ class Turn:
             cancel.wait(POLL)
 
     def leave(self) -> None:
-        for file, path in ((self._lock, None), (self._hold, self._ticket)):
-            if path is not None:
-                with contextlib.suppress(OSError):
-                    path.unlink()
-            if file is not None:
-                file.close()
+        for held in (self._lock, self._hold):
+            if held is not None:
+                held.release()
         self._lock = self._hold = None
 
     def _take(self) -> bool:
-        self._lock = _locked(self._folder / f"{self._device}.lock")
+        with disk.told(self._folder):
+            self._lock = disk.Lock.take(self._folder / f"{self._device}.lock")
         return self._lock is not None
 
     def _ahead(self) -> tuple[str, ...]:
@@ -98,52 +104,11 @@ def _number() -> int:
         return _last_drawn
 
 
-def _locked(path: Path, text: str | None = None) -> IO[str] | None:
-    """The file at `path`, made if need be, locked until it is closed; None where someone else has locked it."""
-    file = path.open("a+", encoding="utf-8")
-    if not _try_lock(file):
-        file.close()
-        return None
-    if text is not None:
-        file.truncate(0)
-        file.write(text)
-        file.flush()
-    return file
-
-
 def _label_of_living(path: Path) -> str | None:
     """What a ticket says, if its owner still waits or measures; one whose owner is gone is removed."""
-    try:
-        with path.open("r+", encoding="utf-8") as file:
-            if not _try_lock(file):
-                return file.read(MAX_LABEL)
-        path.unlink()
-    except OSError:  # it left in this moment
-        return None
+    with contextlib.suppress(OSError):  # it left in this moment, or is no ticket
+        with disk.open_regular(path, os.O_RDWR) as file:
+            if not disk.lock(file):
+                return file.read(4 * MAX_LABEL).decode("utf-8", errors="replace")[:MAX_LABEL]
+            path.unlink()  # while it is held, so that an owner who was about to lock it makes it anew
     return None
-
-
-def _try_lock(file: IO[str]) -> bool:
-    """An exclusive lock of the whole file, if it is free. Two opened files exclude each other in one process too."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return _try_lock_windows(file)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def _try_lock_windows(file: IO[str]) -> bool:
-    import msvcrt
-
-    try:
-        file.seek(1 << 20)  # beyond the label, which others must be able to read
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    except OSError:
-        return False
-    finally:
-        file.seek(0)
-    return True

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from quantviz.errors import QuantvizError
 from quantviz.sources import open_model
-from quantviz.sources.cache import Cache, key_of, merge, subtract
+from quantviz.sources.cache import Cache, key_of
+from quantviz.sources.span import merge, subtract
 from tests.sources.builders import safetensors, weights
 
 ranges = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)).map(lambda r: (min(r), max(r))), max_size=8)
@@ -28,11 +30,11 @@ def fill(cache: Cache, key: str, nbytes: int, value: bytes = b"x") -> None:
     with cache.span(key, nbytes, 0, nbytes) as span:
         for start, stop in span.missing(0, nbytes):
             span.write(start, value * (stop - start))
-            span.record(start, stop)
+            span.record(start, stop, zlib.crc32(value * (stop - start)))
 
 
 def missing(cache: Cache, key: str, nbytes: int) -> int:
-    with cache.span(key, nbytes, 0, 0) as span:
+    with cache.span(key, nbytes, 0, nbytes) as span:
         return sum(stop - start for start, stop in span.missing(0, nbytes))
 
 
@@ -63,9 +65,10 @@ def test_an_open_tensor_outlives_its_file(tmp_path):
 def test_a_damaged_journal_claims_nothing(tmp_path):
     cache = Cache(tmp_path, limit=10**6)
     fill(cache, "a", 4096)
-    journal = tmp_path / "a.ranges"
-    inode = journal.read_text().split()[2]
-    journal.write_bytes(b"\xff\xfe 3\n0 10\n0 9999 " + inode.encode() + b"\n5 x 7\n0 100 1\n0 7 " + inode.encode())
+    whole = (tmp_path / "a.ranges").read_bytes().split()[2]
+    seven = b"%08x" % zlib.crc32(b"x" * 7)
+    damaged = b"\xff\xfe 3\n0 10\n0 9999 " + whole + b"\n5 x 7\n0 100 " + seven + b"\n0 7 " + seven
+    (tmp_path / "a.ranges").write_bytes(damaged)
     assert missing(cache, "a", 4096) == 4096 - 7
 
 

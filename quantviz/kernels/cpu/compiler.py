@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
 from typing import Any
+
+from ... import disk
+from ...errors import QuantvizError
 
 
 def _cache_folder() -> Path | None:
     """A writable folder named after the kernels' own source, so that a changed kernel is never served stale."""
     here = Path(__file__).parent
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(here.glob("*.py")))).hexdigest()[:12]
-    root = os.environ.get("QUANTVIZ_CACHE") or os.path.join(os.path.expanduser("~"), ".cache", "quantviz")
-    folder = Path(root) / "kernels" / digest
     try:
+        folder = disk.cache_root() / "kernels" / digest
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
+        probe = folder / f".writable-{os.getpid()}-{os.urandom(4).hex()}"  # several processes may ask at once
         probe.touch()
         probe.unlink()
-    except OSError:
+    except (OSError, QuantvizError):
         return None
     return folder
 
@@ -29,6 +32,8 @@ if _FOLDER is not None:
     os.environ.setdefault("NUMBA_CACHE_DIR", str(_FOLDER))  # read when numba is imported
 
 import numba  # noqa: E402  (the cache folder must be set first)
+
+from .kept import KernelCache  # noqa: E402
 
 # Sums may be reordered and fused: they end in float64 and no code depends on them.
 # Everything that makes a code or a value is compiled without any such licence.
@@ -43,6 +48,8 @@ def inlined(fastmath: Any = False) -> Any:
 def kernel(function: Any) -> Any:
     """A compiled entry point, cached on disk where a folder for it can be written."""
     options = dict(nogil=True, error_model="numpy", boundscheck=False)
-    if _FOLDER is None:
-        return numba.njit(**options)(function)
-    return numba.njit(**options, cache=True)(function)
+    compiled = numba.njit(**options)(function)
+    if _FOLDER is not None:
+        with contextlib.suppress(RuntimeError):  # the folder is gone by now
+            compiled._cache = KernelCache(function)  # in the place where cache=True puts numba's own
+    return compiled
