@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.components.imports import import_first
+
+# Before the imports below: the first visitors may come all at once, each on a thread of its own.
+import_first()
+
 from pages.components import say
 from pages.components.frame import enter, navigation
 from pages.components.sidebar import sidebar

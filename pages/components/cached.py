@@ -30,6 +30,7 @@ from quantviz.tensors import StoredTensor
 from quantviz.uniform_rounding import expected_errors
 from quantviz.wording import size
 
+from .imports import HUB, import_each
 from .jobs import Job
 from .shelf import Shelf
 
@@ -116,6 +117,8 @@ def opened(source: Source) -> Model | None:
 def open_model(source: Source, token: str | bool | None, job: Job) -> Model:
     """The model, opened if need be. The token goes no further than to the Hub."""
     job.step("reading the list of tensors", "B")
+    if source.opens.startswith("hf:"):
+        import_each(*HUB)
     return _models.get(source, lambda: qv.open_model(source.opens, token=token, root=source.root))
 
 

@@ -20,6 +20,7 @@ from quantviz.errors import QuantvizError
 from quantviz.wording import count, duration, size
 
 from . import say
+from .imports import LANGUAGE_MODELS, import_each
 from .places import Places, Work
 from .visitors import is_connected, session, visitor
 
@@ -59,17 +60,19 @@ class Job:
     def _run(self, work: Callable[[Job], Any]) -> None:
         try:
             self._check()
+            if self.heavy:
+                import_each(*LANGUAGE_MODELS)
             value = work(self)
         except BaseException as problem:  # whatever it is, whoever waits for the job is told
             if isinstance(problem, QuantvizError | Cancelled):
                 problem.__traceback__ = None  # it holds the tensors that the work was busy with
-            self._end(lambda: self.future.set_exception(problem))
+            self._end(self.future.set_exception, problem)
         else:
-            self._end(lambda: self.future.set_result(value))
+            self._end(self.future.set_result, value)
 
-    def _end(self, say: Callable[[], None]) -> None:
+    def _end(self, tell: Callable[[Any], None], what: Any) -> None:
         try:
-            say()
+            tell(what)
         except InvalidStateError:  # it was stopped, and whoever waited for it knows
             return
         self.ended = time.monotonic()
@@ -99,7 +102,7 @@ class Job:
     def cancel(self) -> None:
         """Whoever waits for it waits no longer, and its place is free; the work itself ends at its next step."""
         self._cancelled.set()
-        self._end(lambda: self.future.set_exception(Cancelled()))
+        self._end(self.future.set_exception, Cancelled())
         if self._work:
             self._places.stop(self._work)
 

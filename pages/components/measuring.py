@@ -19,6 +19,7 @@ from quantviz import throughput
 from quantviz.errors import QuantvizError
 from quantviz.throughput import Doing, Measurement, Plan, Report
 
+from .imports import import_each
 from .visitors import is_connected, session
 
 GRACE = 15.0  # seconds
@@ -77,6 +78,7 @@ class Run:
 
     def _measure(self) -> None:
         try:
+            import_each("torch")
             with closing(throughput.run(self.plan, self._cancel)) as events:
                 for event in events:
                     if isinstance(event, Measurement):

@@ -26,8 +26,14 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
+class Server(str):
+    """The address of an app that runs, and the number of its process."""
+
+    pid: int
+
+
 @contextmanager
-def running_app(log: Path, script: str = "app.py", **environment: str) -> Iterator[str]:
+def running_app(log: Path, script: str = "app.py", **environment: str) -> Iterator[Server]:
     """Starts `streamlit run` with a script and gives its address; its output goes to `log`."""
     port = free_port()
     command = [
@@ -38,7 +44,8 @@ def running_app(log: Path, script: str = "app.py", **environment: str) -> Iterat
             command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **environment}
         )
         try:
-            address = f"http://127.0.0.1:{port}"
+            address = Server(f"http://127.0.0.1:{port}")
+            address.pid = server.pid
             _wait_for(address, server, log)
             yield address
         finally:
