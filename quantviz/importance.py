@@ -10,13 +10,13 @@ from __future__ import annotations
 import io
 import math
 import os
-import re
 from pathlib import Path
 
 import numpy as np
 
 from .errors import QuantvizError, did_you_mean
 from .evaluation import check_importance
+from .gguf_names import llama_name
 from .sources.gguf_header import F32, MAGIC, GGUFTensor, read_header
 from .sources.npy import NPY_MAGIC
 from .sources.opened import read_file
@@ -179,45 +179,3 @@ def _float32_tensor(data: memoryview, entries: Entries, name: str, where: str) -
     if tensor.offset + 4 * count > len(data):
         raise QuantvizError(f"{where} is truncated: {name} ends after its last byte.")
     return np.frombuffer(data, "<f4", count, tensor.offset).reshape(tensor.shape)
-
-
-# Where Hugging Face's models keep a layer, and what llama.cpp calls its linear maps.
-_LAYER = re.compile(r"(?:^|.*\.)(?:layers|h|blocks|block|layer)\.(\d+)\.(.+)\.weight$")
-_EXPERT = re.compile(r"(.*)experts\.(\d+)\.(.+)")
-_PARTS = {
-    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output", "self_attn.qkv_proj": "attn_qkv", "self_attn.dense": "attn_output",
-    "self_attn.q_a_proj": "attn_q_a", "self_attn.q_b_proj": "attn_q_b",
-    "self_attn.kv_a_proj_with_mqa": "attn_kv_a_mqa", "self_attn.kv_b_proj": "attn_kv_b",
-    "attn.c_attn": "attn_qkv", "attn.c_proj": "attn_output",
-    "attention.self.query": "attn_q", "attention.self.key": "attn_k", "attention.self.value": "attn_v",
-    "attention.output.dense": "attn_output", "intermediate.dense": "ffn_up", "output.dense": "ffn_down",
-    "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
-    "mlp.gate_up_proj": "ffn_up", "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down",
-    "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down",
-    "mlp.gate": "ffn_gate_inp", "block_sparse_moe.gate": "ffn_gate_inp",
-    "mlp.shared_experts.gate_proj": "ffn_gate_shexp", "mlp.shared_experts.up_proj": "ffn_up_shexp",
-    "mlp.shared_experts.down_proj": "ffn_down_shexp",
-}  # fmt: skip
-_EXPERT_PARTS = {"gate_proj": "ffn_gate_exps", "up_proj": "ffn_up_exps", "down_proj": "ffn_down_exps",
-                 "w1": "ffn_gate_exps", "w3": "ffn_up_exps", "w2": "ffn_down_exps"}  # fmt: skip
-_WHOLE = {"lm_head.weight": "output.weight", "model.embed_tokens.weight": "token_embd.weight"}
-
-
-def llama_name(name: str) -> str | None:
-    """What llama.cpp calls a tensor of a Hugging Face model; None where there is no telling.
-
-    >>> llama_name("model.layers.3.self_attn.q_proj.weight")
-    'blk.3.attn_q.weight'
-    >>> llama_name("model.layers.0.mlp.experts.7.up_proj.weight")
-    'blk.0.ffn_up_exps.weight[7]'
-    """
-    if name in _WHOLE:
-        return _WHOLE[name]
-    layer = _LAYER.match(name)
-    if layer is None:
-        return None
-    number, part = layer.groups()
-    if (expert := _EXPERT.match(part)) and expert[3] in _EXPERT_PARTS:
-        return f"blk.{number}.{_EXPERT_PARTS[expert[3]]}.weight[{expert[2]}]"
-    return f"blk.{number}.{_PARTS[part]}.weight" if part in _PARTS else None

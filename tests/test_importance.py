@@ -86,7 +86,7 @@ def test_an_entry_that_is_not_there_says_which_are(file):
         ("model.layers.0.block_sparse_moe.experts.3.w2.weight", "blk.0.ffn_down_exps.weight[3]"),
         ("lm_head.weight", "output.weight"),
         ("weight", None),
-        ("model.layers.0.input_layernorm.weight", None),
+        ("model.layers.0.input_layernorm.weight", "blk.0.attn_norm.weight"),
     ],
 )
 def test_names_of_hugging_face(name, ours):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .output import print_json, print_table
+from .output import one_line, print_json, print_table
 from .parameters import AsJson, Ref
 
 
@@ -14,11 +14,13 @@ def mix(
     ref: Ref,
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A mix, such as q4_k_m; all without.")] = None,
     importance: Annotated[bool, typer.Option("--importance", help="As with an importance matrix at hand.")] = False,
-    architecture: Annotated[str | None, typer.Option(help="As GGUF spells it; by the tensors' names without.")] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="As GGUF spells it; without, as the file or config.json says.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Says which tensor gets which type under a named mix of llama.cpp, and the size of the file."""
-    from ..mixes import as_dict, recipe, sizes
+    from ..mixes import as_dict, notices, recipe, sizes
     from ..models import open_model
     from ..wording import shape, size
 
@@ -34,8 +36,8 @@ def mix(
     )
     if found.needs_importance and not importance:
         print("llama-quantize makes this mix only with an importance matrix (--importance).")
-    if found.left_out:
-        print(f"{len(found.left_out):,} tensors have no name in a GGUF file and are left out.")
+    for notice in notices(found):
+        print(one_line(notice))
     print()
     print_table(
         ("tensor", "shape", "type", "bits", "bytes", "because of"),

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..block_types import BLOCK_TYPES
 from ..errors import QuantvizError, did_you_mean
-from ..gguf_names import guess_architecture, has_gguf_names, layers_of, name_map
 from ..sources import Model
 from .base import ALIASES, MIXES, VALUES, Facts, Mix, Question, is_quantized, role_of
+from .described import Described, described
 from .rules import choose, demands_importance
 
+_NAMES_SHOWN = 6
 _ALIGNMENT = 32  # bytes to which a GGUF file pads each tensor
 _LAYER = re.compile(r"blk\.([0-9]+)\.")
 _BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "float64": 64, "int8": 8, "I16": 16, "I32": 32, "I64": 64}
@@ -52,7 +53,8 @@ class Line:
 class Recipe:
     """The file a mix makes of a model, tensor by tensor, in the order in which llama.cpp decides.
 
-    left_out: tensors of the original that have no name in a GGUF file of this architecture.
+    left_out: tensors of the original that are not in the file.  unknown: those of them of which nothing tells what
+    they are, so that sizes are incomplete.  guessed: whether the architecture is a guess by the tensors' names.
     """
 
     mix: Mix
@@ -60,6 +62,8 @@ class Recipe:
     lines: tuple[Line, ...]
     importance: bool
     left_out: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    guessed: bool = False
 
     @property
     def weights(self) -> int:
@@ -101,7 +105,7 @@ def recipe(model: Model, mix: str, importance: bool = False, architecture: str |
     """What llama-quantize makes of a model under a named mix: the type of every tensor, and what it takes.
 
     importance: whether an importance matrix is given, on which some mixes depend.
-    architecture: as GGUF's general.architecture spells it, where the names should not decide.
+    architecture: as GGUF's general.architecture spells it, where neither the file nor config.json should decide.
     Raises QuantvizError for an unknown mix, and for a model whose tensors GGUF has no names for.
 
     >>> import quantviz as qv
@@ -109,21 +113,12 @@ def recipe(model: Model, mix: str, importance: bool = False, architecture: str |
     >>> r.kinds, round(r.bits_per_weight, 2)
     ({'q4_k': 2883584, 'q6_k': 1048576, 'float32': 2304}, 5.07)
     """
-    return _recipe(mix_of(mix), _described(model, architecture), importance)
+    return _recipe(mix_of(mix), described(model, architecture), importance)
 
 
-@dataclass(frozen=True)
-class _Described:
-    """A model as its GGUF file would list it: shapes, and dtypes of what stays as it is, by name."""
-
-    facts: Facts
-    shapes: dict[str, tuple[int, ...]]
-    dtypes: dict[str, str]
-    left_out: tuple[str, ...] = ()
-
-
-def _recipe(mix: Mix, m: _Described, importance: bool) -> Recipe:
-    return Recipe(mix, m.facts, tuple(_lines(mix, m.facts, m.shapes, m.dtypes, importance)), importance, m.left_out)
+def _recipe(mix: Mix, m: Described, importance: bool) -> Recipe:
+    lines = tuple(_lines(mix, m.facts, m.shapes, m.dtypes, importance))
+    return Recipe(mix, m.facts, lines, importance, m.left_out, m.unknown, m.guessed)
 
 
 def _lines(
@@ -160,57 +155,6 @@ def _layer(name: str) -> int:
     return int(match[1]) if match else -1
 
 
-# -- what there is to quantize -------------------------------------------------------------------
-
-
-def _described(model: Model, architecture: str | None) -> _Described:
-    names = [info.name for info in model.tensors]
-    if has_gguf_names(names):
-        shapes = {info.name: info.shape for info in model.tensors}
-        architecture = architecture or str(model.metadata.get("general.architecture", "")) or guess_architecture(names)
-        dtypes = {info.name: info.dtype for info in model.tensors}
-        return _Described(_facts(model, shapes, architecture), shapes, dtypes)
-    architecture = architecture or guess_architecture(names)
-    table = name_map(architecture, layers_of(names))
-    shapes, left_out = {}, []
-    experts: Counter[str] = Counter()
-    for info in model.tensors:
-        place = table.place(info.name)
-        if place is None:
-            left_out.append(info.name)
-        elif place.expert is None:
-            shapes[place.name] = info.shape
-        else:
-            experts[place.name] += 1
-            shapes[place.name] = (experts[place.name], *info.shape)
-    if not shapes:
-        raise QuantvizError(f"No tensor of {model.ref} has a name in a GGUF file of the architecture {architecture}.")
-    facts = _facts(model, shapes, architecture)
-    return _Described(facts, shapes, dict.fromkeys(shapes, "float32"), tuple(left_out))
-
-
-def _facts(model: Model, shapes: Mapping[str, tuple[int, ...]], architecture: str) -> Facts:
-    """From the file's own words where it is a GGUF; else from the tensors' names and shapes."""
-
-    def number(key: str) -> int | None:
-        value = model.metadata.get(f"{architecture}.{key}")
-        return value if isinstance(value, int) and value > 0 else None
-
-    heads, shared = number("attention.head_count"), number("attention.head_count_kv")
-    sharing = heads // shared if heads and shared else _sharing(shapes)
-    experts = number("expert_count") or next((s[0] for n, s in shapes.items() if "_exps." in n and len(s) > 2), 0)
-    return Facts(architecture, number("block_count") or layers_of(shapes), sharing, experts)
-
-
-def _sharing(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """Heads of queries a head of keys, from the rows of their matrices: heads of both are equally long."""
-    for name, shape in shapes.items():
-        keys = shapes.get(name.replace("attn_q.", "attn_k."))
-        if "attn_q.weight" in name and keys and len(shape) == len(keys) == 2 and keys[0]:
-            return max(1, shape[0] // keys[0])
-    return 1
-
-
 def table(r: Recipe) -> dict[str, list[Any]]:
     """The recipe as columns, a row a tensor."""
     return {
@@ -223,12 +167,36 @@ def table(r: Recipe) -> dict[str, list[Any]]:
     }
 
 
+def notices(r: Recipe) -> tuple[str, ...]:
+    """Sentences about what the sizes leave open."""
+    said = []
+    if r.guessed:
+        said.append(
+            f"No config.json says what this is: the architecture {r.facts.architecture} is guessed from tensors' names."
+        )
+    if r.unknown:
+        what = "One tensor has" if len(r.unknown) == 1 else f"{len(r.unknown):,} tensors have"
+        said.append(
+            f"{what} no name in a GGUF file that is known here, so the sizes are incomplete: {_some(r.unknown)}."
+        )
+    if dropped := [name for name in r.left_out if name not in set(r.unknown)]:
+        what = "One tensor is" if len(dropped) == 1 else f"{len(dropped):,} tensors are"
+        said.append(f"{what} no part of the file, as llama.cpp's converter has it: {_some(dropped)}.")
+    return tuple(said)
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(name[:120] for name in names[:_NAMES_SHOWN])
+    return shown + (f" and {len(names) - _NAMES_SHOWN:,} more" if len(names) > _NAMES_SHOWN else "")
+
+
 def as_dict(r: Recipe) -> dict[str, Any]:
     """JSON-ready."""
     return {
         "mix": r.mix.name, "architecture": r.facts.architecture, "layers": r.facts.layers,
         "importance": r.importance, "needs_importance": r.needs_importance, "weights": r.weights,
         "nbytes": r.nbytes, "bits_per_weight": r.bits_per_weight, "left_out": list(r.left_out),
+        "unknown": list(r.unknown), "guessed": r.guessed,
         "tensors": [
             {"name": line.name, "shape": list(line.shape), "type": line.kind, "nbytes": line.nbytes,
              "bits_per_weight": line.bits_per_weight, "why": line.why}
@@ -239,11 +207,11 @@ def as_dict(r: Recipe) -> dict[str, Any]:
 
 def sizes(model: Model, importance: bool = False, architecture: str | None = None) -> dict[str, Recipe | str]:
     """Every mix over one model; a sentence in place of a recipe where a mix cannot be made of it."""
-    described = _described(model, architecture)
+    found = described(model, architecture)
     made: dict[str, Recipe | str] = {}
     for name, mix in MIXES.items():
         try:
-            made[name] = _recipe(mix, described, importance)
+            made[name] = _recipe(mix, found, importance)
         except QuantvizError as problem:
             made[name] = str(problem)
     return made
