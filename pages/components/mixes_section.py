@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from quantviz import QuantvizError, figures
-from quantviz.mixes import MIXES, SOURCE, Recipe, as_dict, sizes, table
+from quantviz.mixes import MIXES, SOURCE, Recipe, as_dict, notices, sizes, table
 from quantviz.wording import count, shape, share, size
 
 from . import cached, say
@@ -49,9 +49,9 @@ def mixes_section(view: View) -> None:
 
 def _one(r: Recipe, ref: str) -> None:
     say.subheader(f"{r.mix.file_name} of {ref}")
-    say.caption(f"{r.facts.architecture}, {r.facts.layers} layers" + (
-        f"; {len(r.left_out):,} tensors have no name in a GGUF file and are left out" if r.left_out else ""
-    ))  # fmt: skip
+    say.caption(f"{r.facts.architecture}, {r.facts.layers} layers")
+    for notice in notices(r):
+        say.caption(notice)
     if r.needs_importance and not r.importance:
         st.warning("llama-quantize makes this mix only with an importance matrix.", icon=":material/info:")
     columns = st.columns(4)
