@@ -34,11 +34,8 @@ class Source:
         return number(self.config, *names)
 
 
+# What is made of a shape, under which names; empty where the model does not tell.
 Make = Callable[[Shape, Source], Parts]
-
-
-def _renamed(name: str) -> Make:
-    return lambda shape, _: [(name, shape)]
 
 
 def _reading(name: str, *names: str) -> Make:
@@ -152,15 +149,10 @@ def _after_padding(shape: Shape, source: Source) -> Parts:
     return [("position_embd.weight", (shape[0] - (pad + 1 if isinstance(pad, int) else 0), *shape[1:]))]
 
 
+_ROBERTA = ("roberta", "xlm-roberta", "camembert")
 _MAMBA_2 = ("mamba2", "granitehybrid", "falcon-h1", "nemotron_h", "nemotron_h_moe")
 # (pattern of what a name ends with, the architectures it holds for; none for all, what is made)
 _TABLE: tuple[tuple[str, tuple[str, ...], Make], ...] = (
-    (r"e_score_correction[._]bias", (), _renamed("exp_probs_b.bias")),
-    (r"\.expert_bias", (), _renamed("exp_probs_b.bias")),
-    (r"\.dt_bias", (), _renamed("ssm_dt.bias")),
-    (r"\.sinks", (), _renamed("attn_sinks.weight")),
-    (r"\.altup\.correct_output_scale", (), _renamed("altup_correct_scale.weight")),
-    (r"\.layer_scalar", (), _renamed("layer_output_scale.weight")),
     (r"(?:mixer|mamba|ssm|linear_attn)\.conv1d\.weight", (), _without_ones("ssm_conv1d.weight")),
     (r"\.conv\.conv\.weight", (), _without_ones("shortconv.conv.weight")),
     (r"\.A_log", _MAMBA_2, _column("ssm_a")),
@@ -171,7 +163,6 @@ _TABLE: tuple[tuple[str, tuple[str, ...], Make], ...] = (
     (r"\.experts\.gate_proj", (), _reading("ffn_gate_exps.weight")),
     (r"\.experts\.up_proj", (), _reading("ffn_up_exps.weight")),
     (r"\.experts\.down_proj(?:\.weight)?", (), _writing("ffn_down_exps.weight")),
-    (r"\.experts\.down_proj[._]bias", (), _renamed("ffn_down_exps.bias")),
     (r"block_sparse_moe\.input_linear\.weight", (), _reading("ffn_gate_exps.weight", "ffn_up_exps.weight")),
     (r"shared_mlp\.input_linear\.weight", (), _shared_input),
     (r"shared_mlp\.output_linear\.weight", (), _shared_output),
@@ -180,7 +171,7 @@ _TABLE: tuple[tuple[str, tuple[str, ...], Make], ...] = (
     (r"\.W_pack\.weight", (), _by_heads("weight")),
     (r"\.wqkv\.weight", ("internlm2",), _by_heads("weight")),
     (r"\.attn\.kv\.weight", ("refact",), _keys_and_values),
-    (r"\.attn\.q\.weight", ("refact",), _renamed("attn_q.weight")),
+    (r"\.attn\.q\.weight", ("refact",), lambda shape, _: [("attn_q.weight", shape)]),
     (r"\.mlp\.gate_up_proj\.weight", ("refact",), _reading("ffn_gate.weight", "ffn_up.weight")),
     (r"\.ffn\.proj_1\.weight", ("openelm",), _reading("ffn_gate.weight", "ffn_up.weight")),
     (r"\.attn\.c_attn\.weight", ("gpt2", "jais"), _reading("attn_qkv.weight")),
@@ -191,8 +182,6 @@ _TABLE: tuple[tuple[str, tuple[str, ...], Make], ...] = (
     (r"\.ffn\.experts\.mlp\.v1", ("dbrx",), _experts_below("ffn_up_exps.weight")),
     (r"\.ffn\.experts\.mlp\.w2", ("dbrx",), _experts_below("ffn_down_exps.weight", turn=True)),
 )
-# Of the layers that predict the token after the next.
-_AHEAD = re.compile(r"\.[0-9]+\.(eh_proj|embed_tokens|enorm|hnorm|shared_head\.(?:head|norm))\.weight$")
 _REWRITES = tuple((re.compile(rf".*{pattern}"), set(only), make) for pattern, only, make in _TABLE)
 _NUMBER = re.compile(r"\.([0-9]+)\.")
 
@@ -204,13 +193,7 @@ def rewritten(name: str, shape: Shape, source: Source) -> Parts | None:
     layer = _NUMBER.search(name)
     if layer is None:
         return None
-    if ahead := _AHEAD.search(name):
-        part = ahead[1].replace("shared_head.", "shared_head_")
-        return [(f"blk.{int(layer[1])}.nextn.{part}.weight", shape)]
     for pattern, only, make in _REWRITES:
         if (not only or source.architecture in only) and pattern.fullmatch(name):
             return [(f"blk.{int(layer[1])}.{part}", made) for part, made in make(shape, source)]
     return None
-
-
-_ROBERTA = ("roberta", "xlm-roberta", "camembert")

@@ -20,6 +20,15 @@ _LAYER = re.compile(r"(?:^|\.)(?:layers|layer|h|blocks|block)\.([0-9]+)\.")
 _BLOCK = re.compile(r"blk\.([0-9]+)\.")
 # One of several that lie in one tensor of a file: experts, norms a head, projections a stream.
 _ONE = re.compile(r"(.*(?:\.experts|\.moe|_layernorm\.norms|altup_(?:unembed_)?projections))\.([0-9]+)\.(.+)")
+# What the converter renames before it looks into its tables: how a name ends, and what then follows the layer's number.
+_RENAMED = tuple((re.compile(rf".*?\.([0-9]+)\..*{pattern}"), name) for pattern, name in (
+    (r"e_score_correction[._]bias", "exp_probs_b.bias"), (r"expert_bias", "exp_probs_b.bias"),
+    (r"dt_bias", "ssm_dt.bias"), (r"sinks", "attn_sinks.weight"),
+    (r"altup\.correct_output_scale", "altup_correct_scale.weight"),
+    (r"layer_scalar", "layer_output_scale.weight"), (r"experts\.down_proj_bias", "ffn_down_exps.bias"),
+))  # fmt: skip
+# Of the layers that predict the token after the next.
+_AHEAD = re.compile(r".*layers\.([0-9]+)\.(eh_proj|embed_tokens|enorm|hnorm|shared_head\.(?:head|norm))\.weight")
 _SUFFIXES = (".weight", ".bias")
 _MOST_LAYERS = 1000
 # What GGUF alone calls so, outside the layers: `output.` is in Meta's own files too.
@@ -49,6 +58,11 @@ class NameMap:
         >>> NameMap("qwen3moe", 2).place("model.layers.0.mlp.experts.5.down_proj.weight")
         Place(name='blk.0.ffn_down_exps.weight', expert=5)
         """
+        if ahead := _AHEAD.fullmatch(name):
+            return Place(f"blk.{int(ahead[1])}.nextn.{ahead[2].replace('.', '_')}.weight")
+        for pattern, renamed in _RENAMED:
+            if found := pattern.fullmatch(name):
+                return Place(f"blk.{int(found[1])}.{renamed}")
         table = _table(self.architecture, self.layers)
         for spelled in _spellings(name):
             if found := table.get_name(spelled, _SUFFIXES):
