@@ -22,6 +22,7 @@ from .kernels.common import (
     error_bins,
     value_bins,
 )
+from .kernels.overflow import refuse_sums
 from .schemes import Scheme
 from .statistics import Histogram, TensorStatistics
 from .tensors import StoredTensor, as_stored
@@ -126,6 +127,7 @@ def evaluate(
         statistics = statistics or _describe(stored)
         bins = value_bins(statistics.min, statistics.max), _error_bins(stored, scheme, statistics, weights)
     result = _measure(stored, scheme, bins, weights, statistics, device, progress)
+    refuse_sums(result.sums, stored.name, scheme)
     values = metrics.from_sums(result.sums)
     values["bits_per_weight"] = scheme.bits_per_weight(stored.matrix)
     values["compression_ratio"] = stored.bits_per_weight / values["bits_per_weight"]
@@ -182,7 +184,7 @@ def _error_bins(
         picks = np.unique(np.linspace(0, stored.rows - 1, max(1, _SAMPLE_WEIGHTS // stored.cols)).astype(int))
     part = stored.cols if scheme.transforms else min(stored.cols, _SAMPLE_WEIGHTS)
     rows = np.concatenate([stored.read(r * stored.cols, r * stored.cols + part) for r in picks])
-    sample = StoredTensor(rows, "float32", (len(picks), part))
+    sample = StoredTensor(rows, "float32", (len(picks), part), stored.name)
     weights = importance[:part] if scheme.rule == "block type" and importance is not None else None
     if weights is not None and not weights.any():
         weights = np.ones_like(weights)

@@ -11,6 +11,7 @@ from .block_types import Unpacked, unpack
 from .errors import QuantvizError
 from .kernels import check_importance, refuse_non_finite
 from .kernels.common import Extremes
+from .kernels.overflow import beyond_float32, is_finite
 from .schemes import Scheme
 from .statistics import TensorStatistics
 from .tensors import StoredTensor, as_stored
@@ -96,6 +97,9 @@ def inspect_block(
     t = statistics
     whole = Extremes(t.min, t.max, t.mean_abs) if t else None
     found = cpu.group(stored, scheme, (r0, r1), (c0, c1), whole, check_importance(importance, stored.cols))
+    if not is_finite(found.y):
+        refuse_non_finite(stored)
+        raise beyond_float32(stored.name, scheme)
     rotated = scheme.rotate != "none"
     y = found.y
     if found.kept is not None and not rotated:
@@ -125,7 +129,10 @@ def _packed_block(stored: StoredTensor, scheme: Scheme, row: int, col: int, impo
     filled = np.pad(x, (0, kind.padded(len(x)) - len(x)))[None]
     data = quantize_rows(kind.name, filled, importance).reshape(-1, kind.nbytes)[part]
     original = stored.read(row * stored.cols + start, row * stored.cols + min(stop, stored.cols))
-    return packed_block(scheme, (row, row + 1), (start, start + len(original)), original[None], data)
+    block = packed_block(scheme, (row, row + 1), (start, start + len(original)), original[None], data)
+    if not is_finite(block.dequantized):
+        raise beyond_float32(stored.name, scheme)
+    return block
 
 
 def packed_block(

@@ -15,6 +15,8 @@ from functools import cache, cached_property
 
 import numpy as np
 
+from .errors import QuantvizError
+
 GROUP = 256  # scales that share a second-level scale
 NESTED_BITS = 8  # of a scale that is quantized itself
 DECADES = 7
@@ -45,6 +47,8 @@ class Nested:
 def nest(absmax: np.ndarray) -> Nested:
     """Quantizes scales, float32 of any shape with at least one element, taken flat in C order.
 
+    Raises QuantvizError where their mean is beyond float32.
+
     >>> n = nest(np.linspace(1, 2, 512, dtype=np.float32))
     >>> n.codes.dtype, n.offset, n.absmax2.shape, n.restored.shape
     (dtype('uint8'), np.float32(1.5), (2,), (512,))
@@ -53,6 +57,11 @@ def nest(absmax: np.ndarray) -> Nested:
 
     flat = np.ascontiguousarray(absmax, f4).reshape(-1)
     offset = f4(torch.from_numpy(flat).mean().item())
+    if not np.isfinite(offset):
+        raise QuantvizError(
+            "The scales are too large for double=1: their mean goes beyond float32's largest number, 3.4e38; leave "
+            "double=1 out or divide the tensor by its largest weight."
+        )
     rest = np.zeros((-(-flat.size // GROUP), GROUP), f4)
     rest.reshape(-1)[: flat.size] = flat - offset
     absmax2 = np.abs(rest).max(axis=1)

@@ -57,8 +57,12 @@ def evaluate_pair(
     statistics = statistics or describe(x)
     bins = (value_bins(statistics.min, statistics.max), _error_bins(x, y, statistics)) if detail == "full" else None
     found = _measure(x, y, weights, bins, progress)
-    if not math.isfinite(found.sums.squared_error):
+    if not math.isfinite(found.sums.squared_error + found.sums.max_abs_error):
         refuse_non_finite(y)
+        raise QuantvizError(
+            f"{x.name or 'The original'} and {y.name or 'what was made of it'} differ by more than float32's largest "
+            "number, 3.4e38; divide both by the largest weight."
+        )
     values = metrics.from_sums(found.sums) | {"bits_per_weight": float(y.bits_per_weight)}
     values["compression_ratio"] = x.bits_per_weight / y.bits_per_weight
     extra = _counted(found, values, bins, statistics, x) if bins else {}

@@ -12,6 +12,7 @@ from ..schemes import Scheme
 from ..tensors import StoredTensor, as_stored, rows_and_cols
 from .common import Quantized
 from .engines import ENGINES, check_engine, default_engine
+from .overflow import refuse_values
 
 __all__ = ["ENGINES", "as_numpy", "check_engine", "check_importance", "default_engine", "dequantize", "quantize",
            "refuse_non_finite", "warm_up"]  # fmt: skip
@@ -25,7 +26,8 @@ def quantize(w: Any, key: str | Scheme, importance: Any = None, engine: str = "c
     importance: one non-negative number an input; weighs the search of clip=mse and of block types.
     engine: "cpu", "cuda" or "reference"; all give the same codes. A torch tensor in gives torch tensors out, on its own
     device; on a GPU it never leaves it with "cuda" and "reference".
-    Raises QuantvizError for a wrong key, a block larger than a row, NaN and infinity, integer or empty tensors, an
+    Raises QuantvizError for a wrong key, a block larger than a row, NaN and infinity in the weights or in what a scheme
+    makes of them, integer or empty tensors, an
     engine that cannot run here, and for block types whose blocks do not divide a row or that demand importance and get
     none.
 
@@ -36,6 +38,12 @@ def quantize(w: Any, key: str | Scheme, importance: Any = None, engine: str = "c
     scheme = Scheme.parse(key)
     scheme.check_importance_given(importance is not None)
     check_engine(engine)
+    q = _quantize(w, scheme, importance, engine)
+    refuse_values(q, w.name if isinstance(w, StoredTensor) else "")
+    return q
+
+
+def _quantize(w: Any, scheme: Scheme, importance: Any, engine: str) -> Quantized:
     is_torch = type(w).__module__.partition(".")[0] == "torch"
     if engine == "cuda":
         return _cuda_quantize(w, scheme, importance, is_torch)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -201,10 +203,9 @@ def test_what_cannot_be_stored_is_said(engine: str) -> None:
     tiny = qv.quantize(x * np.float32(1e-10), "q4_0", engine=engine)
     assert not tiny.dequantize().any() and "too small for q4_0 to store" in tiny.notices[0]
     assert qv.evaluate(x * np.float32(1e-10), "q4_0", device=engine).notices == tiny.notices
-    huge = qv.quantize(x * np.float32(1e10), "q4_0", engine=engine)
-    assert "ggml stores infinity" in huge.notices[0]
-    with pytest.raises(QuantvizError, match="too large for q4_0.*65,504"):
-        qv.evaluate(x * np.float32(1e10), "q4_0", device=engine)
+    for refusing in (partial(qv.quantize, engine=engine), partial(qv.evaluate, device=engine)):
+        with pytest.raises(QuantvizError, match="too large for q4_0.*65,504"):
+            refusing(x * np.float32(1e10), "q4_0")
 
 
 @pytest.mark.parametrize("run", [qv.quantize, qv.evaluate])

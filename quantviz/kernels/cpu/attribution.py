@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .bits import place
 from .compiler import kernel
 
 f8 = np.float64
@@ -33,6 +34,7 @@ def attribute(x, y, edges, height, width, first, bands, rows, cols, squared, mag
                 b = 0
                 for k in range(edges.shape[0]):
                     b += 1 if size >= edges[k] else 0
+                b = place(b, bands.shape[0])
                 bands[b, WEIGHTS] += f8(1)
                 bands[b, SQUARED_ERROR] += ee
                 bands[b, ABS_ERROR] += ae

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .bits import MAGNITUDE, bits_of, float_of
+from .bits import MAGNITUDE, bits_of, float_of, place
 from .blocks_simple import largest_bits
 from .compiler import inlined, kernel
 
@@ -33,7 +33,7 @@ def floor_log2(v):
     small = bits_of(v) < i4(0x00800000)
     b = bits_of(f4(v * f4(2.0**32)) if small else v)
     above = i4(i4(b >> i4(23)) + i4(0 if small else 32))  # its exponent, from -159
-    rounds_up = i4(b & i4(0x7FFFFF)) >= ROUNDING_UP[above]
+    rounds_up = i4(b & i4(0x7FFFFF)) >= ROUNDING_UP[place(above, ROUNDING_UP.size)]
     return i4(above - i4(158 if rounds_up else 159))
 
 

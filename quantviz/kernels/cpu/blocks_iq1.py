@@ -11,7 +11,7 @@ import numpy as np
 
 from ...block_types.iq_grids import DELTA
 from .blocks_bits import clamp, nearest, put_half, to_half
-from .blocks_iq_lattice import best_neighbour, lattice
+from .blocks_iq_lattice import best_neighbour, lattice, on_grid
 from .compiler import inlined, kernel
 
 f4, i4, u1 = np.float32, np.int32, np.uint8
@@ -73,7 +73,7 @@ def _point(level, at, minus, scale, x, weight, where, near):
     word = i4(0)
     for i in range(8):
         word = i4(word | i4(i4(level[at + i]) << i4(2 * i)))
-    begins = -1 - where[word]
+    begins = -1 - on_grid(where, word)
     if begins < 0:
         return word, True
     # In eighths, so that levels stay integers: 8·(level - 1) ± 1.
@@ -163,7 +163,7 @@ def _quantize_s(x, importance, where, near, out):
                 if a > f4(0) and s > f4(0):
                     scale = f4(a / s)
             for k in range(4):
-                index = where[word[k]]
+                index = on_grid(where, word[k])
                 out[b, 2 + 4 * p + k] = u1(index & 255)
                 high[p] |= (index >> 8) << 3 * k
             scales[p], lowered[p] = scale, minus
@@ -276,7 +276,7 @@ def _quantize_m(x, importance, where, near, out):
             scales[p], cases[p] = scale, case
             widest = scale if scale > widest else widest
         for g in range(32):
-            index = where[word[g]]
+            index = on_grid(where, word[g])
             out[b, g] = u1(index & 255)
             out[b, 32 + g // 2] |= u1(index >> 8 << 4 * (g % 2))
         if widest == f4(0):

@@ -6,13 +6,12 @@ d99724f2b141). ggml sorts neighbours by distance, equal ones by their index in t
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from ...block_types.iq_grids import grid
-from .bits import MAGNITUDE, bits_of
+from .bits import MAGNITUDE, bits_of, place
 from .compiler import inlined
+from .once import once
 
 f4, i4, i8 = np.float32, np.int32, np.int64
 
@@ -20,7 +19,7 @@ LANES = 16  # neighbours compared side by side; lists are padded to a multiple o
 SHELLS = {"iq2_xxs": 2, "iq2_xs": 2, "iq2_s": 1, "iq3_xxs": 2, "iq3_s": 3, "iq1_s": 3}  # distances a list covers
 
 
-@cache
+@once
 def lattice(name: str) -> tuple[np.ndarray, np.ndarray]:
     """(where, near) of a grid.
 
@@ -53,6 +52,12 @@ def lattice(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 @inlined()
+def on_grid(where, word):
+    """The index of the point with this word, or -1 - where the list of its neighbours begins."""
+    return where[place(word, where.shape[0])]
+
+
+@inlined()
 def best_neighbour(near, begins, group, width, slope, offset, scale, x, weight):
     """The word, of a list's, for which Σ weight·(scale·q - x)² is least; q = slope·level + offset. The first of equals.
 
@@ -72,4 +77,4 @@ def best_neighbour(near, begins, group, width, slope, offset, scale, x, weight):
                 difference = f4(f4(scale * q) - x[i])
                 cost = f4(cost + f4(f4(weight[i] * difference) * difference))
             least = min(least, i8(i8(i4(bits_of(cost) & MAGNITUDE)) << i8(32) | i8(start + j)))
-    return i4(near[least & i8(0xFFFFFFFF)])
+    return i4(near[place(least & i8(0xFFFFFFFF), near.shape[0])])

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .blocks_bits import clamp, nearest
-from .blocks_iq_lattice import best_neighbour
+from .blocks_iq_lattice import best_neighbour, on_grid
 from .blocks_iq_positive import positive_scale
 from .compiler import inlined, kernel
 
@@ -115,7 +115,7 @@ def _fit(s, room, where, near):
                 point[t] = i4(point[t] | i4(_level(s, room.inverse[t], v) << shift))
         xs, ws = room.size[first:last], room.root[first:last]
         for t in range(2 * s.tries + 1):
-            begins = -1 - where[point[t]]
+            begins = -1 - on_grid(where, point[t])
             if begins >= 0:
                 room.off[t] |= 1 << g
                 point[t] = best_neighbour(near, begins, s.group, s.width, 2, 1, room.scale[t], xs, ws)
@@ -161,7 +161,7 @@ def _fit_again(s, room, scale, doubt, where, near, found):
             first, last, word = g * s.group, (g + 1) * s.group, i4(0)
             for i in range(s.group):
                 word = i4(word | i4(_level(s, inverse, room.size[first + i]) << i4(s.width * i)))
-            begins = -1 - where[word]
+            begins = -1 - on_grid(where, word)
             if begins >= 0:
                 xs, ws = room.size[first:last], room.root[first:last]
                 word = best_neighbour(near, begins, s.group, s.width, 2, 1, scale, xs, ws)

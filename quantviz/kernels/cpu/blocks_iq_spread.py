@@ -10,6 +10,7 @@ from ...block_types.iq1 import read_iq1_m, read_iq1_s
 from ...block_types.iq2 import read_iq2_s, read_iq2_xs, read_iq2_xxs
 from ...block_types.iq3 import read_iq3_s, read_iq3_xxs
 from ...block_types.iq_grids import DELTA, Gridded, grid
+from .bits import place
 from .compiler import kernel
 
 f4 = np.float32
@@ -39,7 +40,7 @@ def _signed(values, index, scales, minus, y):
     group, part = values.shape[1], 256 // scales.shape[1]
     for b in range(y.shape[0]):
         for g in range(256 // group):
-            point, first = values[index[b, g]], g * group
+            point, first = values[place(index[b, g], values.shape[0])], g * group
             scale, signs = scales[b, first // part], minus[b, first // 8] >> (first % 8)
             for i in range(group):
                 v = f4(scale * point[i])
@@ -52,7 +53,7 @@ def _shifted(values, index, scales, minus, y):
     part = 256 // scales.shape[1]
     for b in range(y.shape[0]):
         for g in range(32):
-            point, scale = values[index[b, g]], scales[b, 8 * g // part]
+            point, scale = values[place(index[b, g], values.shape[0])], scales[b, 8 * g // part]
             shift = -DELTA if minus[b, g] else DELTA
             for i in range(8):
                 y[b, 8 * g + i] = f4(scale * f4(point[i] + shift))

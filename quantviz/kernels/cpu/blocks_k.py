@@ -7,7 +7,6 @@ Source of the rules: quantize_row_q2_K_ref … quantize_row_q6_K_impl in ggml's 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 
@@ -28,6 +27,7 @@ from .blocks_k_find import (
 )
 from .blocks_k_pack import pack_2bit, pack_3bit, pack_4bit, pack_6bit, put_scales_3bit, put_scales_6bit
 from .compiler import inlined, kernel
+from .once import once
 
 f4, i4, i1, u1 = np.float32, np.int32, np.int8, np.uint8
 
@@ -60,7 +60,7 @@ def by_fit(values: np.ndarray, total: np.ndarray, top: int, codes: np.ndarray, u
         positive_scales[groups](values[g], total[g], i4(top), unit[g], codes[g], work)
 
 
-@cache
+@once
 def pack_with_minimum(bits: int):
     """Kernel: x float32 [blocks, 256], found as `find_with_minimum` leaves it, scales of scales -> out [blocks, bytes].
 

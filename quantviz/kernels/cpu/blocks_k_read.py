@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from .blocks_bits import get_half
 from .compiler import inlined, kernel
+from .once import once
 
 f4, i4 = np.float32, np.int32
 
@@ -62,7 +61,7 @@ def pair_6bit(packed, g):
     )
 
 
-@cache
+@once
 def dequantize_with_minimum(bits: int):
     """Kernel for q4_k and q5_k."""
     at = 16 if bits == 4 else 48

@@ -6,13 +6,13 @@ are 0; dequantizing it gives numbers in place of weights. So codes are counted w
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from ...block_types import BlockType
+from .bits import place
 from .compiler import kernel
 from .counts import tally
+from .once import once
 
 f4, i4, u4 = np.float32, np.int32, np.uint32
 
@@ -53,7 +53,7 @@ _RUNS: dict[str, tuple[tuple[int, int, int], ...]] = {
 }
 
 
-@cache
+@once
 def _masks(name: str) -> tuple[np.ndarray, np.ndarray]:
     """(bits of codes, what stands in place of all others), uint8 [bytes of a block] each."""
     runs = np.array(_RUNS[name])
@@ -76,7 +76,7 @@ def count_numbers(numbers, cols, table):
         for o in range(0, cols, 8192):
             part = numbers[i, o : min(o + 8192, cols)]
             for j in range(part.shape[0]):
-                index[j] = u4(i4(part[j] * f4(EIGHTHS)) + EIGHTHS * i4(LARGEST))
+                index[j] = place(i4(part[j] * f4(EIGHTHS)) + EIGHTHS * i4(LARGEST), PLACES)
             tally(index, part.shape[0], table)
 
 

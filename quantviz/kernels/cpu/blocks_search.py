@@ -13,19 +13,18 @@ src/ggml-quants.c at commit d99724f2b141.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from .blocks_bits import clamp, nearest
 from .compiler import kernel
+from .once import once
 
 f4, i4 = np.float32, np.int32
 
 SMALLEST = f4(1e-15)  # a group whose largest magnitude lies below counts as zeros
 
 
-@cache
+@once
 def scale_and_minimum(lanes: int):
     """Kernel for value = scale · code - minimum with codes 0 … top: least weighted error over `steps` + 1 factors.
 
@@ -110,7 +109,7 @@ def scale_and_minimum(lanes: int):
     return search
 
 
-@cache
+@once
 def scale_alone(lanes: int):
     """Kernel for value = scale · code with codes -top … top - 1: largest (Σ w·x·code)² / Σ w·code² over 19 factors.
 
@@ -160,7 +159,7 @@ def scale_alone(lanes: int):
     return search
 
 
-@cache
+@once
 def scale_by_descent(lanes: int):
     """Kernel for value = scale · code with codes -top … top - 1: one code at a time, at most five times round.
 
@@ -217,7 +216,7 @@ def scale_by_descent(lanes: int):
     return search
 
 
-@cache
+@once
 def positive_scale(lanes: int):
     """Kernel for the scales of scales: value = scale · code with codes 0 … top, for values that are not negative.
 

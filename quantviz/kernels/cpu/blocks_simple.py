@@ -7,13 +7,12 @@ Source of the rules: quantize_row_q*_ref and dequantize_row_q* in ggml's src/ggm
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from .bits import MAGNITUDE, SIGN_BIT, bits_of, float_of
 from .blocks_bits import clamp, get_half, put_half
 from .compiler import inlined, kernel
+from .once import once
 
 f4, i4, u1 = np.float32, np.int32, np.uint8
 
@@ -118,7 +117,7 @@ def put_codes(bits, block, low, factor, offset, out, at):
             out[at - 4 + j] = u1(i4(fifth >> i4(8 * j)) & i4(255))
 
 
-@cache
+@once
 def centred(bits: int):
     """Kernel for q4_0 and q5_0: value = d · (code - half), d from the weight of largest magnitude, with its sign."""
     half = 1 << (bits - 1)
@@ -134,7 +133,7 @@ def centred(bits: int):
     return run
 
 
-@cache
+@once
 def from_minimum(bits: int):
     """Kernel for q4_1 and q5_1: value = d · code + m, d the range over the largest code and m the smallest weight."""
     top = (1 << bits) - 1
@@ -171,7 +170,7 @@ def quantize_q8_0(x, out):
             qs[j] = u1(round_away(f4(block[j] * factor)) & i4(255))
 
 
-@cache
+@once
 def read_nibbles(bits: int, minimum: bool):
     """Dequantizer of q4_0 and q5_0, or with minimum of q4_1 and q5_1."""
     half = 0 if minimum else 1 << (bits - 1)

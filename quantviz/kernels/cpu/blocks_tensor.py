@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...block_types import BlockType
-from ...errors import QuantvizError
 from ...schemes import Scheme
 from ...tensors import StoredTensor
 from .. import refuse_non_finite
 from ..common import Quantized
+from ..overflow import beyond_float32
 from .blocks import is_finite, kernels_of
 from .plan import Piece
 from .workers import work
@@ -106,7 +106,7 @@ def quantize(stored: StoredTensor, scheme: Scheme, importance: np.ndarray | None
     data = np.empty((rows * grid_cols, kind.nbytes), np.uint8)
     codes = np.empty(stored.size, np.int8 if kind.first_code < 0 else np.uint8)
     scales, minima = (np.empty((rows * grid_cols, kind.groups), np.float32) for _ in range(2))
-    counted, lock = [0, 0], threading.Lock()
+    counted, lock = [0], threading.Lock()
 
     def run(tasks) -> None:
         mine = Traveller(stored, kind, importance)
@@ -124,14 +124,13 @@ def quantize(stored: StoredTensor, scheme: Scheme, importance: np.ndarray | None
             gone = vanished(kind, trip.x, shared.scales)
             with lock:
                 counted[0] += gone
-                counted[1] += int((~np.isfinite(shared.scales).all(axis=1)).sum())
 
     work(Traveller(stored, kind, importance).pieces(), run)
     wide = rows, grid_cols * kind.groups
     has_minima = kind.parameters(data[:1]).minima is not None
     return Quantized(
         scheme, stored.shape, codes.reshape(stored.shape), scales.reshape(wide),
-        minima=minima.reshape(wide) if has_minima else None, notices=notices(scheme, *counted),
+        minima=minima.reshape(wide) if has_minima else None, notices=notices(scheme, counted[0]),
         data=data.reshape(rows, -1),
     )  # fmt: skip
 
@@ -177,30 +176,15 @@ def vanished(kind: BlockType, x: np.ndarray, scales: np.ndarray) -> int:
     return int(z.reshape(-1, kind.block)[gone].any(axis=1).sum())
 
 
-def notices(scheme: Scheme, gone: int, infinite: int) -> tuple[str, ...]:
-    """Sentences about scales that the type could not hold."""
-    out = []
-    if gone:
-        have = "s have scales" if gone != 1 else " has a scale"
-        out.append(f"{gone:,} block{have} too small for {scheme} to store, so their weights are exact zeros.")
-    if infinite:
-        have = "s have scales" if infinite != 1 else " has a scale"
-        out.append(
-            f"{infinite:,} block{have} beyond fp16's 65,504: ggml stores infinity there, and what is read back is no "
-            "number."
-        )
-    return tuple(out)
+def notices(scheme: Scheme, gone: int) -> tuple[str, ...]:
+    """A sentence about scales that became 0, if there are any."""
+    if not gone:
+        return ()
+    have = "s have scales" if gone != 1 else " has a scale"
+    return (f"{gone:,} block{have} too small for {scheme} to store, so their weights are exact zeros.",)
 
 
 def refuse_infinite(stored: StoredTensor, scheme: Scheme, y: np.ndarray) -> None:
     """Raises QuantvizError where a scale beyond its stored type leaves no weights to measure."""
     if not is_finite(y.reshape(-1).view(np.int32)):
-        raise beyond_fp16(stored, scheme)
-
-
-def beyond_fp16(stored: StoredTensor, scheme: Scheme) -> QuantvizError:
-    return QuantvizError(
-        f"{stored.name or 'The tensor'} has weights too large for {scheme}: a scale is beyond fp16's 65,504, ggml "
-        "stores infinity, and no error can be measured; divide the tensor by its largest weight, or choose a "
-        "scheme with scale=fp32."
-    )
+        raise beyond_float32(stored.name, scheme)

@@ -5,14 +5,13 @@ Source of the rules: quantize_row_q{4,5}_{0,1}_impl in ggml's src/ggml-quants.c,
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from .blocks_bits import clamp, nearest, put_half
 from .blocks_k_find import LANES, search_minimum, search_symmetric
 from .blocks_simple import BLOCK
 from .compiler import inlined, kernel
+from .once import once
 
 f4, i4, u1 = np.float32, np.int32, np.uint8
 
@@ -60,7 +59,7 @@ def put_nibbles(codes, out):
         out[j] = u1(i4(codes[j] & i4(15)) | i4(i4(codes[j + 16] & i4(15)) << i4(4)))
 
 
-@cache
+@once
 def weighted(bits: int, minimum: bool):
     """Kernel for one of the four: x float32 [rows, cols], importance float32 [cols], out uint8 [rows, row bytes]."""
     top = (1 << bits) - 1

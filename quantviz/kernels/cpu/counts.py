@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..common import LOG_BIN_SHIFT, LOG_BINS, Bins
-from .bits import MAGNITUDE, bits_of
+from .bits import MAGNITUDE, bits_of, within
 from .compiler import inlined
 
 f4, i4, u4 = np.float32, np.int32, np.uint32
@@ -57,6 +57,12 @@ def places_of(codes: int) -> int:
     return PAIRS if 0 < codes <= FEW else codes
 
 
+@inlined()
+def codes_of(table):
+    """How many codes a table of `places_of` can tell apart."""
+    return FEW if table.shape[1] == PAIRS else table.shape[1]
+
+
 def unpaired(counted: np.ndarray, codes: int) -> np.ndarray:
     """Counts int64 [places_of(codes)] -> [codes]."""
     if places_of(codes) != PAIRS:
@@ -69,7 +75,7 @@ def unpaired(counted: np.ndarray, codes: int) -> np.ndarray:
 def bin_of(v, low, inverse_width, count):
     """0 below, 1 ... count inside, count + 1 above; float32, as `reference` counts."""
     position = f4(np.floor(f4(f4(v - low) * inverse_width)))
-    return i4(i4(min(max(position, f4(-1)), count)) + i4(1))
+    return i4(within(position, f4(-1), count) + i4(1))
 
 
 @inlined()

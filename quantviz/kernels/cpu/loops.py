@@ -7,14 +7,14 @@ that which measures also per block length: sums of short blocks of known length 
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from . import rules, sums
+from .bits import place
 from .blocks_simple import peak
 from .compiler import inlined, kernel
-from .counts import count, count_outside, tally_codes
+from .counts import codes_of, count, count_outside, tally_codes
+from .once import once
 from .plan import STRETCH
 from .rules import (
     ASYM,
@@ -77,7 +77,7 @@ def lowest(rule, low, high):
     return low if rule == ASYM or rule == OFFSET or rule == MINIMUM else -abs(high)
 
 
-@cache
+@once
 def extremes_kernel(rule: int):
     """x, width, height -> low, high float32 and Σ|x| float64 of every group, merged into what the arrays hold."""
 
@@ -110,7 +110,7 @@ def stored_kernel(minimum, k):
     return out
 
 
-@cache
+@once
 def parameters_kernel(rule: int):
     """low, high, mean -> factor, stored, extra of every group; counts[VANISHED], counts[SATURATED] += 1 where due."""
 
@@ -159,16 +159,17 @@ def fill_values(rule, length, x, y, n, gi, g0, k, thresholds, levels, factor, st
 
 @inlined()
 def fill_values_and_codes(
-    rule, length, x, y, index, n, gi, g0, k, thresholds, levels, codes, factor, stored, extra, first_code
+    rule, length, x, y, index, n, gi, g0, k, thresholds, levels, codes, factor, stored, extra, first_code, many
 ):
-    """The same, and index[0:n], the codes counted from `first_code`: in one loop, what both need is computed once."""
+    """The same, and index[0:n], the codes counted from `first_code`, below `many`: in one loop, what both need is
+    computed once."""
     for g in range(-(-n // length)):
         a, b, c = factor[gi, g0 + g], stored[gi, g0 + g], extra[gi, g0 + g]
         s = slice(g * length, (g + 1) * length)
         xg, yg, ig = x[s], y[s], index[s]
         for j in range(xg.shape[0]):
             yg[j] = roundtrip(rule, xg[j], a, b, c, k, thresholds, levels)
-            ig[j] = u4(encode(rule, xg[j], a, c, k, thresholds, codes) - first_code)
+            ig[j] = place(encode(rule, xg[j], a, c, k, thresholds, codes) - first_code, many)
 
 
 @inlined()
@@ -181,7 +182,7 @@ def fill_codes(rule, length, x, q, n, gi, g0, k, thresholds, codes, factor, extr
             qg[j] = encode(rule, xg[j], a, c, k, thresholds, codes)
 
 
-@cache
+@once
 def quantize_kernel(rule: int, codes: bool):
     """One piece: parameters (unless given), and into `y` [rows, cols] its codes, or its dequantized weights.
 
@@ -208,7 +209,7 @@ def quantize_kernel(rule: int, codes: bool):
     return run
 
 
-@cache
+@once
 def measure_kernel(rule: int, known: int, wide: bool):
     """One piece: quantize, dequantize and measure. See `measure` of the package for the arguments.
 
@@ -270,7 +271,7 @@ def measure_kernel(rule: int, known: int, wide: bool):
                 if full and code_table.shape[1] > 0:
                     fill_values_and_codes(
                         rule, length, zs, y[:n], index[:n], n, gi, g0, k, thresholds, levels, codes, factor, stored,
-                        extra, first_code,
+                        extra, first_code, codes_of(code_table),
                     )  # fmt: skip
                     tally_codes(index, n, code_table)
                 elif not apart:
@@ -312,7 +313,7 @@ def measure_kernel(rule: int, known: int, wide: bool):
     return run
 
 
-@cache
+@once
 def decode_kernel(rule: int):
     """One piece: codes -> float32 weights. `values` is the value of each code for formats that are a table."""
 

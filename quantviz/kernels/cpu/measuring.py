@@ -13,6 +13,7 @@ from ...statistics import TensorStatistics
 from ...tensors import StoredTensor
 from .. import refuse_non_finite
 from ..common import Bins, Counts, Extremes, Pass, Progress
+from ..overflow import beyond_float32
 from . import blocks_measure, blocks_tensor, loops, rules, sums
 from .job import Job
 from .passes import Tables, Ticker, edges_of
@@ -42,12 +43,12 @@ def measure(
         once = partial(_measure, Job(stored, scheme, whole, importance), bins, progress)
     out, counts = once(wide=False)
     mean_square = float(out[sums.SQUARED]) / stored.size
-    if not math.isfinite(out[sums.SQUARED] + out[sums.SQUARED_ERROR]):
+    if not math.isfinite(out[sums.SQUARED] + out[sums.SQUARED_ERROR] + out[sums.RELATIVE_ERROR]):
         refuse_non_finite(stored)
         mean_square = math.inf
     is_block_type = scheme.rule == "block type"
     if is_block_type and out[sums.SATURATED]:
-        raise blocks_tensor.beyond_fp16(stored, scheme)
+        raise beyond_float32(stored.name, scheme)
     if not NARROW[0] < mean_square < NARROW[1] and out[sums.NONZERO]:
         out, counts = once(wide=True)
     out = out.tolist()
@@ -62,7 +63,7 @@ def measure(
             importance=None if importance is None else float(importance.sum(dtype=np.float64)) * stored.rows,
         ),
         counts,
-        blocks_tensor.notices(scheme, int(out[sums.VANISHED]), 0) if is_block_type else notices(scheme, out),
+        blocks_tensor.notices(scheme, int(out[sums.VANISHED])) if is_block_type else notices(scheme, out),
     )  # fmt: skip
 
 

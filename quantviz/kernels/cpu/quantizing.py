@@ -11,8 +11,11 @@ import numpy as np
 from ...schemes import Scheme
 from ...statistics import TensorStatistics
 from ...tensors import StoredTensor
+from .. import refuse_non_finite
 from ..common import Extremes, Quantized, scale_notices
+from ..overflow import beyond_float32
 from . import blocks_tensor, loops, rules, sums
+from .blocks import is_finite
 from .job import Job, Panel, Parameters
 from .plan import Task, plan
 from .rotation import unrotate
@@ -22,7 +25,7 @@ from .workers import work
 
 def values(job: Job, task: Task, panel: Panel, parameters: Parameters, given: bool, notes: np.ndarray) -> Panel:
     """What stands for a task's weights after dequantizing, transformations undone, as `quantized` of a panel."""
-    kernel = loops.quantize_kernel(job.rule, codes=False)
+    kernel = loops.quantize_kernel(job.rule, False)
     thresholds, levels, _ = job.tables
     y = np.empty((task.stop - task.start) // job.stored.cols * job.stored.cols, np.float32)
     after = Panel(job.stored, task.start, None, y)
@@ -58,6 +61,9 @@ def reconstruct(
             panel, notes = job.panel(task), np.zeros(sums.SUMS)
             parameters, given = job.parameters(task, panel, notes)
             y = values(job, task, panel, parameters, given, notes).z
+            if not is_finite(y.view(np.int32)):
+                refuse_non_finite(stored)
+                raise beyond_float32(stored.name, scheme)
             x = panel.x if panel.x is not None else stored.read(task.start, task.stop)
             visit(task.start // stored.cols, x.reshape(-1, stored.cols), y.reshape(-1, stored.cols))
 
@@ -77,7 +83,7 @@ def quantize(
     saved = [np.empty(math.prod(grid), np.float32) for _ in range(2)]
     outs = np.zeros((len(p.tasks), sums.SUMS))
     kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    kernel = loops.quantize_kernel(job.rule, codes=True)
+    kernel = loops.quantize_kernel(job.rule, True)
     thresholds, _, codes = job.tables
 
     def run(tasks) -> None:

@@ -6,12 +6,11 @@ for rows of a power of two; a factor m adds m / 4 additions a weight.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from ...hadamard import matrix, order, scale, signs
 from .compiler import inlined, kernel
+from .once import once
 
 f4 = np.float32
 
@@ -36,7 +35,7 @@ def unrotate(y: np.ndarray, into: np.ndarray, seed: int = 0) -> None:
     _transform_kernel(m > 1)(y, into, np.ones(n, f4), signs(n, seed) * scale(n), _patterns(m, True))
 
 
-@cache
+@once
 def _patterns(m: int, transposed: bool) -> np.ndarray:
     """uint8 [m, m / 4]: the signs of four entries of a row as a number of four bits; a column of 0 makes it even."""
     h = matrix(m).T if transposed else matrix(m)
@@ -131,7 +130,7 @@ def mix(x, y, columns, patterns, halves, sums):
                     total[j] = total[j] + a[j] + b[j]
 
 
-@cache
+@once
 def _transform_kernel(mixes: bool):
     """Made without `mix` for powers of two, and with it where that is needed, because it doubles the compilation.
 

@@ -19,7 +19,7 @@ from ...formats import MXINT8_STEP, CodebookFormat, FloatFormat, IntFormat
 from ...schemes import Scheme
 from ..common import Extremes
 from . import rules_blocks as blocks
-from .bits import MAGNITUDE, SIGN_BIT, bits_of, float_of
+from .bits import MAGNITUDE, SIGN_BIT, bits_of, float_of, place
 from .compiler import inlined
 
 f4, i4 = np.float32, np.int32
@@ -159,12 +159,15 @@ def to_bf16(v):
 
 @inlined()
 def store(v, kind):
-    """A scale (or minimum) rounded to the type it is stored in, saturating."""
-    if kind == STORE_FP16:
+    """A scale (or minimum) rounded to the type it is stored in, saturating.
+
+    What is not finite stays so: it makes weights that are not, which are refused.
+    """
+    if kind == STORE_FP16 and abs(v) <= MAX_FINITE:
         return cast(v, i4(10), i4(113), MAX_FP16)
-    if kind == STORE_BF16:
+    if kind == STORE_BF16 and abs(v) <= MAX_FINITE:
         return to_bf16(v)
-    return f4(min(max(v, -MAX_FINITE), MAX_FINITE))
+    return f4(v)
 
 
 @inlined()
@@ -211,7 +214,8 @@ def parameters(rule, low, high, mean, k):
             return zero, zero, zero, zero
         exact = f4(f4(largest / E2M1_MAX) / k.tensor_scale)
         block = cast(f4(min(max(exact, NVFP4_SMALLEST_SCALE), E4M3_MAX)), i4(3), i4(121), E4M3_MAX)
-        return f4(f4(f4(1) / k.tensor_scale) / block), f4(k.tensor_scale * block), block, block
+        factor = f4(f4(f4(1) / k.tensor_scale) / block)  # infinite for weights below 2^-122 or so
+        return f4(min(factor, MAX_FINITE)), f4(k.tensor_scale * block), block, block
     if rule == CENTRED:
         return blocks.centred_parameters(high, k.top)
     if rule == MINIMUM:
@@ -308,7 +312,7 @@ def decode(rule, code, stored, extra, values):
     if rule == BF16:
         return float_of(i4(i4(code) << i4(16)))
     if rule == CAST:
-        return values[code]
+        return values[place(code, values.shape[0])]
     if rule == ASYM:
         return f4(f4(f4(code) - extra) * stored)
     if rule == OFFSET:
@@ -317,7 +321,7 @@ def decode(rule, code, stored, extra, values):
         return f4(f4(code) * stored)
     if rule == MXINT:
         return f4(f4(f4(code) * INT8_STEP) * stored)
-    return f4(values[code] * stored)
+    return f4(values[place(code, values.shape[0])] * stored)
 
 
 def values_of(scheme: Scheme) -> np.ndarray:

@@ -7,7 +7,6 @@ groups of any shape, from blocks of 16 to the whole tensor, and holds nothing bu
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from ..common import COARSE_SHRINKS, FINE_SHRINKS, HOPELESS
 from . import loops, rules, sums
 from .compiler import REORDER, inlined, kernel
+from .once import once
 from .plan import Task
 from .rules import roundtrip
 from .search_hqq import half_quadratic
@@ -214,7 +214,7 @@ def _shrunk_range(rule, low, high, factor):
     return -largest, largest
 
 
-@cache
+@once
 def least_squares_kernel(rule: int, weighted: bool):
     """low, high of every group of a piece, a row of groups a row, become the range with the least Σ e²."""
 
@@ -266,7 +266,7 @@ def _weighted_squared_error(rule, x, h, n, a, b, c, k, thresholds, levels):
     return total
 
 
-@cache
+@once
 def squared_error_kernel(rule: int, weighted: bool):
     """error[group] += Σ e² (or Σ h·e²) of a piece under given parameters."""
 

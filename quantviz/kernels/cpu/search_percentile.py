@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ from ..common import percentile_rank
 from . import rules, sums
 from .bits import MAGNITUDE, bits_of
 from .compiler import inlined, kernel
+from .once import once
 
 if TYPE_CHECKING:
     from .search import Groups
@@ -44,7 +44,7 @@ def _order_statistic(groups: Groups, rank: np.ndarray, signed: bool) -> np.ndarr
     return np.where(pattern < 0, pattern ^ MAGNITUDE, pattern).astype(i4).view(f4)
 
 
-@cache
+@once
 def count_kernel(signed: bool):
     """into[group] += how many weights of a piece order at or below limit[group], as patterns of floats."""
 

@@ -6,7 +6,10 @@ import numpy as np
 
 from ...schemes import Scheme
 from ...tensors import StoredTensor
+from .. import refuse_non_finite
+from ..overflow import ROTATING, beyond_float32
 from .bits import MAGNITUDE, bits_of
+from .blocks import is_finite
 from .compiler import inlined, kernel
 from .plan import Plan, Task
 from .rotation import rotate, unrotate
@@ -20,6 +23,7 @@ class Transform:
     """keep= and rotate= of a scheme, for the tasks of a plan, which hold whole rows."""
 
     def __init__(self, stored: StoredTensor, scheme: Scheme, plan: Plan) -> None:
+        self.stored, self.scheme = stored, scheme
         self.rotated = scheme.rotate == "hadamard"
         self.limit: np.int32 | None = None
         self.ties: dict[int, int] = {}
@@ -65,6 +69,9 @@ class Transform:
             _set_apart(z.reshape(-1), self.limit, self.ties[task.start], kept.reshape(-1))
         if self.rotated:
             rotate(z, z)
+            if not is_finite(z.reshape(-1).view(i4)):
+                refuse_non_finite(self.stored)
+                raise beyond_float32(self.stored.name, self.scheme, ROTATING)
         return z, kept
 
     def undo(self, y: np.ndarray, x: np.ndarray, kept: np.ndarray | None) -> None:

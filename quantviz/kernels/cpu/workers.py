@@ -6,13 +6,14 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
+
+from .once import once
 
 THREADS = os.cpu_count() or 1
 
 
-@cache
+@once
 def pool() -> ThreadPoolExecutor:
     """The module's one pool; kernels release the GIL, so its threads really run beside each other."""
     return ThreadPoolExecutor(THREADS, thread_name_prefix="quantviz")

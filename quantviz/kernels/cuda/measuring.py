@@ -48,7 +48,8 @@ def measure(
         own = _own_sums(statistics)
         s, counts = _measure(job, y, bins, weights, own, wide=False)
         mean_square = s["squared"] / x.numel()
-        if not (NARROW[0] < mean_square < NARROW[1] and math.isfinite(s["relative_error"])) and s["nonzero"]:
+        finite = math.isfinite(s["relative_error"] + s["squared_error"])
+        if not (NARROW[0] < mean_square < NARROW[1] and finite) and s["nonzero"]:
             s, counts = _measure(job, y, bins, weights, own, wide=True)
         notices = job.notices()
     steps = job.rule.has_scale and scheme.rotate == "none"

@@ -34,11 +34,11 @@ def quantize(x: torch.Tensor, scheme: Scheme, importance: Any = None) -> Quantiz
     data = quantize_rows(kind.name, padded)
     codes, scales, minima = _taken_apart(kind, data.reshape(-1, kind.nbytes))
     used = padded.reshape(-1, kind.block).any(dim=1)
-    gone, infinite = used & ~scales.any(dim=1), ~scales.isfinite().all(dim=1)
+    gone = used & ~scales.any(dim=1)
     return Quantized(
         scheme, tuple(x.shape), codes.reshape(padded.shape)[:, :cols].reshape(x.shape), scales.reshape(len(rows), -1),
         minima=None if minima is None else minima.reshape(len(rows), -1),
-        notices=notices(scheme, int(gone.sum()), int(infinite.sum())), data=data,
+        notices=notices(scheme, int(gone.sum())), data=data,
     )  # fmt: skip
 
 

@@ -103,13 +103,16 @@ def to_bf16(v):
 
 @triton.jit
 def store(v, STORE: tl.constexpr):
-    """A scale (or minimum) rounded to the type it is stored in, saturating."""
+    """A scale (or minimum) rounded to the type it is stored in, saturating.
+
+    What is not finite stays so: it makes weights that are not, which are refused.
+    """
     if STORE == "fp16":
-        return cast(v, 10, 113, MAX_FP16)
+        return tl.where(tl.abs(v) <= MAX_FINITE, cast(v, 10, 113, MAX_FP16), v)
     elif STORE == "bf16":
-        return to_bf16(v)
+        return tl.where(tl.abs(v) <= MAX_FINITE, to_bf16(v), v)
     else:
-        return clip(v, -MAX_FINITE, MAX_FINITE)
+        return v
 
 
 @triton.jit
@@ -167,7 +170,7 @@ def parameters(low, high, mean, tensor_scale, K: tl.constexpr):
         exact = clip(tl.div_rn(tl.div_rn(largest, 6.0), whole), NVFP4_SMALLEST_SCALE, 448.0)
         block = tl.where(tensor_scale > 0, cast(exact, 3, 121, 448.0), 0.0)
         safe = tl.where(block > 0, block, 1.0)
-        factor = tl.where(block > 0, tl.div_rn(tl.div_rn(1.0, whole), safe), 0.0)
+        factor = tl.where(block > 0, tl.minimum(tl.div_rn(tl.div_rn(1.0, whole), safe), MAX_FINITE), 0.0)
         return factor, whole * block, block, none
     else:  # a plain cast
         return none + 1.0, none + 1.0, none, none
@@ -228,7 +231,7 @@ def decode(code, stored, extra, table, K: tl.constexpr):
     elif K.name == "offset":
         return extra + code.to(tl.float32) * stored
     elif K.name == "codebook":
-        return tl.load(table + 16 + code) * stored
+        return tl.load(table + 16 + (code & 15)) * stored
     elif K.name == "mxint":
         return code.to(tl.float32) * MXINT8_STEP * stored
     elif K.name == "scaled" or K.name == "mx" or K.name == "nvfp4":

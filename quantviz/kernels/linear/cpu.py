@@ -18,9 +18,8 @@ import numpy as np
 from ...errors import QuantvizError
 from ...schemes import CHANNEL, Scheme
 from ...tensors import StoredTensor, as_stored
-from .. import refuse_non_finite
+from .. import quantize
 from ..common import Quantized
-from ..cpu import quantize
 from ..cpu.workers import THREADS, pool
 
 KERNEL = "numba, weights unpacked in registers, activations and sums in float32"
@@ -96,7 +95,6 @@ def pack(w: Any, key: str | Scheme) -> PackedRows:
     scheme.check_shape(stored.rows, stored.cols)
     if reason := refusal(scheme, stored.rows, stored.cols):
         raise QuantvizError(reason)
-    refuse_non_finite(stored)
     return pack_quantized(quantize(stored, scheme))
 
 

@@ -10,12 +10,13 @@ Everything compiled stands in this file, so that the cache on disk notices a cha
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 
 from ..cpu.bits import float_of
 from ..cpu.compiler import REORDER, inlined, kernel
+from ..cpu.once import once
 
 # isort: split
 # numba comes after the compiler, which sets its cache folder.
@@ -133,7 +134,7 @@ def _correction(scales, zeros, zero, sums, asymmetric):
     return total
 
 
-@cache
+@once
 def gemv_kernel(bits: int, width: int, tokens: int):
     """The kernel of one packed layout: `tokens` activations times rows [first, last); constants as of `_dot`.
 

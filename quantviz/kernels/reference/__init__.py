@@ -8,6 +8,7 @@ import torch
 
 from ...schemes import Scheme
 from ..common import Bins, Counts, Pass, Quantized, scale_notices
+from ..overflow import is_finite
 from . import blocks, measuring
 from .rules import Params, code_limits, decode, encode
 from .search import choose_params, nested
@@ -76,7 +77,8 @@ def measure(x: torch.Tensor, scheme: Scheme, bins: tuple[Bins, Bins] | None, imp
     if p.stored is not None and scheme.rotate == "none":
         steps = torch.where(p.stored > 0, Tiles.of(e, scheme).x.double() / p.stored.double(), 0)
         s.squared_steps = float((steps**2).sum())
-    counts = None if bins is None else _count(tiles, x, y, e, codes, p, scheme, bins)
+    # Of weights that became infinite or none there is nothing to count; the sums say so, and are refused.
+    counts = None if bins is None or not is_finite(y) else _count(tiles, x, y, e, codes, p, scheme, bins)
     return Pass(s, counts, scale_notices(scheme, p.vanished, p.saturated))
 
 

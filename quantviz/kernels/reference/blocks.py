@@ -55,12 +55,11 @@ def measure(x: torch.Tensor, scheme: Scheme, bins: tuple[Bins, Bins] | None, imp
 
 def measured(x: torch.Tensor, q: Quantized, y: torch.Tensor, bins: tuple[Bins, Bins] | None, importance: Any) -> Pass:
     """The same of a tensor whose codes q and dequantized weights y are known, all on one device."""
-    from ...tensors import as_stored
-    from ..cpu.blocks_tensor import refuse_infinite
+    from ..overflow import beyond_float32, is_finite
 
     kind = q.scheme.fmt
-    if not bool(y.isfinite().all()):
-        refuse_infinite(as_stored(x.cpu()), q.scheme, y.cpu().numpy())
+    if not is_finite(y):
+        raise beyond_float32("", q.scheme)
     by_group = _of_groups((y - x).double() ** 2, kind.group, q.scales.shape[1])
     s = measuring.sums(x, y, importance)
     scales = q.scales.double()

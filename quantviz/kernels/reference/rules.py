@@ -80,19 +80,22 @@ class Params:
 
 
 def _store(exact: torch.Tensor, scheme: Scheme) -> Params:
-    """A scale rounded to the type it is stored in, saturating; counts what that type could not hold."""
+    """A scale rounded to the type it is stored in, saturating; counts what that type could not hold.
+
+    An infinite one stays so: it makes weights that are not finite, which are refused.
+    """
     dtype = _SCALE_DTYPES.get(scheme.scale, torch.float32)
     largest = torch.finfo(dtype).max
-    rounded = exact.clamp(max=largest).to(dtype).float()
+    rounded = torch.where(exact.isfinite(), exact.clamp(max=largest).to(dtype).float(), exact)
     vanished = int(((rounded == 0) & (exact > 0)).sum())
     return Params(rounded, rounded, vanished=vanished, saturated=int((exact > largest).sum()))
 
 
 def store_minimum(minimum: torch.Tensor, scheme: Scheme) -> torch.Tensor:
-    """A minimum rounded to the type it is stored in, saturating."""
+    """A minimum rounded to the type it is stored in, saturating; what is not finite stays so, as of a scale."""
     dtype = _SCALE_DTYPES.get(scheme.scale, torch.float32)
     limit = torch.finfo(dtype).max
-    return minimum.to(dtype).float().clamp(-limit, limit)
+    return torch.where(minimum.isfinite(), minimum.to(dtype).float().clamp(-limit, limit), minimum)
 
 
 def make_params(low: torch.Tensor, high: torch.Tensor, mean: torch.Tensor, scheme: Scheme) -> Params:
@@ -134,7 +137,9 @@ def make_params(low: torch.Tensor, high: torch.Tensor, mean: torch.Tensor, schem
             exact = (over(largest, 6.0) / tensor_scale).clamp(NVFP4_SMALLEST_SCALE, e4m3.max)
             block = decode_float(encode_float(exact, e4m3), e4m3)
             # torchao multiplies by (1 / tensor scale) / block scale, to match its Triton kernel.
-            return Params((1.0 / tensor_scale) / block, tensor_scale * block, block_scale=block,
+            # Of weights below 2^-122 or so that is infinite, and the largest number takes its place.
+            factor = ((1.0 / tensor_scale) / block).clamp(max=torch.finfo(torch.float32).max)
+            return Params(factor, tensor_scale * block, block_scale=block,
                           tensor_scale=float(tensor_scale))  # fmt: skip
     raise AssertionError(scheme.rule)
 

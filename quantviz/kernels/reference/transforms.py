@@ -6,6 +6,7 @@ import torch
 
 from ...schemes import Scheme
 from ..common import Quantized
+from ..overflow import ROTATING, beyond_float32, is_finite
 from ..rotation import rotate, unrotate
 
 LARGEST_FP16 = 65504.0
@@ -21,7 +22,11 @@ def prepare(x: torch.Tensor, scheme: Scheme) -> tuple[torch.Tensor, torch.Tensor
         kept[order[:count]] = True
         kept = kept.reshape(x.shape)
         x = torch.where(kept, 0, x)
-    return (rotate(x) if scheme.rotate == "hadamard" else x), kept
+    if scheme.rotate == "hadamard":
+        x = rotate(x)
+        if not is_finite(x):
+            raise beyond_float32("", scheme, ROTATING)
+    return x, kept
 
 
 def restore(y: torch.Tensor, x: torch.Tensor, kept: torch.Tensor | None, scheme: Scheme) -> torch.Tensor:
