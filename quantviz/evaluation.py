@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import metrics
+from .arrays import is_torch
 from .errors import QuantvizError
 from .kernels import check_engine, check_importance, default_engine, refuse_non_finite
 from .kernels.common import (
@@ -68,7 +69,7 @@ def describe(w: Any, progress: Progress | None = None) -> TensorStatistics:
 
 
 def _is_on_gpu(w: Any) -> bool:
-    return type(w).__module__.partition(".")[0] == "torch" and w.device.type == "cuda"
+    return is_torch(w) and w.device.type == "cuda"
 
 
 def _as_stored(w: Any, device: str) -> StoredTensor:
@@ -134,7 +135,7 @@ def evaluate(
     extra = {} if result.counts is None else _counted(result.counts, values, bins, statistics, stored, scheme)
     return Evaluation(
         scheme.key, stored.shape, stored.dtype, _engine_name(device, scheme, weights is not None),
-        time.perf_counter() - began, values, notices=(*stored.notices, *result.notices), **extra,
+        time.perf_counter() - began, values, notices=(*stored.remarks, *result.notices), **extra,
     )  # fmt: skip
 
 

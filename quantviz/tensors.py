@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import is_torch, plain_numpy, plain_torch
 from .errors import QuantvizError
 
 # Stored dtype -> (NumPy dtype that holds its bits, bytes per element).
@@ -28,6 +29,8 @@ STORED_DTYPES: dict[str, np.dtype] = {
     "int8": np.dtype("i1"),
     "uint8": np.dtype("u1"),
 }
+CODES = ("int8", "uint8")  # of these a file may have tensors; what Python hands over in them is somebody's codes
+READ_AS_FLOAT32 = "The weights are float64 and read as float32; errors are measured against that."
 _CONVOLUTION_AXES = 4
 
 
@@ -117,6 +120,11 @@ class StoredTensor(Shaped):
     @property
     def nbytes(self) -> int:
         return self.size * STORED_DTYPES[self.dtype].itemsize
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Its notices, and what reading it as float32 leaves out."""
+        return (*self.notices, *((READ_AS_FLOAT32,) if self.dtype == "float64" else ()))
 
     def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """float32 weights [start, stop) in row-major order; a view where nothing need be converted."""
@@ -222,27 +230,39 @@ class PackedTensor(StoredTensor):
 def as_stored(w: Any) -> StoredTensor:
     """NumPy array, torch tensor or StoredTensor -> StoredTensor, without a copy where the memory allows.
 
-    Raises QuantvizError for empty and zero-dimensional tensors and for dtypes that hold no weights.
+    Raises QuantvizError for empty and zero-dimensional tensors, for dtypes that hold no weights, and for what is not
+    plainly an array: see `arrays`.
     """
     if isinstance(w, StoredTensor):
         stored = w
-    elif type(w).__module__.partition(".")[0] == "torch":
-        stored = _from_torch(w)
+    elif is_torch(w):
+        stored = _from_torch(plain_torch(w))
     else:
-        stored = _from_numpy(np.asarray(w))
-    if not stored.shape:
-        raise QuantvizError("A zero-dimensional tensor holds a single number, not weights; give at least one axis.")
-    if stored.size == 0:
-        raise QuantvizError(f"The tensor is empty: its shape is {list(stored.shape)}; give at least one weight.")
+        array = plain_numpy(w)
+        check_weights(array.dtype.name, array.shape)
+        stored = _from_numpy(array)
+    check_weights(None, stored.shape)
     return stored
+
+
+def check_weights(dtype: str | None, shape: tuple[int, ...]) -> None:
+    """Raises QuantvizError where numbers of this dtype (if given) and shape are no weights."""
+    if dtype in CODES:
+        raise QuantvizError(
+            f"A tensor of dtype {dtype} holds codes, and weights only once they are dequantized by what made them; if "
+            "these numbers are the weights themselves, give them as float32."
+        )
+    if dtype is not None and dtype not in STORED_DTYPES:
+        known = ", ".join(name for name in STORED_DTYPES if name not in CODES)
+        raise QuantvizError(f"A tensor of dtype {dtype} holds no weights; give one of {known}.")
+    if not shape:
+        raise QuantvizError("A zero-dimensional tensor holds a single number, not weights; give at least one axis.")
+    if math.prod(shape) == 0:
+        raise QuantvizError(f"The tensor is empty: its shape is {list(shape)}; give at least one weight.")
 
 
 def _from_numpy(array: np.ndarray) -> StoredTensor:
     name = array.dtype.name
-    if name not in STORED_DTYPES:
-        raise QuantvizError(
-            f"A tensor of dtype {array.dtype} holds no weights; give one of {', '.join(STORED_DTYPES)}."
-        )
     bits = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
     flat = np.ascontiguousarray(bits).reshape(-1)
     return StoredTensor(flat.view(STORED_DTYPES[name]), name, tuple(array.shape))
@@ -252,11 +272,15 @@ def _from_torch(tensor: Any) -> StoredTensor:
     import torch
 
     name = str(tensor.dtype).removeprefix("torch.")
-    if name not in STORED_DTYPES:
-        raise QuantvizError(f"A tensor of dtype {name} holds no weights; give one of {', '.join(STORED_DTYPES)}.")
-    flat = tensor.detach().cpu().contiguous().reshape(-1)
-    if name == "bfloat16":
-        flat = flat.view(torch.uint16)
-    elif name.startswith("float8"):
-        flat = flat.view(torch.uint8)
-    return StoredTensor(flat.numpy(), name, tuple(tensor.shape))
+    check_weights(name, tuple(tensor.shape))
+    try:
+        flat = tensor.cpu().contiguous().reshape(-1)
+        if name == "bfloat16":
+            flat = flat.view(torch.uint16)
+        elif name.startswith("float8"):
+            flat = flat.view(torch.uint8)
+        array = flat.numpy()
+    except (RuntimeError, NotImplementedError, TypeError) as problem:  # lazy, traced, or of a foreign device
+        reason = str(problem).partition("\n")[0].rstrip(".")[:200]
+        raise QuantvizError(f"The tensor cannot be read ({reason}); give one that x.cpu().numpy() can read.") from None
+    return StoredTensor(array.view(STORED_DTYPES[name]), name, tuple(tensor.shape))

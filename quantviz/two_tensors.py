@@ -68,7 +68,7 @@ def evaluate_pair(
     extra = _counted(found, values, bins, statistics, x) if bins else {}
     return Evaluation(
         SCHEMES.get(y.dtype, y.dtype), x.shape, x.dtype, "cpu", time.perf_counter() - began, values,
-        notices=tuple(dict.fromkeys((*x.notices, *y.notices))), **extra,
+        notices=tuple(dict.fromkeys((*x.remarks, *y.remarks))), **extra,
     )
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import is_torch, plain_numpy, plain_torch
 from ..errors import QuantvizError
 from ..schemes import Scheme
-from ..tensors import StoredTensor, as_stored, rows_and_cols
+from ..tensors import StoredTensor, as_stored, check_weights, rows_and_cols
 from .common import Quantized
 from .engines import ENGINES, check_engine, default_engine
 from .overflow import refuse_values
@@ -44,10 +45,12 @@ def quantize(w: Any, key: str | Scheme, importance: Any = None, engine: str = "c
 
 
 def _quantize(w: Any, scheme: Scheme, importance: Any, engine: str) -> Quantized:
-    is_torch = type(w).__module__.partition(".")[0] == "torch"
+    if of_torch := is_torch(w):
+        w = plain_torch(w)
+        check_weights(str(w.dtype).removeprefix("torch."), tuple(w.shape))
     if engine == "cuda":
-        return _cuda_quantize(w, scheme, importance, is_torch)
-    if is_torch and engine == "reference":
+        return _cuda_quantize(w, scheme, importance, of_torch)
+    if of_torch and engine == "reference":
         return _reference_quantize(w, scheme, importance)
     stored = as_stored(w)
     scheme.check_shape(stored.rows, stored.cols)
@@ -62,7 +65,7 @@ def _quantize(w: Any, scheme: Scheme, importance: Any, engine: str) -> Quantized
 
         q = cpu.quantize(whole, scheme, importance=check_importance(importance, stored.cols))
     q = q.shaped(stored.shape, stored.input_axes)
-    return _as_torch(q) if is_torch else q
+    return _as_torch(q) if of_torch else q
 
 
 def _reference_quantize(w: Any, scheme: Scheme, importance: Any) -> Quantized:
@@ -71,13 +74,13 @@ def _reference_quantize(w: Any, scheme: Scheme, importance: Any) -> Quantized:
     shape = tuple(w.shape)
     rows, cols = rows_and_cols(shape)
     scheme.check_shape(rows, cols)
-    x = w.detach().float().reshape(rows, cols)
+    x = w.float().reshape(rows, cols)
     if not bool(x.isfinite().all()):
         refuse_non_finite(as_stored(w))
     return reference.quantize(x, scheme, check_importance(importance, cols)).shaped(shape)
 
 
-def _cuda_quantize(w: Any, scheme: Scheme, importance: Any, is_torch: bool) -> Quantized:
+def _cuda_quantize(w: Any, scheme: Scheme, importance: Any, of_torch: bool) -> Quantized:
     from . import cuda
 
     stored = cuda.as_device_tensor(w) or as_stored(w)
@@ -87,7 +90,7 @@ def _cuda_quantize(w: Any, scheme: Scheme, importance: Any, is_torch: bool) -> Q
         refuse_non_finite(stored)
     q = cuda.quantize(x.reshape(stored.matrix), scheme, check_importance(importance, stored.cols))
     q = q.shaped(stored.shape, stored.input_axes)
-    return _to(q, w.device) if is_torch else as_numpy(q)
+    return _to(q, w.device) if of_torch else as_numpy(q)
 
 
 def dequantize(q: Quantized) -> Any:
@@ -122,10 +125,13 @@ def warm_up(key: str = "int4-sym-tensor") -> None:
 
 
 def check_importance(importance: Any, cols: int) -> np.ndarray | None:
-    """float32 [cols], or None; raises QuantvizError for a wrong length, negative, non-finite or all-zero values."""
+    """float32 [cols], or None; raises QuantvizError for a wrong length, negative, non-finite or all-zero values.
+
+    importance: as weights may be given, whole numbers too.
+    """
     if importance is None:
         return None
-    h = np.asarray(importance, dtype=np.float32).reshape(-1)
+    h = _numbers(importance, "The importance").reshape(-1)
     if len(h) != cols:
         raise QuantvizError(
             f"The importance vector has {len(h):,} values, and a row of this tensor {cols:,}; give one a column."
@@ -133,6 +139,15 @@ def check_importance(importance: Any, cols: int) -> np.ndarray | None:
     if not np.isfinite(h).all() or (h < 0).any() or not h.any():
         raise QuantvizError("Importance must be finite, not negative, and not zero everywhere.")
     return h
+
+
+def _numbers(x: Any, what: str) -> np.ndarray:
+    """float32 of numbers in whatever array."""
+    array = plain_torch(x, what).float().cpu().numpy() if is_torch(x) else plain_numpy(x, what)
+    if array.dtype.kind not in "fiub":
+        raise QuantvizError(f"{what} has the dtype {array.dtype}; give real numbers, as float32 for example.")
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf and is refused as such
+        return array.astype(np.float32)
 
 
 def refuse_non_finite(stored: StoredTensor, chunk: int = 1 << 20) -> None:

@@ -68,7 +68,7 @@ def _reach(q: Quantized) -> float:
     """What no magnitude exceeds that q stands for, nor a sum on the way back from a rotation."""
     scale = _largest(q.scales) * (1.0 if q.tensor_scale is None else abs(q.tensor_scale))
     minimum = 0.0 if q.minima is None else _largest(q.minima)
-    return (scale * _largest_number(q.scheme) + minimum) * (q.shape[-1] if q.scheme.rotate != "none" else 1)
+    return (scale * _largest_number(q.scheme) + minimum) * (q.cols if q.scheme.rotate != "none" else 1)
 
 
 def _largest(a: Any) -> float:

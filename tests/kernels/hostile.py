@@ -1,7 +1,8 @@
 """Finite weights at the ends of float32, and what may come of them: finite numbers or one sentence.
 
 Run as a program it tries schemes on all of them and writes a line before each: what kills a process is then named by
-the last line. `python -m tests.kernels.hostile ENGINE KEY...`
+the last line. `python -m tests.kernels.hostile ENGINE KEY...`; without keys it takes every one of the catalogue, under
+every set of options that applies to it, which takes minutes.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from .test_engines import needed
 MAX = float(np.finfo(np.float32).max)
 OPTIONS = (
     "clip=mse", "clip=99.9", "rotate=hadamard", "keep=1%", "double=1", "solver=hqq", "scale=fp32", "scale=fp16",
-    "scale=bf16", "rotate=hadamard,scale=bf16", "rotate=hadamard,keep=1%", "clip=mse,scale=bf16", "solver=hqq,scale=fp32",
-    "double=1,rotate=hadamard",
+    "scale=bf16", "rotate=hadamard,scale=bf16", "rotate=hadamard,keep=1%", "clip=mse,scale=bf16",
+    "solver=hqq,scale=fp32", "double=1,rotate=hadamard",
 )  # fmt: skip
 
 
@@ -113,6 +114,11 @@ def _sentence(refused: qv.QuantvizError) -> Iterator[str]:
         yield f"no sentence: {text}"
 
 
+def everything() -> list[str]:
+    keys = [key + ":pad=1" * (Scheme.parse(key).rule == "block type") for key in qv.catalogue()]
+    return [each for key in keys for each in (key, *with_options(key))]
+
+
 def main(engine: str, keys: list[str]) -> None:
     warnings.filterwarnings("error", module="quantviz")
     for key in keys:
@@ -128,4 +134,4 @@ def main(engine: str, keys: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:] or sys.stdin.read().split())
+    main(sys.argv[1], sys.argv[2:] or everything())

@@ -62,7 +62,8 @@ def measure(
             if full:
                 at = first_block(piece, grid_cols)
                 found = errors.reshape(-1, kind.groups).sum(axis=1)
-                block_error[at : at + len(found)] = found
+                with np.errstate(over="ignore"):  # a square beyond float32 is infinite
+                    block_error[at : at + len(found)] = found
                 _count(traveller, trip, scales, shared.minima, mine.codes, out)
             ticker.tick(piece.stop - piece.start)
 

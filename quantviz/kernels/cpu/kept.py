@@ -65,7 +65,9 @@ class KernelCache(FunctionCache):
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        with contextlib.suppress(OSError):  # the disk is full, or the folder gone: compiled it is all the same
+        # The disk is full, or the folder gone, or numba has lost what it compiled while another thread was at work
+        # ("no compiled object yet"): the function is there all the same, and compiled anew the next time.
+        with contextlib.suppress(OSError, RuntimeError):
             super().save_overload(sig, data)
 
 

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...arrays import is_torch, plain_torch
 from ...errors import QuantvizError
-from ...tensors import StoredTensor
+from ...tensors import StoredTensor, check_weights
 from ...wording import size
 from .. import engines
 
@@ -61,9 +62,12 @@ class DeviceTensor(StoredTensor):
 
 def as_device_tensor(w: Any) -> StoredTensor | None:
     """A torch tensor that is on a device already, without a copy; None for anything else."""
-    if type(w).__module__.partition(".")[0] != "torch" or w.device.type != "cuda":
+    if not is_torch(w) or w.device.type != "cuda":
         return None
-    return DeviceTensor(w.detach().contiguous().reshape(-1), str(w.dtype).removeprefix("torch."), tuple(w.shape))
+    x, shape = plain_torch(w), tuple(w.shape)
+    dtype = str(x.dtype).removeprefix("torch.")
+    check_weights(dtype, shape)
+    return DeviceTensor(x.contiguous().reshape(-1), dtype, shape)
 
 
 _last: tuple[weakref.ref, torch.Tensor] | None = None

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ...arrays import is_torch, plain_torch
 from ...errors import QuantvizError
 from ...schemes import CHANNEL, Scheme
 from ...tensors import StoredTensor, as_stored
@@ -163,8 +164,8 @@ TOKENS_AT_ONCE = 4  # of a larger batch; what is unpacked once then serves them 
 
 def as_activations(x: Any) -> np.ndarray:
     """float32, from NumPy or torch; a view where it is float32 already."""
-    if type(x).__module__.partition(".")[0] == "torch":
-        x = x.detach().float().numpy()
+    if is_torch(x):
+        x = plain_torch(x, "The activations").float().numpy()
     return np.asarray(x, np.float32)
 
 
