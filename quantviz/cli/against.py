@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..printable import printable
 from .output import ProgressLine, print_json, print_table
 from .parameters import AsJson, Ref
 
@@ -44,7 +45,8 @@ def against(
     _print_all(found)
     for names, where in ((pairs.only_original, "the original"), (pairs.only_file, "the file")):
         if names:
-            print(f"\nOnly in {where}: {', '.join(names[:8])}" + (f" and {len(names) - 8:,} more" * (len(names) > 8)))
+            shown = ", ".join(map(printable, names[:8])) + f" and {len(names) - 8:,} more" * (len(names) > 8)
+            print(f"\nOnly in {where}: {shown}")
     return None
 
 
@@ -64,8 +66,9 @@ def _print_one(a: Any) -> None:
     from ..wording import shape
 
     e = a.evaluation
-    print(f"{a.pair.original}  {shape(e.shape)}  {e.dtype}, in the file {a.pair.place.name} as {e.scheme}\n")
-    print(sentence(a) + "\n")
+    name, place = printable(a.pair.original), printable(a.pair.place.name)
+    print(f"{name}  {shape(e.shape)}  {e.dtype}, in the file {place} as {e.scheme}\n")
+    print(printable(sentence(a)) + "\n")
     arrow = {"lower": "lower is better", "higher": "higher is better", "neither": ""}
     rows = [(m.label, as_text(n, e.metrics[n]), arrow[m.direction]) for n, m in METRICS.items() if n in e.metrics]
     print_table(("metric", e.scheme, ""), rows, right=(1,))

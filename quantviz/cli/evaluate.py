@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import sys
 from typing import Annotated, Any
 
 import typer
 
 from ..errors import QuantvizError
-from .output import ProgressLine, one_line, print_json, print_table
+from ..printable import printable
+from .output import ProgressLine, print_json, print_table
 from .parameters import AsJson, Ref
+from .process import complain
 
 
 def evaluate(
@@ -50,7 +51,7 @@ def evaluate(
             for s in parsed
         ]
     for notice in dict.fromkeys(f"{r.scheme}: {text}" for r in results for text in r.notices):
-        print(notice, file=sys.stderr)
+        complain(notice)
     if as_json:
         from ..export import plain
 
@@ -61,7 +62,7 @@ def evaluate(
                 for r in results
             ]
         )  # fmt: skip
-    print(f"{one_line(tensor)}  {shape(weights.shape)}  {weights.dtype}\n")
+    print(f"{printable(tensor)}  {shape(weights.shape)}  {weights.dtype}\n")
     _print_metrics(results)
 
 

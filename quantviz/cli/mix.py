@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from .output import one_line, print_json, print_table
+from ..printable import printable
+from .output import print_json, print_table
 from .parameters import AsJson, Ref
 
 
@@ -31,13 +32,13 @@ def mix(
     if as_json:
         return print_json({"ref": model.ref, **as_dict(found)})
     print(
-        f"{found.mix.file_name}  {found.facts.architecture}, {found.facts.layers} layers  {size(found.nbytes)}  "
-        f"{found.bits_per_weight:.4f} bits per weight"
+        f"{found.mix.file_name}  {printable(found.facts.architecture)}, {found.facts.layers} layers  "
+        f"{size(found.nbytes)}  {found.bits_per_weight:.4f} bits per weight"
     )
     if found.needs_importance and not importance:
         print("llama-quantize makes this mix only with an importance matrix (--importance).")
     for notice in notices(found):
-        print(one_line(notice))
+        print(printable(notice))
     print()
     print_table(
         ("tensor", "shape", "type", "bits", "bytes", "because of"),

@@ -8,10 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-
-def one_line(text: str) -> str:
-    """Without line breaks, and without control characters: names come from files that anyone may have written."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
+from ..printable import printable
+from .process import CLEARED
 
 
 def print_json(document: Any) -> None:
@@ -20,7 +18,7 @@ def print_json(document: Any) -> None:
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> None:
     """Columns padded to their widest cell; those numbered in `right` are right-aligned."""
-    lines = [[one_line(cell) for cell in row] for row in (heads, *rows)]
+    lines = [[printable(cell) for cell in row] for row in (heads, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     to_right = set(right)
     for line in lines:
@@ -41,16 +39,22 @@ class ProgressLine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        self._show("")
 
     def of(self, what: str) -> Callable[[int, int], None]:
         """A progress(done, total) that shows `what`."""
 
         def show(done: int, total: int) -> None:
             now = time.monotonic()
-            if self._shown and now >= self._next:
+            if now >= self._next:
                 self._next = now + self.INTERVAL
-                print(f"\r\x1b[K{what}: {done:,} of {total:,}", end="", file=sys.stderr, flush=True)
+                self._show(f"{printable(what)}: {done:,} of {total:,}")
 
         return show
+
+    def _show(self, text: str) -> None:
+        if self._shown:
+            try:
+                print(CLEARED + text, end="", file=sys.stderr, flush=True)
+            except OSError:  # the terminal was closed
+                self._shown = False

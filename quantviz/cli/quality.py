@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..errors import QuantvizError
-from .output import ProgressLine, one_line, print_json, print_table
+from ..printable import printable
+from .output import ProgressLine, print_json, print_table
 from .parameters import AsJson
+from .process import complain
 
 Model = Annotated[
     str, typer.Argument(metavar="REF", help="demo, hf:org/name@revision, the folder of a model, or a .gguf file.")
@@ -66,11 +67,11 @@ def quality(
                 results.append(outcome)
     for result in results:
         for notice in result.notices:
-            print(one_line(f"{result.scheme}: {notice}"), file=sys.stderr)
+            complain(f"{result.scheme}: {notice}")
     if as_json:
         return print_json([as_record(result) for result in results])
     first = results[0]
-    print(f"{one_line(first.ref)}: {first.scored:,} tokens scored, computed in {first.dtype} on {first.device}.")
+    print(f"{printable(first.ref)}: {first.scored:,} tokens scored, computed in {first.dtype} on {first.device}.")
     print(f"{method_text(first.method, first.context)}\n")
     print(f"perplexity as stored: {first.base_perplexity:.4f} ± {first.base_perplexity_se:.4f}\n")
     _print_results(results)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import QuantvizError
-from .output import ProgressLine, one_line, print_json, print_table
+from ..printable import printable
+from .output import ProgressLine, print_json, print_table
 from .parameters import AsJson
+from .process import complain
 
 if TYPE_CHECKING:
     from ..throughput import Card, Measurement, Report
@@ -49,9 +50,9 @@ def throughput(
             if isinstance(event, Doing):
                 line.of(event.what)(event.done, event.total)
             elif isinstance(event, Waiting):
-                print(one_line(event.sentence), file=sys.stderr)
+                complain(event.sentence)
     for reason, keys in _reasons(report).items():
-        print(one_line(f"Not measured, {keys}: {reason}"), file=sys.stderr)
+        complain(f"Not measured, {keys}: {reason}")
     if as_json:
         return print_json(report.document())
     _print(report)
@@ -102,7 +103,7 @@ def _print_card(card: Card) -> None:
 
     versions = ", ".join(f"{name} {version}" for name, version in card.versions.items())
     memory = f", {size(card.memory_bytes)} of memory" if card.memory_bytes else ""
-    print(f"{one_line(card.name)}{memory}, {card.threads} threads{f', driver {card.driver}' if card.driver else ''}")
+    print(f"{printable(card.name)}{memory}, {card.threads} threads{f', driver {card.driver}' if card.driver else ''}")
     print(versions)
     if card.copy_bytes_per_s and card.read_bytes_per_s:
         print(f"Memory bandwidth measured here: copying {size(card.copy_bytes_per_s)}/s, reading "

@@ -1,9 +1,9 @@
 """Bytes from the Hub kept on disk, so that nothing travels twice.
 
 A tensor has a data file and a journal (see span.py), a file's header a file of its own that ends in its checksum.
-What was interrupted goes on where the journal ends; a finished one is read when its weights are wanted. Whatever is found damaged is
-fetched anew. One caller at a time has a tensor, among threads and processes. The least recently used go first when the
-folder outgrows its limit (QUANTVIZ_CACHE_GB, 20 unless set) or the disk is full.
+What was interrupted goes on where the journal ends; a finished one is read when its weights are wanted. Whatever is
+found damaged is fetched anew. One caller at a time has a tensor, among threads and processes. The least recently used
+go first when the folder outgrows its limit (QUANTVIZ_CACHE_GB, 20 unless set) or the disk is full.
 """
 
 from __future__ import annotations
