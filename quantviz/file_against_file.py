@@ -71,7 +71,7 @@ class Against:
 
 def pair_up(original: Model, file: Model) -> Pairs:
     """The tensors of both. Raises QuantvizError where they have none in common."""
-    names, theirs = [t.name for t in original.tensors], {t.name for t in file.tensors}
+    names, theirs = _offered(original), set(_offered(file))
     if has_gguf_names(theirs) and not has_gguf_names(names):
         said = file.metadata.get("general.architecture")
         table = name_map(str(said) if said else guess_architecture(names), layers_of(names))
@@ -85,6 +85,11 @@ def pair_up(original: Model, file: Model) -> Pairs:
         )
     paired, used = {p.original for p in pairs}, {p.place.name for p in pairs}
     return Pairs(pairs, tuple(n for n in names if n not in paired), tuple(sorted(theirs - used)))
+
+
+def _offered(model: Model) -> list[str]:
+    """All tensors but those that only belong to the codes of others."""
+    return [t.name for t in model.tensors if t.packed is None or t.packed.codes]
 
 
 def against(
@@ -127,7 +132,9 @@ def opened(original: Model, file: Model, pair: Pair) -> tuple[StoredTensor, Stor
     if heads is None or x.rows % (2 * heads):
         return x, y, AS_THEY_ARE
     order = np.arange(x.rows).reshape(heads, 2, -1).swapaxes(1, 2).reshape(-1)
-    rearranged = _Rearranged(x.data, x.dtype, x.shape, x.name, x, order)
+    rearranged = _Rearranged(
+        x.data, x.dtype, x.shape, x.name, x, order, input_axes=x.input_axes, notices=x.notices
+    )  # fmt: skip
     return (rearranged, y, INTERLEAVED) if _fits(rearranged, y) < _fits(x, y) else (x, y, AS_THEY_ARE)
 
 

@@ -1,10 +1,11 @@
-"""Opening a model: the sources, given the kernels that decode what GGUF files hold."""
+"""Opening a model: the sources, given the kernels that decode what GGUF files hold, and what the tensors stand for."""
 
 from __future__ import annotations
 
 import os
 
 from . import sources
+from .checkpoints import understood
 from .kernels.decoding import decoder
 from .sources import Model
 
@@ -26,4 +27,4 @@ def open_model(
     >>> model.tensors
     (TensorInfo(name='weight', shape=(2, 64), dtype='float32', nbytes=512),)
     """
-    return sources.open_model(ref, token, cache_dir, root, decoder)
+    return understood(sources.open_model(ref, token, cache_dir, root, decoder))

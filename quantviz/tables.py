@@ -44,7 +44,7 @@ def statistics_facts(s: TensorStatistics) -> list[Fact]:
 
 
 def largest_weights(s: TensorStatistics) -> dict[str, Any]:
-    """Columns of the table of largest weights: position, value, value in σ. Row and column are those of the tensor as rows."""
+    """Columns of the table of largest weights: position, value, value in σ; row and column are those of its matrix."""
     _, cols = rows_and_cols(s.shape, s.input_axes)
     return {
         "row": s.largest_index // cols,

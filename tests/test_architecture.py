@@ -21,6 +21,7 @@ LAYERS = (
     {"formats", "tensors", "granularity", "options", "nested"},
     {"schemes", "block_types", "metrics", "statistics", "sources", "bits", "numerals", "arithmetic", "hadamard",
      "gguf_names"},
+    {"checkpoints"},
     {"kernels", "wording"},
     {"evaluation", "inspection", "uniform_rounding", "models", "mixes", "stored_blocks",
      "two_tensors", "requantized"},

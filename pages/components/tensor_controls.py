@@ -236,13 +236,14 @@ def _last_good(ref: str, token: str | bool | None, problem: QuantvizError) -> tu
 
 def _choose_tensor(model: Model) -> TensorInfo:
     state = st.session_state
-    names = [info.name for info in model.tensors]
+    names = [info.name for info in model.tensors if not info.why_not] or [info.name for info in model.tensors]
     wanted = state["tensor"] if "tensor" in state else st.query_params.get("tensor")
     if wanted not in names:
         state["tensor"] = first_choice(model).name
         if wanted and not state["_fallback"]:
             try:
-                model.info(wanted)
+                if why_not := model.info(wanted).why_not:
+                    raise QuantvizError(why_not)
             except QuantvizError as problem:
                 notice(f"{problem} Showing {state['tensor']} instead.")
     elif "tensor" not in state:
@@ -281,10 +282,12 @@ def _table_of(model: Model) -> None:
         "name": [t.name for t in model.tensors],
         "shape": [shape(t.shape) for t in model.tensors],
         "dtype": [t.dtype for t in model.tensors],
-        "bits a weight": [t.bits_per_weight for t in model.tensors],
+        "bits a weight": [None if t.why_not else t.bits_per_weight for t in model.tensors],
         "size": [size(t.nbytes) for t in model.tensors],
         "weights": [t.size for t in model.tensors],
     }
+    if any(t.why_not for t in model.tensors):
+        table["holds no weights because"] = [t.why_not for t in model.tensors]
     st.caption("Tick a row to open that tensor.")
     st.dataframe(
         table, key="tensor_table", on_select=lambda: _take_row(model), selection_mode="single-row", hide_index=True,

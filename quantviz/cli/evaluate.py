@@ -50,7 +50,8 @@ def evaluate(
             evaluation.evaluate(weights, s, matters, device, statistics=statistics, progress=line.of(s.key))
             for s in parsed
         ]
-    for notice in dict.fromkeys(f"{r.scheme}: {text}" for r in results for text in r.notices):
+    told = [f"{r.scheme}: {text}" for r in results for text in r.notices if text not in weights.notices]
+    for notice in dict.fromkeys((*weights.notices, *told)):
         complain(notice)
     if as_json:
         from ..export import plain

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .output import print_json, print_table
 from .parameters import AsJson, Ref
 
@@ -13,15 +15,36 @@ def tensors(ref: Ref, as_json: AsJson = False) -> None:
     from ..models import open_model
     from ..wording import shape
 
-    found = open_model(ref).tensors
+    model = open_model(ref)
+    found = model.tensors
     if as_json:
-        return print_json(
-            [{"name": t.name, "shape": list(t.shape), "dtype": t.dtype, "nbytes": t.nbytes} for t in found]
+        return print_json([_as_dict(t) for t in found])
+    cells = [(t.name, shape(t.shape), t.dtype, f"{t.nbytes:,}", _bits(t), _holds(t)) for t in found]
+    print_table(("tensor", "shape", "dtype", "bytes", "bits", ""), cells, right=(3, 4))
+    if codes := sum(t.packed is not None and t.packed.codes for t in found):
+        holds = "tensor holds" if codes == 1 else "tensors hold"
+        print(
+            f"\n{codes:,} {holds} codes of {', '.join(model.packed_as)}, which quantviz does not decode; open the "
+            "model this one was quantized from."
         )
-    cells = [
-        (t.name, shape(t.shape), t.dtype, f"{t.nbytes:,}", f"{t.bits_per_weight:.4g}" if t.size else "-") for t in found
-    ]
-    print_table(("tensor", "shape", "dtype", "bytes", "bits"), cells, right=(3, 4))
+
+
+def _as_dict(t: Any) -> dict[str, Any]:
+    return {
+        "name": t.name, "shape": list(t.shape), "dtype": t.dtype, "nbytes": t.nbytes,
+        "packed_as": t.packed and t.packed.format, "why_not": t.why_not or None, "notices": list(t.notices),
+    }  # fmt: skip
+
+
+def _bits(t: Any) -> str:
+    """Of a weight; codes are not weights."""
+    return f"{t.bits_per_weight:.4g}" if t.size and not t.packed else "-"
+
+
+def _holds(t: Any) -> str:
+    if t.packed:
+        return f"codes of {t.packed.format}" if t.packed.codes else f"belongs to {t.packed.format}"
+    return "" if t.holds_weights else "no weights"
 
 
 def schemes(as_json: AsJson = False) -> None:

@@ -113,6 +113,8 @@ def _experts_below(name: str, turn: bool = False) -> Make:
     """DBRX: experts one below the other in one matrix."""
 
     def make(shape: Shape, source: Source) -> Parts:
+        if len(shape) == 3:  # as an opened model shows those that are kept [in, out]
+            return [(name, shape)]
         inner = source.config.get("ffn_config")
         experts = inner.get("moe_num_experts") if isinstance(inner, Mapping) else 0
         if len(shape) != 2 or not isinstance(experts, int) or experts < 1 or shape[0] % experts:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import gguf_names
+from ..checkpoints import refuse_packed
 from ..errors import QuantvizError
 from ..sources import Model
 from .base import Facts
@@ -35,8 +36,10 @@ def described(model: Model, architecture: str | None = None) -> Described:
     """By the file's own words where it is a GGUF; by config.json where there is one; else by names and shapes.
 
     architecture: as GGUF's general.architecture spells it, where nothing else should decide.
-    Raises QuantvizError where nothing tells the architecture, and for one that GGUF has no names for.
+    Raises QuantvizError where nothing tells the architecture, for one that GGUF has no names for, and for a model whose
+    tensors are codes of a packed format.
     """
+    refuse_packed(model.packed_as, model.ref, "what a mix makes of it")
     names = [info.name for info in model.tensors]
     if gguf_names.has_gguf_names(names):
         return _of_gguf(model, names, architecture)

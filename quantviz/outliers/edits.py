@@ -232,7 +232,10 @@ def _largest_below(stored: StoredTensor, limit: np.float32) -> float:
 def _copy(stored: StoredTensor) -> StoredTensor:
     if stored.dtype in KEPT_DTYPES:
         return replace(stored, data=np.array(stored.data))
-    return StoredTensor(np.array(stored.read()), "float32", stored.shape, stored.name)
+    return StoredTensor(
+        np.array(stored.read()), "float32", stored.shape, stored.name, input_axes=stored.input_axes,
+        notices=stored.notices,
+    )  # fmt: skip
 
 
 def _as_stored_bits(values: np.ndarray, dtype: str) -> np.ndarray:

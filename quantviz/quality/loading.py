@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..checkpoints import packed_formats, refuse_packed
 from ..errors import QuantvizError, did_you_mean
 from ..sources.model import Reader
 from ..sources.opened import read_file
@@ -108,6 +109,8 @@ def open_language_model(
     device = _device(device)
     with open_parts(os.fspath(ref), token, root, cache_dir) as parts, transformers_quietly() as transformers:
         config = _config(transformers, parts)
+        if parts.reader is not None:
+            refuse_packed(packed_formats(parts.reader.tensors), parts.name, "what quantizing it does")
         tokenizer = _tokenizer(transformers, parts)
         dtype = settle_dtype(parts, dtype, str(getattr(config, "dtype", None)).removeprefix("torch."), device)
         model = _model(transformers, parts, config, dtype, progress).to(device)

@@ -50,15 +50,16 @@ def open_model(
         from .hub import open_hub
 
         reader = open_hub(ref, token, None if cache_dir is None else Path(cache_dir), decoders)
-        return Model(ref, reader, partial(read_config, ref, token))
+        return Model(ref, reader, reader.read_json)
     if ref == "demo":
         from .demo import open_demo
 
-        return Model(ref, open_demo(), partial(read_config, ref))
+        return Model(ref, open_demo(), lambda name: read_config(ref, name=name))
     if not ref.strip():
         raise QuantvizError(f"The reference is empty; give {FORMS}.")
     gate = Path if root is None else partial(allowed_path, root=root)
-    return Model(ref, _open_path(home_path(ref), gate, decoders), partial(read_config, ref, root=root))
+    reader = _open_path(home_path(ref), gate, decoders)
+    return Model(ref, reader, lambda name: read_config(ref, root=root, name=name))
 
 
 def _open_path(path: Path, gate: Callable[[Path], Path], decoders: Decoders | None) -> Reader:

@@ -1,4 +1,4 @@
-"""A model's own config.json, read as data and never as code: of the Hub, of a folder, of the demo model."""
+"""A model's own config.json and what JSON lies beside it, read as data and never as code."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from .opened import read_file
 from .safetensors_header import read_json_object
 
 CONFIG = "config.json"
+# The files beside the weights that say how these are to be read; the last three are of ModelOpt, AutoGPTQ and AutoAWQ.
+JSON_FILES = (CONFIG, "hf_quant_config.json", "quantize_config.json", "quant_config.json")
 MAX_BYTES = 4 << 20  # a config.json has some kilobytes
 
 
 def read_config(
-    ref: str, token: str | bool | None = None, root: str | os.PathLike[str] | None = None
+    ref: str, token: str | bool | None = None, root: str | os.PathLike[str] | None = None, name: str = CONFIG
 ) -> dict[str, Any]:
     """The object in the config.json of `demo`, `hf:org/name@revision`, or a path: of a folder, or inside one.
 
-    token, root: as for `open_model`. Raises MissingFile where there is none, QuantvizError for one that is no JSON.
+    token, root: as for `open_model`.  name: of another of JSON_FILES.
+    Raises MissingFile where there is none, QuantvizError for one that is no JSON.
 
     >>> read_config("demo")["hidden_size"]
     256
@@ -30,26 +33,26 @@ def read_config(
         from .hub import Hub, HubRef
 
         hub = Hub(HubRef.parse(ref), token)
-        return read_json_object(hub.small_file(CONFIG, MAX_BYTES), f"{CONFIG} of {hub.ref.repo}")
+        return read_json_object(hub.small_file(name, MAX_BYTES), f"{name} of {hub.ref.repo}")
     if ref == "demo":
         from .demo import FOLDER
 
-        return _read(FOLDER, Path)
+        return _read(FOLDER, Path, name)
     if ref.startswith("random:") or not ref.strip():
-        raise MissingFile(f"A random tensor has no {CONFIG}; choose a model, for example demo or hf:org/name.")
+        raise MissingFile(f"A random tensor has no {name}; choose a model, for example demo or hf:org/name.")
     path = home_path(ref)
-    return _read(path, Path if root is None else partial(allowed_path, root=root))
+    return _read(path, Path if root is None else partial(allowed_path, root=root), name)
 
 
-def _read(path: Path, gate: Any) -> dict[str, Any]:
+def _read(path: Path, gate: Any, name: str) -> dict[str, Any]:
     try:
         folder = gate(path) if gate(path).is_dir() else gate(path).parent
-        file = gate(folder / CONFIG)
+        file = gate(folder / name)
         if not file.is_file():
-            raise MissingFile(f"There is no {CONFIG} at {str(path)[:200]!r}; give the folder of a Hub model.")
-        return read_json_object(read_file(file, MAX_BYTES), CONFIG)
+            raise MissingFile(f"There is no {name} at {str(path)[:200]!r}; give the folder of a Hub model.")
+        return read_json_object(read_file(file, MAX_BYTES), name)
     except QuantvizError:  # a ValueError too
         raise
     except (OSError, ValueError) as problem:
         reason = (getattr(problem, "strerror", None) or str(problem)).lower()
-        raise QuantvizError(f"{CONFIG} at {str(path)[:200]!r} cannot be read: {reason}.") from None
+        raise QuantvizError(f"{name} at {str(path)[:200]!r} cannot be read: {reason}.") from None

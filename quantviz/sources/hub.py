@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read at its import: nothing but the model is asked for
@@ -21,6 +21,7 @@ from huggingface_hub.utils import build_hf_headers, get_session, validate_repo_i
 from ..errors import MissingFile, QuantvizError
 from ..tensors import StoredTensor
 from .cache import Cache, key_of
+from .config import JSON_FILES, MAX_BYTES
 from .files import weight_files
 from .gguf_entries import check_split, entries_of, is_gguf
 from .gguf_entries import choose as choose_gguf
@@ -28,7 +29,7 @@ from .gguf_header import GGUFHeader, read_header
 from .model import Decoders, Progress, TensorInfo, byte_range, element_type, select, tensor_of
 from .ranged import RemoteFile, fetch, in_parallel
 from .retry import MAY_PASS, Interrupted, Patience, network_reason, passing_trouble, persist
-from .safetensors_header import LENGTH_BYTES, Entry, header_length, parse_header, union
+from .safetensors_header import LENGTH_BYTES, Entry, header_length, parse_header, read_json_object, union
 
 # Asking for the model's description fails fast, so that a dead network is told at once.
 ASKING = Patience(attempts=3, timeout=10)
@@ -94,12 +95,12 @@ class Hub:
             tree = self._ask(lambda: list(api.list_repo_tree(repo, recursive=True, revision=commit)))
             listed = self._ask(lambda: _listed((file.path, file) for file in tree if hasattr(file, "size")))
         where = repo + (f"@{revision}" if revision else "")
-        names = choose(listed, where) if choose else self._names(listed, where)
+        names = (choose or self.names)(listed, where)
         if names and (info.gated or info.private):  # what the cache holds must not open for those it is closed to
             self._file_facts(names[0], commit)
         return in_parallel(lambda name, _: self._remote(name, commit, listed[name]), names)
 
-    def _names(self, listed: dict[str, Any], where: str) -> list[str]:
+    def names(self, listed: dict[str, Any], where: str) -> list[str]:
         """Those of the repository's files that the reference asks for."""
         only_gguf = any(map(is_gguf, listed)) and not any(name.endswith(".safetensors") for name in listed)
         if self.ref.file or only_gguf:
@@ -232,13 +233,50 @@ class HubReader:
         self._scope = (hub.endpoint, hub.ref.repo)
         self._decoders = decoders
         self.metadata: dict[str, object] = {}
-        files = hub.files()
+        files, self._json = self._files(hub)
         if is_gguf(files[0].name):
             entries = self._of_gguf(files)
         else:
             entries = in_parallel(self._entries, files)
         self._entries_by_name = union([(file.name, file, found) for file, found in zip(files, entries, strict=True)])
         self.tensors = tuple(replace(entry.info, name=name) for name, (_, entry) in self._entries_by_name.items())
+
+    def _files(self, hub: Hub) -> tuple[list[RemoteFile], dict[str, bytes | None]]:
+        """The files with the weights, and the content of JSON_FILES beside the first; None for one that is too long."""
+        beside: dict[str, str] = {}
+
+        def choose(listed: Any, where: str) -> list[str]:
+            names = hub.names(listed, where)
+            folder = PurePosixPath(names[0]).parent
+            if not is_gguf(names[0]):  # which says itself what its tensors are
+                beside.update({path: name for name in JSON_FILES if (path := str(folder / name)) in listed})
+            return [*names, *beside]
+
+        files = hub.files(choose)
+        small = [file for file in files if file.name in beside]
+        return [file for file in files if file.name not in beside], dict(
+            zip((beside[file.name] for file in small), in_parallel(self._whole, small), strict=True)
+        )
+
+    def _whole(self, file: RemoteFile, cancel: threading.Event) -> bytes | None:
+        """A small file's content, kept for the next time."""
+        if file.size > MAX_BYTES:
+            return None
+        key = key_of(*self._scope, file.etag, file.name, "whole")
+        content = self._cache.header(key)
+        if content is None:
+            content = file.read(0, file.size, cancel)
+            self._cache.keep_header(key, content)
+        return content
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """The object in one of JSON_FILES; raises MissingFile where there is none."""
+        if name not in self._json:
+            raise MissingFile(f"{self._scope[1]} has no {name} beside its weights.")
+        content = self._json[name]
+        if content is None:
+            raise QuantvizError(f"{name} is larger than {MAX_BYTES:,} bytes, which none needs to be.")
+        return read_json_object(content, f"{name} of {self._scope[1]}")
 
     def _entries(self, file: RemoteFile, cancel: threading.Event) -> tuple[Entry, ...]:
         key = key_of(*self._scope, file.etag, file.name)

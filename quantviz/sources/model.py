@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import MissingFile, QuantvizError, did_you_mean
+from ..printable import LONGEST_NAME, printable
 from ..tensors import STORED_DTYPES, Decode, PackedTensor, Packing, Shaped, StoredTensor
 
 # progress(bytes done, bytes in all), called on the caller's thread while bytes travel.
@@ -22,23 +23,61 @@ Progress = Callable[[int, int], None]
 Decoders = Callable[[str], Decode | None]
 
 
-_SCALED_APART = "gguf_nvfp4"  # llama.cpp's converter keeps its second scale beside it: X.scale of X.weight
+SCALED_APART = "gguf_nvfp4"  # llama.cpp's converter keeps its second scale beside it: X.scale of X.weight
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What a tensor is that holds no weights as it is: part of a packed format that nothing here decodes.
+
+    format: its name.  codes: whether it holds the codes, and not what belongs to them.
+    why: the sentence with which it is refused.
+    """
+
+    format: str
+    codes: bool
+    why: str
 
 
 @dataclass(frozen=True)
 class TensorInfo(Shaped):
-    """One line of a model's table of contents."""
+    """One line of a model's table of contents.
+
+    input_axes: as `tensors.rows_and_cols` takes it.  notices: what whoever opens it should know.
+    packed: what it is where it holds no weights.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str  # as quantviz names it (float32, q4_k ...), or the file's own word where it holds no weights
     nbytes: int
     packing: Packing | None = field(default=None, repr=False, compare=False)  # where weights lie in blocks of bytes
+    input_axes: int = field(default=0, repr=False)
+    notices: tuple[str, ...] = field(default=(), repr=False)
+    packed: Packed | None = field(default=None, repr=False)
 
     @property
     def holds_weights(self) -> bool:
         """Whether quantviz reads its elements as weights."""
+        if self.packed:
+            return False
         return self.dtype in STORED_DTYPES or (self.packing is not None and self.packing.decode is not None)
+
+    @property
+    def why_not(self) -> str:
+        """The sentence that says why it cannot be opened; "" where it can."""
+        name = repr(printable(self.name, LONGEST_NAME))
+        if self.packed:
+            return self.packed.why
+        if not self.holds_weights:
+            integers = re.fullmatch(r"u?int[0-9]+|[iu][0-9]+|bool", self.dtype, re.IGNORECASE)
+            holds = "holds integers, no weights" if integers else "quantviz cannot read as weights"
+            return f"{name} is stored as {self.dtype}, which {holds}; choose a tensor of {', '.join(STORED_DTYPES)}."
+        if not self.shape:
+            return f"{name} is zero-dimensional: a single number, not weights; choose a tensor with at least one axis."
+        if not self.size:
+            return f"{name} is empty: its shape is {list(self.shape)}; choose a tensor with at least one weight."
+        return ""
 
     @property
     def bits_per_weight(self) -> float:
@@ -68,20 +107,8 @@ def select(info: TensorInfo, rows: tuple[int, int] | None) -> Selection:
 
     Raises QuantvizError where the tensor holds no weights or has no such rows.
     """
-    if not info.holds_weights:
-        integers = re.fullmatch(r"u?int[0-9]+|[iu][0-9]+|bool", info.dtype, re.IGNORECASE)
-        holds = "holds integers, no weights" if integers else "quantviz cannot read as weights"
-        raise QuantvizError(
-            f"{info.name!r} is stored as {info.dtype}, which {holds}; choose a tensor of {', '.join(STORED_DTYPES)}."
-        )
-    if not info.shape:
-        raise QuantvizError(
-            f"{info.name!r} is zero-dimensional: a single number, not weights; choose a tensor with at least one axis."
-        )
-    if info.size == 0:
-        raise QuantvizError(
-            f"{info.name!r} is empty: its shape is {list(info.shape)}; choose a tensor with at least one weight."
-        )
+    if why_not := info.why_not:
+        raise QuantvizError(why_not)
     if rows is None:
         return Selection(0, info.size, info.shape)
     start, stop = rows
@@ -132,24 +159,29 @@ class Model:
     """A model opened from a reference: `tensors` lists, `open` and `load` give one tensor.
 
     metadata: what a GGUF file says of itself, numbers and texts by name, arrays left out; empty for other kinds.
-    read_config: how to read its config.json, which is done when first asked for; None where none is near.
+    read_json: how to read its config.json and what else of JSON lies beside it, by name; None where none is near.
     """
 
-    def __init__(self, ref: str, reader: Reader, read_config: Callable[[], dict[str, Any]] | None = None) -> None:
+    def __init__(self, ref: str, reader: Reader, read_json: Callable[[str], dict[str, Any]] | None = None) -> None:
         self.ref = ref
-        self._read_config = read_config
+        self.read_json = read_json
         self.metadata: Mapping[str, object] = getattr(reader, "metadata", {})
         self.tensors = tuple(sorted(reader.tensors, key=lambda info: natural_order(info.name)))
-        self._reader = reader
+        self.reader = reader
         self._by_name = {info.name: info for info in self.tensors}
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
         """The object in its config.json; empty where there is none. Raises QuantvizError for one that is no JSON."""
         try:
-            return self._read_config() if self._read_config else {}
+            return self.read_json("config.json") if self.read_json else {}
         except MissingFile:
             return {}
+
+    @property
+    def packed_as(self) -> tuple[str, ...]:
+        """The packed formats in which its weights lie, each once; () for a model of plain numbers or block types."""
+        return tuple(dict.fromkeys(info.packed.format for info in self.tensors if info.packed and info.packed.codes))
 
     def info(self, name: str) -> TensorInfo:
         """The entry of tensor `name`; raises QuantvizError naming the nearest ones."""
@@ -160,8 +192,8 @@ class Model:
     def open(self, name: str, rows: tuple[int, int] | None = None, progress: Progress | None = None) -> StoredTensor:
         """Tensor `name`, or its rows [start, stop), as it is stored; float32 only piece by piece."""
         info = self.info(name)
-        stored = self._reader.open(info, rows, progress)
-        return self._scaled(stored, info, rows) if info.dtype == _SCALED_APART else stored
+        stored = self.reader.open(info, rows, progress)
+        return self._scaled(stored, info, rows) if info.dtype == SCALED_APART else stored
 
     def _scaled(self, stored: PackedTensor, info: TensorInfo, rows: tuple[int, int] | None) -> StoredTensor:
         """With the scale of the whole tensor, or of each expert in it, that the file keeps in a tensor of its own."""
@@ -174,7 +206,8 @@ class Model:
             or info.rows % beside.size
         ):
             return stored
-        factors = np.repeat(self._reader.open(beside, None, None).read(), info.rows // beside.size)
+        scale = self.reader.open(replace(beside, packed=None), None, None)  # listed as no weights of its own
+        factors = np.repeat(scale.read(), info.rows // beside.size)
         return replace(stored, factors=factors[slice(*rows)] if rows else factors)
 
     def load(self, name: str, rows: tuple[int, int] | None = None, progress: Progress | None = None) -> np.ndarray:

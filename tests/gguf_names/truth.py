@@ -36,7 +36,7 @@ class Listing:
 def original(kind: str) -> Model:
     """As Hugging Face has it."""
     known = CONVERTED[kind]
-    return Model(kind, Listing(known["original"], "float16"), lambda: known["config"])
+    return Model(kind, Listing(known["original"], "float16"), lambda _: known["config"])
 
 
 def file(kind: str) -> Model:

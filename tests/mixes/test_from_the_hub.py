@@ -82,7 +82,7 @@ def test_a_folder_is_read_by_its_config_json(tmp_path, capsys):
 
 def test_what_is_left_out_is_said_by_name():
     shapes = {**CONVERTED["gemma2"]["original"], "model.layers.0.new.thing": [4, 4], "model.layers.1.new": [2]}
-    r = recipe(Model("made up", Listing(shapes, "float16"), lambda: CONVERTED["gemma2"]["config"]), "q4_k_m")
+    r = recipe(Model("made up", Listing(shapes, "float16"), lambda _: CONVERTED["gemma2"]["config"]), "q4_k_m")
     assert r.unknown == ("model.layers.0.new.thing", "model.layers.1.new")
     assert set(r.left_out) == {"lm_head.weight", *r.unknown}
     assert notices(r) == (

@@ -37,11 +37,12 @@ def refused(ref: str, words: str, **arguments) -> str:
     return str(caught.value)
 
 
-def test_the_list_comes_from_the_headers_alone(hub, name):
+def test_the_list_comes_from_the_headers_and_the_config_alone(hub, name):
     model = open_model(name)
     assert [info.name for info in model.tensors] == ["bias", "big", "small"]
     shards = [data for file, data in SHARDS.items() if file.startswith("model-")]
-    assert hub.file_bytes == sum(8 + int.from_bytes(data[:8], "little") for data in shards)
+    headers = sum(8 + int.from_bytes(data[:8], "little") for data in shards)
+    assert hub.file_bytes == headers + len(SHARDS["config.json"])
 
 
 def test_a_tensor_moves_its_own_bytes_in_parallel_pieces(hub, name):

@@ -1,0 +1,194 @@
+"""Which tensors of a model hold codes rather than weights, and which belong to such codes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ..errors import QuantvizError
+from ..printable import LONGEST_NAME, printable
+from ..sources import TensorInfo
+from ..sources.model import SCALED_APART, Packed
+from .declared import Declared
+from .packed import FLOAT8, FORMATS, OF_INPUTS, OF_THE_MODEL, PackedFormat
+
+INSTEAD = "open the model it was quantized from"
+_WEIGHT, _SCALE = ".weight", ".scale"
+_LAYER = re.compile(r"weight$|proj|experts|codes|packed|linear|dense")
+_WHOLE_FILE = ".safetensors:"  # what stands before a name that two files of a model have
+# Words of a name -> what such a tensor holds, the first that is found.
+_PARTS = (
+    (("scale_and_zero", "scales_and_zeros"), "the scales and zero points"),
+    (("scale", "absmax", "scb", ".suh", ".svh", ".su", ".sv", "factor", ".alpha", ".s"), "the scales"),
+    (("zero", "shift", "bias", "mins", "_min"), "the zero points"),
+    (("map", "codebook", "centroid", "table", "tlut"), "the levels"),
+    (("idx", "perm", "indices", "groups", "bitmask", "offsets"), "the places"),
+    (("shape", "quant_state", "format", "nbits", "group_size", "axis"), "the description"),
+)
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """packed: what each tensor is that holds no weights as it is.  notice: for all others, "" where nothing is odd."""
+
+    packed: Mapping[str, Packed]
+    notice: str = ""
+
+
+def recognise(tensors: Iterable[TensorInfo], said: Declared | None) -> Recognised:
+    """What the tensors are, by their names, dtypes and shapes; where `said` contradicts them, they decide."""
+    infos = {info.name: info for info in tensors}
+    codes: dict[str, PackedFormat] = {}
+    companions: dict[str, tuple[TensorInfo, PackedFormat]] = {}
+    for name, info in infos.items():
+        if found := _format_of(name, info, infos):
+            codes[name] = found[0]
+            companions.update((other, (info, found[0])) for other in found[1])
+    scaled = any(form.dtypes == FLOAT8 for form in codes.values()) or bool(said and _has_scales(said))
+    packed = {}
+    for name, info in infos.items():
+        if name in codes:
+            packed[name] = _codes(info, codes[name], said)
+        elif name in companions:
+            packed[name] = _companion(info, *companions[name])
+        elif codes and name.rpartition(".")[2] in OF_THE_MODEL:
+            packed[name] = _of_the_model(info)
+        elif info.dtype in FLOAT8 and scaled:
+            packed[name] = _without_scale(info)
+        elif info.dtype in ("uint8", "int8") and (codes or said or "." in name):
+            packed[name] = _integers(info)
+        elif info.name.endswith(_SCALE) and _scaled_block_type(info, infos):
+            packed[name] = _second_scale(info)
+    return Recognised(packed, _contradiction(said) if said and not any(p.codes for p in packed.values()) else "")
+
+
+def packed_formats(tensors: Iterable[TensorInfo]) -> tuple[str, ...]:
+    """The formats in which weights lie as codes among these, each once."""
+    return tuple(dict.fromkeys(p.format for p in recognise(tensors, None).packed.values() if p.codes))
+
+
+def refuse_packed(formats: tuple[str, ...], ref: str, what: str) -> None:
+    """Raises QuantvizError where a model holds codes of `formats`; `what` of it cannot be told then."""
+    if formats:
+        raise QuantvizError(
+            f"{printable(ref, LONGEST_NAME)} is quantized already ({', '.join(formats)}) and its codes are not "
+            f"weights, so {what} cannot be told; {INSTEAD}."
+        )
+
+
+# -- formats -------------------------------------------------------------------------------------
+
+
+def _format_of(
+    name: str, info: TensorInfo, infos: Mapping[str, TensorInfo]
+) -> tuple[PackedFormat, tuple[str, ...]] | None:
+    """The format whose codes a tensor holds, and the names of what belongs to them."""
+    for form in FORMATS:
+        if not name.endswith(form.codes) or (form.dtypes and info.dtype not in form.dtypes):
+            continue
+        bases = _bases(name.removesuffix(form.codes) if form.codes else name)
+        beside = {suffix: place for suffix in form.beside if (place := _there(bases, suffix, infos, name))}
+        if len(beside) < len(form.beside):
+            continue
+        found = {suffix: infos[place] for suffix, place in beside.items()}
+        if any(form.beside[s] and other.dtype not in form.beside[s] for s, other in found.items()):
+            continue
+        if form.fits(info, found):
+            more = (_there(bases, suffix, infos, name) for suffix in (*form.more, *OF_INPUTS))
+            return form, (*beside.values(), *filter(None, more))
+    return None
+
+
+def _bases(name: str) -> tuple[str, ...]:
+    """What the names of companions begin with: the weight's own name or its module's, in its own file or in any."""
+    names = (name, name.removesuffix(_WEIGHT))
+    return tuple(dict.fromkeys((*names, *map(plain_name, names))))
+
+
+def _there(bases: tuple[str, ...], suffix: str, infos: Mapping[str, TensorInfo], owner: str) -> str | None:
+    return next((base + suffix for base in bases if base + suffix in infos and base + suffix != owner), None)
+
+
+def _has_scales(said: Declared) -> bool:
+    """Whether a model of that method has scales beside its FP8 numbers."""
+    return any(form.dtypes == FLOAT8 and said.method in form.methods for form in FORMATS)
+
+
+# -- sentences -----------------------------------------------------------------------------------
+
+
+def _codes(info: TensorInfo, form: PackedFormat, said: Declared | None) -> Packed:
+    known = said is not None and any(said.method in other.methods for other in FORMATS)
+    odd = ""
+    if known and form.methods and said.method not in form.methods:
+        odd = f" ({said.where} says {said.method}, and its tensors are {form.name}'s)"
+    maker = f" ({said.method})" if known and not odd and _says_more(said.method, form.name) else ""
+    why = (
+        f"{_quoted(info)} is stored as {form.name}{maker}: its {info.dtype} elements are codes, not weights, and "
+        f"quantviz does not decode them{odd}; {INSTEAD}."
+    )
+    return Packed(form.name, True, why)
+
+
+def _says_more(method: str, name: str) -> bool:
+    """Whether the method's name adds anything to the format's."""
+    return not any(word in name.lower() for word in method.lower().replace("-", "_").split("_"))
+
+
+def _companion(info: TensorInfo, owner: TensorInfo, form: PackedFormat) -> Packed:
+    last = info.name.lower().rpartition(".")
+    what = next((words for keys, words in _PARTS if any(k in last[1] + last[2] for k in keys)), "a part")
+    why = f"{_quoted(info)} holds {what} of {_quoted(owner)}, which is stored as {form.name}, and no weights"
+    return Packed(form.name, False, f"{why}; {INSTEAD}.")
+
+
+def _of_the_model(info: TensorInfo) -> Packed:
+    why = f"{_quoted(info)} belongs to a quantized model's cache or codes and holds no weights; {INSTEAD}."
+    return Packed("scales of a quantized model", False, why)
+
+
+def _without_scale(info: TensorInfo) -> Packed:
+    return Packed(
+        "FP8 without its scale",
+        True,
+        f"{_quoted(info)} is stored as FP8 in a model that is quantized to FP8 with scales, and its own scale is not "
+        f"there: these are codes, not weights; {INSTEAD}, or all files of this one.",
+    )
+
+
+def _integers(info: TensorInfo) -> Packed:
+    """Integers that nothing says how to read: in a layer, they are codes or a mask."""
+    return Packed(
+        "integers of an unknown format",
+        len(info.shape) > 1 and bool(_LAYER.search(info.name)),
+        f"{_quoted(info)} is stored as {info.dtype}: integers in a model are codes or a mask, not weights, and nothing "
+        f"beside them says what they stand for; {INSTEAD}, or choose another tensor.",
+    )
+
+
+def _scaled_block_type(info: TensorInfo, infos: Mapping[str, TensorInfo]) -> bool:
+    owner = infos.get(info.name.removesuffix(_SCALE) + _WEIGHT)
+    return owner is not None and owner.packing is not None and owner.dtype == SCALED_APART
+
+
+def _second_scale(info: TensorInfo) -> Packed:
+    owner = printable(info.name.removesuffix(_SCALE) + _WEIGHT, LONGEST_NAME)
+    why = f"{_quoted(info)} holds the second scale of {owner!r}, whose weights have it already; choose that tensor."
+    return Packed(SCALED_APART, False, why)
+
+
+def _contradiction(said: Declared) -> str:
+    return (
+        f"{said.where} says that the model is quantized ({said.method}), and none of its tensors holds codes: it is "
+        "taken as it is stored."
+    )
+
+
+def _quoted(info: TensorInfo) -> str:
+    return repr(printable(info.name, LONGEST_NAME))
+
+
+def plain_name(name: str) -> str:
+    """Without the file that stands before a name which two files of a model have."""
+    return name.rpartition(_WHOLE_FILE)[2]
