@@ -12,6 +12,7 @@ import numpy as np
 from . import metrics
 from .arrays import is_torch
 from .errors import QuantvizError
+from .experts import measure_each
 from .kernels import check_engine, check_importance, default_engine, refuse_non_finite
 from .kernels.common import (
     LOG_BIN_SHIFT,
@@ -103,8 +104,9 @@ def evaluate(
     """Quantizes and dequantizes `w` on the fly and measures the error.
 
     w: NumPy array, torch tensor or StoredTensor; never held as float32 whole by the cpu engine.
-    importance: one non-negative number an input, a column of the tensor as rows; adds weighted_mse, and weighs the choice of codes
-    in clip=mse and in the block types that use it.
+    importance: one non-negative number an input, a column of the tensor as rows; adds weighted_mse, and weighs the
+    choice of codes in clip=mse and in the block types that use it. Of experts that lie in one tensor one below the
+    other, also [experts, inputs], each for its own rows.
     device: the engine: "cpu", "cuda" (which leaves a torch tensor on the GPU where it is, and takes any other there),
     or "reference" (torch on the CPU).  detail: "metrics" leaves out what needs counting.
     statistics: of the same tensor, if `describe` gave them before.
@@ -121,13 +123,19 @@ def evaluate(
     stored = _as_stored(w, device)
     scheme.check_shape(stored.rows, stored.cols)
     scheme.check_importance_given(importance is not None)
-    weights = check_importance(importance, stored.cols)
+    weights = check_importance(importance, stored.cols, stored.rows)
     began = time.perf_counter()
     bins = None
     if detail == "full":
         statistics = statistics or _describe(stored)
         bins = value_bins(statistics.min, statistics.max), _error_bins(stored, scheme, statistics, weights)
-    result = _measure(stored, scheme, bins, weights, statistics, device, progress)
+    if weights is not None and weights.ndim == 2:
+        statistics = statistics or _describe(stored)  # of all experts, where one scale serves them all
+        result = measure_each(
+            stored, scheme, weights, lambda x, h, told: _measure(x, scheme, bins, h, statistics, device, told), progress
+        )
+    else:
+        result = _measure(stored, scheme, bins, weights, statistics, device, progress)
     refuse_sums(result.sums, stored.name, scheme)
     values = metrics.from_sums(result.sums)
     values["bits_per_weight"] = scheme.bits_per_weight(stored.matrix)
@@ -186,7 +194,8 @@ def _error_bins(
     part = stored.cols if scheme.transforms else min(stored.cols, _SAMPLE_WEIGHTS)
     rows = np.concatenate([stored.read(r * stored.cols, r * stored.cols + part) for r in picks])
     sample = StoredTensor(rows, "float32", (len(picks), part), stored.name)
-    weights = importance[:part] if scheme.rule == "block type" and importance is not None else None
+    one = importance if importance is None or importance.ndim == 1 else importance.mean(axis=0)
+    weights = one[:part] if scheme.rule == "block type" and one is not None else None
     if weights is not None and not weights.any():
         weights = np.ones_like(weights)
     sums = cpu.measure(sample, scheme, None, weights, statistics).sums

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,9 @@ def load_importance(source: Source, tensor: str = "", cols: int | None = None) -
 
     source: path or content of a .npy file with one axis, of an imatrix in GGUF, or of activations in .safetensors.
     tensor: which entry of the latter two: its own name there, as `importance_names` lists them, or the name that
-    Hugging Face's models give the tensor that llama.cpp calls so. cols: the length it should have.
+    Hugging Face's models give the tensor that llama.cpp calls so. Of a tensor in which several experts lie, `name[3]`
+    is one of them, and the name alone all: float32 [experts, cols]. cols: the length it should have.
+    An expert that no token reached counts every channel alike, as llama-quantize has it.
     Raises QuantvizError with one sentence for whatever is wrong.
     """
     where, data = _content(source)
@@ -54,7 +57,42 @@ def load_importance(source: Source, tensor: str = "", cols: int | None = None) -
         raise QuantvizError(
             f"{where} {_kind_refused(data)}; give a .npy file, an imatrix in GGUF, or activations in .safetensors."
         )
-    return check_importance(values, len(values) if cols is None else cols)
+    wide = values.shape[-1] if cols is None else cols
+    return check_importance(values, wide, len(values) if values.ndim == 2 else 0)
+
+
+def of_rows(importance: np.ndarray, rows: int, part: tuple[int, int] | None) -> np.ndarray:
+    """The importance of rows [start, stop) of a tensor with so many: that of their expert, or of several whole ones.
+
+    importance: float32 [cols], which holds for all rows, or [experts, cols].
+    Raises QuantvizError for rows that begin or end within an expert without lying in one.
+    """
+    if importance.ndim == 1 or part is None or rows % len(importance):
+        return importance
+    (start, stop), each = part, rows // len(importance)
+    if start // each == (stop - 1) // each:
+        return importance[start // each]
+    if start % each or stop % each:
+        raise QuantvizError(
+            f"Rows {start}:{stop} cut through experts of {each:,} rows, each with importance of its own; choose rows "
+            "of one of them, or whole ones."
+        )
+    return importance[start // each : stop // each]
+
+
+def unseen_experts(source: Source, tensor: str = "") -> tuple[str, ...]:
+    """The entries of experts, of this tensor or of all, that no token reached: each of their channels counts 1."""
+    where, data = _content(source)
+    entries = _entries(data, where) or {}
+    names = _names(entries)
+    base = entry_of(tensor, names) if tensor else None
+    found = []
+    for name in names:
+        of, _, number = name.partition("[")
+        if number and (not tensor or base in (of, name)):
+            count = _float32_tensor(data, entries, of + _COUNTS, where).reshape(-1)[int(number[:-1])]
+            found += [] if count > 0 and math.isfinite(count) else [name]
+    return tuple(found)
 
 
 def importance_names(source: Source) -> tuple[str, ...]:
@@ -153,7 +191,7 @@ def _from_imatrix(data: memoryview, entries: Entries, tensor: str, where: str) -
         raise QuantvizError(
             f"{where} is no imatrix and holds no activations: it has no tensor pair <name>{_SUMS} and <name>{_COUNTS}."
         )
-    name = next((n for n in (tensor, llama_name(tensor)) if n in names), None)
+    name = entry_of(tensor, names)
     if name is None:
         shown = ", ".join(names[:_NAMES_SHOWN])
         if len(names) > _NAMES_SHOWN:
@@ -165,10 +203,21 @@ def _from_imatrix(data: memoryview, entries: Entries, tensor: str, where: str) -
     sums = _float32_tensor(data, entries, base + _SUMS, where)
     if not len(counts) or sums.size % len(counts):
         raise QuantvizError(f"{where} is damaged: {base} has {sums.size:,} sums for {len(counts):,} counts.")
-    i = int(expert.rstrip("]") or 0)
-    if not (math.isfinite(counts[i]) and counts[i] > 0):
+    seen = np.isfinite(counts) & (counts > 0)
+    if not seen.any():
         raise UnseenError(f"{where} saw no token pass through {name}, so it says nothing of it.")
-    return sums.reshape(len(counts), -1)[i] / counts[i]
+    means = np.ones((len(counts), sums.size // len(counts)), np.float32)
+    np.divide(sums.reshape(means.shape), counts[:, None], out=means, where=seen[:, None])
+    return means[int(expert.rstrip("]"))] if expert else means[0] if len(means) == 1 else means
+
+
+def entry_of(tensor: str, names: Collection[str]) -> str | None:
+    """The entry that is called so, or as llama.cpp calls it; of several experts, the name that they share."""
+    theirs = llama_name(tensor) or ""  # what flows into gate and up of an expert is the same
+    for name in (tensor, theirs, theirs.replace("ffn_gate_up_exps", "ffn_up_exps")):
+        if name and (name in names or f"{name}[0]" in names):
+            return name
+    return None
 
 
 def _float32_tensor(data: memoryview, entries: Entries, name: str, where: str) -> np.ndarray:

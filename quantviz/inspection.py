@@ -87,8 +87,11 @@ def inspect_block(
         raise QuantvizError(
             f"There is no block ({row}, {col}); this tensor has {grid[0]:,} × {grid[1]:,} blocks, counted from 0."
         )
+    h = check_importance(importance, stored.cols, stored.rows)
+    if h is not None and h.ndim == 2:  # that of the expert in whose rows the block lies
+        h = h[r0 * len(h) // stored.rows]
     if scheme.rule == "block type":
-        return _packed_block(stored, scheme, row, col, check_importance(importance, stored.cols))
+        return _packed_block(stored, scheme, row, col, h)
     from .kernels import cpu
 
     r1, c1 = min(r0 + height, stored.rows), min(c0 + width, stored.cols)
@@ -96,7 +99,7 @@ def inspect_block(
     r1, c1 = min(r1, r0 + max(1, MAX_BLOCK_WEIGHTS // shown_cols)), c0 + shown_cols
     t = statistics
     whole = Extremes(t.min, t.max, t.mean_abs) if t else None
-    found = cpu.group(stored, scheme, (r0, r1), (c0, c1), whole, check_importance(importance, stored.cols))
+    found = cpu.group(stored, scheme, (r0, r1), (c0, c1), whole, h)
     if not is_finite(found.y):
         refuse_non_finite(stored)
         raise beyond_float32(stored.name, scheme)

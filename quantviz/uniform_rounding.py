@@ -35,7 +35,7 @@ def expected_errors(
     None where rounding alone is not what makes the error: one-bit signs, fp32, which loses nothing, rotated rows,
     in which many roundings add up, weights kept apart, and block types on a grid, which round neighbours together.
     Scales are taken from rows spread over the tensor, so the result is an estimate where blocks are many.
-    importance: float32 [cols] that the tensor is quantized with, where it is.
+    importance: float32 [cols], or [experts, cols], that the tensor is quantized with, where it is.
     """
     cells = None if scheme.transforms else _cells(scheme, code_counts)
     if cells is None:
@@ -97,7 +97,8 @@ def _steps(
     first = np.unique(np.linspace(0, max(stored.rows // height - 1, 0), bands).astype(int)) * height
     x = np.concatenate([stored.read(r * stored.cols, min(r + height, stored.rows) * stored.cols) for r in first])
     sample = StoredTensor(x, "float32", (x.size // stored.cols, stored.cols))
-    q = cpu.quantize(sample, scheme, whole, importance)
+    one = importance if importance is None or importance.ndim == 1 else importance.mean(axis=0)
+    q = cpu.quantize(sample, scheme, whole, one)
     scales = np.abs(np.asarray(q.scales, np.float64).reshape(-1)) * (q.tensor_scale or 1.0)
     scales = scales[scales > 0]
     if len(scales) <= _SCALE_QUANTILES:

@@ -22,7 +22,7 @@ LAYERS = (
     {"schemes", "block_types", "metrics", "statistics", "sources", "bits", "numerals", "arithmetic", "hadamard",
      "gguf_names"},
     {"checkpoints"},
-    {"kernels", "wording"},
+    {"kernels", "wording", "experts"},
     {"evaluation", "inspection", "uniform_rounding", "models", "mixes", "stored_blocks",
      "two_tensors", "requantized"},
     {"codes", "sentences", "tables", "export", "outliers", "comparison", "presets", "limits",

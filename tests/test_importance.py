@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import quantviz as qv
-from quantviz.importance import importance_names, llama_name, load_importance
+from quantviz.importance import importance_names, llama_name, load_importance, of_rows, unseen_experts
+from quantviz.outliers.attribution import attribute
 
 COLS = 8
 HF = "model.layers.0.self_attn.q_proj.weight"
@@ -204,3 +205,81 @@ def test_importance_weights_the_error_of_a_channel():
     error = qv.quantize(w, "int4-sym-b32").dequantize() - w
     weighted = qv.evaluate(w, "int4-sym-b32", importance=load_importance(npy(h))).metrics["weighted_mse"]
     assert weighted == pytest.approx(np.square(error[:, 5], dtype=np.float64).mean(), rel=1e-5)
+
+
+# -- experts that lie in one tensor ---------------------------------------------------------------
+
+EXPERTS, ROWS, WIDE = 3, 8, 256
+GROUPED = "blk.0.ffn_up_exps.weight"
+
+
+@pytest.fixture
+def experts(tmp_path):
+    """Three experts in one tensor, and an imatrix in which no token reached the second."""
+    rng = np.random.default_rng(5)
+    sums = rng.random((EXPERTS, WIDE)).astype(np.float32)
+    path = imatrix(tmp_path / "experts.gguf", {GROUPED: (sums, [4, 0, 2])})
+    return rng.standard_normal((EXPERTS, ROWS, WIDE)).astype(np.float32), path, sums / np.array([[4], [1], [2]])
+
+
+def test_all_experts_of_a_tensor_and_one_that_no_token_reached(experts):
+    _, path, means = experts
+    means[1] = 1  # as llama-quantize has it
+    np.testing.assert_allclose(load_importance(path, GROUPED, WIDE), means, rtol=1e-6)
+    for name in (f"{GROUPED}[1]", "model.layers.0.mlp.experts.1.up_proj.weight"):
+        np.testing.assert_array_equal(load_importance(path, name, WIDE), np.ones(WIDE))
+    for name in ("model.layers.0.mlp.experts.up_proj", "model.layers.0.mlp.experts.gate_up_proj"):
+        assert load_importance(path, name, WIDE).shape == (EXPERTS, WIDE)
+    assert unseen_experts(path) == unseen_experts(path, GROUPED) == (f"{GROUPED}[1]",)
+    assert unseen_experts(path, f"{GROUPED}[0]") == unseen_experts(path, "something else") == ()
+
+
+@pytest.mark.parametrize(
+    "key", ["iq2_xxs", "q4_k", "q4_0", "tq2_0", "int4-sym-b32:clip=mse", "int4-asym-channel", "nf4-b64"]
+)
+def test_experts_are_measured_with_their_own(experts, key):
+    x, path, _ = experts
+    h = load_importance(path, GROUPED, WIDE)
+    whole, parts = qv.evaluate(x, key, h), [qv.evaluate(x[i], key, h[i]) for i in range(EXPERTS)]
+    for name in ("mse", "mean_abs_error", "bits_per_weight"):
+        assert whole.metrics[name] == pytest.approx(np.mean([p.metrics[name] for p in parts]))
+    weighted = sum(p.metrics["weighted_mse"] * h[i].sum() for i, p in enumerate(parts)) / h.sum()
+    assert whole.metrics["weighted_mse"] == pytest.approx(weighted)
+    np.testing.assert_array_equal(whole.block_errors, np.concatenate([p.block_errors for p in parts]))
+    assert whole.histograms["dequantized"].counts.sum() == x.size
+    reference = qv.evaluate(x, key, h, device="reference", detail="metrics").metrics["weighted_mse"]
+    assert whole.metrics["weighted_mse"] == pytest.approx(reference, rel=1e-5)
+
+
+def test_one_scale_for_all_experts(experts):
+    x, path, _ = experts
+    h = load_importance(path, GROUPED, WIDE)
+    plain, weighed = (qv.evaluate(x, "int4-sym-tensor", given) for given in (None, h))
+    assert weighed.metrics["mse"] == pytest.approx(plain.metrics["mse"]) and weighed.block_errors.shape == (1, 1)
+    assert "weighted_mse" in weighed.metrics
+    searched = qv.evaluate(x, "int4-sym-tensor:clip=mse", h)
+    assert searched.metrics == qv.evaluate(x, "int4-sym-tensor:clip=mse").metrics
+    assert "chosen over several experts" in searched.notices[-1]
+
+
+def test_a_block_and_an_attribution_take_the_experts_own(experts):
+    x, path, _ = experts
+    h = load_importance(path, GROUPED, WIDE)
+    own, given = qv.inspect_block(x[2], "q4_k", 1, 0, importance=h[2]), qv.inspect_block(x, "q4_k", 17, 0, importance=h)
+    np.testing.assert_array_equal(own.dequantized, given.dequantized)
+    whole = attribute(x, "int4-sym-b32:clip=mse", importance=h)
+    alone = attribute(x[2], "int4-sym-b32:clip=mse", importance=h[2])
+    np.testing.assert_allclose(whole.rows.squared_error[-ROWS:], alone.rows.squared_error)
+
+
+def test_rows_of_one_expert_or_of_whole_ones(experts):
+    _, path, _ = experts
+    h = load_importance(path, GROUPED, WIDE)
+    rows = EXPERTS * ROWS
+    np.testing.assert_array_equal(of_rows(h, rows, (9, 15)), h[1])
+    np.testing.assert_array_equal(of_rows(h, rows, (8, 24)), h[1:])
+    assert of_rows(h, rows, None) is h and of_rows(h[0], rows, (3, 20)) is not None
+    with pytest.raises(qv.QuantvizError, match="Rows 3:20 cut through experts of 8 rows"):
+        of_rows(h, rows, (3, 20))
+    with pytest.raises(qv.QuantvizError, match="one number a column"):
+        qv.evaluate(np.ones((7, WIDE), np.float32), "q4_k", h)

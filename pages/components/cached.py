@@ -18,12 +18,12 @@ import quantviz as qv
 from quantviz import figures, outliers
 from quantviz.comparison import part_of
 from quantviz.evaluation import Evaluation, default_engine
-from quantviz.importance import importance_names, load_importance
+from quantviz.importance import importance_names, load_importance, of_rows
 from quantviz.inspection import Block
 from quantviz.limits import ScalarQuantizer, optimal_scalar
 from quantviz.outliers import Edit
 from quantviz.schemes import Scheme
-from quantviz.sources import Model
+from quantviz.sources import Model, TensorInfo
 from quantviz.sources.files import home_path
 from quantviz.statistics import TensorStatistics
 from quantviz.tensors import StoredTensor
@@ -215,8 +215,13 @@ def best_scalar(at: Selection, statistics: TensorStatistics) -> list[ScalarQuant
     return _optima.get(at, lambda: optimal_scalar(statistics.histogram))
 
 
-def importance_of(file: str, path: str, entry: str, cols: int) -> Importance:
-    """One entry of an uploaded file, kept at `path`. Raises QuantvizError for what cannot be used."""
-    values = load_importance(path, entry, cols)
+def importance_of(
+    file: str, path: str, entry: str, info: TensorInfo, rows: tuple[int, int] | None = None
+) -> Importance:
+    """One entry of an uploaded file, kept at `path`, for these rows. Raises QuantvizError for what cannot be used."""
+    every = load_importance(path, entry, info.cols)
+    values = of_rows(every, info.rows, rows)
+    if values.ndim < every.ndim:  # rows of one expert
+        entry = f"{entry}[{rows[0] * len(every) // info.rows}]"
     digest = hashlib.blake2b(values.tobytes(), digest_size=8).hexdigest()
     return Importance(file, entry if importance_names(path) else "", values, digest)

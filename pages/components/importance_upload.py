@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from quantviz.errors import QuantvizError
-from quantviz.importance import importance_names, llama_name
+from quantviz.importance import entry_of, importance_names
 from quantviz.wording import count
 
 from . import cached, say
@@ -39,7 +39,7 @@ def importance_upload(view: View) -> cached.Importance | None:
         name, path = kept
         try:
             entry = _entry(path, view.at.tensor)
-            found = cached.importance_of(name, path, entry, view.info.cols) if entry is not None else None
+            found = cached.importance_of(name, path, entry, view.info, view.at.rows) if entry is not None else None
         except QuantvizError as problem:
             say.error(problem)
             found = None
@@ -56,7 +56,8 @@ def _entry(path: str, tensor: str) -> str | None:
     names = importance_names(path)
     if not names:
         return ""
-    own = next((n for n in (tensor, llama_name(tensor)) if n in names), None)
+    own = entry_of(tensor, names)
+    names = names if own is None or own in names else (own, *names)  # of experts that lie in one tensor, all together
     if st.session_state.get("importance_entry") not in names:
         st.session_state["importance_entry"] = own
     return st.selectbox(

@@ -27,7 +27,7 @@ def evaluate(
 ) -> None:
     """Measures what each SCHEME loses on one TENSOR."""
     from .. import evaluation
-    from ..importance import load_importance
+    from ..importance import load_importance, of_rows, unseen_experts
     from ..kernels import check_engine
     from ..models import open_model
     from ..schemes import Scheme
@@ -44,12 +44,16 @@ def evaluate(
             s.check_shape(max(stop - start, 1), info.cols)
             s.check_importance_given(importance is not None)
         matters = load_importance(importance, tensor, info.cols) if importance else None
+        matters = matters if matters is None else of_rows(matters, info.rows, row_range)
         weights = model.open(tensor, row_range, line.of("bytes read"))
         statistics = evaluation.describe(weights, line.of("weights described"))
         results = [
             evaluation.evaluate(weights, s, matters, device, statistics=statistics, progress=line.of(s.key))
             for s in parsed
         ]
+    if importance and (unseen := unseen_experts(importance, tensor)):
+        which = unseen[0] + (" and others" if len(unseen) > 1 else "")
+        complain(f"Experts that no token reached count each of their channels as 1: {which}.")
     told = [f"{r.scheme}: {text}" for r in results for text in r.notices if text not in weights.notices]
     for notice in dict.fromkeys((*weights.notices, *told)):
         complain(notice)

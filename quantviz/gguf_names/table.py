@@ -66,7 +66,7 @@ class NameMap:
         table = _table(self.architecture, self.layers)
         for spelled in _spellings(name):
             if found := table.get_name(spelled, _SUFFIXES):
-                return Place(found)
+                return Place(found + ".weight" if found.endswith("_exps") else found)
             one = _ONE.fullmatch(spelled)
             if one and (found := table.get_name(f"{one[1].removesuffix('.norms')}.{one[3]}", _SUFFIXES)):
                 return Place(found, int(one[2]))

@@ -124,14 +124,23 @@ def warm_up(key: str = "int4-sym-tensor") -> None:
     cpu.warm_up(key)
 
 
-def check_importance(importance: Any, cols: int) -> np.ndarray | None:
+def check_importance(importance: Any, cols: int, rows: int = 0) -> np.ndarray | None:
     """float32 [cols], or None; raises QuantvizError for a wrong length, negative, non-finite or all-zero values.
 
     importance: as weights may be given, whole numbers too.
+    rows: of the tensor, where experts that lie in it may each have their own: then also float32 [experts, cols].
     """
     if importance is None:
         return None
-    h = _numbers(importance, "The importance").reshape(-1)
+    h = _numbers(importance, "The importance")
+    if rows and h.ndim == 2 and len(h) > 1 and h.shape[1] == cols and rows % len(h) == 0:
+        return np.stack([check_importance(one, cols) for one in h])
+    if h.ndim == 2 and h.size != cols:
+        raise QuantvizError(
+            f"The importance is that of {len(h):,} experts with {h.shape[1]:,} channels each, which this tensor's rows "
+            f"of {cols:,} weights do not divide into; give that of one, one number a column."
+        )
+    h = h.reshape(-1)
     if len(h) != cols:
         raise QuantvizError(
             f"The importance vector has {len(h):,} values, and a row of this tensor {cols:,}; give one a column."

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import QuantvizError
 from ..evaluation import describe, group_sizes
+from ..experts import apart
 from ..kernels import check_importance
 from ..kernels.common import Progress
 from ..schemes import Scheme
@@ -171,7 +172,8 @@ def attribute(
 
     statistics = statistics or describe(stored)
     tables = _Tables(stored, scheme, statistics, band_edges, progress)
-    cpu.reconstruct(stored, scheme, statistics, tables.add, check_importance(importance, stored.cols))
+    for start, part, h in apart(stored, scheme, check_importance(importance, stored.cols, stored.rows)):
+        cpu.reconstruct(part, scheme, statistics, lambda row, x, y, s=start: tables.add(s + row, x, y), h)
     return tables.result()
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..comparison import Refusal
 from ..errors import QuantvizError, did_you_mean
-from ..importance import MAX_BYTES, UnseenError, importance_names, llama_name, load_importance
+from ..importance import MAX_BYTES, UnseenError, importance_names, llama_name, load_importance, unseen_experts
 from ..schemes import Scheme
 from ..sources.gguf_header import MAGIC
 from ..sources.opened import read_file
@@ -104,7 +104,8 @@ class Activations:
         names = importance_names(data)
         if data[:4] == MAGIC or not names:
             found = {}
-            for name in names:
+            unseen = set(unseen_experts(data))
+            for name in (name for name in names if name not in unseen):
                 with contextlib.suppress(UnseenError):  # an expert that no token was sent to
                     found[name] = load_importance(data, name)
             if not found:

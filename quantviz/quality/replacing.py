@@ -163,7 +163,7 @@ class Replacer:
         try:
             for number in range(layer.matrices):
                 stored = self.originals.matrix(layer, number)
-                changes.append(place(stored, scheme, matrix_view(layer, number), self._importance(layer)))
+                changes.append(place(stored, scheme, matrix_view(layer, number), self._importance(layer, number)))
         except BaseException:
             put_back(layer, self.originals)  # half a layer replaced would be neither model
             raise
@@ -173,8 +173,9 @@ class Replacer:
             sum(change.squared_error for change in changes), tuple(f"{layer.path}: {text}" for text in notices),
         )  # fmt: skip
 
-    def _importance(self, layer: Layer) -> np.ndarray | None:
-        names = (layer.name, llama_name(layer.name))
+    def _importance(self, layer: Layer, number: int) -> np.ndarray | None:
+        bases = (layer.name, llama_name(layer.name))
+        names = [name for base in bases for name in (f"{base}[{number}]", base)]
         return next((self.importance[name] for name in names if name in self.importance), None)
 
 

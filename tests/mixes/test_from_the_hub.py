@@ -80,6 +80,12 @@ def test_a_folder_is_read_by_its_config_json(tmp_path, capsys):
     assert recipe(qv.open_model(at), "q4_k_m", architecture="phi3").facts.architecture == "phi3"
 
 
+@pytest.mark.parametrize("kind", ["gpt2", "gpt_oss", "llama4", "qwen3_vl_moe", "qwen3_moe-fused", "dbrx", "mamba"])
+def test_tensors_that_are_shown_turned_have_the_shapes_of_the_file(tmp_path, kind):
+    at = folder(tmp_path, kind, CONVERTED[kind]["config"])
+    assert recipe(qv.open_model(at), "q4_k_m").lines == recipe(file(kind), "q4_k_m").lines
+
+
 def test_what_is_left_out_is_said_by_name():
     shapes = {**CONVERTED["gemma2"]["original"], "model.layers.0.new.thing": [4, 4], "model.layers.1.new": [2]}
     r = recipe(Model("made up", Listing(shapes, "float16"), lambda _: CONVERTED["gemma2"]["config"]), "q4_k_m")
