@@ -10,16 +10,18 @@ from pages.components.imports import import_first
 import_first()
 
 from pages.components import say
-from pages.components.frame import enter, navigation
+from pages.components.frame import ABOUT, enter, navigation
 from pages.components.sidebar import sidebar
 from pages.components.state import take_notices
 from pages.components.style import style
 from pages.components.warm_up import warm_up
 
-st.set_page_config("quantviz", page_icon="pages/components/icon.svg", layout="wide")
+page = navigation()
+st.set_page_config(
+    f"{page.title} · quantviz", page_icon="pages/components/icon.svg", layout="wide", menu_items={"About": ABOUT}
+)
 style()
 warm_up()
-page = navigation()
 sidebar()
 enter()
 for text in take_notices():

@@ -23,7 +23,7 @@ view = current()
 if view.at is None:  # what it waits for is in the sidebar
     st.stop()
 
-say.header(f"Schemes on {view.info.name}")
+say.title(f"Schemes on {view.info.name}")
 say.caption(
     f"{view.at.source.ref} · {shape((view.rows, view.info.cols))} {view.info.dtype} · engine {default_engine()}"
 )

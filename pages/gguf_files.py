@@ -15,7 +15,7 @@ require_app()
 view = current()
 if view.at is None:  # what it waits for is in the sidebar
     st.stop()
-st.header("GGUF files")
+st.title("GGUF files", anchor=False)
 chosen = st.segmented_control(
     "What to look at", [AGAINST, MIXES], default=AGAINST, required=True, key="gguf", bind="query-params",
     label_visibility="collapsed",

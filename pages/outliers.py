@@ -39,7 +39,7 @@ if before is None:  # it is being made, or waits for a word of the visitor's
     st.stop()
 
 with first:
-    say.header(f"Outliers of {view.info.name} under {view.scheme}")
+    say.title(f"Outliers of {view.info.name} under {view.scheme}")
     say.caption(f"{view.at.source.ref} · {shape(before.shape)} {before.dtype} · engine {before.engine}")
 edited, after = replace(view, at=replace(view.at, edit=edit_controls(view))), None
 if edited.at.edit:

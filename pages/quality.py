@@ -17,7 +17,7 @@ from pages.components.state import current
 
 require_app()
 view = current()
-st.header("What it does to a language model")
+st.title("What it does to a language model", anchor=False)
 st.caption("Error in the weights is a proxy. This is the thing itself: how the model's predictions change.")
 ask = quality_controls(view)
 schemes = quality_schemes(view)

@@ -18,7 +18,7 @@ view = current()
 if view.at is None:  # what it waits for is in the sidebar
     st.stop()
 
-st.header("Throughput")
+st.title("Throughput", anchor=False)
 plan = throughput_controls(view)
 if plan is None:  # what it lacks is on the page
     st.stop()

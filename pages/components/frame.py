@@ -9,6 +9,11 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+ABOUT = """
+**quantviz** shows what quantization does to the weights of a model: point at a layer of a model, choose a number format,
+a symmetry and a block size, and see what is lost. Every format is computed exactly as the library that ships it does.
+"""
+
 
 def navigation(position: Literal["sidebar", "hidden"] = "sidebar") -> StreamlitPage:
     """Registers every page of the app; gives the one that the address asks for."""

@@ -22,7 +22,7 @@ COLORS = {"lower": "inverse", "higher": "normal", "neither": "off"}
 def headline(view: View, evaluation: Evaluation, pinned: Evaluation | None) -> None:
     title, buttons = st.columns([3, 2], vertical_alignment="bottom")
     rows = f", rows {view.at.rows[0]:,} to {view.at.rows[1] - 1:,}" if view.at.rows else ""
-    say.header(f"{view.info.name} under {view.scheme}", on=title)
+    say.title(f"{view.info.name} under {view.scheme}", on=title)
     say.caption(
         f"{view.at.source.ref} · {shape(evaluation.shape)} {evaluation.dtype}{rows} · engine {evaluation.engine}",
         on=title,

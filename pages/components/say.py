@@ -87,8 +87,9 @@ def caption(*sentences: object, on: Any = st) -> None:
     on.caption("  \n".join(plain(sentence) for sentence in sentences))
 
 
-def header(text: object, on: Any = st) -> None:
-    on.header(name(text), anchor=False)
+def title(text: object, on: Any = st) -> None:
+    """The heading of a page: there is one."""
+    on.title(name(text), anchor=False)
 
 
 def subheader(text: object, on: Any = st, *, help: str | None = None) -> None:

@@ -1,0 +1,77 @@
+"""How the app looks to different eyes and hands: titles, headings, contrast, both themes, a phone."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from .actions import settled
+from .conftest import PATIENCE
+
+pytestmark = pytest.mark.browser
+
+SMALL = "ref=random:normal%3Frows%3D64%26cols%3D256"
+PAGES = {
+    "": "Explore", "compare": "Compare", "outliers": "Outliers", "quality": "Quality", "gguf_files": "GGUF files",
+    "throughput": "Throughput", "number_formats": "Number formats",
+}  # fmt: skip
+READABLE = 4.5  # WCAG 2.2, 1.4.3: contrast of text to its ground
+
+# Contrast of what is written in the first element that a selector finds, its opacity and ground included.
+CONTRAST = """selector => {
+  const element = document.querySelector(selector), style = getComputedStyle(element);
+  const rgb = text => text.match(/[\\d.]+/g).slice(0, 3).map(Number);
+  let alpha = 1, ground = null;
+  for (let n = element; n; n = n.parentElement) {
+    alpha *= Number(getComputedStyle(n).opacity);
+    const background = getComputedStyle(n).backgroundColor;
+    if (!ground && background !== 'rgba(0, 0, 0, 0)') ground = rgb(background);
+  }
+  const ink = rgb(element instanceof SVGElement ? style.fill : style.color);
+  const light = colour => colour.map(c => c / 255).map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const [high, low] = [light(ink.map((c, i) => alpha * c + (1 - alpha) * ground[i])), light(ground)].sort((a, b) => b - a);
+  return (high + 0.05) / (low + 0.05);
+}"""
+
+
+def opened(page: Page, address: str, path: str = "") -> Page:
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{address}/{path}?{SMALL}")
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    return page
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_has_its_title_and_one_heading_of_the_first_level(page: Page, address: str, path: str):
+    opened(page, address, path)
+    expect(page).to_have_title(f"{PAGES[path]} · quantviz")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_small_print_and_the_words_of_figures_can_be_read(chromium: Browser, address: str, theme: str):
+    context = chromium.new_context(viewport={"width": 1280, "height": 1000}, color_scheme=theme)
+    page = opened(context.new_page(), address)
+    settled(page)
+    for selector in (
+        '[data-testid="stMain"] [data-testid="stCaptionContainer"] p', ".js-plotly-plot .xtick text",
+        ".js-plotly-plot .ytitle", ".js-plotly-plot .annotation-text",
+    ):  # fmt: skip
+        assert page.evaluate(CONTRAST, selector) >= READABLE, selector
+    context.close()
+
+
+def test_the_theme_can_be_switched(page: Page, address: str):
+    settled(opened(page, address))  # a menu that opens while the page still moves closes at once
+    page.get_by_test_id("stMainMenu").get_by_role("button").click()
+    page.get_by_text("Dark", exact=True).click()
+    expect(page.get_by_test_id("stApp")).to_have_css("background-color", "rgb(17, 21, 28)")
+
+
+def test_on_a_phone_nothing_lies_on_a_legend_and_nothing_runs_out_of_the_screen(chromium: Browser, address: str):
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = opened(context.new_page(), address)
+    settled(page)
+    expect(page.locator(".modebar-container").first).not_to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
