@@ -16,10 +16,10 @@ from pages.components.state import take_notices
 from pages.components.style import style
 from pages.components.warm_up import warm_up
 
+# Before the navigation, whose own icons a browser would fetch from another host to put them into its tab.
+st.set_page_config(page_icon="pages/components/icon.svg", layout="wide", menu_items={"About": ABOUT})
 page = navigation()
-st.set_page_config(
-    f"{page.title} · quantviz", page_icon="pages/components/icon.svg", layout="wide", menu_items={"About": ABOUT}
-)
+st.set_page_config(f"{page.title} · quantviz")
 style()
 warm_up()
 sidebar()

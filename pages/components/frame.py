@@ -10,7 +10,7 @@ from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 ABOUT = """
-**quantviz** shows what quantization does to the weights of a model: point at a layer of a model, choose a number format,
+**quantviz** shows what quantization does to the weights of a model: point at a layer, choose a number format,
 a symmetry and a block size, and see what is lost. Every format is computed exactly as the library that ships it does.
 """
 

@@ -30,7 +30,8 @@ CONTRAST = """selector => {
   const ink = rgb(element instanceof SVGElement ? style.fill : style.color);
   const light = colour => colour.map(c => c / 255).map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
     .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const [high, low] = [light(ink.map((c, i) => alpha * c + (1 - alpha) * ground[i])), light(ground)].sort((a, b) => b - a);
+  const seen = ink.map((c, i) => alpha * c + (1 - alpha) * ground[i]);
+  const [high, low] = [light(seen), light(ground)].sort((a, b) => b - a);
   return (high + 0.05) / (low + 0.05);
 }"""
 
@@ -43,9 +44,12 @@ def opened(page: Page, address: str, path: str = "") -> Page:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_every_page_has_its_title_and_one_heading_of_the_first_level(page: Page, address: str, path: str):
+def test_every_page_has_a_title_and_one_first_heading_and_asks_no_other_host(page: Page, address: str, path: str):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
     opened(page, address, path)
     expect(page).to_have_title(f"{PAGES[path]} · quantviz")
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:", "ws:"))] == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
