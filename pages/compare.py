@@ -16,6 +16,7 @@ from quantviz import QuantvizError, figures
 from quantviz.comparison import tabulate, verdict
 from quantviz.evaluation import Evaluation, default_engine
 from quantviz.figures.comparison import MOST_PANELS
+from quantviz.sentences import on_top_of
 from quantviz.wording import shape
 
 require_app()
@@ -46,7 +47,8 @@ pinned = view.pinned and view.pinned.key
 for outcome in found:
     if outcome not in evaluations:
         say.warning(f"{outcome.scheme} is left out. {outcome.reason}")
-if said := verdict(frame, pinned):
+said = [*verdict(frame, pinned), *filter(None, [on_top_of(view.info.dtype)])]
+if said:
     say.text(*said)
 
 if evaluations:

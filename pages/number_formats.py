@@ -17,6 +17,7 @@ from quantviz.figures import number_line as line
 from quantviz.formats import FORMATS
 from quantviz.numerals import short
 from quantviz.spreadsheets import csv_text
+from quantviz.wording import number, value_text
 
 DEFAULT_FORMAT, DEFAULT_VALUE = "fp8_e4m3", "0.1"
 WINDOWS = ("all", "±8", "±1", "close-up")
@@ -97,10 +98,9 @@ def headline(value: float, typed: bits.Number | None) -> None:
         error.metric("Error", "beyond float32", help="Code times scale overflows float32.")
         return
     e = Fraction(value) - Fraction(typed)
-    error.metric("Error (dequantized minus original)", f"{float(e):.4g}")
-    relative.metric(
-        "Relative error, |error| / |original|", f"{float(abs(e / Fraction(typed))) * 100:.4g}%" if typed else "0%"
-    )
+    error.metric("Error (dequantized minus original)", number(float(e)))
+    against = float(abs(e / Fraction(typed))) if typed else 0.0
+    relative.metric("Relative error, |error| / |original|", value_text("mean_relative_error", against))
 
 
 def show_neighbours(f, code: int, value: float, scale: float) -> None:
@@ -108,7 +108,7 @@ def show_neighbours(f, code: int, value: float, scale: float) -> None:
     sides = zip(("Previous", "Next"), ("arrow_back", "arrow_forward"), bits.neighbours(f, code), strict=True)
     for column, (side, icon, other) in zip(st.columns(2), sides, strict=True):
         there = None if other is None else bits.value(f, other, scale)
-        distance = "" if there is None or not math.isfinite(value) else f", {abs(there - value):.6g} away"
+        distance = "" if there is None or not math.isfinite(value) else f", {number(abs(there - value), 6)} away"
         column.button(
             f"{say.name(side)} value", icon=f":material/{icon}:", disabled=other is None, width="stretch",
             on_click=set_value, args=(None if other is None else numerals.text_of(f, other, scale),),

@@ -20,6 +20,7 @@ from pages.components.outlier_sections import (
 from pages.components.results import evaluated
 from pages.components.state import current
 from quantviz import QuantvizError
+from quantviz.sentences import on_top_of
 from quantviz.wording import shape
 
 require_app()
@@ -40,7 +41,8 @@ if before is None:  # it is being made, or waits for a word of the visitor's
 
 with first:
     say.title(f"Outliers of {view.info.name} under {view.scheme}")
-    say.caption(f"{view.at.source.ref} · {shape(before.shape)} {before.dtype} · engine {before.engine}")
+    facts = f"{view.at.source.ref} · {shape(before.shape)} {before.dtype} · engine {before.engine}"
+    say.caption(facts, *filter(None, [on_top_of(before.dtype)]))
 edited, after = replace(view, at=replace(view.at, edit=edit_controls(view))), None
 if edited.at.edit:
     try:

@@ -10,6 +10,7 @@ from .block_types import BlockType
 from .formats import MXINT8_STEP, BlockFormat, CodebookFormat, FloatFormat, IntFormat
 from .inspection import Block
 from .schemes import Scheme
+from .wording import MINUS, number
 
 
 def code_values(scheme: Scheme) -> tuple[np.ndarray, np.ndarray]:
@@ -55,10 +56,6 @@ def code_text(scheme: Scheme, code: int) -> str:
     return f"{bits[0]}·{bits[1 : 1 + element.exponent_bits]}·{bits[1 + element.exponent_bits :]}"
 
 
-def _number(x: float) -> str:
-    return f"{x:.4g}".replace("-", "−")
-
-
 def arithmetic(block: Block) -> list[str]:
     """How each code becomes a weight, one line a weight in row-major order: "5 × 0.0123 = 0.0615"."""
     scheme = Scheme.parse(block.scheme)
@@ -69,7 +66,7 @@ def arithmetic(block: Block) -> list[str]:
     codes, results = block.codes.reshape(-1).tolist(), block.dequantized.reshape(-1).tolist()
     kept = [False] * len(codes) if block.kept is None else block.kept.reshape(-1).tolist()
     return [
-        f"kept in 16 bit: {_number(y)}" if apart else f"{_left_side(scheme, block, code, table, step)} = {_number(y)}"
+        f"kept in 16 bit: {number(y)}" if apart else f"{_left_side(scheme, block, code, table, step)} = {number(y)}"
         for code, y, apart in zip(codes, results, kept, strict=True)
     ]
 
@@ -82,34 +79,34 @@ def _unpacked_arithmetic(kind: BlockType, block: Block) -> list[str]:
     weights = zip(codes.tolist(), numbers.tolist(), block.scales.reshape(-1).tolist(), minima,
                   block.dequantized.reshape(-1).tolist(), strict=True)  # fmt: skip
     lines = []
-    for code, number, scale, minimum, y in weights:
-        before = "" if minimum is None else f"{_number(minimum)} + "
-        lines.append(f"{before}{_coded(kind, code, number)} × {_number(scale)} = {_number(y)}")
+    for code, level, scale, minimum, y in weights:
+        before = "" if minimum is None else f"{number(minimum)} + "
+        lines.append(f"{before}{_coded(kind, code, level)} × {number(scale)} = {number(y)}")
     return lines
 
 
-def _coded(kind: BlockType, code: int, number: float) -> str:
+def _coded(kind: BlockType, code: int, level: float) -> str:
     """A code and what it stands for before scaling."""
-    written, zero = str(code).replace("-", "−"), round(code - number)
+    written, zero = str(code).replace("-", MINUS), round(code - level)
     if not kind.is_even:
-        return f"{written} → {_number(number)}"
+        return f"{written} → {number(level)}"
     return f"({written} − {zero})" if zero else written
 
 
 def _left_side(scheme: Scheme, block: Block, code: int, table: np.ndarray | None, step: float | None) -> str:
-    scale = "" if block.scale is None else _number(block.scale)
-    written = code_text(scheme, code).replace("-", "−")
+    scale = "" if block.scale is None else number(block.scale)
+    written = code_text(scheme, code).replace("-", MINUS)
     match scheme.rule:
         case "asym":
             return f"({written} − {block.zero_point}) × {scale}"
         case "offset":
-            return f"{_number(block.minimum)} + {written} × {scale}"
+            return f"{number(block.minimum)} + {written} × {scale}"
         case "cast":
             return f"{written}"
     if step is not None:
         return f"{written}/64 × {scale}"
     if table is not None:
-        return f"{written} → {_number(float(table[code]))} × {scale}"
+        return f"{written} → {number(float(table[code]))} × {scale}"
     return f"{written} × {scale}"
 
 
@@ -118,12 +115,12 @@ def rule_text(block: Block) -> str:
     scheme = Scheme.parse(block.scheme)
     if block.unpacked is not None:
         return _unpacked_rule(scheme.fmt, block)
-    scale = "" if block.scale is None else f"scale {_number(block.scale)}"
+    scale = "" if block.scale is None else f"scale {number(block.scale)}"
     match scheme.rule:
         case "asym":
             return f"weight = (code − zero point) × scale, with {scale} and zero point {block.zero_point}"
         case "offset":
-            return f"weight = minimum + code × scale, with minimum {_number(block.minimum)} and {scale}"
+            return f"weight = minimum + code × scale, with minimum {number(block.minimum)} and {scale}"
         case "cast":
             return "weight = value of the bit pattern (sign · exponent · mantissa); nothing is scaled"
         case "codebook":
@@ -139,14 +136,16 @@ def _unpacked_rule(kind: BlockType, block: Block) -> str:
     minima = block.unpacked.minima is not None
     rule = f"weight = {'minimum + ' * minima}{code} × scale"
     if kind.groups == 1:
-        shift = f"minimum {_number(block.minimum)} and " if minima else ""
-        return f"{rule}, with {shift}scale {_number(block.scale)}"
+        shift = f"minimum {number(block.minimum)} and " if minima else ""
+        return f"{rule}, with {shift}scale {number(block.scale)}"
     what = "scale and minimum" if minima else "scale"
     return f"{rule}; each {kind.group} weights have a {what} of their own"
 
 
 def block_rows(block: Block) -> dict[str, Any]:
-    """The block as columns: row, column, original, code, arithmetic, dequantized, error.
+    """The block as columns: row, column, original, code, arithmetic, dequantized, error; the names are `block.names`.
+
+    A minus is a hyphen in all of it, for that is what a table writes before the numbers of its other columns.
 
     Of a block type whose groups have a scale each, the scale too, and the minimum where there is one.
     """
@@ -155,14 +154,15 @@ def block_rows(block: Block) -> dict[str, Any]:
     if block.unpacked is not None and block.scale is None:
         shared = {"scale": block.scales.reshape(-1)}
         shared |= {} if block.minima is None else {"minimum": block.minima.reshape(-1)}
+    before, after = block.names
     rows, cols = np.meshgrid(np.arange(*block.rows), np.arange(*block.cols), indexing="ij")
     return {
         "row": rows.reshape(-1),
         "column": cols.reshape(-1),
-        "original": block.original.reshape(-1),
+        before: block.original.reshape(-1),
         "code": [code_text(scheme, code) for code in block.codes.reshape(-1).tolist()],
-        "arithmetic": arithmetic(block),
-        "dequantized": block.dequantized.reshape(-1),
+        "arithmetic": [text.replace(MINUS, "-") for text in arithmetic(block)],
+        after: block.dequantized.reshape(-1),
         "error": block.error.reshape(-1),
         **shared,
     }

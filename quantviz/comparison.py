@@ -15,6 +15,9 @@ from .metrics import METRICS
 from .schemes import Scheme
 from .statistics import TensorStatistics
 from .tensors import as_stored, rows_and_cols
+from .wording import bits, decibels
+
+MOST_NAMED = 6  # schemes that a sentence names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,20 +191,33 @@ def verdict(frame: pd.DataFrame, pinned: str | None = None) -> list[str]:
     if len(scored) < 2:
         return []
     front = scored.scheme.iloc[pareto(scored.bits_per_weight, scored.sqnr_db)].tolist()
-    told = f"{', '.join(front[:-1])} and {front[-1]}" if len(front) > 1 else front[0]
-    words = [f"Of {len(scored)} schemes, none beats {told}: more SQNR would take more bits."]
+    words = [f"Of {len(scored)} schemes, none beats {_listed(front)}: {_why(scored, front)}"]
     if pinned in scored.scheme.values:
         words.append(_at_no_more_bits(scored, scored[scored.scheme == pinned].iloc[0]))
     return words
 
 
+def _listed(names: Sequence[str]) -> str:
+    """ "a, b and c"; of many, the first and how many more."""
+    if len(names) > MOST_NAMED:
+        return f"{', '.join(names[: MOST_NAMED - 1])} and {len(names) - MOST_NAMED + 1} more"
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+
+
+def _why(scored: pd.DataFrame, front: Sequence[str]) -> str:
+    """What it means that none beats these; that more bits would help is said only where they do."""
+    if len(front) > 1 and scored[scored.scheme.isin(front)].sqnr_db.nunique() > 1:
+        return "each has the most SQNR of all that take no more bits."
+    return "no other has more SQNR, or as much for fewer bits." if len(front) == 1 else "they are equal in both."
+
+
 def _at_no_more_bits(scored: pd.DataFrame, pinned: pd.Series) -> str:
     rivals = scored[scored.bits_per_weight <= pinned.bits_per_weight]
     top = rivals.loc[rivals.sqnr_db.idxmax()]
-    bits = f"{pinned.bits_per_weight:.4g} bits"
+    limit = f"{bits(pinned.bits_per_weight)} bits"
     gain = top.sqnr_db - pinned.sqnr_db
     if not gain > 0:
-        return f"At no more than {bits}, nothing here does better than the pinned {pinned.scheme}."
-    more = f", {gain:.3g} dB more than" if math.isfinite(gain) else " against"
-    reached = f"{top.sqnr_db:.4g} dB" if math.isfinite(top.sqnr_db) else "no error at all"
-    return f"At no more than {bits}, {top.scheme} reaches {reached}{more} the pinned {pinned.scheme}."
+        return f"At no more than {limit}, nothing here does better than the pinned {pinned.scheme}."
+    more = f", {decibels(gain)} more than" if math.isfinite(gain) else " against"
+    reached = decibels(top.sqnr_db) if math.isfinite(top.sqnr_db) else "no error at all"
+    return f"At no more than {limit}, {top.scheme} reaches {reached}{more} the pinned {pinned.scheme}."

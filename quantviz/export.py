@@ -12,6 +12,7 @@ from .evaluation import Evaluation
 from .metrics import METRICS
 from .spreadsheets import csv_text
 from .statistics import Histogram, TensorStatistics
+from .wording import value_text
 
 BlockErrors = Literal["summary", "full", "none"]
 
@@ -86,15 +87,5 @@ def as_csv(evaluation: Evaluation) -> str:
 
 
 def as_text(name: str, value: float) -> str:
-    """The value of metric `name` to four significant digits, with its unit; a fraction as a percentage.
-
-    >>> as_text("mean_relative_error", 0.18003), as_text("sqnr_db", 23.334), as_text("compression_ratio", 7.1)
-    ('18%', '23.33 dB', '7.1×')
-    """
-    if math.isnan(value):
-        return "undefined"
-    unit = METRICS[name].unit
-    if unit == "fraction":
-        return f"{100 * value:.4g}%"
-    number = "∞" if math.isinf(value) else f"{value:.4g}"
-    return number + {"dB": " dB", "×": "×"}.get(unit, "")
+    """The value of metric `name` for people: `quantviz.wording.value_text`."""
+    return value_text(name, value)

@@ -22,6 +22,7 @@ from .sources import Model
 from .statistics import TensorStatistics
 from .tensors import StoredTensor
 from .two_tensors import evaluate_pair
+from .wording import share
 
 _QUERIES_OR_KEYS = re.compile(r"blk\.[0-9]+\.attn_([qk])\.(weight|bias)")
 AS_THEY_ARE, INTERLEAVED = "as they are", "the two halves of each head's rows interleaved"
@@ -195,9 +196,7 @@ def sentence(a: Against) -> str:
     with_what = " with this importance" if r.importance else ""
     if r.same:
         return f"Quantizing the original{from_what} to {kind}{with_what} gives exactly the bytes of the file.{rows}"
-    share = 100 * r.equal / r.count
-    shown = "fewer than 0.1%" if 0 < share < 0.1 else "over 99.9%" if share > 99.9 else f"{share:.1f}%"
-    shown = shown if r.equal else "none"
+    shown = share(r.equal / r.count) if r.equal else "none"
     why = (
         "it was made in another way, such as with importance, from other weights or by another program"
         if not r.importance

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from .kernels.overflow import beyond_float32, is_finite
 from .schemes import Scheme
 from .statistics import TensorStatistics
 from .tensors import StoredTensor, as_stored
+from .wording import original_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,7 @@ class Block:
     codes: integers, all [R, C].  scale is what multiplies a code (or its level); zero_point and minimum where
     the symmetry has them.  kept: bool [R, C], which weights are stored apart in 16 bit, or None.
     rotated: whether original and dequantized are those of the rotated rows, on which blocks then lie.
+    dtype: in which the tensor is stored.
     Of a block type whose groups have a scale each, scale and minimum are None: unpacked has them all, of one block.
     """
 
@@ -40,6 +42,13 @@ class Block:
     kept: np.ndarray | None = None
     rotated: bool = False
     unpacked: Unpacked | None = None
+    dtype: str = "float32"
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the weights before and after are to be called: a file's own may be rounded, or rotated, already."""
+        turned = " (rotated)" if self.rotated else ""
+        return f"{original_name(self.dtype)}{turned}", f"dequantized{turned}"
 
     @property
     def error(self) -> np.ndarray:
@@ -91,7 +100,8 @@ def inspect_block(
     if h is not None and h.ndim == 2:  # that of the expert in whose rows the block lies
         h = h[r0 * len(h) // stored.rows]
     if scheme.rule == "block type":
-        return _packed_block(stored, scheme, row, col, h)
+        packed = _packed_block(stored, scheme, row, col, h)
+        return replace(packed, dtype=stored.dtype)
     from .kernels import cpu
 
     r1, c1 = min(r0 + height, stored.rows), min(c0 + width, stored.cols)
@@ -112,7 +122,7 @@ def inspect_block(
         None if g is None else float(found.stored),
         int(found.extra) if scheme.rule == "asym" else None,
         float(found.extra) if scheme.rule == "offset" else None,
-        None if rotated else found.kept, rotated,
+        None if rotated else found.kept, rotated, dtype=stored.dtype,
     )  # fmt: skip
 
 

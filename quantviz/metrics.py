@@ -37,7 +37,7 @@ _DECLARED = (
     Metric("relative_l1_error", "Relative L1 error", "Σ|e| / Σ|x|", "fraction", "lower",
            "The average size of an error against the average size of a weight."),
     Metric("relative_l2_error", "Relative L2 error", "‖e‖ / ‖x‖", "fraction", "lower",
-           "Error energy against weight energy: large weights and large errors weigh most."),
+           "The length of the error against the length of the weights, as vectors: large ones weigh most."),
     Metric("sqnr_db", "SQNR", "10·log₁₀(Σx² / Σe²)", "dB", "higher",
            "Signal to quantization noise ratio; one more bit is worth about 6.02 dB."),
     Metric("cosine_similarity", "Cosine similarity", "Σx·x̂ / (‖x‖·‖x̂‖)", "", "higher",

@@ -10,15 +10,17 @@ import math
 import numpy as np
 
 from .codes import code_values
-from .evaluation import Evaluation
+from .evaluation import Evaluation, group_sizes
 from .inspection import Block
 from .schemes import Scheme
 from .statistics import TensorStatistics
-from .wording import share
+from .tensors import rows_and_cols
+from .wording import bits, decibels, number, plural, share, value_text, was_rounded
 
 MOST = 3  # sentences at a time; the rules stand in order of importance
 
-OUTLIER_SIGMAS = 8.0  # a normal layer of 10⁹ weights reaches 6.1σ
+OUTLIER_SIGMAS = 8.0  # from the mean; a normal layer of 10⁹ weights reaches 6.1σ
+ALONE = 1.25  # times the next largest weight: what is less far out does not set a scale alone
 MANY_ZEROED = 0.2
 FEW_ZEROED = 0.01
 MANY_CLIPPED = 0.001
@@ -27,13 +29,27 @@ IDLE_BITS = 1.0  # bits of a code that carry nothing
 COSTLY_SCALES = 0.1  # share of all bits that are scales and zero points
 SMALL_WEIGHTS_SUFFER = 3.0  # mean relative error over relative L2 error
 SAME_DB = 0.05
+SAME_BITS = 0.005
+WIDER_THAN_FLOAT32 = ("float64", "int64", "uint64", "int32", "uint32")  # read as float32, which may round them
 
 
 def sentences(evaluation: Evaluation) -> list[str]:
-    """Up to MOST sentences about a full evaluation, the most important first."""
+    """Up to MOST sentences about a full evaluation, the most important first; then what it was quantized from."""
     rules = (_lossless, _outlier_scale, _concentrated, _zeroed, _clipped, _idle_codes, _small_weights, _costly_scales)
     found = [text for rule in rules if (text := rule(evaluation, evaluation.statistics))]
-    return found[:1] if found and evaluation.metrics["mse"] == 0 else found[:MOST]
+    kept = found[:1] if found and not evaluation.metrics["max_abs_error"] else found[:MOST]
+    before = on_top_of(evaluation.dtype)
+    return [*kept, before] if before else kept
+
+
+def on_top_of(dtype: str) -> str | None:
+    """That a tensor was quantized before, for one that is stored in a block type or in 8 bits; None for others."""
+    if not was_rounded(dtype):
+        return None
+    return (
+        f"The tensor is stored as {dtype}, so it was rounded once before: errors here are against what is stored, "
+        "and come on top of what that lost."
+    )
 
 
 def against(evaluation: Evaluation, pinned: Evaluation) -> str | None:
@@ -41,112 +57,150 @@ def against(evaluation: Evaluation, pinned: Evaluation) -> str | None:
     if evaluation.scheme == pinned.scheme:
         return None
     gain = evaluation.metrics["sqnr_db"] - pinned.metrics["sqnr_db"]
-    bits = evaluation.metrics["bits_per_weight"] - pinned.metrics["bits_per_weight"]
+    cost = evaluation.metrics["bits_per_weight"] - pinned.metrics["bits_per_weight"]
     if not math.isfinite(gain):
         return None
-    quality = "the same SQNR" if abs(gain) < SAME_DB else f"{abs(gain):.1f} dB {'more' if gain > 0 else 'less'} SQNR"
-    cost = "the same bits" if abs(bits) < 0.005 else f"{abs(bits):.2f} bits a weight {'more' if bits > 0 else 'less'}"
-    return f"Against the pinned {pinned.scheme}: {quality} for {cost}."
+    quality = "the same SQNR" if abs(gain) < SAME_DB else f"{decibels(abs(gain))} {_more(gain)} SQNR"
+    price = "the same bits" if abs(cost) < SAME_BITS else f"{bits(abs(cost))} bits a weight {_more(cost)}"
+    return f"Against the pinned {pinned.scheme}: {quality} for {price}."
+
+
+def _more(x: float) -> str:
+    return "more" if x > 0 else "less"
 
 
 def block_sentence(block: Block, statistics: TensorStatistics) -> str | None:
-    """What one weight does to its block, if it does anything remarkable."""
-    size = np.abs(block.original).reshape(-1)
-    if len(size) < 2 or not statistics.std or (block.scale is None and block.unpacked is None):
+    """What the largest weight does to its block, if it does anything remarkable."""
+    if block.scale is None and block.unpacked is None:
         return None
+    scheme = Scheme.parse(block.scheme)
+    whose = "rotated weights" if block.rotated else "weights"
+    apart = np.zeros(block.original.shape, bool) if block.kept is None else block.kept
+    x, y = (values[~apart] for values in (block.original, block.dequantized))
+    if len(x) < 2 or not statistics.std:
+        return None
+    size = np.abs(x)
     top = int(size.argmax())
-    sigmas = float(size[top]) / statistics.std
-    others = np.delete(block.original.reshape(-1), top)
-    gone = np.delete(block.dequantized.reshape(-1) == 0, top) & (others != 0)
-    zeroed = float(gone.sum()) / max(int((others != 0).sum()), 1)
-    if sigmas < OUTLIER_SIGMAS or block.scale is None or Scheme.parse(block.scheme).rule in ("sign", "ternary"):
-        return f"{share(zeroed)} of this block's weights became zero." if zeroed > MANY_ZEROED else None
-    what = f"One weight, {sigmas:.0f}σ out, sets this block's scale"
-    if zeroed < FEW_ZEROED:
-        return (
-            f"{what}, {size[top] / max(float(np.delete(size, top).max()), 1e-30):.1f} times what its neighbours need."
-        )
-    return f"{what}; {share(zeroed)} of its neighbours became zero."
+    others, gone = np.delete(x, top), np.delete(y == 0, top)
+    zeroed = _fraction(gone & (others != 0), others != 0)
+    second = float(np.abs(others).max())
+    far = abs(float(x[top]) - statistics.mean) / statistics.std
+    alone = far >= OUTLIER_SIGMAS and size[top] >= ALONE * second and not block.rotated
+    if not alone or block.scale is None or not _largest_sets_scale(scheme):
+        zeroed = _fraction((y == 0) & (x != 0), x != 0)
+        return f"{share(zeroed)} of this block's non-zero {whose} became zero." if zeroed > MANY_ZEROED else None
+    what = f"One weight, {number(far, 2)}σ from the mean, sets this block's scale"
+    if zeroed >= FEW_ZEROED:
+        return f"{what}; {share(zeroed)} of its neighbours became zero."
+    return f"{what}: it is {number(size[top] / second, 2)} times as large as the next." if second else f"{what}."
 
 
-def _lossless(e: Evaluation, _: TensorStatistics) -> str | None:
-    return "Nothing is lost: every weight is a value of the format." if e.metrics["mse"] == 0 else None
+def _fraction(part: np.ndarray, whole: np.ndarray) -> float:
+    return float(part.sum()) / max(int(whole.sum()), 1)
+
+
+def _largest_sets_scale(scheme: Scheme) -> bool:
+    """Whether the largest weight of a group makes its scale: not where it is clipped, rotated or averaged."""
+    return scheme.clip == "absmax" and scheme.rotate == "none" and scheme.rule not in ("sign", "ternary", "cast")
+
+
+def _lossless(e: Evaluation, s: TensorStatistics) -> str | None:
+    if e.metrics["max_abs_error"]:
+        return None
+    if s.zeros == s.count:
+        return "Nothing is lost: all weights are zero. What is measured against their size is therefore undefined."
+    read = ", read as float32," if e.dtype in WIDER_THAN_FLOAT32 else ""
+    return f"Nothing is lost: every weight{read} is a value that {e.scheme} can hold."
 
 
 def _outlier_scale(e: Evaluation, s: TensorStatistics) -> str | None:
+    """Of one scale for all: which weights make it so large, and what is left for the others."""
     scheme = Scheme.parse(e.scheme)
-    if str(scheme.granularity) != "tensor" or s.crest_factor < OUTLIER_SIGMAS or scheme.rule in ("sign", "ternary"):
+    if str(scheme.granularity) != "tensor" or not _largest_sets_scale(scheme) or scheme.keep or not s.std:
+        return None
+    size = np.abs(s.largest_value.astype(np.float64))
+    far = np.abs(s.largest_value.astype(np.float64) - s.mean) / s.std
+    if not len(far) or far[0] < OUTLIER_SIGMAS:
         return None
     zeroed = e.metrics["zeroed_fraction"]
     tail = (
-        f"{share(zeroed)} of all others became zero"
+        f"{value_text('zeroed_fraction', zeroed)} of the non-zero weights became zero"
         if zeroed > FEW_ZEROED
-        else "all others share what steps that leaves"
+        else "all share its steps"
     )
-    return f"One weight, {s.crest_factor:.0f}σ out, sets the scale of the whole tensor; {tail}."
+    beside = int((size > size[0] / ALONE).sum())
+    if beside == 1 and len(size) > 1:
+        return f"One weight, {number(far[0], 2)}σ from the mean, sets the scale of the whole tensor; {tail}."
+    many = f"At least {beside}" if beside == len(size) < s.count else f"{beside}"
+    return (
+        f"{many} weights about as far out as the farthest, {number(far[0], 2)}σ from the mean, set the scale of the "
+        f"whole tensor; {tail}."
+    )
 
 
-def _concentrated(e: Evaluation, _: TensorStatistics) -> str | None:
+def _concentrated(e: Evaluation, s: TensorStatistics) -> str | None:
     if e.block_errors is None or e.block_errors.size < 200:
         return None
-    errors = e.block_errors.reshape(-1)
-    count = max(1, errors.size // 100)
-    worst, whole = (_sum_squares(some) for some in (np.partition(errors, -count)[-count:], errors))
-    held = worst / whole if whole else 0.0
+    squared = np.square(e.block_errors, dtype=np.float64)
+    squared = (squared * group_sizes(Scheme.parse(e.scheme), *rows_and_cols(s.shape, s.input_axes))).reshape(-1)
+    count = max(1, squared.size // 100)
+    whole = float(squared.sum())
+    held = float(np.partition(squared, -count)[-count:].sum()) / whole if whole else 0.0
     if held < CONCENTRATED:
         return None
-    return f"The error sits in few places: the worst 1% of the blocks hold {share(held)} of the squared error."
-
-
-def _sum_squares(x: np.ndarray) -> float:
-    return float(np.einsum("i,i->", x, x, dtype=np.float64))
+    return (
+        f"The error sits in few places: the worst {plural(count, 'block')} of {squared.size:,} "
+        f"{'holds' if count == 1 else 'hold'} {share(held)} of the squared error."
+    )
 
 
 def _zeroed(e: Evaluation, s: TensorStatistics) -> str | None:
     zeroed = e.metrics.get("zeroed_fraction", 0.0)
     if not zeroed > MANY_ZEROED or _outlier_scale(e, s):
         return None
-    return f"{share(zeroed)} of the non-zero weights became exactly zero."
+    return f"{value_text('zeroed_fraction', zeroed)} of the non-zero weights became exactly zero."
 
 
 def _clipped(e: Evaluation, _: TensorStatistics) -> str | None:
     clipped = e.metrics.get("clipped_fraction", 0.0)
-    return (
-        f"{share(clipped)} of the weights lay beyond the largest code and were cut to it."
-        if clipped > MANY_CLIPPED
-        else None
-    )
+    if not clipped > MANY_CLIPPED:
+        return None
+    cut = value_text("clipped_fraction", clipped)
+    return f"{cut} of the weights lay beyond the range of the codes and were cut to its end."
 
 
-def _idle_codes(e: Evaluation, _: TensorStatistics) -> str | None:
+def _idle_codes(e: Evaluation, s: TensorStatistics) -> str | None:
     entropy = e.metrics.get("code_entropy_bits")
     scheme = Scheme.parse(e.scheme)
-    if (
-        entropy is None
-        or scheme.fmt.bits > 8
-        or scheme.fmt.bits > e.metrics["bits_per_weight"]
-        or scheme.fmt.bits - entropy < IDLE_BITS
-    ):
+    if entropy is None or scheme.fmt.bits > 8 or scheme.fmt.bits > e.metrics["bits_per_weight"]:
+        return None
+    # Few weights cannot fill many codes: that is no fault of the scheme.
+    if min(scheme.fmt.bits, math.log2(s.count)) - entropy < IDLE_BITS:
         return None
     used, there = int((e.code_counts > 0).sum()), len(code_values(scheme)[0])
     few = f"; {used} of {there} codes are in use" if used < there else ""
-    return f"The codes carry {entropy:.1f} of their {scheme.fmt.bits} bits{few}."
+    return f"Codes of {plural(scheme.fmt.bits, 'bit')} carry {number(entropy, 2)} bits of information{few}."
 
 
 def _small_weights(e: Evaluation, _: TensorStatistics) -> str | None:
     relative, l2 = e.metrics["mean_relative_error"], e.metrics["relative_l2_error"]
     if not (l2 > 0 and relative / l2 > SMALL_WEIGHTS_SUFFER):
         return None
+    told = value_text("mean_relative_error", relative), value_text("relative_l2_error", l2)
     return (
-        f"Small weights suffer most: the mean relative error is {share(relative)}, the error energy only {share(l2)}."
+        f"Against their own size, small weights suffer most: the mean relative error is {told[0]}, "
+        f"the relative L2 error only {told[1]}."
     )
 
 
 def _costly_scales(e: Evaluation, _: TensorStatistics) -> str | None:
-    bits = e.metrics["bits_per_weight"]
+    whole = e.metrics["bits_per_weight"]
     scheme = Scheme.parse(e.scheme)
-    extra = bits - scheme.fmt.bits
-    if extra / bits < COSTLY_SCALES:
+    extra = whole - scheme.fmt.bits
+    if extra / whole < COSTLY_SCALES:
         return None
-    what = "Scales and the zeros that fill rows up" if scheme.pad else "Scales and what goes with them"
-    return f"{what} take {extra:.2f} of the {bits:.2f} bits a weight."
+    scales = {"asym": "scales and zero points", "offset": "scales and minima", "block type": "scales and their like"}
+    takers = [scales.get(scheme.rule, "scales")]
+    takers += ["weights kept apart"] * bool(scheme.keep) + ["zeros that fill rows up"] * scheme.pad
+    told = " and ".join([", ".join(takers[:-1]), takers[-1]] if len(takers) > 1 else takers)
+    return f"{told[:1].upper()}{told[1:]} take {bits(extra)} of the {bits(whole)} bits a weight."

@@ -67,6 +67,11 @@ class TensorStatistics:
         return self.max_abs / self.std if self.std else math.nan
 
     @property
+    def farthest(self) -> float:
+        """How many σ the farthest weight lies from the mean. NaN for a constant tensor."""
+        return max(self.max - self.mean, self.mean - self.min) / self.std if self.std else math.nan
+
+    @property
     def incoherence(self) -> float:
         """max |x| · √(mn) / ‖W‖: 1 when all magnitudes are equal, √(mn) when one weight holds everything (QuIP)."""
         norm = math.sqrt(self.sum_squares)

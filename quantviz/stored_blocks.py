@@ -17,6 +17,7 @@ from .kernels.common import Progress
 from .metrics import entropy_bits
 from .statistics import Histogram
 from .tensors import PackedTensor, StoredTensor
+from .wording import MINUS, number, plural
 
 _PIECE = 1 << 18  # weights taken apart at a time, about
 _BINS = 120  # of the histograms of scales and minima
@@ -97,19 +98,15 @@ def weight_rows(b: StoredBlock) -> dict[str, list[Any]]:
         "code": p.codes[0].tolist(),
         "stands for": numbers,
         "arithmetic": [
-            f"{_number(n)} × {_number(s)}" + ("" if minima is None else _added(minima[i]))
+            (f"{number(n)} × {number(s)}" + ("" if minima is None else _added(minima[i]))).replace(MINUS, "-")
             for i, (n, s) in enumerate(zip(numbers, scales, strict=True))
         ],
         "value": p.values[0].tolist(),
     }
 
 
-def _number(x: float) -> str:
-    return f"{x:.4g}".replace("-", "−")
-
-
 def _added(x: float) -> str:
-    return f" − {_number(-x)}" if x < 0 else f" + {_number(x)}"
+    return f" − {number(-x)}" if x < 0 else f" + {number(x)}"
 
 
 # -- the whole tensor ----------------------------------------------------------------------------
@@ -208,15 +205,21 @@ def _kind(tensor: StoredTensor) -> BlockType:
     return kind
 
 
+def _have(n: int) -> str:
+    return "has" if n == 1 else "have"
+
+
 def sentence(c: Contents) -> str:
     """What stands out, for a reader."""
     used = len(c.counts) - int(np.isnan(c.numbers).sum())
     parts = [
-        f"{c.groups:,} groups of {c.kind.group} weights have a scale of their own",
-        f"the codes hold {c.entropy_bits:.2f} of their {np.log2(max(used, 2)):.3g} bits of information",
+        f"{plural(c.groups, 'group')} of {c.kind.group} weights {_have(c.groups)} a scale of "
+        f"{'its' if c.groups == 1 else 'their'} own",
+        f"the codes hold {number(c.entropy_bits, 3)} of their {number(np.log2(max(used, 2)), 3)} bits of information",
     ]
     if c.zero_scales:
-        parts.append(f"{c.zero_scales:,} scales are 0, which makes all weights of a group alike")
+        alike = "which makes all weights of the group alike"
+        parts.append(f"{plural(c.zero_scales, 'scale')} {'is' if c.zero_scales == 1 else 'are'} 0, {alike}")
     if c.unused:
-        parts.append(f"{c.unused:,} of {used:,} codes are not used at all")
+        parts.append(f"{c.unused:,} of {plural(used, 'code')} {'is' if c.unused == 1 else 'are'} not used at all")
     return "; ".join(parts) + "."

@@ -10,7 +10,7 @@ import numpy as np
 
 from .statistics import TensorStatistics
 from .tensors import rows_and_cols
-from .wording import count, share
+from .wording import count, number, share
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,6 @@ class Fact:
 
 def statistics_facts(s: TensorStatistics) -> list[Fact]:
     """The tensor's own figures, in the order in which they are read."""
-
-    def number(x: float) -> str:
-        return "undefined" if math.isnan(x) else f"{x:.4g}"
 
     return [
         Fact("Weights", count(s.count), "How many weights are looked at."),

@@ -65,13 +65,13 @@ def test_csv_has_a_row_a_metric(evaluation: qv.Evaluation) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
-        ("mean_relative_error", 0.180031, "18%"),
+        ("mean_relative_error", 0.180031, "18.00%"),
         ("zeroed_fraction", 0.0, "0%"),
         ("sqnr_db", 23.3349, "23.33 dB"),
         ("sqnr_db", float("inf"), "∞ dB"),
         ("sqnr_db", float("nan"), "undefined"),
-        ("mse", 1.23456e-9, "1.235e-09"),
-        ("bits_per_weight", 4.5, "4.5"),
+        ("mse", 1.23456e-9, "1.235e−09"),
+        ("bits_per_weight", 4.5, "4.500"),
         ("compression_ratio", 64 / 9, "7.111×"),
     ],
 )

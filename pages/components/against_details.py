@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
-from quantviz.export import as_text, metrics_table
+from quantviz.export import metrics_table
 from quantviz.file_against_file import Against, Pair, Pairs, as_dict
 from quantviz.metrics import METRICS
-from quantviz.wording import share, tooltip
+from quantviz.wording import plural, share, tooltip, value_text
 
 from . import say
 from .snippet import written
+from .tables import table
 from .take_along import downloads, link_note
 
 ALL, PYTHON, DATA = "All metrics", "Python", "Data and link"
@@ -22,15 +25,15 @@ def details(a: Against, original: str, file: str) -> None:
     chosen = st.segmented_control("More", [ALL, PYTHON, DATA], key="against_details", persist_state="session")
     if chosen == ALL:
         shown = [(METRICS[name], value) for name, value in a.evaluation.metrics.items()]
-        st.dataframe(
+        table(
             {
                 "metric": [m.label for m, _ in shown],
-                "value": [as_text(m.name, value) for m, value in shown],
+                "value": [value_text(m.name, value) for m, value in shown],
                 "formula": [m.formula for m, _ in shown],
                 "better": [m.direction for m, _ in shown],
                 "meaning": [m.meaning for m, _ in shown],
             },
-            hide_index=True, height="content", column_config={"meaning": st.column_config.TextColumn(width="large")},
+            {}, "against_metrics", height="content",
         )  # fmt: skip
     elif chosen == PYTHON:
         st.code(snippet(a.pair, original, file), language="python")
@@ -64,24 +67,17 @@ def all_tensors(found: list[Against | tuple[Pair, str]], pairs: Pairs, swapped: 
     """The table of all tensors; ticking a row opens its tensor. swapped: whether the sidebar holds the file."""
     rows = [_row(a) for a in found]
     order = ["tensor", "in the file", "type", "plain quantization", *_COLUMNS]
-    number = {
-        name: st.column_config.NumberColumn(METRICS[name].label, format="%.4g", help=tooltip(METRICS[name]))
-        for name in _COLUMNS
-    }
+    headings = {name: st.column_config.Column(METRICS[name].label, help=tooltip(METRICS[name])) for name in _COLUMNS}
     st.caption("Tick a row to open that tensor.")
-    event = st.dataframe(
-        {name: [row.get(name) for row in rows] for name in order}, hide_index=True, key="against_table",
+    plainly = "How much of the file plain quantization of the original gives, byte for byte."
+    table(
+        {name: [row.get(name) for row in rows] for name in order}, {n: partial(value_text, n) for n in _COLUMNS},
+        "against_table", headings | {"plain quantization": st.column_config.TextColumn(help=plainly)},
         on_select=lambda: _take(found, swapped), selection_mode="single-row", height=420,
-        column_config=number | {
-            "plain quantization": st.column_config.TextColumn(
-                help="How much of the file plain quantization of the original gives, byte for byte."
-            )
-        },
     )  # fmt: skip
-    del event
     told = [a.requantized for a in found if isinstance(a, Against) and a.requantized]
     same = sum(r.same for r in told)
-    st.markdown(f"Plain quantization gives exactly the bytes of **{same:,}** of {len(found):,} tensors.")
+    say.text(f"Plain quantization gives exactly the bytes of {same:,} of {plural(len(found), 'tensor')}.")
     for names, where in ((pairs.only_original, "the original"), (pairs.only_file, "the file")):
         if names:
             more = f" and {len(names) - 6:,} more" if len(names) > 6 else ""

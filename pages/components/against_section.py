@@ -7,12 +7,11 @@ from functools import partial
 import streamlit as st
 
 from quantviz import QuantvizError, figures
-from quantviz.export import as_text
 from quantviz.file_against_file import Against, Pair, Pairs, against, pair_up, sentence, whole
 from quantviz.gguf_names import has_gguf_names
 from quantviz.metrics import METRICS
 from quantviz.sources import Model, SeveralFiles
-from quantviz.wording import count, shape, tooltip
+from quantviz.wording import count, shape, tooltip, value_text
 
 from . import cached, jobs, say
 from .against_details import all_tensors, details
@@ -118,7 +117,7 @@ def _shown(a: Against, original: str, file: str, view: View) -> None:
     say.text(sentence(a))
     shown = [name for name in HEADLINES if name in e.metrics]
     for column, name in zip(st.columns(len(shown)), shown, strict=True):
-        column.metric(METRICS[name].label, as_text(name, e.metrics[name]), help=tooltip(METRICS[name]), border=True)
+        column.metric(METRICS[name].label, value_text(name, e.metrics[name]), help=tooltip(METRICS[name]), border=True)
     chart(figures.weights(e), "against_weights")
     left, right = st.columns(2, gap="medium")
     with left:

@@ -10,7 +10,7 @@ from pages.components.charts import chart
 from quantviz.block_types import BLOCK_TYPES
 from quantviz.block_types.conformance import conformance, conformance_rows
 from quantviz.figures.block_types import block_layout, block_type_bits
-from quantviz.wording import count
+from quantviz.wording import count, number
 
 DEFAULT = "q4_k"
 
@@ -31,7 +31,7 @@ def block_types() -> None:
     weights, size, bits, group = st.columns(4)
     weights.metric("Weights a block", count(kind.block))
     size.metric("Bytes a block", count(kind.nbytes))
-    bits.metric("Bits per weight", f"{kind.bits_per_weight:g}", help="8 · bytes / weights: everything stored counts.")
+    bits.metric("Bits per weight", number(kind.bits_per_weight), help="8 · bytes / weights: everything stored counts.")
     group.metric("Weights a scale", count(kind.group), help="How many neighbours share a scale.")
     say.text(kind.rule)
     chart(block_layout(kind), "block_layout")

@@ -31,6 +31,11 @@ def opened_block(evaluation: Evaluation) -> tuple[int, int]:
 @st.fragment
 def block_section(view: View, evaluation: Evaluation, importance: cached.Importance | None) -> None:
     st.subheader("Where the error sits")
+    if Scheme.parse(evaluation.scheme).rotate != "none":
+        st.caption(
+            "Rows are rotated before they are quantized, and blocks lie on the rotated rows: the map, the block and "
+            "its table show rotated weights, not those of the model. All figures above are of the model's own weights."
+        )
     if evaluation.block_errors.size == 1:
         st.caption("One scale, or none, serves the whole tensor: there is one block. Smaller blocks draw a map here.")
         block = _block(view, evaluation, (0, 0), importance)
@@ -104,9 +109,9 @@ def _weights(view: View, block: Block) -> None:
     st.dataframe(
         block_rows(block), hide_index=True, height=300, key="block_table",
         column_config={
-            "original": st.column_config.NumberColumn(format="%.6g"),
+            block.names[0]: st.column_config.NumberColumn(format="%.6g"),
             "arithmetic": st.column_config.TextColumn(width="large"),
-            "dequantized": st.column_config.NumberColumn(format="%.6g"),
+            block.names[1]: st.column_config.NumberColumn(format="%.6g"),
             "error": st.column_config.NumberColumn(format="%.3g", help="dequantized − original"),
             "scale": st.column_config.NumberColumn(format="%.4g", help="Of the weight's own group in the block."),
             "minimum": st.column_config.NumberColumn(format="%.4g", help="Of the weight's own group in the block."),

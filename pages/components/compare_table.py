@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
-from quantviz import comparison, export
+from quantviz import comparison
 from quantviz.comparison import Outcome
 from quantviz.metrics import METRICS
 from quantviz.schemes import Scheme
-from quantviz.wording import difference, tooltip
+from quantviz.wording import decimals, difference, tooltip, value_text
 
 from . import cached, say
 from .snippet import comparison_snippet
 from .state import View, choose_pinned, choose_scheme
+from .tables import NONE, table, written
 from .take_along import downloads, link_note
 
 FIGURES, AGAINST = "Figures", "Against the pinned"
@@ -58,20 +61,14 @@ def _draw(frame: pd.DataFrame, pinned: str | None, shown: str, key: str, **more)
     values = values[["scheme", *columns, "seconds", "notices"]]
     if shown == FIGURES and pinned in comparison.with_figures(frame):
         values.insert(3, GAP, comparison.against(frame, pinned)["sqnr_db"])
-    written = {
-        name: (lambda v, name=name: difference(name, v, 0.0) or "–") if shown == AGAINST else _text(name)
+    how = {
+        name: (lambda v, name=name: difference(name, v, 0.0) or NONE) if shown == AGAINST else partial(value_text, name)
         for name in columns
     }
-    written |= {GAP: lambda v: difference("sqnr_db", v, 0.0) or "–", "seconds": lambda v: f"{v:.3f}"}
-    styled = values.style.format(
-        {name: text for name, text in written.items() if name in values}, na_rep="–"
-    ).apply(_marks, axis=None, best=best, pinned=pinned)  # fmt: skip
+    how |= {GAP: lambda v: difference("sqnr_db", v, 0.0) or NONE, "seconds": partial(decimals, places=3)}
+    styled = written(values, how).apply(_marks, axis=None, best=best, pinned=pinned)
     height = "content" if len(frame) <= MOST_ROWS else _ROW * (MOST_ROWS + 1)
-    return st.dataframe(styled, hide_index=True, height=height, key=key, column_config=_headings(columns), **more)
-
-
-def _text(name: str):
-    return lambda value: export.as_text(name, value)
+    return table(styled, how, key, _headings(columns), height=height, **more)
 
 
 def _ordered(columns: list[str]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from quantviz import export
@@ -9,11 +11,13 @@ from quantviz.evaluation import Evaluation
 from quantviz.metrics import METRICS
 from quantviz.statistics import TensorStatistics
 from quantviz.tables import largest_weights, statistics_facts
+from quantviz.wording import count, decimals, number, share, value_text
 
 from . import cached, say
 from .blocks import opened_block
 from .snippet import snippet
 from .state import View
+from .tables import table
 from .take_along import downloads, link_note
 
 ALL, TENSOR, PYTHON, DATA = "All metrics", "The tensor", "Python", "Data and link"
@@ -36,21 +40,21 @@ def details_section(view: View, evaluation: Evaluation, importance: cached.Impor
 
 def _metrics(evaluation: Evaluation) -> None:
     shown = [(METRICS[name], value) for name, value in evaluation.metrics.items()]
-    st.dataframe(
+    table(
         {
             "metric": [m.label for m, _ in shown],
-            "value": [export.as_text(m.name, value) for m, value in shown],
+            "value": [value_text(m.name, value) for m, value in shown],
             "formula": [m.formula for m, _ in shown],
             "unit": [{"fraction": "%", "": "number"}.get(m.unit, m.unit) for m, _ in shown],
             "better": [m.direction for m, _ in shown],
             "meaning": [m.meaning for m, _ in shown],
         },
-        hide_index=True, height="content", column_config={"meaning": st.column_config.TextColumn(width="large")},
+        {}, "all_metrics", height="content",
     )  # fmt: skip
     say.caption(
         "e = dequantized − original. "
-        f"Percentiles of |e| are read from bins {evaluation.percentile_resolution:.1%} wide. "
-        f"Engine: {evaluation.engine}, {evaluation.seconds:.3f} s."
+        f"Percentiles of |e| are read from bins {share(evaluation.percentile_resolution)} wide. "
+        f"Engine: {evaluation.engine}, {decimals(evaluation.seconds, 3)} s."
     )
 
 
@@ -60,12 +64,8 @@ def _tensor(statistics: TensorStatistics) -> None:
         for column, fact in zip(st.columns(4), facts[start : start + 4], strict=False):
             column.metric(fact.label, fact.text, help=fact.meaning)
     st.markdown("**Largest weights**")
-    st.dataframe(
-        largest_weights(statistics),
-        hide_index=True,
-        height=300,
-        column_config={"in σ": st.column_config.NumberColumn(format="%.2f")},
-    )
+    how = {"row": count, "column": count, "weight": partial(number, fixed=True), "in σ": partial(decimals, places=2)}
+    table(largest_weights(statistics), how, "largest_of_tensor", height=300)
 
 
 def _data(view: View, evaluation: Evaluation, importance: cached.Importance | None) -> None:

@@ -12,6 +12,7 @@ from quantviz.figures import alt_text
 from quantviz.figures import number_line as line
 from quantviz.formats import FORMATS, FloatFormat
 from quantviz.numerals import short
+from quantviz.wording import number
 
 # Claim 1 of the article: bytes that a weight takes.
 CLAIMED_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2, "fp8_e4m3": 1, "fp8_e5m2": 1, "fp4_e2m1": 0.5}
@@ -37,7 +38,7 @@ def all_formats() -> None:
 
 def _written(row: dict) -> dict:
     """Values from 1e-45 to 1e38 as text: a number column cannot show both."""
-    return row | {name: f"{row[name]:.7g}" for name in SPREAD if row[name] is not None}
+    return row | {name: number(row[name], 7) for name in SPREAD if row[name] is not None}
 
 
 def claim_of_bytes() -> None:
@@ -53,7 +54,7 @@ def claim_of_bytes() -> None:
         st.dataframe(pd.DataFrame(rows), hide_index=True)
         st.caption(
             "Scales add to this: "
-            + ", ".join(f"{n} takes {arithmetic.bits_a_weight(FORMATS[n]) / 8:g}" for n in ("mxfp4", "nvfp4"))
+            + ", ".join(f"{n} takes {number(arithmetic.bits_a_weight(FORMATS[n]) / 8)}" for n in ("mxfp4", "nvfp4"))
             + " bytes a weight with the scale of its block."
         )
 

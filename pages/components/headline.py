@@ -5,10 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from quantviz.evaluation import Evaluation
-from quantviz.export import as_text
 from quantviz.metrics import METRICS
 from quantviz.sentences import against, sentences
-from quantviz.wording import difference, shape, tooltip
+from quantviz.wording import difference, shape, tooltip, value_text
 
 from . import say
 from .state import NOTHING, View, choose_pinned, choose_scheme
@@ -16,7 +15,6 @@ from .state import NOTHING, View, choose_pinned, choose_scheme
 HEADLINES = (
     "mean_relative_error", "relative_l2_error", "sqnr_db", "max_abs_error", "zeroed_fraction", "bits_per_weight",
 )  # fmt: skip
-COLORS = {"lower": "inverse", "higher": "normal", "neither": "off"}
 
 
 def headline(view: View, evaluation: Evaluation, pinned: Evaluation | None) -> None:
@@ -66,7 +64,8 @@ def _figures(evaluation: Evaluation, pinned: Evaluation | None) -> None:
     compared = pinned is not None and pinned.scheme != evaluation.scheme
     for column, name in zip(st.columns(len(HEADLINES)), HEADLINES, strict=True):
         metric, value = METRICS[name], evaluation.metrics[name]
-        column.metric(
-            metric.label, as_text(name, value), difference(name, value, pinned.metrics[name]) if compared else None,
-            delta_color=COLORS[metric.direction], help=tooltip(metric), border=True,
+        change = difference(name, value, pinned.metrics[name]) if compared else None
+        say.metric(
+            metric.label, value_text(name, value), change, metric.direction,
+            help=tooltip(metric), border=True, on=column,
         )  # fmt: skip

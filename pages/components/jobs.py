@@ -17,11 +17,12 @@ from typing import Any
 import streamlit as st
 
 from quantviz.errors import QuantvizError
-from quantviz.wording import count, duration, size
+from quantviz.wording import about, count, duration, size
 
 from . import say
 from .imports import LANGUAGE_MODELS, import_each
 from .places import Places, Work
+from .time_left import TimeLeft
 from .visitors import is_connected, session, visitor
 
 AT_ONCE = 3  # jobs that run at a time; more wait in a queue
@@ -46,6 +47,7 @@ class Job:
         self.name, self.unit = "waiting for its turn", ""
         self.done, self.total = 0, 0
         self.began = time.monotonic()
+        self.left = TimeLeft()
         self.ended: float | None = None
         self.future: Future = Future()
         self.watchers: dict[tuple[str, Hashable], float] = {}  # (window, kind) -> when it was last seen
@@ -81,6 +83,7 @@ class Job:
         """unit: "B", or what is counted, such as "weights"."""
         self._check()
         self.name, self.unit, self.done, self.total, self.began = name, unit, 0, 0, time.monotonic()
+        self.left = TimeLeft()
 
         first: tuple[float, int] | None = None  # what came before it, such as compiling, says nothing about the rate
 
@@ -88,6 +91,7 @@ class Job:
             nonlocal first
             self._check()
             self.done, self.total = done, total
+            self.left.report(done, total)
             now = time.monotonic()
             first = first or (now, done)
             if now - first[0] > 0.2:
@@ -121,10 +125,8 @@ class Job:
         shown = size if self.unit == "B" else count
         text = f"{self.title}: {self.name}, {shown(self.done)} of {shown(self.total)}"
         text += "" if self.unit == "B" else f" {self.unit}"
-        seconds = time.monotonic() - self.began
-        if self.done and seconds > 1:
-            text += f", about {duration(seconds / self.done * (self.total - self.done))} left"
-        return text
+        left = self.left.seconds()
+        return text if left is None else f"{text}, {about(left)} left"
 
 
 RATES: dict[str, float] = {}  # units a second, as last measured
@@ -134,6 +136,13 @@ _LOCK = threading.RLock()
 _PLACES = Places(AT_ONCE, SHARE, "job")
 _HEAVY = Places(1, 1, "heavy-job", frees_memory=True)  # a language model at a time is in memory
 _looking = threading.Event()
+
+
+def unit_of(what: str, otherwise: str) -> str:
+    """What quantviz counts while it does `what`: bytes or tensors of a model, or what the caller counts."""
+    if "tensors" in what:
+        return "tensors"
+    return "B" if "bytes" in what or what.startswith("reading") else otherwise
 
 
 def estimate(amount: float, unit: str) -> str:

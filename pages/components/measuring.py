@@ -20,6 +20,7 @@ from quantviz.errors import QuantvizError
 from quantviz.throughput import Doing, Measurement, Plan, Report
 
 from .imports import import_each
+from .time_left import TimeLeft
 from .visitors import is_connected, session
 
 GRACE = 15.0  # seconds
@@ -45,6 +46,7 @@ class Run:
         self._cancel = threading.Event()
         self._over = threading.Event()
         self._looks: dict[str, float] = {}
+        self._left: dict[str, TimeLeft] = {}  # of each part of the run
 
     @property
     def over(self) -> bool:
@@ -53,6 +55,15 @@ class Run:
     def look(self) -> None:
         """The visitor whose page is being drawn sees this run."""
         self._looks[session()] = time.monotonic()
+
+    def left(self) -> float | None:
+        """Seconds left of the part that is going on, or None where nothing can be said."""
+        doing = self.report.doing
+        if doing is None or not doing.total:
+            return None
+        timer = self._left.setdefault(doing.what, TimeLeft())
+        timer.report(doing.done, doing.total)
+        return timer.seconds()
 
     def is_mine(self) -> bool:
         return session() in self._looks

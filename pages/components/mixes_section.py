@@ -6,7 +6,7 @@ import streamlit as st
 
 from quantviz import QuantvizError, figures
 from quantviz.mixes import MIXES, SOURCE, Recipe, as_dict, notices, sizes, table
-from quantviz.wording import count, shape, share, size
+from quantviz.wording import bits, count, plural, shape, share, size
 
 from . import cached, say
 from .charts import chart
@@ -49,7 +49,7 @@ def mixes_section(view: View) -> None:
 
 def _one(r: Recipe, ref: str) -> None:
     say.subheader(f"{r.mix.file_name} of {ref}")
-    say.caption(f"{r.facts.architecture}, {r.facts.layers} layers")
+    say.caption(f"{r.facts.architecture}, {plural(r.facts.layers, 'layer')}")
     for notice in notices(r):
         say.caption(notice)
     if r.needs_importance and not r.importance:
@@ -60,7 +60,7 @@ def _one(r: Recipe, ref: str) -> None:
         help="All tensors, padded as in the file. The header comes on top: names, and the tokenizer, some megabytes.",
     )  # fmt: skip
     columns[1].metric(
-        "Bits per weight", f"{r.bits_per_weight:.4f}", border=True,
+        "Bits per weight", bits(r.bits_per_weight), border=True,
         help="`8 · bytes / weights`, norms and everything else that is not quantized included; lower is smaller.",
     )  # fmt: skip
     columns[2].metric("Weights", count(r.weights), border=True)

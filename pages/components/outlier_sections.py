@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from quantviz import figures
 from quantviz.evaluation import Evaluation
-from quantviz.export import as_text
 from quantviz.formats import IntFormat
 from quantviz.metrics import METRICS
 from quantviz.outliers.attribution import Attribution, largest_table
@@ -18,12 +19,12 @@ from quantviz.outliers.sentences import (
     edit_sentence,
     magnitude_sentence,
 )
-from quantviz.wording import count, difference, tooltip
+from quantviz.wording import bits, count, decibels, decimals, difference, number, plural, share, tooltip, value_text
 
 from . import laboratory, say
 from .charts import chart
-from .headline import COLORS
 from .state import View, choose_scheme
+from .tables import table
 
 HEADLINES = ("rmse", "relative_l2_error", "mean_relative_error", "zeroed_fraction")
 SHORT = {"rmse": "RMSE"}
@@ -60,10 +61,9 @@ def before_and_after(view: View, before: Evaluation, after: Evaluation | None) -
             say.bold(name)
             chart(fig, "after" if evaluation is after else "before")
             _figures(evaluation, before if evaluation is after else None)
-            say.caption(
-                f"σ {evaluation.statistics.std:.4g}, largest weight {evaluation.statistics.crest_factor:.3g}σ. "
-                + (figures.outside_note(evaluation.statistics) or "")
-            )
+            s = evaluation.statistics
+            note = figures.outside_note(s) or ""
+            say.caption(f"σ {number(s.std)}, largest magnitude {number(s.crest_factor)}σ. {note}")
 
 
 def _figures(evaluation: Evaluation, other: Evaluation | None) -> None:
@@ -71,10 +71,8 @@ def _figures(evaluation: Evaluation, other: Evaluation | None) -> None:
     for column, name in zip(st.columns(len(names)), names, strict=True):
         metric, value = METRICS[name], evaluation.metrics[name]
         change = difference(name, value, other.metrics[name]) if other else None
-        column.metric(
-            SHORT.get(name, metric.label), as_text(name, value), change,
-            delta_color=COLORS[metric.direction], help=tooltip(metric),
-        )  # fmt: skip
+        label = SHORT.get(name, metric.label)
+        say.metric(label, value_text(name, value), change, metric.direction, help=tooltip(metric), on=column)
 
 
 # -- who carries the error ---------------------------------------------------------------------
@@ -95,7 +93,7 @@ def attribution_section(view: View) -> None:
             "An outlier lies beyond, σ", LOWEST_LIMIT, HIGHEST_LIMIT, step=0.5, key="beyond", bind="query-params",
             help="What counts as an outlier when blocks are told apart. A normal layer of 16.8M weights reaches 5.4σ.",
         )  # fmt: skip
-        _sides(found, sigmas)
+        _sides(view, found, sigmas)
     with right:
         _largest(found)
     if text := attribution_sentences(found, sigmas):
@@ -107,32 +105,38 @@ def attribution_section(view: View) -> None:
     chart(figures.outliers.channels(found, which), "channels")
 
 
-def _sides(found: Attribution, sigmas: float) -> None:
-    fig = figures.outliers.block_sides(found, sigmas)
+def _sides(view: View, found: Attribution, sigmas: float) -> None:
+    fig = figures.outliers.block_sides(view, found, sigmas)
     if fig is None:
-        st.caption("A plain cast has no blocks: every weight is rounded on its own.")
+        st.caption(
+            "A plain cast has no blocks: every weight is rounded on its own."
+            if view.scheme.granularity is None
+            else "Scales belong to the rotated rows, over which every outlier is spread: no block holds it alone."
+        )
         return
     having, without = found.blocks_beyond(sigmas)
     chart(fig, "sides")
     if not without.blocks and having.blocks == 1:
         st.caption("One scale serves the whole tensor: all weights share it with its outliers.")
     elif not having.blocks:
-        st.caption(f"No block holds a weight beyond {sigmas:g}σ.")
+        st.caption(f"No block holds a weight beyond {number(sigmas)}σ.")
     else:
-        st.caption(f"{count(having.blocks)} of {count(having.blocks + without.blocks)} blocks. "
-                   f"Their RMSE is {having.rmse:.3g}, that of the others {without.rmse:.3g}.")  # fmt: skip
+        st.caption(f"{count(having.blocks)} of {plural(having.blocks + without.blocks, 'block')}. "
+                   f"Their RMSE is {number(having.rmse)}, that of the others {number(without.rmse)}.")  # fmt: skip
 
 
 def _largest(found: Attribution) -> None:
     st.markdown("**The largest weights and their blocks**")
-    number = st.column_config.NumberColumn
-    st.dataframe(
-        largest_table(found), hide_index=True, height=290, key="largest_weights",
-        column_config={
-            "weight": number(format="%.4g"), "in σ": number(format="%.1f"),
-            "its error": number(format="%.2g", help="dequantized − original"),
-            "block's RMSE": number(format="%.3g", help="Root mean squared error of the block it lies in."),
-            "× median block": number(format="%.2f", help="That error over the median block's."),
+    column = st.column_config.Column
+    four, three = partial(number, fixed=True), partial(number, digits=3, fixed=True)
+    table(
+        largest_table(found), height=290, key="largest_weights",
+        how={"row": count, "column": count, "weight": four, "in σ": lambda x: decimals(x, 1), "its error": three,
+             "block's RMSE": three, "× median block": lambda x: decimals(x, 2)},
+        config={
+            "its error": column(help="dequantized − original"),
+            "block's RMSE": column(help="Root mean squared error of the block it lies in."),
+            "× median block": column(help="That error over the median block's."),
         },
     )  # fmt: skip
 
@@ -154,14 +158,17 @@ def curves_section(view: View) -> None:
     st.subheader("Do blocks contain outliers?", help="Integers under one scale for all, a scale a row, or blocks.")
     st.session_state.setdefault("bits", str(default_bits(view)))
     with st.container(horizontal=True):
-        bits = st.segmented_control("Bits", BITS, key="bits", required=True, bind="query-params")
+        chosen = st.segmented_control("Bits", BITS, key="bits", required=True, bind="query-params")
         metric = st.segmented_control(
             "Error", SWEPT, key="swept", default=SWEPT[0], required=True, bind="query-params",
             format_func=lambda name: METRICS[name].label,
         )  # fmt: skip
         along = st.segmented_control("Along", ALONG, key="along", default=ALONG[0], required=True, bind="query-params")
     left, right = st.columns(2, gap="medium")
-    sizes, growing = laboratory.block_sizes(view, int(bits)), laboratory.magnitudes(view, int(bits), symmetry_of(view))
+    sizes, growing = (
+        laboratory.block_sizes(view, int(chosen)),
+        laboratory.magnitudes(view, int(chosen), symmetry_of(view)),
+    )
     growing.begin()
     with left:
         st.markdown("**Error against block size**")
@@ -188,9 +195,10 @@ def symmetry_of(view: View) -> str:
 
 def _how_measured(sweep) -> str:
     where = f"on {sweep.rows:,} of {sweep.of_rows:,} rows" if sweep.sampled else "on the whole tensor"
-    text = f"{count(sweep.count)} weights (0.1%) set to ±that many σ, {where}."
+    text = f"{plural(sweep.count, 'weight')} ({share(sweep.count / sweep.weights)}) set to ±that many σ, {where}."
     if sweep.removed:
-        text += f" {count(sweep.removed)} outliers of its own beyond 6σ were zeroed first."
+        text += f" {plural(sweep.removed, 'outlier')} of its own beyond 6σ {'was' if sweep.removed == 1 else 'were'} "
+        text += "set to zero first."
     return text
 
 
@@ -199,7 +207,9 @@ def _how_measured(sweep) -> str:
 
 @st.fragment
 def cures_section(view: View) -> None:
-    say.subheader(f"What cures {view.scheme}", help=f"Equal bits: within {EQUAL_BITS:g} bits a weight of the scheme's.")
+    say.subheader(
+        f"What cures {view.scheme}", help=f"Equal bits: within {number(EQUAL_BITS)} bits a weight of the scheme's."
+    )
     treated = laboratory.cures(view).result()
     if treated is None:
         return
@@ -214,9 +224,9 @@ def cures_section(view: View) -> None:
 
 def _cure_table(view: View, treated: list[Treated]) -> None:
     applied = [t for t in treated if t.metrics]
-    number = st.column_config.NumberColumn
     weighted = {"weighted MSE": [t.metrics["weighted_mse"] for t in applied]} if view.importance else {}
-    st.dataframe(
+    column = st.column_config.Column
+    table(
         {
             "cure": [t.cure.name for t in applied],
             "SQNR": [t.metrics["sqnr_db"] for t in applied],
@@ -226,13 +236,12 @@ def _cure_table(view: View, treated: list[Treated]) -> None:
             "scheme": [t.cure.key for t in applied],
             "what it does": [t.cure.what for t in applied],
         },
-        hide_index=True, height="content", key="cure_table", selection_mode="single-row",
-        on_select=lambda: _open(applied),
-        column_config={
-            "SQNR": number(format="%.2f dB", help=tooltip(METRICS["sqnr_db"])),
-            "weighted MSE": number(format="%.3g", help=tooltip(METRICS["weighted_mse"])),
-            "bits": number(format="%.3f", help=tooltip(METRICS["bits_per_weight"])),
-            "what it does": st.column_config.TextColumn(width=520),
+        how={"SQNR": decibels, "weighted MSE": partial(value_text, "weighted_mse"), "bits": bits},
+        height="content", key="cure_table", selection_mode="single-row", on_select=lambda: _open(applied),
+        config={
+            "SQNR": column(help=tooltip(METRICS["sqnr_db"])),
+            "weighted MSE": column(help=tooltip(METRICS["weighted_mse"])),
+            "bits": column(help=tooltip(METRICS["bits_per_weight"])),
         },
     )  # fmt: skip
     if st.session_state.pop("_cure_taken", False):

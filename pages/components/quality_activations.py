@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -10,7 +11,7 @@ import streamlit as st
 from quantviz import figures
 from quantviz.quality.results import LayerError, QualityResult
 from quantviz.quality.words import layers_sentence
-from quantviz.wording import count, share, size
+from quantviz.wording import bits, count, decimals, share, size
 
 from . import say
 from .charts import chart
@@ -18,6 +19,7 @@ from .importance_upload import importance_in_use, take_importance
 from .quality_state import Ask
 from .quality_tasks import Collected, activations, layer_errors, refusals
 from .state import choose_ref
+from .tables import table
 
 OTHER_PAGES = ("explore", "compare", "outliers")
 
@@ -96,10 +98,10 @@ def _table(errors: list[LayerError]) -> None:
          "bits": [e.bits_per_weight for e in errors]}
     )  # fmt: skip
     column = st.column_config.Column
-    st.dataframe(
-        frame.style.format({"weights": share, "output": share, "ratio": "{:.2f}", "bits": "{:.3f}"}, na_rep="–"),
-        hide_index=True, height=320, key="layer_table",
-        column_config={
+    table(
+        frame, {"weights": share, "output": share, "ratio": partial(decimals, places=2), "bits": bits},
+        "layer_table", height=320,
+        config={
             "layer": column("Layer", width="large"),
             "weights": column("Error of the weights", help="`‖Ŵ - W‖ / ‖W‖`, a fraction, shown in %; lower is better."),
             "output": column("Error of the output", help="`‖XŴ - XW‖ / ‖XW‖` over a sample of inputs X that the text "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -10,11 +11,13 @@ from quantviz import figures
 from quantviz.quality.results import QUALITY_METRICS, QualityMetric, QualityResult
 from quantviz.quality.tables import tabulate
 from quantviz.quality.words import added_text, metric_text, summary, with_error
+from quantviz.wording import decimals
 
 from . import quality_state, say
 from .charts import chart
 from .quality_state import Ask
 from .state import choose_scheme
+from .tables import table
 
 COLUMNS = (
     "bits_per_weight", "perplexity", "perplexity_ratio", "kl_mean", "kl_median", "kl_p99", "kl_p999", "kl_max",
@@ -78,14 +81,11 @@ def _table(results: list[QualityResult], mark: str) -> None:
     shown = frame[["scheme", *COLUMNS, "seconds", "notices"]]
     if any(not r.complete for r in results):
         shown.insert(1, "windows", [f"{r.windows} of {r.windows_total}" for r in results])
-    written = {name: lambda v, name=name: metric_text(name, v) for name in COLUMNS}
-    texts = written | _with_errors(results) | {"seconds": "{:.2f}"}
-    styled = shown.style.format(texts, na_rep="no number")
+    plainly = {name: partial(metric_text, name) for name in COLUMNS}
+    how = plainly | _with_errors(results) | {"seconds": partial(decimals, places=2)}
     more = {} if mark else {"on_select": "rerun", "selection_mode": "single-row"}
     height = "content" if len(frame) <= MOST_ROWS else _ROW * (MOST_ROWS + 1)
-    event = st.dataframe(
-        styled, hide_index=True, height=height, key=f"quality_table{mark}", column_config=_headings(), **more
-    )
+    event = table(shown, how, f"quality_table{mark}", _headings(), height=height, **more)
     rows = event["selection"]["rows"] if more else []
     if rows and rows[0] < len(results) and "=" not in results[rows[0]].scheme.partition(":")[0]:
         _open_button(results[rows[0]].scheme)

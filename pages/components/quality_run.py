@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import streamlit as st
 
 from quantviz.comparison import Refusal
 from quantviz.errors import QuantvizError
 from quantviz.quality.measure import measure_quality
-from quantviz.sources.files import home_path
-from quantviz.wording import size
+from quantviz.wording import plural, size
 
 from . import cached, jobs, say
 from .jobs import Job
@@ -41,7 +39,7 @@ def measure(ask: Ask, schemes: tuple[str, ...], live: Callable[[], None]) -> boo
         return True
     if not (jobs.running(key) or _agreed(ask, len(rest))):
         return _ask_first(ask, len(rest))
-    title = f"{ask.source.ref}, {len(schemes)} scheme{'s' * (len(schemes) > 1)}"
+    title = f"{ask.source.ref}, {plural(len(schemes), 'scheme')}"
     job = jobs.start(key, title, lambda job: _work(ask, schemes, job), heavy=True)
     try:
         done = jobs.result(key, title, lambda job: None, live, patience=0.3, heavy=True, poll=POLL)
@@ -88,9 +86,9 @@ class _Progress:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         job = self._job
-        if what.startswith("reading") or "bytes" in what:
+        if unit := jobs.unit_of(what, ""):
             if self._reading != what:
-                self._reading, self._report = what, job.step(what, "B")
+                self._reading, self._report = what, job.step(what, unit)
             return self._report(done, total)
         if self._windows is None:
             self._windows = job.step(what, "windows")
@@ -122,28 +120,26 @@ def _agreed(ask: Ask, schemes: int) -> bool:
 def _ask_first(ask: Ask, schemes: int) -> bool:
     """What the measurement will take, and the press that starts it."""
     ref = ask.source.ref
-    lines = [f"{ref} under {schemes} scheme{'s' * (schemes > 1)}"]
-    if ref.lower().endswith(".gguf"):
-        path = home_path(Path(ask.source.root or "", ask.source.opens))
-        if path.is_file():
-            lines.append(f"Model: {size(path.stat().st_size)}, expanded to 16 or 32 bits a weight in memory")
-    else:
-        try:
-            model = cached.opened(ask.source) or jobs.result(
-                ("model", ask.source), f"Opening {ref}", lambda job: cached.open_model(ask.source, ask.token, job),
-                kind="quality model",
-            )
-        except QuantvizError as problem:
-            say.error(problem)
-            return True
-        if model is None:
-            return False
-        nbytes = sum(info.nbytes for info in model.tensors)
-        lines.append(f"Model: {size(nbytes)} in {len(model.tensors):,} tensors")
-        if ref.startswith("hf:"):
-            lines.append(f"Download: {jobs.estimate(nbytes, 'B')}, unless it is in the cache already")
-        if ask.tokens:
-            lines.append(f"Time: {jobs.estimate(_multiplications(ask, model, schemes), 'multiplications')}")
+    lines = [f"{ref} under {plural(schemes, 'scheme')}"]
+    try:
+        model = cached.opened(ask.source) or jobs.result(
+            ("model", ask.source),
+            f"Opening {ref}",
+            lambda job: cached.open_model(ask.source, ask.token, job),
+            kind="quality model",
+        )
+    except QuantvizError as problem:
+        say.error(problem)
+        return True
+    if model is None:
+        return False
+    nbytes = sum(info.nbytes for info in model.tensors)
+    expanded = ", expanded to 16 or 32 bits a weight in memory" if ref.lower().endswith(".gguf") else ""
+    lines.append(f"Model: {size(nbytes)} in {plural(len(model.tensors), 'tensor')}{expanded}")
+    if ref.startswith("hf:"):
+        lines.append(f"Download: {jobs.estimate(nbytes, 'B')}, unless it is in the cache already")
+    if ask.tokens:
+        lines.append(f"Time: {jobs.estimate(_multiplications(ask, model, schemes), 'multiplications')}")
     say.plan(*lines)
     st.button("Measure", type="primary", icon=":material/play_arrow:", on_click=_agree, args=(ask,))
     return True

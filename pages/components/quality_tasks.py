@@ -11,6 +11,7 @@ from quantviz.quality.activations import Activations, collect_activations, outpu
 from quantviz.quality.continuation import continuations
 from quantviz.quality.super_weights import super_weights
 
+from . import jobs
 from .jobs import Job
 from .quality_state import Ask
 from .shelf import Shelf
@@ -97,7 +98,7 @@ def _steps(job: Job, unit: str) -> Callable[[str, int, int], None]:
 
     def progress(what: str, done: int, total: int) -> None:
         if current[0] != what:
-            current[:] = what, job.step(what, "B" if "bytes" in what or what.startswith("reading") else unit)
+            current[:] = what, job.step(what, jobs.unit_of(what, unit))
         current[1](done, total)
 
     return progress

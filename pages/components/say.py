@@ -14,6 +14,7 @@ from typing import Any
 import streamlit as st
 
 from quantviz.printable import LONGEST, LONGEST_NAME, printable
+from quantviz.wording import MINUS
 
 _JOINER = "\u2060"  # has no width; parts what Streamlit looks for after Markdown has been read, where no escape helps
 # What begins something wherever it stands, with the underline only where it is not inside a word, as in q4_0.
@@ -90,6 +91,25 @@ def caption(*sentences: object, on: Any = st) -> None:
 def title(text: object, on: Any = st) -> None:
     """The heading of a page: there is one."""
     on.title(name(text), anchor=False)
+
+
+def metric(
+    label: object, value: object, change: str | None = None, better: str = "neither", *, help: str | None = None,
+    border: bool = False, on: Any = st,
+) -> None:  # fmt: skip
+    """A figure, and how it differs from another: green where that is `better`, "higher" or "lower"; red where not.
+
+    help: Markdown of this app's own.
+    """
+    if change is None:
+        on.metric(plain(label), plain(value), help=help, border=border)
+        return
+    falls, nothing = change.startswith(MINUS), not any(digit in change for digit in "123456789")
+    color = "off" if nothing or better == "neither" else "green" if falls == (better == "lower") else "red"
+    on.metric(
+        plain(label), plain(value), plain(change), help=help, border=border, delta_color=color,
+        delta_arrow="off" if nothing else "down" if falls else "up",
+    )  # fmt: skip
 
 
 def subheader(text: object, on: Any = st, *, help: str | None = None) -> None:

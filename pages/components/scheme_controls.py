@@ -11,6 +11,7 @@ from quantviz.errors import QuantvizError
 from quantviz.formats import BlockFormat, CodebookFormat, FloatFormat, IntFormat, TernaryFormat
 from quantviz.options import CLIPS, LARGEST_KEEP
 from quantviz.schemes import GRANULARITIES, KINDS, OPTIONS, SCALE_TYPES, SYMMETRIES, TILES, Granularity, Scheme
+from quantviz.wording import number
 
 from . import say
 from .state import DEFAULT_PINNED, DEFAULT_SCHEME, NOTHING, choose_scheme, good_or_last, text_state
@@ -95,7 +96,7 @@ def _block_type(scheme: Scheme) -> None:
     """What the type is, and the one thing that can be chosen about it."""
     kind = scheme.fmt
     needs = " Cannot be quantized without importance, which Explore and Compare take." if kind.needs_importance else ""
-    say.caption(f"{kind.bits_per_weight:g} bits a weight. {kind.rule}{needs}")
+    say.caption(f"{number(kind.bits_per_weight)} bits a weight. {kind.rule}{needs}")
     _show("scheme_pad", scheme.pad)
     st.toggle(
         "Fill rows up with zeros", key="scheme_pad", on_change=_change, args=("pad",),

@@ -16,6 +16,7 @@ from quantviz.stored_blocks import (
     weight_rows,
 )
 from quantviz.tensors import PackedTensor
+from quantviz.wording import number
 
 from . import cached, jobs, say
 from .charts import chart
@@ -76,7 +77,7 @@ def _inspector(view: View, found: Contents) -> None:
     first, last = block.first_col, block.first_col + block.kind.block - 1
     facts.markdown(
         f"**Block {block.row:,}, {block.block:,}** · row {block.row:,}, columns {first:,} to {last:,} · "
-        f"{block.kind.nbytes:d} bytes for {block.kind.block:d} weights, {block.kind.bits_per_weight:.4g} bits each"
+        f"{block.kind.nbytes:d} bytes for {block.kind.block:d} weights, {number(block.kind.bits_per_weight)} bits each"
     )
     st.dataframe(
         field_rows(block), hide_index=True, key="stored_fields", height="content",
@@ -88,15 +89,15 @@ def _inspector(view: View, found: Contents) -> None:
         },
     )  # fmt: skip
     groups, weights = st.columns(2, gap="medium")
-    number = st.column_config.NumberColumn(format="%.6g")
+    six = st.column_config.NumberColumn(format="%.6g")
     groups.dataframe(
         group_rows(block), hide_index=True, key="stored_groups", height=320,
-        column_config=dict.fromkeys(("scale", "minimum", "stored d", "stored e", "d", "dmin"), number),
+        column_config=dict.fromkeys(("scale", "minimum", "stored d", "stored e", "d", "dmin"), six),
     )  # fmt: skip
     weights.dataframe(
         weight_rows(block), hide_index=True, key="stored_weights", height=320,
         column_config={
-            "value": number, "stands for": number, "arithmetic": st.column_config.TextColumn(width="medium"),
+            "value": six, "stands for": six, "arithmetic": st.column_config.TextColumn(width="medium"),
         },
     )  # fmt: skip
 

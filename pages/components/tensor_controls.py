@@ -12,7 +12,7 @@ import streamlit as st
 
 from quantviz.errors import QuantvizError
 from quantviz.sources import Model, SeveralFiles, TensorInfo
-from quantviz.wording import count, shape, size
+from quantviz.wording import count, number, shape, size
 
 from . import cached, jobs, say
 from .access import files_root, hub_token, may_open_files
@@ -41,7 +41,7 @@ def tensor_controls() -> tuple[cached.Selection, TensorInfo, str | bool | None] 
     source, model = found
     info = _choose_tensor(model)
     rows = _choose_rows(info)
-    bits = f" · {info.bits_per_weight:.4g} bits a weight" if info.packing else ""
+    bits = f" · {number(info.bits_per_weight)} bits a weight" if info.packing else ""
     say.caption(
         f"{shape(info.shape) or 'no axes'} · {info.dtype} · {count(info.size)} weights · {size(info.nbytes)}{bits}"
     )

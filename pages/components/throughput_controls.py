@@ -13,7 +13,7 @@ from quantviz.throughput import MULTIPLIES, WORKLOADS, Card, Plan
 from quantviz.throughput.devices import available, card
 from quantviz.throughput.models import PRESETS, ModelShape, model_shape
 from quantviz.throughput.plan import MOST_ROUNDS, MOST_TOKENS, parse_shape
-from quantviz.wording import count
+from quantviz.wording import count, number
 
 from . import jobs, say
 from .scheme_set import scheme_set
@@ -136,7 +136,7 @@ def _settings(device: str) -> dict:
     )  # fmt: skip
     seconds = st.number_input(
         "Seconds of timing", 1, MOST_SECONDS, value=None, key=_first("seconds", None, _whole(MOST_SECONDS)),
-        bind="query-params", placeholder=f"{first.seconds:g}",
+        bind="query-params", placeholder=number(first.seconds),
         help="After which no round begins that a median does not need, over all workloads.",
     )  # fmt: skip
     given = {"tensor": tensor, "layer": layer, "rounds": rounds, "seconds": seconds and float(seconds)}

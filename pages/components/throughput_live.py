@@ -6,7 +6,7 @@ import streamlit as st
 
 from quantviz.errors import QuantvizError
 from quantviz.throughput import Plan
-from quantviz.wording import duration
+from quantviz.wording import about, duration
 
 from . import measuring, say
 from .measuring import Run
@@ -82,6 +82,8 @@ def live(view: View, run: Run) -> None:
         else:
             doing, total = report.doing, report.doing.total
             counted = f", {doing.done} of {total}" if total else " …"
+            left = run.left()
+            counted += "" if left is None else f", {about(left)} left of it"
             done, what = min(doing.done / total, 1.0) if total else 0.0, say.plain(f"{doing.what}{counted}")
             st.progress(done, text=what, width="stretch")
     with st.container():

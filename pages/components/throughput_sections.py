@@ -12,7 +12,7 @@ from quantviz.schemes import Scheme
 from quantviz.throughput import MULTIPLIES, Measurement, Plan, Report
 from quantviz.throughput.claim import STATEMENT, verdict
 from quantviz.throughput.roofline import Ceiling, ceilings
-from quantviz.wording import shape, size
+from quantviz.wording import number, shape, size
 
 from . import cached, say
 from .charts import chart
@@ -117,4 +117,4 @@ def _roofline_table(rows: list[Ceiling], report: Report | None) -> None:
 
 
 def _tokens(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return number(value, 3)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
 from quantviz.throughput import MULTIPLIES, Measurement, Report
 from quantviz.throughput.results import UNSTEADY
-from quantviz.wording import share, size
+from quantviz.wording import count, decimals, number, share, size
 
 from . import say
+from .tables import table as fitted_table
+from .tables import written
 
 _BASELINE = "background-color: rgba(128, 128, 128, 0.18)"
 _FAILED = "background-color: rgba(228, 102, 42, 0.30)"
@@ -19,11 +23,13 @@ _HIGHER, _LOWER = "\n\nHigher is better.", "\n\nLower is better."
 _FACTOR = "`median of {0} / median`, of the same rounds; 1 is as fast." + _HIGHER
 # Column -> (heading, formula and direction, how a value is written).
 COLUMNS = {
-    "tokens_per_s": ("Tokens/s", "`batch / median`" + _HIGHER, lambda v: f"{v:,.0f}" if v >= 1000 else f"{v:.4g}"),
-    "speedup_over_bf16": ("× bf16", _FACTOR.format("bf16"), "{:.2f}".format),
-    "speedup_over_fp32": ("× fp32", _FACTOR.format("fp32"), "{:.2f}".format),
-    "weights_per_s": ("Weights/s, millions", "`weights / median`" + _HIGHER, lambda v: f"{v / 1e6:,.0f}"),
-    "median_s": ("Median, ms", "Time of one call, the median of all rounds." + _LOWER, lambda v: f"{1e3 * v:.4g}"),
+    "tokens_per_s": ("Tokens/s", "`batch / median`" + _HIGHER, partial(number, fixed=True)),
+    "speedup_over_bf16": ("× bf16", _FACTOR.format("bf16"), partial(decimals, places=2)),
+    "speedup_over_fp32": ("× fp32", _FACTOR.format("fp32"), partial(decimals, places=2)),
+    "weights_per_s": ("Weights/s, millions", "`weights / median`" + _HIGHER, lambda v: number(v / 1e6, 3)),
+    "median_s": (
+        "Median, ms", "Time of one call, the median of all rounds." + _LOWER, lambda v: number(1e3 * v, fixed=True),
+    ),
     "spread": ("Spread", "`(slowest − fastest) / median`: how far to trust the median." + _LOWER, share),
     "bytes_per_s": ("Bytes/s", "Bytes that have to be read and written, a second." + _HIGHER, lambda v: f"{size(v)}/s"),
     "share_of_copy": (
@@ -32,9 +38,9 @@ COLUMNS = {
     "memory_bytes": ("Memory", "What the weights take on the device, as packed." + _LOWER, size),
     "relative_error": (
         "Check", "`‖y − ŷ‖ / ‖ŷ‖` against the same in float64, or the share of codes that differ. Checked before "
-        "anything is timed; a check that fails voids the timing.", "{:.2g}".format,
+        "anything is timed; a check that fails voids the timing.", partial(number, digits=2),
     ),
-    "repeats": ("Timed", "How many calls were timed; a round times several short ones.", "{:.0f}".format),
+    "repeats": ("Timed", "How many calls were timed; a round times several short ones.", count),
 }  # fmt: skip
 _OF_MULTIPLIES = ("tokens_per_s", "speedup_over_bf16", "speedup_over_fp32")
 _BETTER = {"tokens_per_s": "max", "speedup_over_bf16": "max", "weights_per_s": "max", "median_s": "min"}
@@ -50,18 +56,14 @@ def table(report: Report, workload: str, live: bool = False) -> None:
     if workload not in MULTIPLIES:
         shown.sort(key=lambda name: name in _OF_MULTIPLIES)
     frame = frame[["scheme", *shown, "kernel"]]
-    styled = frame.style.format({name: COLUMNS[name][2] for name in shown}, na_rep="–").apply(
-        _marks, axis=None, wrong=wrong
-    )
+    how = {name: COLUMNS[name][2] for name in shown}
+    styled = written(frame, how).apply(_marks, axis=None, wrong=wrong)
     headings = {name: st.column_config.Column(COLUMNS[name][0], help=COLUMNS[name][1]) for name in shown}
     headings |= {
         "scheme": st.column_config.Column("Scheme", pinned=True),
         "kernel": st.column_config.Column("Computed by", width="medium", help="The kernel, in a few words."),
     }
-    st.dataframe(
-        styled, hide_index=True, height="content", column_config=headings,
-        key=f"throughput_table_{'live' if live else 'done'}",
-    )  # fmt: skip
+    fitted_table(styled, how, f"throughput_table_{'live' if live else 'done'}", headings, height="content")
     if wrong:
         say.error(f"{', '.join(wrong)} gave a wrong result in the check, so its time does not count.")
     if any(m.unsteady for m in measured):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import plotly.graph_objects as go
 
 from ..block_types import ROLES, BlockType
+from ..wording import number
 from .style import DEQUANTIZED, ORIGINAL, REFERENCE, figure, legend
 
 # A role's colour, and of a field that two share the second's, drawn as stripes.
@@ -54,7 +55,7 @@ def block_type_bits(kinds: Iterable[BlockType]) -> go.Figure:
         names = [ordered[i].name for i in drawn]
         bars = _bars([start[i] for i in drawn], [held[i] for i in drawn], names, role)
         traces.append(go.Bar(**bars, hovertemplate=f"%{{y}}: {role}, %{{x:.4g}} bits a weight<extra></extra>"))
-    told = ", ".join(f"{k.name} {k.bits_per_weight:g}" for k in reversed(ordered))
+    told = ", ".join(f"{k.name} {number(k.bits_per_weight)}" for k in reversed(ordered))
     return figure(
         traces, f"Bits per weight of {len(ordered)} block types: {told}.", "bits per weight", "",
         _MARGIN + _ROW * len(ordered), barmode="overlay", xaxis={"rangemode": "tozero"},

@@ -11,6 +11,7 @@ from ..codes import arithmetic, code_values
 from ..evaluation import Evaluation, lengths
 from ..inspection import Block
 from ..schemes import Scheme
+from ..wording import number, plural
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, SEQUENTIAL, figure, legend
 
 MAP_ROWS, MAP_COLS = 128, 256  # cells drawn at most
@@ -64,8 +65,9 @@ def error_map(evaluation: Evaluation, opened: tuple[int, int] | None = None) -> 
         return None
     worst = worst_block(errors)
     alt = (
-        f"Error of {errors.shape[0]:,} × {errors.shape[1]:,} blocks: from {errors.min():.3g} to {errors[worst]:.3g}, "
-        f"{evaluation.metrics['rmse']:.3g} over all; the worst is block {worst[0]}, {worst[1]}."
+        f"Error of {errors.shape[0]:,} × {errors.shape[1]:,} blocks: from {number(errors.min(), 3)} to "
+        f"{number(errors[worst], 3)}, "
+        f"{number(evaluation.metrics['rmse'], 3)} over all; the worst is block {worst[0]}, {worst[1]}."
     )
     if errors.shape[1] == 1:
         return _profile(errors[:, 0], opened, alt)
@@ -102,8 +104,8 @@ def _clickable(x: np.ndarray, y: np.ndarray, at: np.ndarray, errors: np.ndarray)
     """Unseen points over the map: heat maps themselves report no clicks to the page."""
     return go.Scatter(
         x=x, y=y, mode="markers", marker={"size": 12, "opacity": 0}, customdata=[f"{row},{col}" for row, col in at],
-        text=errors[at[:, 0], at[:, 1]],
-        hovertemplate="block %{customdata}<br>RMSE %{text:.3g}<br>click to open<extra></extra>",
+        text=[number(v, 3) for v in errors[at[:, 0], at[:, 1]].tolist()],
+        hovertemplate="block %{customdata}<br>RMSE %{text}<br>click to open<extra></extra>",
         selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
     )  # fmt: skip
 
@@ -132,7 +134,7 @@ def block(b: Block) -> go.Figure:
     before, after = b.original[row, cols], b.dequantized[row, cols]
     spelled = _spelled(b, row, cols)
     traces = [
-        _hover(x, before, None, "column %{x}: %{y:.4g}<extra></extra>"),
+        _hover(x, before, [number(v) for v in before.tolist()], "column %{x}: %{customdata}<extra></extra>"),
         _hover(x, after, spelled, "%{customdata}<extra></extra>"),
     ]
     span = np.array([x[0] - 1, x[-1] + 1])
@@ -148,14 +150,15 @@ def block(b: Block) -> go.Figure:
     margin = 0.05 * float(np.ptp(ends)) or max(abs(float(ends[0])), 1e-30)
     zeroed = int(((b.dequantized == 0) & (b.original != 0)).sum())
     alt = (
-        f"Row {b.rows[0] + row}, columns {x[0]} to {x[-1]}: original weights from {before.min():.3g} to "
-        f"{before.max():.3g} and what each became; {zeroed} of the {b.original.size} weights of the block became zero."
+        f"Row {b.rows[0] + row}, columns {x[0]} to {x[-1]}: {b.names[0]} weights from {number(before.min(), 3)} to "
+        f"{number(before.max(), 3)} and what each became; {zeroed} of the "
+        f"block's {plural(b.original.size, 'weight')} became zero."
     )
     return figure(
         traces, alt, f"column of row {b.rows[0] + row:,}", "weight", shapes=[s for s in shapes if s["path"]],
         xaxis={"range": span.tolist()},
         yaxis={"showgrid": False, "range": [float(ends.min()) - margin, float(ends.max()) + margin]},
-        annotations=[legend(("tick", ORIGINAL, "original"), ("tick", DEQUANTIZED, "dequantized"))],
+        annotations=[legend(("tick", ORIGINAL, b.names[0]), ("tick", DEQUANTIZED, b.names[1]))],
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from ..codes import code_text, code_values, is_whole
 from ..evaluation import Evaluation
 from ..schemes import Scheme
-from ..wording import share
+from ..wording import MINUS, number, share
 from .style import DEQUANTIZED, figure
 
 LABELLED = 32  # up to so many codes have a bar and a label each
@@ -32,7 +32,7 @@ def code_usage(evaluation: Evaluation) -> go.Figure | None:
     if len(codes) > LABELLED:
         return _profile(codes, values, shares, alt)
     written = [code_text(scheme, code) for code in codes.tolist()]
-    labels = [text.replace("-", "−") for text in written] if is_whole(scheme) else [f"{v:.3g}" for v in values]
+    labels = [text.replace("-", MINUS) for text in written] if is_whole(scheme) else [number(v, 3) for v in values]
     # Two codes may stand for one value (+0 and -0), and bars of one label would fall on one another.
     labels = [f"{label} " if label in labels[:i] else label for i, label in enumerate(labels)]
     bars = go.Bar(
@@ -53,10 +53,10 @@ def _profile(codes: np.ndarray, values: np.ndarray, shares: np.ndarray, alt: str
     ticks = np.linspace(0, len(starts) - 1, 9).astype(int)
     line = go.Scatter(
         x=np.arange(len(starts)), y=np.add.reduceat(shares, starts), mode="lines", fill="tozeroy",
-        line={"shape": "hvh", "color": DEQUANTIZED, "width": 1}, customdata=values[starts],
-        hovertemplate="from value %{customdata:.4g}: %{y:.3%}<extra></extra>",
+        line={"shape": "hvh", "color": DEQUANTIZED, "width": 1}, customdata=[number(v) for v in values[starts]],
+        hovertemplate="from value %{customdata}: %{y:.3%}<extra></extra>",
     )  # fmt: skip
     title = "value of the code" + (f", {together:,} codes a step" if together > 1 else "")
     return figure([line], alt, title, "share of the weights",
-                  xaxis={"tickvals": ticks, "ticktext": [f"{values[starts[t]]:.3g}" for t in ticks]},
+                  xaxis={"tickvals": ticks, "ticktext": [number(values[starts[t]], 3) for t in ticks]},
                   yaxis={"tickformat": "~%", "rangemode": "tozero"})  # fmt: skip

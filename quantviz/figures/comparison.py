@@ -12,6 +12,7 @@ from ..comparison import pareto
 from ..evaluation import Evaluation
 from ..limits import ScalarQuantizer, gaussian_sqnr_db
 from ..statistics import Histogram
+from ..wording import bits, decibels, number, original_name, plural
 from .histograms import rebin, robust_range
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, translucent
 
@@ -19,7 +20,7 @@ from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, tran
 
 _FILLED = {"size": 9, "line": {"width": 0}}
 _OPEN = {"size": 9, "symbol": "circle-open", "line": {"width": 1.5}}
-_HOVER = "%{text}<br>%{x:.4g} bits per weight, %{y:.4g} dB<extra></extra>"
+_HOVER = "%{customdata}<extra></extra>"
 
 
 def trade_off(
@@ -31,24 +32,24 @@ def trade_off(
     histogram cannot resolve are left out. A scheme without any error, or a tensor without any weight but zero, has no
     place on the SQNR axis.
     """
-    bits, sqnr = (np.array([e.metrics[name] for e in evaluations], float) for name in ("bits_per_weight", "sqnr_db"))
+    taken, sqnr = (np.array([e.metrics[name] for e in evaluations], float) for name in ("bits_per_weight", "sqnr_db"))
     placed = np.isfinite(sqnr)
     keys = np.array([e.scheme for e in evaluations], object)
-    bits, sqnr, keys = bits[placed], sqnr[placed], keys[placed]
-    front = pareto(bits, sqnr)
+    taken, sqnr, keys = taken[placed], sqnr[placed], keys[placed]
+    front = pareto(taken, sqnr)
     rest = np.setdiff1d(np.arange(len(keys)), front)
-    limits = [gaussian_sqnr_db(b) for b in (bits.min(), bits.max())] if len(bits) else []
-    x, y = _span(bits, 0.06, (0, 9), 0.25), _span(np.append(sqnr, limits), 0.06, (0, 54), 1.0)
+    limits = [gaussian_sqnr_db(b) for b in (taken.min(), taken.max())] if len(taken) else []
+    x, y = _span(taken, 0.06, (0, 9), 0.25), _span(np.append(sqnr, limits), 0.06, (0, 54), 1.0)
     scalar = [q for q in scalar if q.resolved]
     traces = [
         _limit(np.array(x), gaussian_sqnr_db(np.array(x)), "Gaussian rate-distortion limit", REFERENCE, "dash"),
         _limit([q.bits for q in scalar], [q.sqnr_db for q in scalar], "best scalar quantizer", ORIGINAL, "dot"),
         go.Scatter(
-            x=bits[front], y=sqnr[front], mode="lines", hoverinfo="skip",
+            x=taken[front], y=sqnr[front], mode="lines", hoverinfo="skip",
             line={"shape": "hv", "color": translucent(DEQUANTIZED, 0.7), "width": 1.5},
         ),
-        _points(bits[rest], sqnr[rest], keys[rest], _OPEN | {"color": ORIGINAL}),
-        _points(bits[front], sqnr[front], keys[front], _FILLED | {"symbol": "diamond", "color": DEQUANTIZED}),
+        _points(taken[rest], sqnr[rest], keys[rest], _OPEN | {"color": ORIGINAL}),
+        _points(taken[front], sqnr[front], keys[front], _FILLED | {"symbol": "diamond", "color": DEQUANTIZED}),
     ]  # fmt: skip
     points = [("diamond", DEQUANTIZED, "no scheme here beats it (Pareto front)"), ("circle", ORIGINAL, "beaten")]
     lines = [("dash", REFERENCE, "Gaussian rate-distortion limit")]
@@ -57,11 +58,11 @@ def trade_off(
     if pinned in keys:
         at = [list(keys).index(pinned)]
         ring = _OPEN | {"size": 18, "color": REFERENCE, "line": {"width": 2.5}}
-        traces.append(_points(bits[at], sqnr[at], keys[at], ring))
+        traces.append(_points(taken[at], sqnr[at], keys[at], ring))
         points.append(("ring", REFERENCE, f"{pinned} (pinned)"))
-    names = _names(bits, sqnr, keys, front, x, y)
+    names = _names(taken, sqnr, keys, front, x, y)
     return figure(
-        traces, _trade_off_alt(bits, sqnr, keys, front, pinned, scalar), "bits per weight", "SQNR, dB", 460,
+        traces, _trade_off_alt(taken, sqnr, keys, front, pinned, scalar), "bits per weight", "SQNR, dB", 460,
         xaxis={"range": x, "gridcolor": QUIET}, yaxis={"range": y},
         annotations=[legend(*points) | {"yshift": 20}, legend(*lines), *names],
         margin={"l": 64, "r": 10, "t": 56, "b": 48},
@@ -81,39 +82,40 @@ def _limit(x: Sequence[float], y: Sequence[float], name: str, color: str, dash: 
     return go.Scatter(
         x=x, y=y, mode="lines+markers" if dash == "dot" else "lines", line={"color": color, "dash": dash, "width": 1.5},
         marker={"symbol": "x-thin", "size": 7, "line": {"color": color, "width": 1.5}},
-        hovertemplate=f"{name}<br>%{{x:.4g}} bits, %{{y:.4g}} dB<extra></extra>",
+        customdata=[f"{name}<br>{bits(b)} bits, {decibels(d)}" for b, d in zip(x, y, strict=True)], hovertemplate=_HOVER,
     )  # fmt: skip
 
 
 def _points(x: np.ndarray, y: np.ndarray, keys: np.ndarray, marker: dict) -> go.Scatter:
-    return go.Scatter(x=x, y=y, text=keys, mode="markers", marker=marker, hovertemplate=_HOVER)
+    told = [f"{key}<br>{bits(b)} bits per weight, {decibels(d)}" for key, b, d in zip(keys, x, y, strict=True)]
+    return go.Scatter(x=x, y=y, text=keys, customdata=told, mode="markers", marker=marker, hovertemplate=_HOVER)
 
 
 _WIDE, _HIGH = 0.2, 0.05  # shares of the axes that a name takes
 
 
-def _names(bits, sqnr, keys, front, x, y) -> list[dict]:
+def _names(taken, sqnr, keys, front, x, y) -> list[dict]:
     """The names of the schemes on the front, left of and above their point; where two collide, the better one's."""
     written: list[tuple[float, float]] = []
     annotations = []
     for i in reversed(front):
-        across, up = (bits[i] - x[0]) / (x[1] - x[0]), (sqnr[i] - y[0]) / (y[1] - y[0])
+        across, up = (taken[i] - x[0]) / (x[1] - x[0]), (sqnr[i] - y[0]) / (y[1] - y[0])
         if any(abs(across - a) < _WIDE and abs(up - u) < _HIGH for a, u in written):
             continue
         written.append((across, up))
         side = "right" if across > _WIDE else "left"
         annotations.append(
-            {"x": bits[i], "y": sqnr[i], "text": keys[i], "showarrow": False, "xanchor": side, "yanchor": "bottom",
+            {"x": taken[i], "y": sqnr[i], "text": keys[i], "showarrow": False, "xanchor": side, "yanchor": "bottom",
              "xshift": -6 if side == "right" else 6, "yshift": 3, "font": {"size": 12}}
         )  # fmt: skip
     return annotations
 
 
-def _trade_off_alt(bits, sqnr, keys, front, pinned, scalar) -> str:
+def _trade_off_alt(taken, sqnr, keys, front, pinned, scalar) -> str:
     if not len(keys):
         return "Bits per weight against SQNR: no scheme here has an error to draw."
-    on_front = ", ".join(f"{keys[i]} ({bits[i]:.3g} bits, {sqnr[i]:.3g} dB)" for i in front)
-    text = f"Bits per weight against SQNR for {len(keys)} schemes. On the Pareto front: {on_front}."
+    on_front = ", ".join(f"{keys[i]} ({bits(taken[i])} bits, {decibels(sqnr[i])})" for i in front)
+    text = f"Bits per weight against SQNR for {plural(len(keys), 'scheme')}. On the Pareto front: {on_front}."
     if pinned in keys:
         text += f" The pinned {pinned} is marked."
     text += " A dashed line shows the Gaussian rate-distortion limit, 6.02 dB a bit"
@@ -130,10 +132,11 @@ def limits_note(evaluations: Sequence[Evaluation], scalar: Sequence[ScalarQuanti
         "changes from block to block, may pass both."
     ]
     if s.std:
-        said.append(f"Lloyd-Max sees the weights in {len(s.histogram.counts):,} bins, each {width / s.std:.2g}σ wide")
+        said.append(f"Lloyd-Max sees the weights in {len(s.histogram.counts):,} bins, each "
+                    f"{number(width / s.std, 2)}σ wide")  # fmt: skip
         resolved = [q.bits for q in scalar if q.resolved]
         beyond = len(resolved) < len(scalar)
-        said[-1] += f", which tells no more than {max(resolved, default=0):.0f} bits apart." if beyond else "."
+        said[-1] += f", which tells no more than {plural(max(resolved, default=0), 'bit')} apart." if beyond else "."
     exact = [e.scheme for e in evaluations if not math.isfinite(e.metrics["sqnr_db"])]
     if exact:
         said.append(f"Without an error there is no SQNR to draw: {', '.join(exact)}.")
@@ -173,8 +176,9 @@ def histogram_grid(evaluations: Sequence[Evaluation], pinned: str | None = None)
         _paths(original, ORIGINAL),
     ]
     alt = (
-        f"Histograms of the weights after each of {len(shown)} schemes, filled, under the outline of the originals, "
-        f"each from {low:.3g} to {high:.3g}, counts on a logarithmic axis up to {tallest:,}."
+        f"Histograms of the weights after each of {plural(len(shown), 'scheme')}, filled, under the outline of the "
+        f"originals, "
+        f"each from {number(low, 3)} to {number(high, 3)}, counts on a logarithmic axis up to {tallest:,}."
     )
     hidden = {"visible": False, "fixedrange": True}
     return figure(
@@ -182,7 +186,8 @@ def histogram_grid(evaluations: Sequence[Evaluation], pinned: str | None = None)
         xaxis=hidden | {"range": [-0.01, COLUMNS]}, yaxis=hidden | {"range": [-0.08, rows]},
         margin={"l": 4, "r": 4, "t": 30, "b": 4}, hovermode=False,
         annotations=[
-            legend(("solid", ORIGINAL, "original"), ("solid", DEQUANTIZED, "after the scheme")), *annotations,
+            legend(("solid", ORIGINAL, original_name(shown[0].dtype)), ("solid", DEQUANTIZED, "after the scheme")),
+            *annotations,
             *_ends(low, high),
         ],
     )  # fmt: skip
@@ -208,14 +213,14 @@ def _paths(paths: list[tuple[np.ndarray, np.ndarray]], color: str) -> dict:
 
 def _title(e: Evaluation, is_pinned: bool, corner: tuple[int, int]) -> dict:
     sqnr = e.metrics["sqnr_db"]
-    loss = "no error" if math.isinf(sqnr) else f"{sqnr:.1f} dB"
-    text = f"<b>{e.scheme}</b>{' (pinned)' * is_pinned}<br>{loss}, {e.metrics['bits_per_weight']:.4g} bits"
+    loss = "no error" if math.isinf(sqnr) else decibels(sqnr)
+    text = f"<b>{e.scheme}</b>{' (pinned)' * is_pinned}<br>{loss}, {bits(e.metrics['bits_per_weight'])} bits"
     return _written(text, corner[0], corner[1] + 0.98, "top", 11)
 
 
 def _ends(low: float, high: float) -> list[dict]:
     """Where the last row's first panel begins and ends; all are alike."""
-    ends = _written(f"{low:.3g}", 0, 0, "top", 10), _written(f"{high:.3g}", _WIDTH, 0, "top", 10)
+    ends = _written(number(low, 3), 0, 0, "top", 10), _written(number(high, 3), _WIDTH, 0, "top", 10)
     return [ends[0], ends[1] | {"xanchor": "right"}]
 
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from ..evaluation import Evaluation
 from ..statistics import Histogram, TensorStatistics
-from ..wording import count, share
+from ..wording import count, number, original_name, plural, share
 from .style import DEQUANTIZED, ORIGINAL, REFERENCE, figure, legend, translucent
 
 Axis = Literal["log", "linear"]
@@ -50,9 +50,10 @@ def outside_note(s: TensorStatistics) -> str | None:
     outside = rebin(s.histogram, low, high, DRAWN_BINS)[2]
     if not outside:
         return None
+    verb = "lies" if outside == 1 else "lie"
     return (
-        f"{count(outside)} weights ({share(outside / s.count)}) lie beyond ±{SIGMAS}σ; "
-        f"the farthest is {s.crest_factor:.3g}σ from zero."
+        f"{plural(outside, 'weight')} ({share(outside / s.count)}) {verb} beyond ±{SIGMAS}σ; "
+        f"the farthest is {number(s.farthest, 3)}σ from the mean, with σ of all weights."
     )
 
 
@@ -60,10 +61,10 @@ def weights(
     evaluation: Evaluation, pinned: Evaluation | None = None, axis: Axis = "log", full: bool = False
 ) -> go.Figure:
     """Original and dequantized weights on one axis, over ±6σ or over their full range."""
-    s = evaluation.statistics
+    s, before = evaluation.statistics, original_name(evaluation.dtype)
     low, high = (s.min, s.max) if full else robust_range(s)
-    traces = [_area(rebin(evaluation.histograms["original"], low, high, DRAWN_BINS), "original", ORIGINAL, axis)]
-    entries = [("solid", ORIGINAL, "original"), ("solid", DEQUANTIZED, evaluation.scheme)]
+    traces = [_area(rebin(evaluation.histograms["original"], low, high, DRAWN_BINS), before, ORIGINAL, axis)]
+    entries = [("solid", ORIGINAL, before), ("solid", DEQUANTIZED, evaluation.scheme)]
     if pinned is not None and pinned.scheme != evaluation.scheme:
         bins = rebin(pinned.histograms["dequantized"], low, high, DRAWN_BINS)
         traces.append(_line(bins, f"{pinned.scheme} (pinned)", REFERENCE, axis, "dot"))
@@ -72,7 +73,8 @@ def weights(
     traces.append(_area(bins, evaluation.scheme, DEQUANTIZED, axis, 0.25))
     filled = int((bins[1] > 0).sum())
     alt = (
-        f"Histogram of the weights from {low:.3g} to {high:.3g}: the originals, and after {evaluation.scheme}, "
+        f"Histogram of the weights from {number(low, 3)} to {number(high, 3)}: {before}, and "
+        f"after {evaluation.scheme}, "
         f"which fills {filled} of the {len(bins[1])} bins drawn."
     )
     return _histogram(traces, alt, "weight", axis, entries)
@@ -87,8 +89,9 @@ def errors(evaluation: Evaluation, expected: np.ndarray | None = None, axis: Axi
         traces.append(_line((edges, expected, 0), "uniform rounding predicts", REFERENCE, axis, "dash"))
         entries.append(("dash", REFERENCE, "uniform rounding predicts"))
     alt = (
-        f"Histogram of the errors from {edges[0]:.3g} to {edges[-1]:.3g} under {evaluation.scheme}; "
-        f"a typical error is {evaluation.metrics['rmse']:.3g}, the largest {evaluation.metrics['max_abs_error']:.3g}."
+        f"Histogram of the errors from {number(edges[0], 3)} to {number(edges[-1], 3)} under {evaluation.scheme}; "
+        f"a typical error is {number(evaluation.metrics['rmse'], 3)}, the largest "
+        f"{number(evaluation.metrics['max_abs_error'], 3)}."
     )
     return _histogram(traces, alt, "error", axis, entries)
 
@@ -112,11 +115,12 @@ def _area(bins: tuple, name: str, color: str, axis: Axis, alpha: float = 0.35) -
 def _line(bins: tuple, name: str, color: str, axis: Axis, dash: str) -> go.Scatter:
     edges, counts, _ = bins
     y = np.append(counts, counts[-1]).astype(np.float32)
+    told = [count(n) for n in y.tolist()]  # before empty bins are moved out of sight
     if axis == "log":
         y = np.maximum(y, 0.5)  # an empty bin lies below the axis instead of leaving a gap in the line
     return go.Scatter(
         x=edges, y=y, name=name, mode="lines", line={"shape": "hv", "color": color, "width": 1.5, "dash": dash},
-        hovertemplate="%{x:.3g}: %{y:,.0f}",
+        customdata=told, hovertemplate="from %{x:.3g}: %{customdata}",
     )  # fmt: skip
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..mixes import Line, Recipe
-from ..wording import size
-from .style import SEQUENTIAL, figure
+from ..wording import bits, share, size
+from .style import SEQUENTIAL, figure, told
 
 _LAYER = re.compile(r"blk\.([0-9]+)\.(.+)\.weight")
 _ROW = 26  # pixels
@@ -23,28 +23,28 @@ def mix_map(r: Recipe) -> go.Figure:
     parts = list(dict.fromkeys(part for _, part, _ in inside))
     outside = [line for line in drawn if not _LAYER.fullmatch(line.name)]
     layers = max((layer for layer, _, _ in inside), default=-1) + 1
-    names = [line.name.removesuffix(".weight") for line in outside] + parts
-    bits = np.full((len(names), max(layers, 1)), np.nan)
-    text = np.full(bits.shape, "", object)
+    names = [told(line.name.removesuffix(".weight")) for line in outside] + [told(part) for part in parts]
+    taken = np.full((len(names), max(layers, 1)), np.nan)
+    text = np.full(taken.shape, "", object)
     for row, line in enumerate(outside):
-        bits[row], text[row] = line.bits_per_weight, _hover(line)
+        taken[row], text[row] = line.bits_per_weight, _hover(line)
     for layer, part, line in inside:
         row = len(outside) + parts.index(part)
-        bits[row, layer], text[row, layer] = line.bits_per_weight, _hover(line)
+        taken[row, layer], text[row, layer] = line.bits_per_weight, _hover(line)
     heat = go.Heatmap(
-        z=bits, y=names, x=np.arange(bits.shape[1]), text=text, colorscale=SEQUENTIAL, xgap=1, ygap=1,
+        z=taken, y=names, x=np.arange(taken.shape[1]), text=text, colorscale=SEQUENTIAL, xgap=1, ygap=1,
         hovertemplate="%{text}<extra></extra>", colorbar={"title": {"text": "bits"}, "thickness": 12},
     )  # fmt: skip
     alt = (
         f"{r.mix.file_name}: "
-        + ", ".join(f"{kind} for {100 * n / r.weights:.3g}% of the weights" for kind, n in r.kinds.items())
+        + ", ".join(f"{kind} for {share(n / r.weights)} of the weights" for kind, n in r.kinds.items())
         + "."
     )
     return figure([heat], alt, "layer", "", height=120 + _ROW * len(names),
                   margin={"l": 150, "r": 10, "t": 10, "b": 48}, yaxis={"autorange": "reversed"},
-                  xaxis={"tick0": 0, "dtick": max(1, bits.shape[1] // 16), "showgrid": False})  # fmt: skip
+                  xaxis={"tick0": 0, "dtick": max(1, taken.shape[1] // 16), "showgrid": False})  # fmt: skip
 
 
 def _hover(line: Line) -> str:
-    why = f"<br>{line.why}" if line.why else ""
-    return f"{line.name}<br>{line.kind}, {line.bits_per_weight:.4g} bits, {size(line.nbytes)}{why}"
+    why = f"<br>{told(line.why)}" if line.why else ""
+    return f"{told(line.name)}<br>{told(line.kind)}, {bits(line.bits_per_weight)} bits, {size(line.nbytes)}{why}"

@@ -9,13 +9,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..evaluation import Evaluation
-from ..metrics import METRICS
+from ..metrics import METRICS, Metric
 from ..outliers.attribution import OUTLIER_SIGMAS, Attribution
 from ..outliers.cures import Treated
 from ..outliers.curves import MagnitudeSweep, Point
 from ..outliers.sentences import name_of
 from ..schemes import Scheme
-from ..wording import share
+from ..wording import bits, decibels, decimals, number, plural, share, signed, value_text
 from .histograms import Axis, robust_range, weights
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, moved_apart
 
@@ -74,7 +74,7 @@ def _percent(value: float) -> str:
     percent = 100 * value
     if percent and percent < 0.095:
         return "<0.1%"
-    return f"{percent:.0f}%" if percent >= 9.95 or not percent else f"{percent:.1f}%"
+    return f"{decimals(percent, 0 if percent >= 9.95 or not percent else 1)}%"
 
 
 def block_sides(a: Attribution, sigmas: float = OUTLIER_SIGMAS) -> go.Figure | None:
@@ -83,7 +83,7 @@ def block_sides(a: Attribution, sigmas: float = OUTLIER_SIGMAS) -> go.Figure | N
     if sides is None:
         return None
     measures = ("absolute error", "squared error", "blocks")
-    names = (f"with a weight beyond {sigmas:g}σ", "without")
+    names = (f"with a weight beyond {number(sigmas)}σ", "without")
     traces = []
     for side, name, color in zip(sides, names, (DEQUANTIZED, ORIGINAL), strict=True):
         values = (side.abs_error_share, side.squared_error_share, side.block_share)
@@ -97,7 +97,7 @@ def block_sides(a: Attribution, sigmas: float = OUTLIER_SIGMAS) -> go.Figure | N
             )
         )  # fmt: skip
     alt = (
-        f"Blocks with a weight beyond {sigmas:g}σ are {share(sides[0].block_share)} of all; they carry "
+        f"Blocks with a weight beyond {number(sigmas)}σ are {share(sides[0].block_share)} of all; they carry "
         f"{share(sides[0].squared_error_share)} of the squared and {share(sides[0].abs_error_share)} of the absolute "
         "error."
     )
@@ -126,8 +126,9 @@ def channels(a: Attribution, which: Literal["input", "output"] = "input") -> go.
         ),
     ]  # fmt: skip
     alt = (
-        f"Error of {len(rmse):,} {which} channels: the median is {typical:.3g}, the largest {rmse[worst]:.3g} at "
-        f"channel {worst}."
+        f"Error of {plural(len(rmse), f'{which} channel')}: the median is {number(typical, 3)}, "
+        f"the largest {number(rmse[worst], 3)} at "
+        f"channel {worst:,}."
     )
     pooled = f", the largest of {together} together" if together > 1 else ""
     return figure(
@@ -140,25 +141,25 @@ def block_sizes(points: Sequence[Point], metric: str = "relative_l2_error", alon
     """One metric against block size, or against the bits that each costs; a line a symmetry."""
     m, traces, entries, told = METRICS[metric], [], [], []
     fraction = m.unit == "fraction"
-    number = "%{y:.3~%}" if fraction else "%{y:.4~g}"
     for symmetry in dict.fromkeys(p.symmetry for p in points):
         held = [p for p in points if p.symmetry == symmetry and p.metrics]
         if not held:
             continue
         color, dash, mark = SYMMETRY_LINES[symmetry]
-        bits = [p.metrics["bits_per_weight"] for p in held]
+        taken = [p.metrics["bits_per_weight"] for p in held]
         values = [p.metrics[metric] for p in held]
         sizes = [_size(p.granularity) for p in held]
         traces.append(
             go.Scatter(
-                x=sizes if along == "block size" else bits, y=values, mode="lines+markers",
+                x=sizes if along == "block size" else taken, y=values, mode="lines+markers",
                 line={"color": color, "dash": dash, "width": 2}, marker={"symbol": mark, "size": 8},
-                customdata=[f"{p.scheme}: {b:.3f} bits a weight" for p, b in zip(held, bits, strict=True)],
-                hovertemplate=f"%{{customdata}}<br>{m.label} {number}<extra></extra>",
+                customdata=[_point_told(p, m) for p in held],
+                hovertemplate="%{customdata}<extra></extra>",
             )
         )  # fmt: skip
         entries.append(("solid", color, f"{held[0].scheme.split('-')[0]} {symmetry}"))
-        told.append(f"{symmetry} from {values[0]:.3g} at {sizes[0]} to {values[-1]:.3g} at {sizes[-1]}")
+        first, last = value_text(metric, values[0]), value_text(metric, values[-1])
+        told.append(f"{symmetry} from {first} at {sizes[0]} to {last} at {sizes[-1]}")
     alt = f"{m.label} against block size: {'; '.join(told)}."
     y = {"rangemode": "tozero", "tickformat": "~%" if fraction else ""}
     x = {"type": "category"} if along == "block size" else {"tickformat": ".2~f"}
@@ -166,6 +167,11 @@ def block_sizes(points: Sequence[Point], metric: str = "relative_l2_error", alon
         traces, alt, "weights that share a scale" if along == "block size" else "bits per weight",
         m.label + ("" if fraction or not m.unit else f", {m.unit}"), xaxis=x, yaxis=y, annotations=[legend(*entries)],
     )  # fmt: skip
+
+
+def _point_told(p: Point, metric: Metric) -> str:
+    bit = bits(p.metrics["bits_per_weight"])
+    return f"{p.scheme}: {bit} bits a weight<br>{metric.label} {value_text(metric.name, p.metrics[metric.name])}"
 
 
 def _size(granularity: str) -> str:
@@ -181,7 +187,7 @@ def magnitudes(m: MagnitudeSweep) -> go.Figure:
         traces.append(
             go.Scatter(
                 x=m.magnitudes, y=m.rmse[i], mode="lines+markers", line={"color": color, "dash": dash, "width": 2},
-                marker={"symbol": mark, "size": 8}, customdata=[f"{v / m.baseline[i]:.2f}" for v in m.rmse[i]],
+                marker={"symbol": mark, "size": 8}, customdata=[decimals(v / m.baseline[i], 2) for v in m.rmse[i]],
                 hovertemplate=f"{key} at %{{x:~g}}σ<br>RMSE %{{y:.3g}}σ, %{{customdata}} times that without"
                 "<extra></extra>",
             )
@@ -190,9 +196,10 @@ def magnitudes(m: MagnitudeSweep) -> go.Figure:
             "x": 1, "xref": "paper", "xanchor": "left", "y": float(m.rmse[i, -1]), "showarrow": False, "text": name,
             "font": {"color": color, "size": 12}, "xshift": 6,
         })  # fmt: skip
-        told.append(f"{name} {m.rmse[i, 0]:.3g} to {m.rmse[i, -1]:.3g}")
-    alt = f"Error in σ as injected outliers grow from {m.magnitudes[0]:g}σ to {m.magnitudes[-1]:g}σ: {'; '.join(told)}."
-    ticks = [f"{t:g}" for t in m.magnitudes]
+        told.append(f"{name} {number(m.rmse[i, 0], 3)} to {number(m.rmse[i, -1], 3)}")
+    ends = f"from {number(m.magnitudes[0])}σ to {number(m.magnitudes[-1])}σ"
+    alt = f"Error in σ as injected outliers grow {ends}: {'; '.join(told)}."
+    ticks = [number(t) for t in m.magnitudes]
     return figure(
         traces, alt, "magnitude of the outliers, σ", "RMSE, σ", yaxis={"rangemode": "tozero"}, margin={"r": 120},
         xaxis={"type": "log", "tickvals": list(m.magnitudes), "ticktext": ticks},
@@ -203,12 +210,14 @@ def magnitudes(m: MagnitudeSweep) -> go.Figure:
 def cures(treated: Sequence[Treated]) -> go.Figure:
     """What each cure gains in SQNR over the untreated scheme, with what it costs in bits."""
     shown = [t for t in treated if t.metrics][::-1]
-    told = [f"{_gain(t)}, {_signed(t.extra_bits, 2)} bits" for t in shown]
+    told = [f"{_gain(t)}, {signed(bits(t.extra_bits))} bits" for t in shown]
     names, gains = [t.cure.name for t in shown], [t.gain_db for t in shown]
     bars = go.Bar(
         y=names, x=gains, orientation="h", marker={"color": [REFERENCE if t.equal_bits else ORIGINAL for t in shown]},
-        customdata=[f"{t.cure.key}<br>{t.metrics['sqnr_db']:.2f} dB at {t.metrics['bits_per_weight']:.3f} bits a weight"
-                    for t in shown],
+        customdata=[
+            f"{t.cure.key}<br>{decibels(t.metrics['sqnr_db'])} at {bits(t.metrics['bits_per_weight'])} bits a weight"
+            for t in shown
+        ],
         hovertemplate="%{customdata}<extra></extra>",
     )  # fmt: skip
     words = go.Scatter(
@@ -231,9 +240,4 @@ def cures(treated: Sequence[Treated]) -> go.Figure:
 def _gain(t: Treated) -> str:
     if t.metrics["sqnr_db"] == np.inf:
         return "lossless"
-    return f"{_signed(t.gain_db)} dB" if np.isfinite(t.gain_db) else "lossy"
-
-
-def _signed(x: float, digits: int = 1) -> str:
-    text = f"{x:+.{digits}f}"
-    return text.lstrip("+-") if float(text) == 0 else text.replace("-", "−")
+    return signed(decibels(t.gain_db)) if np.isfinite(t.gain_db) else "lossy"

@@ -12,9 +12,9 @@ from ..formats import IntFormat
 from ..quality.results import QualityResult
 from ..quality.words import added_text, with_error
 from ..schemes import Scheme
-from ..wording import share
+from ..wording import bits, number, share
 from .outliers import LINES
-from .style import DEQUANTIZED, QUIET, REFERENCE, figure, legend
+from .style import DEQUANTIZED, QUIET, REFERENCE, figure, legend, told
 
 TOLD = 0.2  # a figure smaller than so many of its standard errors stands on the floor of its axis
 TENTH = 0.001  # the tenth of a percent of claim 5
@@ -84,7 +84,7 @@ def divergences(results: Sequence[QualityResult], schemes: Sequence[str] = ()) -
     return _cost(results, schemes, kl, errors, "mean KL divergence, nats", _plain_ticks, [], "Mean KL divergence")
 
 
-def _cost(results, schemes, values, errors, title, ticks, marks, told) -> go.Figure:
+def _cost(results, schemes, values, errors, title, ticks, marks, what) -> go.Figure:
     placed = [r for r in results if math.isfinite(values[r.scheme])]
     lost = [r for r in results if not math.isfinite(values[r.scheme])]
     sound = [r for r in placed if values[r.scheme] > max(TOLD * errors[r.scheme], 0)]
@@ -104,7 +104,7 @@ def _cost(results, schemes, values, errors, title, ticks, marks, told) -> go.Fig
     positions, texts = ticks(low, high)
     legends = _legends(results, bool(resting), bool(lost))
     return figure(
-        traces, _cost_alt(results, values, told), "bits per weight", title, COST_HEIGHT,
+        traces, _cost_alt(results, values, what), "bits per weight", title, COST_HEIGHT,
         xaxis=x,
         yaxis={"type": "log", "range": [math.log10(low), math.log10(high)], "tickvals": positions, "ticktext": texts},
         annotations=[*legends, *_names(results, values, sound, x, high, low)],
@@ -122,9 +122,9 @@ def _nominal_bits(scheme: str) -> float:
     return Scheme.parse(scheme).bits_per_weight((4096, 4096))
 
 
-def _bits_axis(bits: list[float]) -> dict:
+def _bits_axis(taken: list[float]) -> dict:
     """Linear; logarithmic where some scheme takes many more bits than the others."""
-    low, high = (min(bits), max(bits)) if bits else (1.0, 8.0)
+    low, high = (min(taken), max(taken)) if taken else (1.0, 8.0)
     if high <= MANY_BITS:
         return {"type": "linear", "range": [low - 0.5, high + 0.5], "gridcolor": QUIET}
     ends = [math.log10(low) - 0.05, math.log10(high) + 0.05]
@@ -173,12 +173,12 @@ def _told(r: QualityResult) -> str:
     """What a label over a point says."""
     far = "" if r.complete else f"<br>{r.windows} of {r.windows_total} windows so far"
     if r.collapsed:
-        return f"<b>{r.scheme}</b><br>{r.non_finite:,} of {r.scored:,} predictions are no numbers{far}"
+        return f"<b>{told(r.scheme)}</b><br>{r.non_finite:,} of {r.scored:,} predictions are no numbers{far}"
     return (
-        f"<b>{r.scheme}</b><br>{r.bits_per_weight:.4g} bits per weight"
+        f"<b>{told(r.scheme)}</b><br>{bits(r.bits_per_weight)} bits per weight"
         f"<br>perplexity {with_error(r.perplexity, r.perplexity_se)}"
         f"<br>against the original {added_text(r.perplexity_ratio, r.perplexity_ratio_se)}"
-        f"<br>KL divergence {with_error(r.kl_mean, r.kl_mean_se)}, 99th percentile {r.kl_p99:.3g}"
+        f"<br>KL divergence {with_error(r.kl_mean, r.kl_mean_se)}, 99th percentile {number(r.kl_p99, 3)}"
         f"<br>same likeliest token {share(r.top1_agreement)}{far}"
     )
 
@@ -218,7 +218,7 @@ def _names(results, values, sound, x: dict, high: float, low: float) -> list[dic
         named.append((across, up))
         right = across < 1 - _WIDE
         annotations.append(
-            {"x": at, "y": math.log10(values[r.scheme]), "text": _short(r.scheme), "showarrow": False,
+            {"x": at, "y": math.log10(values[r.scheme]), "text": told(_short(r.scheme)), "showarrow": False,
              "xanchor": "left" if right else "right", "xshift": 8 if right else -8, "font": {"size": 11}}
         )  # fmt: skip
     return annotations
@@ -239,14 +239,14 @@ def _level(at: float) -> dict:
 def added_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
     """Percentages below a doubling, round factors above it."""
     exponents = range(-7, 0)
-    ticks = [(10.0**e, f"+{100 * 10.0**e:g}%") for e in exponents]
+    ticks = [(10.0**e, f"+{number(100 * 10.0**e)}%") for e in exponents]
     ticks += [(1.0, "×2")] + [(10.0**e - 1, f"×{10**e:,}" if e < 6 else f"×10<sup>{e}</sup>") for e in range(1, 39)]
     held = _thin([(at, text) for at, text in ticks if low <= at <= high])
     return [at for at, _ in held], [text for _, text in held]
 
 
 def _plain_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
-    ticks = [(10.0**e, f"{10.0**e:g}") for e in range(-12, 6)]
+    ticks = [(10.0**e, number(10.0**e)) for e in range(-12, 6)]
     held = _thin([(at, text) for at, text in ticks if low <= at <= high])
     return [at for at, _ in held], [text for _, text in held]
 
@@ -255,13 +255,13 @@ def _thin(ticks: list[tuple[float, str]], most: int = 10) -> list[tuple[float, s
     return ticks[:: max(1, -(-len(ticks) // most))]
 
 
-def _cost_alt(results, values, told: str) -> str:
+def _cost_alt(results, values, what: str) -> str:
     if not results:
-        return f"{told} against bits per weight: nothing is measured yet."
-    adding = told.startswith("Perplexity")
+        return f"{what} against bits per weight: nothing is measured yet."
+    adding = what.startswith("Perplexity")
     said = [
-        f"{r.scheme} at {r.bits_per_weight:.3g} bits "
-        + (added_text(r.perplexity_ratio, r.perplexity_ratio_se) if adding else f"{values[r.scheme]:.3g}")
+        f"{r.scheme} at {bits(r.bits_per_weight)} bits "
+        + (added_text(r.perplexity_ratio, r.perplexity_ratio_se) if adding else number(values[r.scheme], 3))
         for r in sorted(results, key=lambda r: r.bits_per_weight)
     ]
-    return f"{told} against bits per weight, on a logarithmic axis: {'; '.join(said)}."
+    return f"{what} against bits per weight, on a logarithmic axis: {'; '.join(said)}."

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from ..statistics import Histogram
 from ..stored_blocks import Contents
-from ..wording import share
+from ..wording import number, plural, share
 from .style import DEQUANTIZED, ORIGINAL, REFERENCE, figure, legend
 
 SHARES = {"tickformat": "~%", "rangemode": "tozero"}
@@ -23,9 +23,9 @@ def stored_codes(c: Contents) -> go.Figure:
     most = int(shares.argmax())
     alt = (
         f"{int((shares > 0).sum())} of {len(order)} codes are in use; the most frequent, {codes[most]}, which stands "
-        f"for {numbers[most]:.4g}, has {share(float(shares[most]))} of the weights."
+        f"for {number(numbers[most])}, has {share(float(shares[most]))} of the weights."
     )
-    labels = [f"{n:.4g}".replace("-", "−") for n in numbers.tolist()]
+    labels = [number(n) for n in numbers.tolist()]
     labels = [label + "\u200b" * labels[:i].count(label) for i, label in enumerate(labels)]  # 0 and −0 keep apart
     many = len(order) > LABELLED
     bars = go.Bar(
@@ -41,11 +41,11 @@ def stored_scales(c: Contents) -> go.Figure:
     """Histogram of the scales of all groups, and of their minima where there are any."""
     traces = [_steps(c.scales, ORIGINAL, "scale")]
     entries = [("solid", ORIGINAL, "scales")]
-    alt = f"{c.groups:,} scales from {c.scales.lo:.3g} to {c.scales.hi:.3g}."
+    alt = f"{plural(c.groups, 'scale')} from {number(c.scales.lo, 3)} to {number(c.scales.hi, 3)}."
     if c.minima is not None:
         traces.append(_steps(c.minima, REFERENCE, "minimum"))
         entries.append(("solid", REFERENCE, "minima"))
-        alt += f" Minima from {c.minima.lo:.3g} to {c.minima.hi:.3g}."
+        alt += f" Minima from {number(c.minima.lo, 3)} to {number(c.minima.hi, 3)}."
     return figure(traces, alt, "value", "groups", annotations=[legend(*entries)], yaxis={"rangemode": "tozero"})
 
 
@@ -53,5 +53,6 @@ def _steps(h: Histogram, color: str, name: str) -> go.Scatter:
     return go.Scatter(
         x=h.edges, y=np.append(h.counts, h.counts[-1:]), mode="lines", fill="tozeroy",
         line={"shape": "hv", "color": color, "width": 1.2},
-        hovertemplate=f"{name} %{{x:.4g}}: %{{y:,}} groups<extra></extra>",
+        text=[plural(n, "group") for n in (*h.counts.tolist(), *h.counts[-1:].tolist())],
+        hovertemplate=f"{name} from %{{x:.4g}}: %{{text}}<extra></extra>",
     )  # fmt: skip

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from html import escape
 
 import plotly.graph_objects as go
+
+from ..printable import LONGEST_NAME, printable
 
 # Blue, vermilion and green of Okabe and Ito's palette, in lightnesses that hold on white and on near-black.
 ORIGINAL = "#3D95CE"
@@ -29,9 +32,20 @@ MARKS = {
 }  # fmt: skip
 
 
+def told(text: object) -> str:
+    """Text of a file, a link or a visitor, as Plotly is to draw it: its labels read a part of HTML, and formulas.
+
+    >>> told('<a href="http://a.b">x</a> $y$')
+    '&lt;a href="http://a.b"&gt;x&lt;/a&gt; &#36;y&#36;'
+    """
+    return escape(printable(text, LONGEST_NAME), quote=False).replace("$", "&#36;").replace("%{", "%&#123;")
+
+
 def legend(*entries: tuple[str, str, str]) -> dict:
     """(mark, colour, name) of each trace as one line of text: Plotly's own legend takes longer than the traces."""
-    text = " \u2003".join(f'<span style="color:{color}">{MARKS[mark]}</span> {name}' for mark, color, name in entries)
+    text = " \u2003".join(
+        f'<span style="color:{color}">{MARKS[mark]}</span> {told(name)}' for mark, color, name in entries
+    )
     place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
     return place | {"text": text, "showarrow": False, "font": {"size": 13}}
 

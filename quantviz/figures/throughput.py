@@ -9,7 +9,7 @@ from typing import Literal
 import plotly.graph_objects as go
 
 from ..throughput.results import Card, Measurement
-from ..wording import share, size
+from ..wording import decibels, decimals, number, plural, share, size
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, moved_apart
 
 BASELINE = "bf16"
@@ -78,15 +78,14 @@ def rounds(
         traces.append(
             go.Scatter(
                 x=[0, most + 1], y=[y, y], mode="lines", line={"color": color, "dash": dash, "width": 2},
-                hovertemplate=f"{name}: {y:.4g} GB/s, measured in this run<extra></extra>",
+                hovertemplate=f"{name}: {number(y)} GB/s, measured in this run<extra></extra>",
             )
         )  # fmt: skip
     unit = _axis(next(iter(last.values())), quantity)
-    alt = f"{workload}, {unit}, median after {most} rounds: {'; '.join(told)}."
-    alt += "".join(f" A line shows {name} at {y:.4g} GB/s." for name, *_, y in ceilings)
-    above = (
-        [legend(*((_MARK[dash], color, f"{name} {y:.4g}") for name, color, dash, y in ceilings))] if ceilings else []
-    )
+    alt = f"{workload}, {unit}, median after {plural(most, 'round')}: {'; '.join(told)}."
+    alt += "".join(f" A line shows {name} at {number(y)} GB/s." for name, *_, y in ceilings)
+    entries = [(_MARK[dash], color, f"{name} {number(y)}") for name, color, dash, y in ceilings]
+    above = [legend(*entries)] if ceilings else []
     return figure(
         traces, alt, "round", unit, max(360, 90 + 24 * len(names)),
         xaxis={"range": [0.5, max(most, 4) + 0.5], "tickformat": "d", "dtick": -(-most // 12)},
@@ -128,7 +127,7 @@ def _name(text: str, y: float, color: str) -> dict:
 
 
 def _short(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return number(value, 3)
 
 
 # -- error and speed -----------------------------------------------------------------------------
@@ -192,7 +191,7 @@ def _colors(placed: Sequence[Measurement], y: Sequence[float], base: float | Non
 
 
 def _decibels(sqnr: float) -> str:
-    return f"{sqnr:.3g} dB" if math.isfinite(sqnr) else "no error"
+    return decibels(sqnr) if math.isfinite(sqnr) else "no error"
 
 
 def without_place(measurements: Sequence[Measurement], sqnr_db: Mapping[str, float]) -> str:
@@ -217,7 +216,7 @@ def _missing(m: Measurement, sqnr_db: Mapping[str, float]) -> str:
 def _told(m: Measurement, sqnr_db: Mapping[str, float], unit: str, value: float) -> str:
     words = [f"<b>{m.scheme}</b>", f"{_short(value)} {unit}, {_decibels(sqnr_db[m.scheme])}"]
     if m.speedup_over_bf16 is not None and m.scheme != BASELINE:
-        words.append(f"{m.speedup_over_bf16:.2f} times as fast as {BASELINE}")
+        words.append(f"{decimals(m.speedup_over_bf16, 2)} times as fast as {BASELINE}")
     if m.memory_bytes:
         words.append(f"{size(m.memory_bytes)} of weights")
     if m.share_of_copy is not None:

@@ -23,6 +23,7 @@ from ..kernels.common import Progress
 from ..schemes import Scheme
 from ..statistics import TensorStatistics
 from ..tensors import as_stored
+from ..wording import number
 
 BAND_EDGES = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)  # in σ; a band is [lower, upper)
 OUTLIER_SIGMAS = 6.0  # a normal layer of 10⁹ weights reaches 6.1σ
@@ -67,8 +68,9 @@ class Attribution:
     bands: float64 [bands, 3], a row a band of |x|: weights, Σe², Σ|e|. band_edges in σ, without 0 and ∞.
     rows, cols: per output channel and per input channel.
     block_squared_error, block_abs_error (float64) and block_largest (float32, max |x|), [grid rows, grid cols];
-    None for a plain cast, which has no blocks.
+    None for a plain cast, which has no blocks, and where rows are rotated first: blocks lie on the rotated ones.
     largest_index, largest_value, largest_error: the weights of largest magnitude and what became of them.
+    mean: of the weights; magnitudes are counted from 0 all the same, for that is what a symmetric scale has to cover.
     """
 
     scheme: str
@@ -84,6 +86,12 @@ class Attribution:
     largest_index: np.ndarray
     largest_value: np.ndarray
     largest_error: np.ndarray
+    mean: float = 0.0
+
+    @property
+    def off_centre(self) -> bool:
+        """Whether the weights lie around a number other than 0, so that a large magnitude is nothing unusual."""
+        return abs(self.mean) > self.sigma
 
     @property
     def weight_share(self) -> np.ndarray:
@@ -103,7 +111,7 @@ class Attribution:
     @property
     def band_labels(self) -> tuple[str, ...]:
         """ "0–0.5σ" and so on, the last open."""
-        edges = ("0", *(f"{edge:g}" for edge in self.band_edges))
+        edges = ("0", *(number(edge) for edge in self.band_edges))
         return (*(f"{a}–{b}σ" for a, b in zip(edges, edges[1:], strict=False)), f"≥ {edges[-1]}σ")
 
     @property
@@ -114,7 +122,7 @@ class Attribution:
         return np.sqrt(self.block_squared_error / self._sizes())
 
     def blocks_beyond(self, sigmas: float = OUTLIER_SIGMAS) -> tuple[Side, Side] | None:
-        """(blocks that hold a weight beyond `sigmas`, all others); None for a plain cast."""
+        """(blocks that hold a weight beyond `sigmas`, all others); None where weights have no blocks."""
         if self.block_largest is None:
             return None
         having = self.block_largest > np.float32(sigmas * self.sigma)
@@ -221,11 +229,12 @@ class _Tables:
 
     def result(self) -> Attribution:
         s, stored = self.statistics, self.stored
-        blocks = (None,) * 3 if self.scheme.granularity is None else (self.squared, self.absolute, self.largest)
+        apart = self.scheme.granularity is None or self.scheme.rotate != "none"
+        blocks = (None,) * 3 if apart else (self.squared, self.absolute, self.largest)
         return Attribution(
             self.scheme.key, stored.shape, s.std, self.band_edges, self.bands,
             Channels(*self.rows, stored.cols), Channels(*self.cols, stored.rows), *blocks,
-            s.largest_index, s.largest_value, self.errors,
+            s.largest_index, s.largest_value, self.errors, s.mean,
         )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from ..options import parse_options
 from ..schemes import GRANULARITIES, Granularity, Scheme
 from ..statistics import TensorStatistics
 from ..tensors import as_stored
-from ..wording import share
+from ..wording import number, share
 from .curves import Step
 
 EQUAL_BITS = 0.15  # bits a weight: what differs by no more counts as equal
@@ -78,7 +78,7 @@ def cures(key: str | Scheme, statistics: TensorStatistics | None = None) -> list
         ("clip to 99.9%", "The range that holds 99.9% of each group; what lies beyond is cut.", {"clip": "99.9"}),
         ("Hadamard rotation", "The input dimension is rotated with random signs, which spreads an outlier over its "
          "row; undone after dequantizing.", {"rotate": "hadamard"}),
-        *((f"keep {percent:g}% apart", _kept_text(percent, statistics), {"keep": f"{percent:g}%"})
+        *((f"keep {number(percent)}% apart", _kept_text(percent, statistics), {"keep": f"{percent:g}%"})
           for percent in _keeps(statistics)),
     ]  # fmt: skip
     if isinstance(scheme.fmt, IntFormat):
@@ -143,7 +143,7 @@ def _other_types(scheme: Scheme) -> list[Cure]:
     """What a file may hold in a block type's place: others of about its bits, or up to a bit more."""
     bits, pad = scheme.fmt.bits_per_weight, ":pad=1" * scheme.pad
     near = [
-        Cure(t.name, t.name + pad, f"{t.bits_per_weight:g} bits. {t.rule}") for t in BLOCK_TYPES.values()
+        Cure(t.name, t.name + pad, f"{number(t.bits_per_weight)} bits. {t.rule}") for t in BLOCK_TYPES.values()
         if t is not scheme.fmt and not t.needs_importance and -EQUAL_BITS <= t.bits_per_weight - bits <= MORE_BITS
     ]  # fmt: skip
     return [*near, _with(scheme, "rotation, clipping, weights kept apart", "", {"rotate": "hadamard"})]
@@ -174,7 +174,7 @@ def _kept_text(percent: float, statistics: TensorStatistics | None) -> str:
     if not beyond:
         return f"{text}."
     enough = "that holds" if percent / 100 >= beyond else "that is less than"
-    return f"{text}; {enough} the {share(beyond)} beyond {OUTLIER_SIGMAS:g}σ."
+    return f"{text}; {enough} the {share(beyond)} beyond {number(OUTLIER_SIGMAS)}σ."
 
 
 def share_beyond(statistics: TensorStatistics, sigmas: float) -> float:

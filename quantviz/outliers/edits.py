@@ -17,6 +17,7 @@ from ..evaluation import describe
 from ..sources import portable
 from ..statistics import TensorStatistics
 from ..tensors import StoredTensor, as_stored
+from ..wording import number, plural
 from ..wording import share as in_percent
 
 Where = Literal["spread", "input channel", "output channel"]
@@ -60,11 +61,11 @@ class Injection:
     @property
     def text(self) -> str:
         """What it does, in words."""
-        n = f"{self.count:,} weight{'s' * (self.count != 1)}"
+        n = plural(self.count, "weight")
         place = "spread over the tensor"
         if self.where != "spread":
             place = f"along {self.where} {f'{self.channel:,}' if self.channel is not None else 'drawn by the seed'}"
-        return f"{n} set to ±{self.magnitude:g}σ, {place}"
+        return f"{n} set to ±{number(self.magnitude)}σ, {place}"
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,9 @@ class Removal:
     def text(self) -> str:
         """What it does, in words."""
         which = (
-            f"weights beyond {self.sigmas:g}σ" if self.sigmas else f"the largest {in_percent(self.share)} of weights"
+            f"weights beyond {number(self.sigmas)}σ"
+            if self.sigmas
+            else f"the largest {in_percent(self.share)} of weights"
         )
         return f"{which} {'set to zero' if self.how == 'zero' else 'cut to that limit'}"
 
@@ -250,7 +253,7 @@ def _as_stored_bits(values: np.ndarray, dtype: str) -> np.ndarray:
         finite = np.isfinite(kept)
     if not finite.all():
         largest = float(np.max(np.abs(values)))
-        raise QuantvizError(f"{dtype} holds no weight as large as {largest:.3g}; give a smaller magnitude.")
+        raise QuantvizError(f"{dtype} holds no weight as large as {number(largest, 3)}; give a smaller magnitude.")
     return kept
 
 

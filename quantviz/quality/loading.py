@@ -243,7 +243,7 @@ def _dequantized(
             yield tensor
             try:
                 if progress:
-                    progress("reading the model", done, len(tensors))
+                    progress("expanding the tensors", done, len(tensors))
             except BaseException as problem:
                 stopped.append(problem)
                 raise

@@ -21,13 +21,13 @@ SECOND = {"radio", "segmented_control", "pills", "select_slider"}  # whose optio
 WHOLE = {"metric"}  # label, value and difference
 NAMED = {"label", "body", "text", "help", "value"}
 LABELS = {"label", "help"}  # parameters of these names are checked where they are passed, by whatever function
-WRAPPERS = {"text_state": 1, "number": 2, "_number": 1}  # functions of this app: where their label stands
+WRAPPERS = {"text_state": 1, "_number": 1}  # functions of this app: where their label stands
 REFUSED = {"write", "table", "exception", "latex", "echo", "write_stream"}
 ESCAPED = {"plain", "name"}
 # What gives numbers, or words of this project alone.
 OURS = {
-    "len", "count", "size", "shape", "share", "duration", "tooltip", "difference", "as_text", "upper", "short",
-    "digits", "exact", "alt_text", "plural",
+    "len", "count", "size", "shape", "share", "duration", "tooltip", "difference", "number", "bits", "decibels",
+    "decimals", "signed", "about", "value_text", "as_text", "upper", "short", "digits", "exact", "alt_text", "plural",
 }  # fmt: skip
 DECLARED = {
     "label",

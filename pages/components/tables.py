@@ -1,0 +1,50 @@
+"""Tables: numbers written as everywhere else, sorted as numbers, in columns as wide as what stands in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from pandas.io.formats.style import Styler
+
+Written = Mapping[str, Callable[[Any], str]]
+
+NONE = "–"  # what stands where there is no figure
+_LETTER, _EDGES, _LEAST, _MOST = 7.6, 26, 64, 520  # pixels: of a letter, of a cell's edges, of a column
+
+
+def written(data: Any, how: Written) -> Styler:
+    """A table, columns or a DataFrame, whose cells are written by `how`: column -> what makes a text of a value."""
+    frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
+    return frame.style.format({name: _or_none(text) for name, text in how.items() if name in frame}, na_rep=NONE)
+
+
+def _or_none(text: Callable[[Any], str]) -> Callable[[Any], str]:
+    return lambda value: NONE if value is None or pd.isna(value) else text(value)
+
+
+def fitted(styler: Styler, how: Written, config: Mapping[str, Any]) -> dict[str, Any]:
+    """`config` with a width for every column that has none: of its heading, or of its longest cell.
+
+    A number that is cut off at its left edge would be read as another number.
+    """
+    frame, found = styler.data, {}
+    for name in frame.columns:
+        column = dict(config.get(name) or st.column_config.Column())
+        text, values = how.get(name, str), frame[name].drop_duplicates().dropna()
+        longest = max((len(text(value)) for value in values), default=1)
+        heading = len(str(column.get("label") or name)) + (3 if column.get("help") else 1)
+        if column.get("width") is None:
+            column["width"] = round(min(max(_LETTER * max(longest, heading) + _EDGES, _LEAST), _MOST))
+        found[name] = column
+    return found
+
+
+def table(data: Any, how: Written, key: str, config: Mapping[str, Any] | None = None, **more: Any) -> Any:
+    """st.dataframe of `written` data in fitted columns; data may be a Styler already."""
+    styler = data if isinstance(data, Styler) else written(data, how)
+    return st.dataframe(
+        styler, hide_index=True, key=key, column_config=fitted(styler, how, config or {}), placeholder=NONE, **more
+    )
