@@ -15,7 +15,7 @@ import numpy as np
 
 from .errors import QuantvizError
 from .evaluation import Evaluation, Progress
-from .gguf_names import Place, guess_architecture, has_gguf_names, layers_of, name_map
+from .gguf_names import Place, architecture_of, guess_architecture, has_gguf_names, layers_of, name_map
 from .kernels import check_importance
 from .requantized import Requantized, requantized
 from .sources import Model
@@ -75,7 +75,7 @@ def pair_up(original: Model, file: Model) -> Pairs:
     names, theirs = _offered(original), set(_offered(file))
     if has_gguf_names(theirs) and not has_gguf_names(names):
         said = file.metadata.get("general.architecture")
-        table = name_map(str(said) if said else guess_architecture(names), layers_of(names))
+        table = name_map(str(said) if said else _architecture(original), layers_of(names))
         places = {name: table.place(name) for name in names}
     else:
         places = {name: Place(name) for name in names}
@@ -86,6 +86,11 @@ def pair_up(original: Model, file: Model) -> Pairs:
         )
     paired, used = {p.original for p in pairs}, {p.place.name for p in pairs}
     return Pairs(pairs, tuple(n for n in names if n not in paired), tuple(sorted(theirs - used)))
+
+
+def _architecture(original: Model) -> str:
+    """By its own config.json, or a guess by its names."""
+    return architecture_of(original.config) or guess_architecture(t.name for t in original.tensors)
 
 
 def _offered(model: Model) -> list[str]:

@@ -185,6 +185,7 @@ _TABLE: tuple[tuple[str, tuple[str, ...], Make], ...] = (
     (r"\.ffn\.experts\.mlp\.w2", ("dbrx",), _experts_below("ffn_down_exps.weight", turn=True)),
 )
 _REWRITES = tuple((re.compile(rf".*{pattern}"), set(only), make) for pattern, only, make in _TABLE)
+_SOME = re.compile(f"(?:{'|'.join(pattern for pattern, _, _ in _TABLE)})$")  # most names match none of them
 _NUMBER = re.compile(r"\.([0-9]+)\.")
 
 
@@ -192,8 +193,8 @@ def rewritten(name: str, shape: Shape, source: Source) -> Parts | None:
     """The tensors of a GGUF file that one becomes; None for one that keeps its shape, empty where nothing tells."""
     if name.endswith("embeddings.position_embeddings.weight") and source.config.get("model_type") in _ROBERTA:
         return _after_padding(shape, source)
-    layer = _NUMBER.search(name)
-    if layer is None:
+    layer = _SOME.search(name) and _NUMBER.search(name)
+    if not layer:
         return None
     for pattern, only, make in _REWRITES:
         if (not only or source.architecture in only) and pattern.fullmatch(name):

@@ -9,26 +9,32 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from ..errors import QuantvizError, did_you_mean
 from .architectures import called
 
-_LAYER = re.compile(r"(?:^|\.)(?:layers|layer|h|blocks|block)\.([0-9]+)\.")
-_BLOCK = re.compile(r"blk\.([0-9]+)\.")
+_LAYER = re.compile(
+    r"(?:^|\.)(?:layers|layer|h|blocks|block|blk|decoder_layer|transformer_encoder|convnext|posnet)\.([0-9]+)\."
+)
+_BLOCK = re.compile(r"blk\.[0-9]+\.")
 # One of several that lie in one tensor of a file: experts, norms a head, projections a stream.
 _ONE = re.compile(r"(.*(?:\.experts|\.moe|_layernorm\.norms|altup_(?:unembed_)?projections))\.([0-9]+)\.(.+)")
 # What the converter renames before it looks into its tables: how a name ends, and what then follows the layer's number.
-_RENAMED = tuple((re.compile(rf".*?\.([0-9]+)\..*{pattern}"), name) for pattern, name in (
-    (r"e_score_correction[._]bias", "exp_probs_b.bias"), (r"expert_bias", "exp_probs_b.bias"),
-    (r"dt_bias", "ssm_dt.bias"), (r"sinks", "attn_sinks.weight"),
-    (r"altup\.correct_output_scale", "altup_correct_scale.weight"),
-    (r"layer_scalar", "layer_output_scale.weight"), (r"experts\.down_proj_bias", "ffn_down_exps.bias"),
-))  # fmt: skip
-# Of the layers that predict the token after the next.
-_AHEAD = re.compile(r".*layers\.([0-9]+)\.(eh_proj|embed_tokens|enorm|hnorm|shared_head\.(?:head|norm))\.weight")
+_RENAMED = {
+    "e_score_correction_bias": "exp_probs_b.bias", "e_score_correction.bias": "exp_probs_b.bias",
+    ".expert_bias": "exp_probs_b.bias", ".dt_bias": "ssm_dt.bias", ".sinks": "attn_sinks.weight",
+    ".altup.correct_output_scale": "altup_correct_scale.weight", ".layer_scalar": "layer_output_scale.weight",
+    ".experts.down_proj_bias": "ffn_down_exps.bias",
+    # of layers that predict the token after the next
+    ".eh_proj.weight": "nextn.eh_proj.weight", ".embed_tokens.weight": "nextn.embed_tokens.weight",
+    ".enorm.weight": "nextn.enorm.weight", ".hnorm.weight": "nextn.hnorm.weight",
+    ".shared_head.head.weight": "nextn.shared_head_head.weight",
+    ".shared_head.norm.weight": "nextn.shared_head_norm.weight",
+}  # fmt: skip
+_RENAMED_ENDINGS = tuple(_RENAMED)
 _SUFFIXES = (".weight", ".bias")
 _MOST_LAYERS = 1000
 # What GGUF alone calls so, outside the layers: `output.` is in Meta's own files too.
@@ -58,12 +64,20 @@ class NameMap:
         >>> NameMap("qwen3moe", 2).place("model.layers.0.mlp.experts.5.down_proj.weight")
         Place(name='blk.0.ffn_down_exps.weight', expert=5)
         """
-        if ahead := _AHEAD.fullmatch(name):
-            return Place(f"blk.{int(ahead[1])}.nextn.{ahead[2].replace('.', '_')}.weight")
-        for pattern, renamed in _RENAMED:
-            if found := pattern.fullmatch(name):
-                return Place(f"blk.{int(found[1])}.{renamed}")
-        table = _table(self.architecture, self.layers)
+        layer = _LAYER.search(name)
+        if layer is None:
+            return self._first(name)
+        if int(layer[1]) >= self.layers:
+            return None
+        if name.endswith(_RENAMED_ENDINGS):
+            renamed = next(made for ending, made in _RENAMED.items() if name.endswith(ending))
+            return Place(f"blk.{int(layer[1])}.{renamed}")
+        place = self._first(f"{name[: layer.start(1)]}0{name[layer.end(1) :]}")
+        return place and replace(place, name=place.name.replace(".0.", f".{int(layer[1])}.", 1))
+
+    def _first(self, name: str) -> Place | None:
+        """Of a tensor outside the layers, or in the first one: a table of one layer tells the names in all."""
+        table = _table(self.architecture)
         for spelled in _spellings(name):
             if found := table.get_name(spelled, _SUFFIXES):
                 return Place(found + ".weight" if found.endswith("_exps") else found)
@@ -93,7 +107,7 @@ def name_map(architecture: str, layers: int) -> NameMap:
 
 def layers_of(names: Iterable[str]) -> int:
     """How many layers the tensors' names count."""
-    numbers = [int(m[1]) for name in names if (m := _LAYER.search(name) or _BLOCK.match(name))]
+    numbers = [int(m[1]) for name in names if (m := _LAYER.search(name))]
     return max((n for n in numbers if n < _MOST_LAYERS), default=-1) + 1
 
 
@@ -145,14 +159,8 @@ def llama_name(name: str, architecture: str = "") -> str | None:
     >>> llama_name("model.layers.0.mlp.experts.7.up_proj.weight")
     'blk.0.ffn_up_exps.weight[7]'
     """
-    layer = _LAYER.search(name)
-    first = name if layer is None else f"{name[: layer.start(1)]}0{name[layer.end(1) :]}"
-    names = NameMap(architecture, 1) if architecture in _architectures() else NameMap(_ANY, 1)
-    place = names.place(first)
-    if place is None:
-        return None
-    found = place.name if layer is None else place.name.replace("blk.0.", f"blk.{int(layer[1])}.", 1)
-    return found if place.expert is None else f"{found}[{place.expert}]"
+    place = NameMap(architecture if architecture in _architectures() else _ANY, _MOST_LAYERS).place(name)
+    return place and (place.name if place.expert is None else f"{place.name}[{place.expert}]")
 
 
 @cache
@@ -166,16 +174,16 @@ _ANY = "any"
 
 
 @cache
-def _table(architecture: str, layers: int):
-    """The gguf package's map of names; of `_ANY`, where architectures differ, what most of them say."""
+def _table(architecture: str):
+    """The gguf package's map of names in one layer; of `_ANY`, where architectures differ, what most of them say."""
     from gguf.tensor_mapping import TensorNameMap
 
     if architecture == _ANY:
         said: dict[str, Counter] = {}
         for known in _architectures():
-            for key, value in _table(known, layers).mapping.items():
+            for key, value in _table(known).mapping.items():
                 said.setdefault(key, Counter())[value] += 1
-        table = copy(_table("llama", layers))
+        table = copy(_table("llama"))
         table.mapping = {key: votes.most_common(1)[0][0] for key, votes in said.items()}
         return table
 
@@ -183,4 +191,4 @@ def _table(architecture: str, layers: int):
         # Architectures with names of their own write them into this table, which all others share.
         block_mappings_cfg = dict(TensorNameMap.block_mappings_cfg)
 
-    return Table(_architectures()[architecture], layers)
+    return Table(_architectures()[architecture], 1)
