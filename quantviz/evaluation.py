@@ -142,7 +142,7 @@ def evaluate(
     values["compression_ratio"] = stored.bits_per_weight / values["bits_per_weight"]
     extra = {} if result.counts is None else _counted(result.counts, values, bins, statistics, stored, scheme)
     return Evaluation(
-        scheme.key, stored.shape, stored.dtype, _engine_name(device, scheme, weights is not None),
+        scheme.key, stored.shape, stored.stored_as, _engine_name(device, scheme, weights is not None),
         time.perf_counter() - began, values, notices=(*stored.remarks, *result.notices), **extra,
     )  # fmt: skip
 

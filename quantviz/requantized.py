@@ -45,8 +45,8 @@ def requantized(
     importance: float32 [cols], or None for quantization without.
     """
     kind = BLOCK_TYPES.get(y.dtype) if isinstance(y, PackedTensor) else None
-    if kind is None and y.dtype not in THROUGH:
-        return None, f"{y.dtype} is no type that quantviz rounds to"
+    if kind is None and y.stored_as not in THROUGH:
+        return None, f"{y.stored_as} is no type that quantviz rounds to"
     if kind and y.factors is not None:
         return None, "the file multiplies its values by a scale of the whole tensor, which plain quantization lacks"
     if kind and kind.needs_importance and importance is None:

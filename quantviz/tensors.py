@@ -113,6 +113,11 @@ class StoredTensor(Shaped):
     notices: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
+    def stored_as(self) -> str:
+        """What the file's own type is called; the elements of `data` may have been made of it."""
+        return self.dtype
+
+    @property
     def bits_per_weight(self) -> float:
         """Bits one weight takes as stored."""
         return 8 * STORED_DTYPES[self.dtype].itemsize

@@ -236,19 +236,20 @@ def _last_good(ref: str, token: str | bool | None, problem: QuantvizError) -> tu
 
 def _choose_tensor(model: Model) -> TensorInfo:
     state = st.session_state
-    names = [info.name for info in model.tensors if not info.why_not] or [info.name for info in model.tensors]
     wanted = state["tensor"] if "tensor" in state else st.query_params.get("tensor")
+    # What holds no weights is not offered; who asks for it all the same is told why on the page.
+    names = [info.name for info in model.tensors if not info.why_not or info.name == wanted]
+    names = names or [info.name for info in model.tensors]
     if wanted not in names:
         state["tensor"] = first_choice(model).name
         if wanted and not state["_fallback"]:
             try:
-                if why_not := model.info(wanted).why_not:
-                    raise QuantvizError(why_not)
+                model.info(wanted)
             except QuantvizError as problem:
                 notice(f"{problem} Showing {state['tensor']} instead.")
     elif "tensor" not in state:
         state["tensor"] = wanted
-    if len(names) == 1:
+    if len(model.tensors) == 1:
         return model.info(state["tensor"])
     slot, button = st.columns([5, 1], vertical_alignment="bottom")
     name = slot.selectbox(
@@ -262,7 +263,7 @@ def _choose_tensor(model: Model) -> TensorInfo:
 
 def first_choice(model: Model) -> TensorInfo:
     """A matrix that is typical of the model: the first that is neither an embedding nor a norm."""
-    usable = [t for t in model.tensors if t.holds_weights and t.size]
+    usable = [t for t in model.tensors if not t.why_not]
     matrices = [t for t in usable if len(t.shape) == 2 and min(t.shape) > 1]
     layers = [
         t for t in matrices if not any(word in t.name.lower() for word in ("embed", "norm", "lm_head", "wte", "wpe"))

@@ -12,9 +12,10 @@ from ..sources.config import JSON_FILES
 from ..sources.model import Reader, select
 from ..tensors import StoredTensor
 from .axes import Architecture, Layout, layout
+from .block_fp8 import BlockFP8, block_fp8, decoded, tile_sides
 from .declared import CONFIG, declared
 from .recognition import packed_formats, plain_name, recognise, refuse_packed
-from .turned import TurnedElements
+from .turned import Turn, TurnedElements
 
 __all__ = ["packed_formats", "refuse_packed", "understood"]
 
@@ -22,20 +23,26 @@ __all__ = ["packed_formats", "refuse_packed", "understood"]
 def understood(model: Model) -> Model:
     """The same model, each tensor as what it stands for.
 
-    Codes, and what belongs to them, hold no weights and say why. Tensors that the model keeps with the input first are
-    shown as [out, in], with a notice. What its config.json says of this counts where the tensors do not say otherwise.
+    Codes of formats that are understood are decoded when they are read. Others, and what belongs to any, hold no
+    weights and say why. Tensors that the model keeps with the input first are shown as [out, in], with a notice. What
+    its config.json says of this counts where the tensors do not say otherwise.
     """
     files, trouble = _read(model)
-    found = recognise(model.tensors, declared(files))
-    architecture = Architecture(files.get(CONFIG, {}))
+    config = files.get(CONFIG, {})
+    sides = tile_sides(config)
+    found = recognise(model.tensors, declared(files), lambda *tensor: block_fp8(*tensor, sides))
+    architecture = Architecture(config)
     always = tuple(filter(None, (trouble, found.notice)))
     tensors = {}
     for info in model.tensors:
         marked = replace(info, packed=found.packed.get(info.name))
-        how = layout(plain_name(info.name), marked, architecture)
-        notices = tuple(filter(None, (how.notice, *(always if marked.holds_weights else ()))))
-        tensors[info.name] = _Understood(info, replace(
-            marked, shape=how.shape, input_axes=how.input_axes, notices=notices), how)  # fmt: skip
+        how, codes = layout(plain_name(info.name), marked, architecture), found.decoded.get(info.name)
+        told = (how.notice, codes.notice(info) if codes else "", *(always if marked.holds_weights else ()))
+        shown = replace(
+            marked, shape=how.shape, input_axes=how.input_axes, notices=tuple(filter(None, told)),
+            nbytes=info.nbytes + (codes.scales.nbytes if codes else 0),
+        )  # fmt: skip
+        tensors[info.name] = _Understood(info, shown, how, codes)
     return Model(model.ref, _Reader(model, tensors), model.read_json)
 
 
@@ -57,6 +64,7 @@ class _Understood:
     stored: TensorInfo
     shown: TensorInfo
     layout: Layout
+    codes: BlockFP8 | None = None
 
 
 class _Reader:
@@ -73,8 +81,17 @@ class _Reader:
         each = self._tensors[info.name]
         turn = each.layout.turn
         if turn is None:
-            stored = self._reader.open(info, rows, progress)
+            stored = self._reader.open(replace(each.stored, input_axes=info.input_axes), rows, progress)
+            if each.codes:
+                scales = self._reader.open(each.codes.scales, None, None).numpy()
+                return decoded(stored, scales, each.codes, rows[0] if rows else 0, info)
             return replace(stored, input_axes=info.input_axes, notices=info.notices)
+        return self._turned(each, turn, rows, progress)
+
+    def _turned(
+        self, each: _Understood, turn: Turn, rows: tuple[int, int] | None, progress: Progress | None
+    ) -> StoredTensor:
+        info = each.shown
         first, last = rows or (0, info.rows)
         begin, end = first // turn.b, -(-last // turn.b)  # the matrices in which these rows lie
         as_matrix = replace(each.stored, shape=turn.stored)

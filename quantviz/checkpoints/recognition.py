@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..errors import QuantvizError
 from ..printable import LONGEST_NAME, printable
 from ..sources import TensorInfo
 from ..sources.model import SCALED_APART, Packed
+from .block_fp8 import BlockFP8
 from .declared import Declared
 from .packed import FLOAT8, FORMATS, OF_INPUTS, OF_THE_MODEL, PackedFormat
 
@@ -28,16 +29,30 @@ _PARTS = (
 )
 
 
+# How to decode the codes of a format, given all tensors by name; None where that is not known.
+Read = Callable[[TensorInfo, PackedFormat, Mapping[str, TensorInfo]], BlockFP8 | None]
+
+
+def _nothing(info: TensorInfo, form: PackedFormat, infos: Mapping[str, TensorInfo]) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Recognised:
-    """packed: what each tensor is that holds no weights as it is.  notice: for all others, "" where nothing is odd."""
+    """packed: what each tensor is that holds no weights as it is.  decoded: how to read codes that are understood.
+    notice: for all others, "" where nothing is odd.
+    """
 
     packed: Mapping[str, Packed]
+    decoded: Mapping[str, BlockFP8]
     notice: str = ""
 
 
-def recognise(tensors: Iterable[TensorInfo], said: Declared | None) -> Recognised:
-    """What the tensors are, by their names, dtypes and shapes; where `said` contradicts them, they decide."""
+def recognise(tensors: Iterable[TensorInfo], said: Declared | None, read: Read = _nothing) -> Recognised:
+    """What the tensors are, by their names, dtypes and shapes; where `said` contradicts them, they decide.
+
+    read: how to decode codes of a format; None where that is not known.
+    """
     infos = {info.name: info for info in tensors}
     codes: dict[str, PackedFormat] = {}
     companions: dict[str, tuple[TensorInfo, PackedFormat]] = {}
@@ -46,12 +61,16 @@ def recognise(tensors: Iterable[TensorInfo], said: Declared | None) -> Recognise
             codes[name] = found[0]
             companions.update((other, (info, found[0])) for other in found[1])
     scaled = any(form.dtypes == FLOAT8 for form in codes.values()) or bool(said and _has_scales(said))
+    decoded = {name: how for name, form in codes.items() if (how := read(infos[name], form, infos))}
     packed = {}
     for name, info in infos.items():
+        if name in decoded:
+            continue
         if name in codes:
             packed[name] = _codes(info, codes[name], said)
         elif name in companions:
-            packed[name] = _companion(info, *companions[name])
+            owner, form = companions[name]
+            packed[name] = _companion(info, owner, form, owner.name in decoded)
         elif codes and name.rpartition(".")[2] in OF_THE_MODEL:
             packed[name] = _of_the_model(info)
         elif info.dtype in FLOAT8 and scaled:
@@ -60,7 +79,8 @@ def recognise(tensors: Iterable[TensorInfo], said: Declared | None) -> Recognise
             packed[name] = _integers(info)
         elif info.name.endswith(_SCALE) and _scaled_block_type(info, infos):
             packed[name] = _second_scale(info)
-    return Recognised(packed, _contradiction(said) if said and not any(p.codes for p in packed.values()) else "")
+    plain = not decoded and not any(p.codes for p in packed.values())
+    return Recognised(packed, decoded, _contradiction(said) if said and plain else "")
 
 
 def packed_formats(tensors: Iterable[TensorInfo]) -> tuple[str, ...]:
@@ -136,11 +156,11 @@ def _says_more(method: str, name: str) -> bool:
     return not any(word in name.lower() for word in method.lower().replace("-", "_").split("_"))
 
 
-def _companion(info: TensorInfo, owner: TensorInfo, form: PackedFormat) -> Packed:
+def _companion(info: TensorInfo, owner: TensorInfo, form: PackedFormat, decoded: bool) -> Packed:
     last = info.name.lower().rpartition(".")
     what = next((words for keys, words in _PARTS if any(k in last[1] + last[2] for k in keys)), "a part")
     why = f"{_quoted(info)} holds {what} of {_quoted(owner)}, which is stored as {form.name}, and no weights"
-    return Packed(form.name, False, f"{why}; {INSTEAD}.")
+    return Packed(form.name, False, f"{why}; {'choose that tensor, which has it already' if decoded else INSTEAD}.")
 
 
 def _of_the_model(info: TensorInfo) -> Packed:

@@ -10,11 +10,14 @@ OUT, IN = 256, 128  # of every layer below
 
 @dataclass(frozen=True)
 class Example:
-    """name: what the sentence must say.  tensors: the first holds the codes, all others belong to them."""
+    """name: what the sentence must say.  tensors: the first holds the codes, all others belong to them.
+    decoded: whether quantviz reads it.
+    """
 
     name: str
     tensors: Tensors
     method: str = ""
+    decoded: bool = False
 
 
 def _gptq(g_idx: bool) -> Tensors:
@@ -27,7 +30,7 @@ _BNB = {"l.weight": ("U8", (OUT * IN // 2, 1)), "l.weight.absmax": ("U8", (512,)
         "l.weight.nested_quant_map": ("F32", (256,))}  # fmt: skip
 _STATE = "l.weight.quant_state.bitsandbytes__"
 
-EXAMPLES = (
+ALL = (
     Example("GPTQ", _gptq(True), "gptq"),
     Example("GPTQ", _gptq(False), "auto-round"),
     Example("AWQ", {"l.qweight": ("I32", (IN, OUT // 8)), "l.qzeros": ("I32", (4, OUT // 8)),
@@ -54,8 +57,9 @@ EXAMPLES = (
     Example("int8 with scales", {"l.weight": ("I8", (OUT, IN)), "l.weight_scale": ("F32", (OUT, 1)),
                                  "l.weight_zero_point": ("I8", (OUT, 1))}, "compressed-tensors"),
     Example("MXFP8", {"l.weight": ("F8_E4M3", (OUT, IN)), "l.weight_scale": ("U8", (OUT, IN // 32))}, "mxfp8"),
-    Example("block FP8", {"l.weight": ("F8_E4M3", (OUT, IN)), "l.weight_scale_inv": ("F32", (2, 1))}, "fp8"),
-    Example("block FP8", {"l.weight": ("F8_E4M3", (OUT, IN)), "l.weight_scale_inv": ("BF16", (2, 1))}, "fp8"),
+    Example("block FP8", {"l.weight": ("F8_E4M3", (OUT, IN)), "l.weight_scale_inv": ("F32", (2, 1))}, "fp8", True),
+    Example("block FP8", {"l.weight": ("F8_E4M3", (OUT, IN)), "l.weight_scale_inv": ("BF16", (2, 1))}, "fp8",
+            True),
     Example("block FP8", {"l.experts.down_proj": ("F8_E4M3", (2, OUT, IN)),
                           "l.experts.down_proj_scale_inv": ("F32", (2, 2, 1))}, "fp8"),
     Example("FP8 with one scale a tensor", {"l.weight": ("F8_E4M3", (OUT, IN)), "l.weight_scale_inv": ("BF16", ()),
@@ -131,3 +135,9 @@ EXAMPLES = (
     Example("an unknown format", {"l.weight": ("U8", (OUT, IN // 2))}),
     Example("an unknown format", {"l.weight": ("I8", (OUT, IN))}, "somebody-s"),
 )  # fmt: skip
+EXAMPLES = tuple(example for example in ALL if not example.decoded)
+
+
+def example_of(name: str) -> Example:
+    """The first of that format that is not decoded."""
+    return next(example for example in EXAMPLES if example.name == name)

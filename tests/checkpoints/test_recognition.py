@@ -16,7 +16,7 @@ from quantviz.cli import main
 from quantviz.file_against_file import pair_up, whole
 from quantviz.mixes import recipe, sizes
 from quantviz.sources.safetensors_header import DTYPES
-from tests.checkpoints.layouts import EXAMPLES, IN, OUT, Example, Tensors
+from tests.checkpoints.layouts import EXAMPLES, IN, OUT, Example, Tensors, example_of
 from tests.sources.builders import with_header
 
 PLAIN = {"model.norm.weight": ("F32", (IN,)), "model.embed_tokens.weight": ("F32", (64, IN)), "l.bias": ("F32", (OUT,))}
@@ -86,7 +86,7 @@ def test_every_line_of_the_table_is_reached_by_an_example() -> None:
 
 
 def test_where_config_and_tensors_disagree_the_tensors_decide_and_the_sentence_says_so(tmp_path: Path) -> None:
-    awq = next(e for e in EXAMPLES if e.name == "AWQ")
+    awq = example_of("AWQ")
     model = qv.open_model(written(tmp_path / "a", awq.tensors, {"quantization_config": {"quant_method": "gptq"}}))
     with pytest.raises(qv.QuantvizError, match=r"stored as AWQ.*config.json says gptq, and its tensors are AWQ's"):
         model.open("l.qweight")
@@ -151,16 +151,16 @@ def test_numbers_of_ones_own_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_two_files_of_one_model_keep_their_own_companions(tmp_path: Path) -> None:
-    block = next(e for e in EXAMPLES if e.name == "block FP8").tensors
+    block = example_of("FP8 with scales").tensors
     written(tmp_path, block, file="a.safetensors")
     written(tmp_path, block | PLAIN, file="b.safetensors")
     model = qv.open_model(tmp_path)
-    for name in ("a.safetensors:l.weight", "b.safetensors:l.weight", "a.safetensors:l.weight_scale_inv"):
-        assert not model.info(name).holds_weights and model.info(name).packed.format == "block FP8"
+    for name in ("a.safetensors:l.weight", "b.safetensors:l.weight", "a.safetensors:l.weight_scale"):
+        assert not model.info(name).holds_weights and model.info(name).packed.format == "FP8 with scales"
 
 
 def test_a_repository_of_the_hub_is_recognised_in_the_same_opening(hub, tmp_path: Path) -> None:
-    awq = next(e for e in EXAMPLES if e.name == "AWQ")
+    awq = example_of("AWQ")
     folder = written(tmp_path, awq.tensors | PLAIN, marks(awq))
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     hub.add_repo("org/name", files)
@@ -177,7 +177,7 @@ def test_a_repository_of_the_hub_is_recognised_in_the_same_opening(hub, tmp_path
 
 
 def test_the_command_line_lists_what_is_packed_and_why(tmp_path: Path, capsys) -> None:
-    awq = next(e for e in EXAMPLES if e.name == "AWQ")
+    awq = example_of("AWQ")
     ref = str(written(tmp_path, awq.tensors | PLAIN, marks(awq)))
     assert main(["tensors", ref, "--json"]) == 0
     found = {line["name"]: line for line in json.loads(capsys.readouterr().out)}
@@ -195,14 +195,14 @@ def test_the_command_line_lists_what_is_packed_and_why(tmp_path: Path, capsys) -
 
 
 def test_against_compares_what_is_plain_and_refuses_the_rest_by_name(tmp_path: Path) -> None:
-    block = next(e for e in EXAMPLES if e.name == "block FP8").tensors
+    block = example_of("FP8 with scales").tensors
     original = qv.open_model(written(tmp_path / "a", PLAIN | {"l.weight": ("F32", (OUT, IN))}))
     made = qv.open_model(written(tmp_path / "b", PLAIN | block))
     pairs = pair_up(original, made)
     assert {pair.original for pair in pairs.pairs} == {*PLAIN, "l.weight"} and pairs.only_file == ()
     refused = dict(found for found in whole(original, made) if isinstance(found, tuple))
     (why,) = refused.values()
-    assert "'l.weight' is stored as block FP8" in why
+    assert "'l.weight' is stored as FP8 with scales" in why
 
 
 def test_a_language_model_of_codes_is_refused_though_its_config_says_nothing(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_language_model_of_codes_is_refused_though_its_config_says_nothing(tmp
     for path in demo.iterdir():
         if path.name != "model.safetensors":
             (tmp_path / path.name).write_bytes(path.read_bytes())
-    written(tmp_path, next(e for e in EXAMPLES if e.name == "block FP8").tensors)
-    refused = pytest.raises(qv.QuantvizError, match=r"is quantized already \(block FP8\)")
+    written(tmp_path, example_of("FP8 with scales").tensors)
+    refused = pytest.raises(qv.QuantvizError, match=r"is quantized already \(FP8 with scales\)")
     with refused, open_language_model(str(tmp_path)):
         pass
