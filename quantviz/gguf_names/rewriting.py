@@ -160,6 +160,7 @@ _TABLE: tuple[tuple[str, tuple[str, ...], Make], ...] = (
     (r"\.A_log", _MAMBA_2, _column("ssm_a")),
     (r"\.D", _MAMBA_2, _column("ssm_d")),
     (r"(?:mixer|mamba)\.norm\.weight", _MAMBA_2, _grouped_norm),
+    (r"\.experts\.gate_up_proj", ("gemma4",), _reading("ffn_gate_up_exps.weight")),
     (r"\.experts\.gate_up_proj(?:\.weight)?", (), _reading("ffn_gate_exps.weight", "ffn_up_exps.weight")),
     (r"\.experts\.gate_up_proj[._]bias", (), _halves("ffn_gate_exps.bias", "ffn_up_exps.bias")),
     (r"\.experts\.gate_proj", (), _reading("ffn_gate_exps.weight")),

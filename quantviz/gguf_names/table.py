@@ -27,7 +27,8 @@ _RENAMED = {
     "e_score_correction_bias": "exp_probs_b.bias", "e_score_correction.bias": "exp_probs_b.bias",
     ".expert_bias": "exp_probs_b.bias", ".dt_bias": "ssm_dt.bias", ".sinks": "attn_sinks.weight",
     ".altup.correct_output_scale": "altup_correct_scale.weight", ".layer_scalar": "layer_output_scale.weight",
-    ".experts.down_proj_bias": "ffn_down_exps.bias",
+    ".experts.down_proj_bias": "ffn_down_exps.bias", ".router.per_expert_scale": "ffn_down_exps.scale",
+    ".router.scale": "ffn_gate_inp.scale",
     # of layers that predict the token after the next
     ".eh_proj.weight": "nextn.eh_proj.weight", ".embed_tokens.weight": "nextn.embed_tokens.weight",
     ".enorm.weight": "nextn.enorm.weight", ".hnorm.weight": "nextn.hnorm.weight",

@@ -1,4 +1,4 @@
-"""What llama.cpp's converter makes of small models of 110 kinds, for the tests of names and of mixes.
+"""What llama.cpp's converter makes of small models of 112 kinds, for the tests of names and of mixes.
 
 data/converted.json.gz: {kind: {config, original: {name: shape}, architecture, metadata, tensors: {name: [shape,
 dtype]}}}. The models were made of zeros in 16 bits, by transformers 5.24 from small configurations, or by hand where

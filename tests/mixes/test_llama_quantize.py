@@ -4,6 +4,10 @@ data/llama_mixes.json.gz holds what `llama-quantize --dry-run`, built unchanged 
 2026-10-01 (as PyPI's llama_cpp_python 0.3.36 ships it), gives for ten made-up models under 26 mixes, without an
 importance matrix: {label: {architecture, metadata, tensors: {name: shape}, types: {mix: {name: type}}}}. A tensor
 that is missing from `types` keeps its type.
+
+data/llama_mixes_of_converted.json.gz holds the same of seventeen of the models in tests/gguf_names/truth.py, under
+every mix with and without a matrix: {kind: {mix/0 or mix/1: {name: type}}}, in quantviz's words; what is missing is
+float32, and null stands where the program refuses.
 """
 
 from __future__ import annotations
@@ -14,10 +18,13 @@ from pathlib import Path
 
 import pytest
 
-from quantviz.mixes import MIXES, mix_of, recipe
+from quantviz.mixes import MIXES, mix_of, recipe, sizes
 from quantviz.sources.model import Model, TensorInfo
+from tests.gguf_names.truth import original
 
-GOLDEN = json.loads(gzip.decompress((Path(__file__).parent / "data" / "llama_mixes.json.gz").read_bytes()))
+DATA = Path(__file__).parent / "data"
+GOLDEN = json.loads(gzip.decompress((DATA / "llama_mixes.json.gz").read_bytes()))
+OF_CONVERTED = json.loads(gzip.decompress((DATA / "llama_mixes_of_converted.json.gz").read_bytes()))
 OURS = {"mxfp4": "gguf_mxfp4", "f16": "float16"}  # where quantviz has another name for ggml's type
 
 
@@ -38,6 +45,18 @@ def test_every_type_of_every_mix(label):
         made = {line.name: line.kind for line in recipe(model, mix).lines}
         assert made == {name: OURS.get(types.get(name, ""), types.get(name, "float32")) for name in made}, mix
         assert made.keys() == golden["tensors"].keys()
+
+
+@pytest.mark.parametrize("kind", OF_CONVERTED)
+def test_every_type_of_every_mix_of_a_hub_model(kind):
+    for importance in (False, True):
+        for mix, made in sizes(original(kind), importance).items():
+            theirs = OF_CONVERTED[kind][f"{mix}/{int(importance)}"]
+            if theirs is None:
+                assert isinstance(made, str), mix
+            else:
+                ours = {line.name: line.kind for line in made.lines}
+                assert ours == {name: theirs.get(name, "float32") for name in ours}, mix
 
 
 def model_of(rows: dict[str, tuple[int, ...]], architecture: str = "llama", **metadata) -> Model:
