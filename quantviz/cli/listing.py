@@ -30,10 +30,11 @@ def tensors(ref: Ref, as_json: AsJson = False) -> None:
 
 
 def _as_dict(t: Any) -> dict[str, Any]:
-    return {
-        "name": t.name, "shape": list(t.shape), "dtype": t.dtype, "nbytes": t.nbytes,
-        "packed_as": t.packed and t.packed.format, "why_not": t.why_not or None, "notices": list(t.notices),
-    }  # fmt: skip
+    """What is there of every tensor, and what is to be said of some."""
+    more = {"packed_as": t.packed and t.packed.format, "why_not": t.why_not, "notices": list(t.notices)}
+    return {"name": t.name, "shape": list(t.shape), "dtype": t.dtype, "nbytes": t.nbytes} | {
+        key: value for key, value in more.items() if value
+    }
 
 
 def _bits(t: Any) -> str:
