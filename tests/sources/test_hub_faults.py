@@ -179,3 +179,70 @@ def test_two_readers_of_one_tensor_share_one_transfer(hub):
         thread.join()
     assert results == [True, True]
     assert hub.file_bytes == BIG.nbytes
+
+
+@pytest.mark.parametrize("headers", [
+    {"Retry-After": "\u00b2"}, {"Retry-After": "9" * 5000}, {"Retry-After": "Mon, 01 Jan 0001 00:00:00 +2300"},
+    {"Retry-After": "-5"}, {"ratelimit": '"api";r=0;t=' + "9" * 5000}, {"ratelimit": '"api";r=0;t=\u00b2'},
+], ids=str)  # fmt: skip
+def test_a_waiting_time_that_is_none(hub, headers):
+    hub.faults.append(Fault("cdn", "status", status=429, headers=headers))
+    assert np.array_equal(open_model(NAME).load("small"), weights(4, 4))
+
+
+@pytest.mark.parametrize("text", [
+    "bytes \u00b2-3/4", "bytes " + "1" * 5000 + "-3/4", "bytes 0-7/*", "items 0-7/100", "", "bytes 5-7/9",
+], ids=str)  # fmt: skip
+def test_a_range_that_is_none(hub, text):
+    hub.faults.append(Fault("cdn", "status", status=206, headers={"Content-Range": text}, times=99))
+    with pytest.raises(QuantvizError, match="the server sent another range than was asked for, 4 times in a row"):
+        open_model(NAME)
+
+
+def test_another_file_than_the_list_promised(hub):
+    """Its bytes would be kept under the name of the one that was listed, for good."""
+    from tests.sources.fake_hub import digest
+
+    other = safetensors({"big": -BIG, "small": weights(4, 4)})
+    hub.add_repo("org/other", {"model.safetensors": other})
+    elsewhere = {"Location": f"{hub.cdn_url}/blob/{digest('sha256', other)}"}
+    linked = {"X-Linked-ETag": f'"{digest("sha256", other)}"', "X-Linked-Size": str(len(other))}
+    hub.faults.append(Fault("resolve", "status", status=302, headers=elsewhere | linked, times=99))
+    with pytest.raises(QuantvizError, match="changed on the server"):
+        open_model(NAME).load("big")
+
+
+def test_another_file_after_the_address_expired(hub):
+    """In mid-tensor, where only the server that holds the bytes tells them apart."""
+    from tests.sources.fake_hub import digest
+
+    data = safetensors({"big": BIG, "small": weights(4, 4)})
+    other = safetensors({"big": -BIG, "small": weights(4, 4)})
+    hub.add_repo("org/other", {"model.safetensors": other})
+    hub.repos["org/name"].details = False
+    unlinked = [{"Location": f"{hub.cdn_url}/blob/{digest('sha256', blob)}"} for blob in (data, other)]
+    facts = {"ETag": '"of-the-hub"', "X-Linked-Size": str(len(data))}
+    first = Fault("resolve", "status", status=302, headers=unlinked[0] | facts, times=99)
+    hub.faults.append(first)
+    model = open_model(NAME)
+    first.headers = unlinked[1] | facts
+    hub.faults.append(Fault("cdn", "status", status=403))
+    with pytest.raises(QuantvizError, match="changed on the server"):
+        model.load("big")
+
+
+@pytest.mark.parametrize("facts", [
+    {"size": "many"}, {"size": -1}, {"size": 1.5}, {"size": True}, {"size": 2**70},
+    {"rfilename": 7}, {"rfilename": None}, {"blobId": 5, "lfs": None},
+], ids=str)  # fmt: skip
+def test_a_list_with_something_else_where_facts_should_be(hub, monkeypatch, facts):
+    from huggingface_hub.hf_api import ModelInfo
+
+    made = ModelInfo.__init__
+
+    def odd(self, **kwargs):
+        made(self, **kwargs | {"siblings": [{**s, **facts} for s in kwargs["siblings"]]})
+
+    monkeypatch.setattr(ModelInfo, "__init__", odd)
+    with pytest.raises(QuantvizError, match="is not the Hub's; check HF_ENDPOINT"):
+        open_model(NAME)
