@@ -24,6 +24,7 @@ from .layers import Layer
 from .loading import LanguageModel
 
 _PIECE = 1 << 20  # weights converted at a time
+_NARROW = (1e-20, 1e30)  # sums of squares that float32 adds up without losing any
 
 
 @dataclass(frozen=True)
@@ -196,10 +197,18 @@ def place(stored: StoredTensor, scheme: Scheme, into: Any, importance: np.ndarra
     squared_error: list[float] = []
 
     def visit(row: int, x: np.ndarray, y: np.ndarray) -> None:  # from several threads, each its own rows
-        into[row : row + len(y)].copy_(torch.from_numpy(y))
-        error, flat = (y - x).reshape(-1), x.reshape(-1)
-        squared.append(float(np.vdot(flat, flat)))
-        squared_error.append(float(np.vdot(error, error)))
+        placed = into[row : row + len(y)].copy_(torch.from_numpy(y))
+        if placed.dtype != torch.float32 and not bool(placed.isfinite().all()):
+            held = str(placed.dtype).removeprefix("torch.")
+            raise QuantvizError(
+                f"{stored.name or 'The tensor'} has weights too large for {scheme}: what its codes stand for goes "
+                f"beyond the largest number of {held}, in which the model keeps it; choose another scheme."
+            )
+        with np.errstate(over="ignore"):
+            error = y - x
+        squared.append(_sum_squares(x))
+        lost = _sum_squares(error)
+        squared_error.append(lost if math.isfinite(lost) else _sum_squares(y.astype(np.float64) - x))
 
     cpu.reconstruct(stored, scheme, visit=visit, importance=importance)
     notices = evaluate(stored, scheme, importance, detail="metrics").notices if scheme.scale == "fp16" else ()
@@ -207,6 +216,15 @@ def place(stored: StoredTensor, scheme: Scheme, into: Any, importance: np.ndarra
     return Change(
         stored.size, scheme.bits_stored(stored.matrix), math.fsum(squared), math.fsum(squared_error), notices
     )  # fmt: skip
+
+
+def _sum_squares(x: np.ndarray) -> float:
+    """In the numbers' own type, or in float64 where squares leave float32's range."""
+    flat = x.reshape(-1)
+    found = float(np.vdot(flat, flat))
+    if _NARROW[0] < found < _NARROW[1] or flat.dtype == np.float64:
+        return found
+    return float(np.vdot(flat.astype(np.float64), flat.astype(np.float64)))
 
 
 def put_back(layer: Layer, originals: Originals) -> None:
