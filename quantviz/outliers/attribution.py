@@ -192,7 +192,8 @@ class _Tables:
         rows, cols = stored.rows, stored.cols
         self.stored, self.scheme, self.statistics, self.band_edges = stored, scheme, statistics, band_edges
         self.progress, self.done, self.lock = progress, 0, threading.Lock()
-        self.edges = np.array([edge * statistics.std for edge in band_edges], np.float32)
+        with np.errstate(over="ignore"):  # an edge beyond float32 is infinite: no weight reaches it
+            self.edges = np.array([edge * statistics.std for edge in band_edges], np.float32)
         self.bands = np.zeros((len(band_edges) + 1, 3))
         self.rows, self.cols = np.zeros((2, rows)), np.zeros((2, cols))
         self.height, self.width = _group(scheme, rows, cols)
