@@ -106,7 +106,7 @@ def attribution_section(view: View) -> None:
 
 
 def _sides(view: View, found: Attribution, sigmas: float) -> None:
-    fig = figures.outliers.block_sides(view, found, sigmas)
+    fig = figures.outliers.block_sides(found, sigmas)
     if fig is None:
         st.caption(
             "A plain cast has no blocks: every weight is rounded on its own."

@@ -16,6 +16,7 @@ from ..outliers.sentences import name_of
 from ..schemes import Scheme
 from ..wording import share
 from .results import Finding, QualityResult, SuperWeights, Verdict
+from .words import added_text
 
 Answer = Literal["yes", "no", "undecided"]
 
@@ -112,8 +113,8 @@ def _added(r: QualityResult) -> str:
     if r.collapsed:
         return "its predictions are no numbers"
     if r.perplexity_ratio >= 2 or not math.isfinite(r.perplexity_ratio):
-        return f"perplexity ×{r.perplexity_ratio:.3g}"
-    return f"{100 * r.added:+.3f}% ± {100 * r.perplexity_ratio_se:.3f}% perplexity"
+        return f"perplexity {added_text(r.perplexity_ratio, r.perplexity_ratio_se)}"
+    return f"{added_text(r.perplexity_ratio, r.perplexity_ratio_se)} perplexity"
 
 
 # -- claim 6 -------------------------------------------------------------------------------------
@@ -218,7 +219,7 @@ def _out_of_proportion(found: SuperWeights) -> bool:
 def _percent(ratio: float) -> str:
     if not math.isfinite(ratio):
         return "predictions that are no numbers"
-    return f"perplexity ×{ratio:.3g}" if ratio >= 2 else f"{100 * (ratio - 1):+.4f}% perplexity"
+    return f"perplexity {added_text(ratio)}" if ratio >= 2 else f"{added_text(ratio)} perplexity"
 
 
 def _unmeasured(claim: int, schemes: str) -> Verdict:

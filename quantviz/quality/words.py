@@ -44,7 +44,7 @@ def _with_error(value: float, se: float, unit: str, signed: bool) -> str:
         return f"{value:.3g}" + (f" ± {se:.2g}" if known else "")
     scale = se if known else abs(value)
     digits = 1 if known else 2
-    decimals = 0 if scale == 0 else max(0, digits - math.floor(math.log10(scale)))
+    decimals = 0 if scale == 0 else max(0, digits - math.floor(math.log10(scale) + 1e-9))
     text = f"{value:+,.{decimals}f}" if signed else f"{value:,.{decimals}f}"
     if abs(value) >= 1e6:
         text = f"{value:.3g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -11,6 +12,11 @@ APP = Path(__file__).parents[2] / "app.py"
 DEFAULT_PAGE = "explore"
 WAITS, PAUSE = 400, 0.3  # looks at a page at work, and seconds between them
 SMALL = "random:normal?rows=128&cols=256&outliers=0.001"
+
+
+def shown(element: object) -> str:
+    """What a visitor reads of an element's Markdown: without the signs that keep text from being read as such."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", str(element.value).replace("\u2060", "")).replace("\u00a0", " ")
 
 
 def opened(page: str = DEFAULT_PAGE, **address: str | list[str]) -> AppTest:

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from quantviz.block_types import BLOCK_TYPES
 
-from .running import opened, settled
+from .running import opened, settled, shown
 from .test_compare import compare, table
 from .test_explore import shows
 from .test_number_formats import PAGE
@@ -23,7 +23,7 @@ def test_types_of_every_kind_show_in_explore(scheme: str) -> None:
     frame = next(d.value for d in app.dataframe if "arithmetic" in d.value)
     assert len(frame) == BLOCK_TYPES[scheme].block
     assert ("scale" in frame) == (BLOCK_TYPES[scheme].groups > 1)
-    assert any(BLOCK_TYPES[scheme].rule in str(c.value) for c in app.caption)
+    assert any(BLOCK_TYPES[scheme].rule in shown(c) for c in app.caption)
 
 
 def test_the_controls_choose_a_type_and_fill_rows_up() -> None:
@@ -53,11 +53,11 @@ def test_a_type_that_demands_importance_is_one_sentence_and_the_page_stays_usabl
 
 def test_a_row_that_does_not_divide_says_what_would() -> None:
     app = opened(ref="random:normal?rows=64&cols=300", scheme="q4_k", pinned="none")
-    assert not app.exception and "q4_k:pad=1 fills each up with 212 zeros" in app.error[0].value
+    assert not app.exception and "q4_k:pad=1 fills each up with 212 zeros" in shown(app.error[0])
     app.sidebar.toggle(key="scheme_pad").set_value(True)
     settled(app)
     assert shows(app, "q4_k:pad=1")
-    assert any("zeros that fill rows up" in str(m.value) for m in app.markdown)
+    assert any("zeros that fill rows up" in shown(m) for m in app.markdown)
 
 
 def test_compare_leaves_out_what_demands_importance_until_it_is_there() -> None:
@@ -76,7 +76,7 @@ def test_outliers_offers_other_types_and_says_why_nothing_else_applies() -> None
     assert not app.exception and not app.error
     cures = next(d.value for d in app.dataframe if "cure" in d.value)
     assert {"untreated", "q4_k", "q5_0"} <= set(cures.cure)
-    assert any("q4_0 takes no rotate option" in str(c.value) for c in app.caption)
+    assert any("q4_0 takes no rotate option" in shown(c) for c in app.caption)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_every_layout_is_drawn_field_by_field(formats: AppTest, name: str) -> No
     assert not formats.exception and not formats.error and not formats.warning
     kind = BLOCK_TYPES[name]
     assert layout(formats)["bytes"].sum() == kind.nbytes
-    assert any(str(m.value) == kind.rule for m in formats.markdown)
+    assert any(shown(m) == kind.rule for m in formats.markdown)
     assert next(m.value for m in formats.metric if m.label == "Bits per weight") == f"{kind.bits_per_weight:g}"
 
 

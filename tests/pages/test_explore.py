@@ -9,13 +9,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from quantviz.evaluation import default_engine
+from quantviz.wording import value_text
 from tests.sources.builders import safetensors, weights
 
-from .running import opened, settled
+from .running import opened, settled, shown
 
 
 def title(app: AppTest) -> str:
-    return " ".join(str(h.value) for h in [*app.title, *app.header, *app.subheader])
+    return " ".join(shown(h) for h in [*app.title, *app.header, *app.subheader])
 
 
 def shows(app: AppTest, scheme: str) -> bool:
@@ -89,7 +90,7 @@ def test_nan_is_one_sentence_with_its_place(tmp_path):
     file.write_bytes(safetensors({"w": w}))
     app = opened(ref=str(file), tensor="w")
     assert not app.exception
-    assert "[5, 7]" in " ".join(str(e.value) for e in app.error)
+    assert "[5, 7]" in " ".join(shown(e) for e in app.error)
 
 
 def test_a_file_a_row_range_and_a_pin(tmp_path):
@@ -137,4 +138,4 @@ def test_uploaded_importance_weighs_the_error_and_the_search():
     code = app.code[0].value.replace("figure.show()", "figure.to_json()").replace("load_importance('h.npy')", "load")
     exec(compile(code, "snippet", "exec"), scope)  # noqa: S102
     assert "weighted_mse" in scope["r"].metrics
-    assert f"{100 * scope['r'].metrics['relative_l2_error']:.4g}%" == app.metric[1].value
+    assert value_text("relative_l2_error", scope["r"].metrics["relative_l2_error"]) == app.metric[1].value

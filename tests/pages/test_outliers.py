@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from quantviz.wording import value_text
+
 from .running import opened, settled
 
 SMALL = "random:normal?rows=256&cols=512&outliers=0.001"
@@ -107,7 +109,7 @@ def test_the_snippet_runs_and_gives_the_figures_on_the_page():
     code = app.code[0].value.replace("figure.show()", "figure.to_json()")
     scope: dict = {}
     exec(compile(code, "snippet", "exec"), scope)  # noqa: S102
-    assert f"{100 * scope['r'].metrics['relative_l2_error']:.4g}%" in [m.value for m in app.metric]
+    assert value_text("relative_l2_error", scope["r"].metrics["relative_l2_error"]) in [m.value for m in app.metric]
 
 
 def test_the_data_is_there_to_take_along():

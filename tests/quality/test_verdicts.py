@@ -90,7 +90,7 @@ def test_two_bits_collapse_or_what_is_known_is_said() -> None:
 def test_super_weights_are_held_against_random_ones() -> None:
     out = SuperWeights(4, 1.01, (1.0001, 0.9999, 1.0), ("layer [0, 1] = 2",))
     verdict = judge(9, supers=[out])
-    assert verdict.finding == "holds" and "+1.0000%" in verdict.evidence[0] and "arXiv 2411.07191" in verdict.known
+    assert verdict.finding == "holds" and "+1.00%" in verdict.evidence[0] and "arXiv 2411.07191" in verdict.known
     alike = SuperWeights(1, 1.0005, (1.0001,), ("layer [0, 1] = 2",))
     assert judge(9, supers=[alike]).finding == "does not hold"
     assert judge(9, supers=[alike, out]).finding == "holds in part"
