@@ -148,7 +148,8 @@ def _grouped_norm(shape: Shape, source: Source) -> Parts:
 def _after_padding(shape: Shape, source: Source) -> Parts:
     """RoBERTa's positions are counted from behind the padding token's number."""
     pad = source.config.get("pad_token_id")
-    return [("position_embd.weight", (shape[0] - (pad + 1 if isinstance(pad, int) else 0), *shape[1:]))]
+    first = pad + 1 if isinstance(pad, int) and 0 <= pad < shape[0] else 0
+    return [("position_embd.weight", (shape[0] - first, *shape[1:]))]
 
 
 _ROBERTA = ("roberta", "xlm-roberta", "camembert")
@@ -187,16 +188,19 @@ _TABLE: tuple[tuple[str, tuple[str, ...], Make], ...] = (
 )
 _REWRITES = tuple((re.compile(rf".*{pattern}"), set(only), make) for pattern, only, make in _TABLE)
 _SOME = re.compile(f"(?:{'|'.join(pattern for pattern, _, _ in _TABLE)})$")  # most names match none of them
+_VECTORS = ("bias", ".A_log", ".D", ".norm.weight")
 _NUMBER = re.compile(r"\.([0-9]+)\.")
 
 
 def rewritten(name: str, shape: Shape, source: Source) -> Parts | None:
     """The tensors of a GGUF file that one becomes; None for one that keeps its shape, empty where nothing tells."""
-    if name.endswith("embeddings.position_embeddings.weight") and source.config.get("model_type") in _ROBERTA:
+    if shape and name.endswith("embeddings.position_embeddings.weight") and source.config.get("model_type") in _ROBERTA:
         return _after_padding(shape, source)
     layer = _SOME.search(name) and _NUMBER.search(name)
     if not layer:
         return None
+    if len(shape) < (1 if name.endswith(_VECTORS) else 2):  # of another model, or damaged
+        return []
     for pattern, only, make in _REWRITES:
         if (not only or source.architecture in only) and pattern.fullmatch(name):
             return [(f"blk.{int(layer[1])}.{part}", made) for part, made in make(shape, source)]

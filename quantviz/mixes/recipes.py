@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..block_types import BLOCK_TYPES
 from ..errors import QuantvizError, did_you_mean
 from ..sources import Model
+from ..sources.gguf_types import NUMBERS, TYPES
 from .base import ALIASES, MIXES, VALUES, Facts, Mix, Question, is_quantized, role_of
 from .described import Described, described
 from .rules import choose, demands_importance
@@ -19,7 +19,6 @@ from .rules import choose, demands_importance
 _NAMES_SHOWN = 6
 _ALIGNMENT = 32  # bytes to which a GGUF file pads each tensor
 _LAYER = re.compile(r"blk\.([0-9]+)\.")
-_BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "float64": 64, "int8": 8, "I16": 16, "I32": 32, "I64": 64}
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,10 @@ class Line:
 
     @property
     def bits_per_weight(self) -> float:
-        return BLOCK_TYPES[self.kind].bits_per_weight if self.kind in BLOCK_TYPES else _BITS[self.kind]
+        stored = TYPES.get(NUMBERS.get(self.kind, -1))
+        if stored is None:
+            raise QuantvizError(f"{self.name!r} is stored as {self.kind}, and how many bits that takes is not known.")
+        return 8 * stored.nbytes / stored.block
 
     @property
     def nbytes(self) -> int:
@@ -76,7 +78,7 @@ class Recipe:
 
     @property
     def bits_per_weight(self) -> float:
-        return 8 * self.nbytes / self.weights
+        return 8 * self.nbytes / self.weights if self.weights else 0.0
 
     @property
     def kinds(self) -> dict[str, int]:

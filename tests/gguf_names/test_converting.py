@@ -63,3 +63,14 @@ def test_what_is_not_quantized_keeps_the_models_own_half_precision():
     names = {"model.layers.0.self_attn.q_proj.weight": (64, 64), "model.norm.weight": (64,)}
     for stored, half in (("bfloat16", "bfloat16"), ("float16", "float16"), ("float32", "float16")):
         assert list(made_of("llama", names, stored).dtypes.values()) == [half, "float32"]
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (0, 0), (1, 2, 3, 4, 5)])
+@pytest.mark.parametrize(
+    "kind", ["deepseek_v3", "gpt_oss", "mamba2", "qwen3_next", "dbrx", "internlm2", "refact", "roberta"]
+)
+def test_shapes_that_no_such_tensor_has_are_no_crash(kind, shape):
+    known = CONVERTED[kind]
+    tensors = [(name, shape, "float16") for name in known["original"]]
+    made = converted(tensors, known["architecture"], 8, text_part(known["config"]))
+    assert made.shapes or made.unknown

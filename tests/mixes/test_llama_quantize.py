@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from quantviz.errors import QuantvizError
 from quantviz.mixes import MIXES, mix_of, recipe, sizes
 from quantviz.sources.model import Model, TensorInfo
 from tests.gguf_names.truth import original
@@ -72,6 +73,14 @@ def test_rows_that_are_no_multiple_of_32_become_float16():
            "blk.0.ssm_dt.weight": (512, 16)}  # fmt: skip
     for mix in MIXES.keys() - {"q1_0"}:  # llama-quantize has nothing in place of Q1_0
         assert set(types(mix, odd).values()) == {"float16"}, mix
+
+
+def test_a_type_of_unknown_size_is_refused_and_no_weights_have_no_bits():
+    given_up = Listing("llama", {"block_count": 1}, {"blk.0.attn_norm.weight": (4,)})
+    given_up.tensors = (TensorInfo("blk.0.attn_norm.weight", (4,), "Q4_2", 4),)
+    with pytest.raises(QuantvizError, match="is stored as Q4_2, and how many bits that takes is not known"):
+        recipe(Model("old", given_up), "q4_k_m").nbytes  # noqa: B018
+    assert recipe(model_of({"blk.0.attn_q.weight": (0, 256)}), "q4_k_m").bits_per_weight == 0
 
 
 def test_names_are_llama_quantizes_own():
