@@ -35,15 +35,18 @@ def understood(model: Model) -> Model:
     always = tuple(filter(None, (trouble, found.notice)))
     tensors = {}
     for info in model.tensors:
-        marked = replace(info, packed=found.packed.get(info.name))
+        packed = found.packed.get(info.name)
+        marked = replace(info, packed=packed) if packed else info
         how, codes = layout(plain_name(info.name), marked, architecture), found.decoded.get(info.name)
         told = (how.notice, codes.notice(info) if codes else "", *(always if marked.holds_weights else ()))
-        shown = replace(
-            marked, shape=how.shape, input_axes=how.input_axes, notices=tuple(filter(None, told)),
+        told = tuple(filter(None, told))
+        plain = not told and not codes and (how.shape, how.input_axes) == (info.shape, info.input_axes)
+        shown = marked if plain else replace(
+            marked, shape=how.shape, input_axes=how.input_axes, notices=told,
             nbytes=info.nbytes + (codes.scales.nbytes if codes else 0),
         )  # fmt: skip
         tensors[info.name] = _Understood(info, shown, how, codes)
-    return Model(model.ref, _Reader(model, tensors), model.read_json)
+    return model.through(_Reader(model, tensors))
 
 
 def _read(model: Model) -> tuple[dict[str, Mapping[str, Any]], str]:

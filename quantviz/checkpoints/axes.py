@@ -41,6 +41,7 @@ _EXPERTS = re.compile(
     r"experts\.(?:(?P<in>gate_up_proj|gate_and_up_projs|gate_proj|up_proj|w13|w1|w3|fc1|gate_up)"
     r"|(?P<out>down_proj|down_projs|w2|fc2|down))(?:_weight|\.weight)?$"
 )
+Table = tuple[tuple[set[str], re.Pattern[str]], ...]  # kinds of models, and their tensors
 # Single matrices of other models that are kept [in, out], or [groups, in, out].
 _OTHERS = (
     ({"csm", "csm_depth_decoder_model"}, re.compile(r"codebooks_head\.weight$")),
@@ -80,14 +81,18 @@ class Architecture:
         self.kinds = {kind for part in parts if isinstance(kind := part.get("model_type"), str)}
         self.known = bool(self.kinds)
         self._parts = parts
+        self._own: dict[int, list[re.Pattern[str]]] = {}  # by table, which all live as long as this module
 
     def numbers(self, *keys: str) -> set[int]:
         """Every size that the config and its parts give under one of these names."""
         found = (part.get(key) for part in self._parts for key in keys)
         return {n for n in found if type(n) is int and n > 0}
 
-    def says(self, table: tuple[tuple[set[str], re.Pattern[str]], ...], name: str) -> bool:
-        return any(self.kinds & kinds and pattern.search(name) for kinds, pattern in table)
+    def says(self, table: Table, name: str) -> bool:
+        """Whether a table names the tensor for a model of these kinds."""
+        if id(table) not in self._own:
+            self._own[id(table)] = [pattern for kinds, pattern in table if self.kinds & kinds]
+        return any(pattern.search(name) for pattern in self._own[id(table)])
 
 
 def _parts(config: Mapping[str, Any], deep: int) -> Iterator[Mapping[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import QuantvizError
 from ..printable import LONGEST_NAME, printable
@@ -56,8 +56,9 @@ def recognise(tensors: Iterable[TensorInfo], said: Declared | None, read: Read =
     infos = {info.name: info for info in tensors}
     codes: dict[str, PackedFormat] = {}
     companions: dict[str, tuple[TensorInfo, PackedFormat]] = {}
-    for name, info in infos.items():
-        if found := _format_of(name, info, infos):
+    possible = _possible(infos)
+    for name, info in infos.items() if possible else ():
+        if found := _format_of(name, info, infos, possible):
             codes[name] = found[0]
             companions.update((other, (info, found[0])) for other in found[1])
     scaled = any(form.dtypes == FLOAT8 for form in codes.values()) or bool(said and _has_scales(said))
@@ -100,11 +101,26 @@ def refuse_packed(formats: tuple[str, ...], ref: str, what: str) -> None:
 # -- formats -------------------------------------------------------------------------------------
 
 
+def _possible(infos: Mapping[str, TensorInfo]) -> tuple[PackedFormat, ...]:
+    """The formats of which every kind of name is there, each with what else of it is there.
+
+    Of a model without codes there are none, so that nothing is looked up for its tensors, however many it has.
+    """
+    names = "".join(f"{name}\n" for name in infos)
+    suffixes = {suffix for form in FORMATS for suffix in (form.codes, *form.beside, *form.more)}
+    there = {suffix for suffix in (*suffixes, *OF_INPUTS) if f"{suffix}\n" in names}
+    return tuple(
+        replace(form, more=tuple(suffix for suffix in (*form.more, *OF_INPUTS) if suffix in there))
+        for form in FORMATS
+        if form.codes in there and form.beside.keys() <= there
+    )
+
+
 def _format_of(
-    name: str, info: TensorInfo, infos: Mapping[str, TensorInfo]
+    name: str, info: TensorInfo, infos: Mapping[str, TensorInfo], possible: tuple[PackedFormat, ...]
 ) -> tuple[PackedFormat, tuple[str, ...]] | None:
     """The format whose codes a tensor holds, and the names of what belongs to them."""
-    for form in FORMATS:
+    for form in possible:
         if not name.endswith(form.codes) or (form.dtypes and info.dtype not in form.dtypes):
             continue
         bases = _bases(name.removesuffix(form.codes) if form.codes else name)
@@ -115,7 +131,7 @@ def _format_of(
         if any(form.beside[s] and other.dtype not in form.beside[s] for s, other in found.items()):
             continue
         if form.fits(info, found):
-            more = (_there(bases, suffix, infos, name) for suffix in (*form.more, *OF_INPUTS))
+            more = (_there(bases, suffix, infos, name) for suffix in form.more)
             return form, (*beside.values(), *filter(None, more))
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -169,6 +170,13 @@ class Model:
         self.tensors = tuple(sorted(reader.tensors, key=lambda info: natural_order(info.name)))
         self.reader = reader
         self._by_name = {info.name: info for info in self.tensors}
+
+    def through(self, reader: Reader) -> Model:
+        """The same model, its tensors in the same order, as another reader gives them."""
+        other = copy(self)
+        other.reader, other.tensors = reader, tuple(reader.tensors)
+        other._by_name = {info.name: info for info in other.tensors}
+        return other
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
