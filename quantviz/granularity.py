@@ -29,7 +29,7 @@ class Granularity:
         named = {"tensor": TENSOR, "channel": CHANNEL}.get(text)
         if named is not None:
             return named
-        match = re.fullmatch(r"b([1-9]\d{0,8})(?:x([1-9]\d{0,8}))?", text)
+        match = re.fullmatch(r"b([1-9][0-9]{0,8})(?:x([1-9][0-9]{0,8}))?", text)
         if not match:
             raise QuantvizError(
                 f"{text!r} is no granularity; "

@@ -7,7 +7,6 @@ over how many tokens.
 
 from __future__ import annotations
 
-import io
 import math
 import os
 from collections.abc import Collection
@@ -18,10 +17,13 @@ import numpy as np
 from .errors import QuantvizError, did_you_mean
 from .evaluation import check_importance
 from .gguf_names import llama_name
+from .sources.budget import Held, Readable
 from .sources.gguf_header import F32, MAGIC, GGUFTensor, read_header
-from .sources.npy import NPY_MAGIC
-from .sources.opened import read_file
-from .sources.safetensors_header import LENGTH_BYTES, Entry, header_length, parse_header
+from .sources.npy import MAX_HEADER as MAX_NPY_HEADER
+from .sources.npy import NPY_MAGIC, parse_npy_header
+from .sources.opened import open_regular
+from .sources.safetensors_header import LENGTH_BYTES, Entry, read_table
+from .text_numbers import whole_number
 
 Source = str | os.PathLike[str] | bytes
 Entries = dict[str, GGUFTensor]
@@ -35,6 +37,9 @@ _SUMS, _COUNTS = ".in_sum2", ".counts"
 _NAMES_SHOWN = 6
 _MAX_EXPERTS = 1 << 16  # of one tensor
 _MAX_NAMES = 1 << 20
+_MAX_COLS = 1 << 24  # of one tensor
+_NAME_SHOWN = 200  # characters
+_LOOK = 16  # bytes that tell of which kind a file is
 MAX_BYTES = 2 << 30  # of a file; those of the largest models have some hundred million
 
 
@@ -48,14 +53,16 @@ def load_importance(source: Source, tensor: str = "", cols: int | None = None) -
     An expert that no token reached counts every channel alike, as llama-quantize has it.
     Raises QuantvizError with one sentence for whatever is wrong.
     """
-    where, data = _content(source)
-    if (entries := _entries(data, where)) is not None:
-        values = _from_imatrix(data, entries, tensor, where)
-    elif data[:6] == NPY_MAGIC:
-        values = _from_npy(data, where)
+    file = _opened(source)
+    beginning = file.read(0, _LOOK)
+    if (entries := _entries(file, beginning)) is not None:
+        values = _from_imatrix(file, entries, tensor)
+    elif beginning.startswith(NPY_MAGIC):
+        values = _from_npy(file)
     else:
         raise QuantvizError(
-            f"{where} {_kind_refused(data)}; give a .npy file, an imatrix in GGUF, or activations in .safetensors."
+            f"{file.name} {_kind_refused(beginning)}; give a .npy file, an imatrix in GGUF, or activations in "
+            ".safetensors."
         )
     wide = values.shape[-1] if cols is None else cols
     return check_importance(values, wide, len(values) if values.ndim == 2 else 0)
@@ -82,53 +89,47 @@ def of_rows(importance: np.ndarray, rows: int, part: tuple[int, int] | None) -> 
 
 def unseen_experts(source: Source, tensor: str = "") -> tuple[str, ...]:
     """The entries of experts, of this tensor or of all, that no token reached: each of their channels counts 1."""
-    where, data = _content(source)
-    entries = _entries(data, where) or {}
+    file = _opened(source)
+    entries = _entries(file, file.read(0, _LOOK)) or {}
     names = _names(entries)
     base = entry_of(tensor, names) if tensor else None
     found = []
     for name in names:
         of, _, number = name.partition("[")
         if number and (not tensor or base in (of, name)):
-            count = _float32_tensor(data, entries, of + _COUNTS, where).reshape(-1)[int(number[:-1])]
+            count = _counts(file, entries, of)[whole_number(number[:-1])]
             found += [] if count > 0 and math.isfinite(count) else [name]
     return tuple(found)
 
 
 def importance_names(source: Source) -> tuple[str, ...]:
     """The tensors for which a file holds importance, in its order; () for a .npy file, which names none."""
-    where, data = _content(source)
-    entries = _entries(data, where)
+    file = _opened(source)
+    entries = _entries(file, file.read(0, _LOOK))
     return () if entries is None else _names(entries)
 
 
-def _entries(data: memoryview, where: str) -> Entries | None:
+def _opened(source: Source) -> Readable:
+    file = Held("The importance file", source) if isinstance(source, bytes) else open_regular(Path(source))
+    if not file.size:
+        raise QuantvizError(f"{file.name} is empty.")
+    return file
+
+
+def _entries(file: Readable, beginning: bytes) -> Entries | None:
     """The tensors of a GGUF or .safetensors file by name; None for any other."""
-    if data[:4] == MAGIC:
-        return read_header(data, where).tensors
-    if data[LENGTH_BYTES : LENGTH_BYTES + 1] != b"{" or data[:6] == NPY_MAGIC:
+    if beginning.startswith(MAGIC):
+        return read_header(file).tensors
+    if beginning[LENGTH_BYTES:][:1] != b"{" or beginning.startswith(NPY_MAGIC):
         return None
-    start = LENGTH_BYTES + header_length(bytes(data[:LENGTH_BYTES]), len(data), where)
-    found = parse_header(bytes(data[LENGTH_BYTES:start]), len(data) - start, where)
-    return {e.info.name: GGUFTensor(e.info.name, e.info.shape, _kind(e), e.offset) for e in found}
+    return {e.info.name: GGUFTensor(e.info.name, e.info.shape, _kind(e), e.offset) for e in read_table(file)}
 
 
 def _kind(entry: Entry) -> int:
     return F32 if entry.info.dtype == "float32" else -1
 
 
-def _content(source: Source) -> tuple[str, memoryview]:
-    """(name for messages, bytes)"""
-    if isinstance(source, bytes):
-        return "The importance file", memoryview(source)
-    path = Path(source)
-    data = read_file(path, MAX_BYTES)
-    if not data:
-        raise QuantvizError(f"{path.name} is empty.")
-    return path.name, memoryview(data)
-
-
-def _kind_refused(data: memoryview) -> str:
+def _kind_refused(data: bytes) -> str:
     if data[:2] == b"PK":
         return "is an archive such as .npz"
     # llama.cpp's older imatrix begins with the number of its entries, then the length of the first one's name.
@@ -140,14 +141,9 @@ def _kind_refused(data: memoryview) -> str:
 # -- .npy ----------------------------------------------------------------------------------------
 
 
-def _from_npy(data: memoryview, where: str) -> np.ndarray:
-    file = io.BytesIO(data[: 1 << 17])  # a header is at most 64 kB
-    try:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
-    except Exception:  # numpy evaluates the header as a Python literal: many types of error say "damaged"
-        raise QuantvizError(f"{where} has a damaged .npy header.") from None
+def _from_npy(file: Readable) -> np.ndarray:
+    where = file.name
+    shape, _, dtype, start = parse_npy_header(file.read(0, MAX_NPY_HEADER), where)
     if dtype.kind not in "fiu":
         raise QuantvizError(f"{where} holds {dtype.name} values; importance is real numbers, best float32.")
     if len(shape) != 1:
@@ -155,9 +151,16 @@ def _from_npy(data: memoryview, where: str) -> np.ndarray:
             f"{where} holds an array of shape {list(shape)}; importance has one axis, a number for each input channel"
             + (": average the squares over the tokens first." if len(shape) == 2 else ".")
         )
-    if shape[0] * dtype.itemsize > len(data) - file.tell():
+    nbytes = shape[0] * dtype.itemsize
+    if not 0 <= nbytes <= file.size - start:
         raise QuantvizError(f"{where} is truncated: {shape[0]:,} values of {dtype.name} do not fit its size.")
-    return _as_float32(np.frombuffer(data, dtype, shape[0], file.tell()), where)
+    _check_length(shape[0], where)
+    return _as_float32(np.frombuffer(file.read(start, start + nbytes), dtype), where)
+
+
+def _check_length(values: int, where: str) -> None:
+    if values > _MAX_COLS:
+        raise QuantvizError(f"{where} holds {values:,} values for one tensor; importance has one an input channel.")
 
 
 def _as_float32(values: np.ndarray, where: str) -> np.ndarray:
@@ -185,30 +188,40 @@ def _names(entries: Entries) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _from_imatrix(data: memoryview, entries: Entries, tensor: str, where: str) -> np.ndarray:
-    names = _names(entries)
+def _from_imatrix(file: Readable, entries: Entries, tensor: str) -> np.ndarray:
+    names, where = _names(entries), file.name
     if not names:
         raise QuantvizError(
             f"{where} is no imatrix and holds no activations: it has no tensor pair <name>{_SUMS} and <name>{_COUNTS}."
         )
     name = entry_of(tensor, names)
     if name is None:
-        shown = ", ".join(names[:_NAMES_SHOWN])
+        shown = ", ".join(n[:_NAME_SHOWN] for n in names[:_NAMES_SHOWN])
         if len(names) > _NAMES_SHOWN:
             shown += f" and {len(names) - _NAMES_SHOWN:,} more"
         near = did_you_mean(llama_name(tensor) or tensor, names)
-        raise QuantvizError(f"{where} has no importance for {tensor!r}; it has {shown}.{near}")
-    base, _, expert = name.partition("[")
-    counts = _float32_tensor(data, entries, base + _COUNTS, where).reshape(-1)
-    sums = _float32_tensor(data, entries, base + _SUMS, where)
-    if not len(counts) or sums.size % len(counts):
-        raise QuantvizError(f"{where} is damaged: {base} has {sums.size:,} sums for {len(counts):,} counts.")
+        raise QuantvizError(f"{where} has no importance for {tensor[:_NAME_SHOWN]!r}; it has {shown}.{near}")
+    base, _, expert = name.partition("[") if name.endswith("]") else (name, "", "")
+    sums, counts = entries[base + _SUMS], _counts(file, entries, base)
+    size = math.prod(sums.shape)
+    if not len(counts) or size % len(counts):
+        raise QuantvizError(f"{where} is damaged: {base[:_NAME_SHOWN]} has {size:,} sums for {len(counts):,} counts.")
+    _check_length(size, where)
     seen = np.isfinite(counts) & (counts > 0)
     if not seen.any():
-        raise UnseenError(f"{where} saw no token pass through {name}, so it says nothing of it.")
-    means = np.ones((len(counts), sums.size // len(counts)), np.float32)
-    np.divide(sums.reshape(means.shape), counts[:, None], out=means, where=seen[:, None])
-    return means[int(expert.rstrip("]"))] if expert else means[0] if len(means) == 1 else means
+        raise UnseenError(f"{where} saw no token pass through {name[:_NAME_SHOWN]}, so it says nothing of it.")
+    means = np.ones((len(counts), size // len(counts)), np.float32)
+    with np.errstate(over="ignore"):  # infinities are refused with all that is no importance
+        np.divide(_float32(file, sums).reshape(means.shape), counts[:, None], out=means, where=seen[:, None])
+    return means[whole_number(expert.rstrip("]"))] if expert else means[0] if len(means) == 1 else means
+
+
+def _counts(file: Readable, entries: Entries, base: str) -> np.ndarray:
+    """Over how many tokens the sums of each expert are, float32; one number where there are no experts."""
+    counts = entries[base + _COUNTS]
+    if math.prod(counts.shape) > _MAX_EXPERTS:
+        raise QuantvizError(f"{file.name} is damaged: it claims more experts than any model has.")
+    return _float32(file, counts)
 
 
 def entry_of(tensor: str, names: Collection[str]) -> str | None:
@@ -220,11 +233,13 @@ def entry_of(tensor: str, names: Collection[str]) -> str | None:
     return None
 
 
-def _float32_tensor(data: memoryview, entries: Entries, name: str, where: str) -> np.ndarray:
-    tensor = entries[name]
+def _float32(file: Readable, tensor: GGUFTensor) -> np.ndarray:
+    """The elements of a float32 tensor, on one axis."""
     if tensor.type != F32:
-        raise QuantvizError(f"{where} is neither an imatrix nor activations: {name} is not float32.")
-    count = math.prod(tensor.shape)
-    if tensor.offset + 4 * count > len(data):
-        raise QuantvizError(f"{where} is truncated: {name} ends after its last byte.")
-    return np.frombuffer(data, "<f4", count, tensor.offset).reshape(tensor.shape)
+        raise QuantvizError(
+            f"{file.name} is neither an imatrix nor activations: {tensor.name[:_NAME_SHOWN]} is not float32."
+        )
+    stop = tensor.offset + 4 * math.prod(tensor.shape)
+    if stop > file.size:
+        raise QuantvizError(f"{file.name} is truncated: {tensor.name[:_NAME_SHOWN]} ends after its last byte.")
+    return np.frombuffer(file.read(tensor.offset, stop), "<f4")

@@ -35,9 +35,9 @@ LARGEST_EXPONENT = 400  # of a typed number: refused before a power is computed 
 LARGEST = Fraction(10) ** 300  # and its reciprocal the smallest: what float64 comfortably shows
 LONGEST_TEXT = 200  # characters
 
-_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e(?P<exponent>[+-]?\d+))?", re.IGNORECASE)
-_FRACTION = re.compile(r"[+-]?\d+/\d+")
-_POWER = re.compile(r"(?P<sign>[+-]?)2(\^|\*\*)(?P<exponent>[+-]?\d+)")
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e(?P<exponent>[+-]?[0-9]+))?", re.IGNORECASE)
+_FRACTION = re.compile(r"[+-]?[0-9]+/[0-9]+")
+_POWER = re.compile(r"(?P<sign>[+-]?)2(\^|\*\*)(?P<exponent>[+-]?[0-9]+)")
 _PATTERN = re.compile(r"0x[0-9a-f]+|0b[01]+", re.IGNORECASE)
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity|∞)", re.IGNORECASE)
 

@@ -135,4 +135,4 @@ def keep_text(share: float) -> str:
 
 
 def _number(text: str) -> float | None:
-    return float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,12})?(e-\d{1,2})?", text) else None
+    return float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,12})?(e-[0-9]{1,2})?", text) else None

@@ -16,7 +16,7 @@ MAX_LINES = 400
 # The parts of quantviz, lowest first; a module may import from its own layer and those below it.
 # fmt: off
 LAYERS = (
-    {"arrays", "errors", "printable", "spreadsheets"},
+    {"arrays", "errors", "printable", "spreadsheets", "text_numbers"},
     {"disk"},
     {"formats", "tensors", "granularity", "options", "nested"},
     {"schemes", "block_types", "metrics", "statistics", "sources", "bits", "numerals", "arithmetic", "hadamard",
@@ -36,7 +36,7 @@ LAYERS = (
 # fmt: on
 LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts}
 # Sources and metrics depend on nothing above formats; they meet the rest through tensors alone.
-BELOW_FORMATS = {"arrays", "errors", "printable", "spreadsheets", "disk", "formats", "tensors"}
+BELOW_FORMATS = {"arrays", "errors", "printable", "spreadsheets", "text_numbers", "disk", "formats", "tensors"}
 # quantviz promises to load these at first use and not before.
 HEAVY = ("torch", "numba", "triton", "transformers", "streamlit", "huggingface_hub", "plotly", "safetensors", "pandas")
 

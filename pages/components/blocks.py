@@ -10,6 +10,7 @@ from quantviz.evaluation import Evaluation
 from quantviz.inspection import Block
 from quantviz.schemes import Scheme
 from quantviz.sentences import block_sentence
+from quantviz.text_numbers import whole_number
 from quantviz.wording import count
 
 from . import cached, say
@@ -20,9 +21,7 @@ from .state import View
 def opened_block(evaluation: Evaluation) -> tuple[int, int]:
     """(row, column) of the open block in the grid of blocks: what `block` says, or else the worst."""
     text = st.session_state.get("block") or ""
-    row, comma, col = text.partition(",")
-    if comma and row.strip().isdecimal() and col.strip().isdecimal():
-        place = int(row), int(col)
+    if (place := _as_place(text)) is not None:
         if place[0] < evaluation.block_errors.shape[0] and place[1] < evaluation.block_errors.shape[1]:
             return place
     return figures.worst_block(evaluation.block_errors)
@@ -83,11 +82,9 @@ def _block_text(evaluation: Evaluation) -> None:
 
 
 def _as_place(text: str) -> tuple[int, int] | None:
-    try:
-        row, col = (int(part) for part in text.split(","))
-    except ValueError:
-        return None
-    return row, col
+    row, _, col = text.partition(",")
+    place = whole_number(row.strip()), whole_number(col.strip())
+    return None if None in place else place
 
 
 def _open_clicked() -> None:

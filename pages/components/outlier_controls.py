@@ -6,6 +6,7 @@ import streamlit as st
 
 from quantviz.errors import QuantvizError
 from quantviz.outliers import WHERES, Edit, Injection, Removal
+from quantviz.text_numbers import whole_number
 
 from . import say
 from .state import View, text_state
@@ -61,9 +62,10 @@ def _injection(view: View) -> Injection:
 
 
 def _channel(text: str) -> int | None:
-    if text and not text.isdecimal():
+    number = whole_number(text)
+    if text and number is None:
         raise QuantvizError(f"{text!r} is no channel; give its number, counted from 0, or leave it empty.")
-    return int(text) if text else None
+    return number
 
 
 def _removal() -> Removal:

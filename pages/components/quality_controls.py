@@ -8,6 +8,7 @@ from quantviz.errors import QuantvizError
 from quantviz.quality.layers import DEFAULT_TARGETS, WORDS
 from quantviz.quality.results import METHODS, method_text
 from quantviz.quality.texts import decode
+from quantviz.text_numbers import whole_number
 from quantviz.wording import count, size
 
 from . import say
@@ -154,8 +155,8 @@ def _number(column, key: str, label: str, offered: tuple[str, ...], default: str
     if text == ALL_TOKENS and ALL_TOKENS in offered:
         return None
     plain = (text or "").replace(",", "").strip()
-    if plain.isdecimal() and 1 <= int(plain) <= most:
-        return int(plain)
+    if (number := whole_number(plain, 1, most)) is not None:
+        return number
     say.notice(f"{text!r} is no number of {label.lower()}; taking {default} instead.")
     return int(default)
 

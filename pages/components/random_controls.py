@@ -8,6 +8,7 @@ import streamlit as st
 
 from quantviz.errors import QuantvizError
 from quantviz.sources.synthetic import DISTRIBUTIONS, SyntheticSpec, formula
+from quantviz.text_numbers import whole_number
 
 from . import say
 from .state import DEFAULT_REF, choose_ref, notice
@@ -105,7 +106,7 @@ def _numbers(ref: str):
 def _change(ref: str, name: str) -> None:
     value = st.session_state[f"random_{name}"]
     try:
-        if name == "seed" and not str(value).strip().isdecimal():
+        if name == "seed" and whole_number(str(value).strip()) is None:
             raise QuantvizError(f"{value!r} is no seed; give a whole number from 0.")
         # A share typed as 0.1% must not become 0.0010000000000000002 in the reference.
         exact = {"outliers": lambda v: round(v / 100, 12), "seed": int}.get(name, lambda v: v)

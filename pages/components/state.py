@@ -15,6 +15,7 @@ import streamlit as st
 from quantviz.errors import QuantvizError
 from quantviz.schemes import Scheme
 from quantviz.sources import TensorInfo
+from quantviz.text_numbers import whole_number
 
 from .cached import Importance, Selection
 
@@ -115,10 +116,10 @@ def parse_rows(text: str, info: TensorInfo) -> tuple[int, int] | None:
     """From "0:512"; None for all rows."""
     if not text:
         return None
-    start, colon, stop = text.partition(":")
-    if not (colon and start.strip().isdecimal() and stop.strip().isdecimal()):
+    start, _, stop = text.partition(":")
+    first, last = whole_number(start.strip()), whole_number(stop.strip())
+    if first is None or last is None:
         raise QuantvizError(f"{text!r} is no range of rows; write from:to, for example 0:{min(info.rows, 512)}.")
-    first, last = int(start), int(stop)
     if not first < last <= info.rows:
         raise QuantvizError(f"Rows {text} are not in {info.name}, which has {info.rows:,} rows, counted from 0.")
     return first, last

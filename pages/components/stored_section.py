@@ -16,6 +16,7 @@ from quantviz.stored_blocks import (
     weight_rows,
 )
 from quantviz.tensors import PackedTensor
+from quantviz.text_numbers import whole_number
 from quantviz.wording import number
 
 from . import cached, jobs, say
@@ -106,11 +107,12 @@ def _block(stored: PackedTensor, text: str) -> StoredBlock:
     """The block that `text` names, or the first, with a word about it."""
     if not text.strip():
         return stored_block(stored, 0, 0)
-    row, comma, block = (part.strip() for part in text.partition(","))
+    row, _, block = text.partition(",")
+    at, number = whole_number(row.strip()), whole_number(block.strip())
     try:
-        if not (comma and row.isdecimal() and block.isdecimal()):
+        if at is None or number is None:
             raise QuantvizError(f"{text!r} is no block; write its row and its number in the row, for example 0, 3.")
-        return stored_block(stored, int(row), int(block))
+        return stored_block(stored, at, number)
     except QuantvizError as problem:
         say.notice(f"{problem} Showing the first one instead.")
         return stored_block(stored, 0, 0)

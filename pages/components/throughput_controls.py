@@ -9,6 +9,7 @@ import streamlit as st
 from quantviz.errors import QuantvizError
 from quantviz.figures.throughput import BASELINE
 from quantviz.schemes import Scheme
+from quantviz.text_numbers import whole_number
 from quantviz.throughput import MULTIPLIES, WORKLOADS, Card, Plan
 from quantviz.throughput.devices import available, card
 from quantviz.throughput.models import PRESETS, ModelShape, model_shape
@@ -119,7 +120,7 @@ def _first(key: str, value, fits: Callable[[str], bool] = lambda _: True) -> str
 
 def _whole(most: int) -> Callable[[str], bool]:
     """Whether a text of a link is a number from 1 to `most`."""
-    return lambda text: text.isdecimal() and 1 <= int(text[:12]) <= most
+    return lambda text: whole_number(text, 1, most) is not None
 
 
 def _settings(device: str) -> dict:

@@ -10,7 +10,7 @@ import typer
 from ..errors import QuantvizError
 from ..printable import printable
 from .output import ProgressLine, print_json, print_table
-from .parameters import AsJson
+from .parameters import AsJson, whole
 from .process import complain
 
 Model = Annotated[
@@ -29,8 +29,10 @@ def quality(
     text: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A text in UTF-8; without it, the demo model's test book.")
     ] = None,
-    tokens: Annotated[int, typer.Option(metavar="N", help="At most so many tokens of the text; 0 takes all.")] = 8192,
-    context: Annotated[int, typer.Option(metavar="N", help="Tokens in a window.")] = 512,
+    tokens: Annotated[
+        int, typer.Option(metavar="N", parser=whole, help="At most so many tokens of the text; 0 takes all.")
+    ] = 8192,
+    context: Annotated[int, typer.Option(metavar="N", parser=whole, help="Tokens in a window.")] = 512,
     method: Annotated[str, typer.Option(metavar="llama.cpp|sliding", help="How windows lie over the text.")] = (
         "llama.cpp"
     ),

@@ -9,7 +9,7 @@ import typer
 from ..errors import QuantvizError
 from ..printable import printable
 from .output import ProgressLine, print_json, print_table
-from .parameters import AsJson
+from .parameters import AsJson, whole
 from .process import complain
 
 if TYPE_CHECKING:
@@ -32,8 +32,10 @@ def throughput(
     ] = None,
     shape: Annotated[str | None, typer.Option(metavar="OUTxIN", help="The linear layer, such as 4096x14336.")] = None,
     tensor: Annotated[str | None, typer.Option(metavar="ROWSxCOLS", help="What quantize, … evaluate take.")] = None,
-    batch: Annotated[int, typer.Option(help="Tokens multiplied at once.")] = 1,
-    rounds: Annotated[int | None, typer.Option(help="Interleaved rounds; default as suits the device.")] = None,
+    batch: Annotated[int, typer.Option(parser=whole, help="Tokens multiplied at once.")] = 1,
+    rounds: Annotated[
+        int | None, typer.Option(parser=whole, help="Interleaved rounds; default as suits the device.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measures speed on this machine: the kernels, a linear layer, and a whole decode step of a model."""

@@ -11,7 +11,7 @@ from ..mixes import Line, Recipe
 from ..wording import bits, share, size
 from .style import SEQUENTIAL, figure, told
 
-_LAYER = re.compile(r"blk\.([0-9]+)\.(.+)\.weight")
+_LAYER = re.compile(r"blk\.([0-9]{1,9})\.(.+)\.weight")
 _ROW = 26  # pixels
 _QUANTIZED_AXES = 2  # norms and biases have one axis and stay as they are: not drawn
 

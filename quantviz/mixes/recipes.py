@@ -18,7 +18,7 @@ from .rules import choose, demands_importance
 
 _NAMES_SHOWN = 6
 _ALIGNMENT = 32  # bytes to which a GGUF file pads each tensor
-_LAYER = re.compile(r"blk\.([0-9]+)\.")
+_LAYER = re.compile(r"blk\.([0-9]{1,9})\.")
 
 
 @dataclass(frozen=True)

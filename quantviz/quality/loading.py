@@ -13,9 +13,9 @@ import numpy as np
 
 from ..checkpoints import packed_formats, refuse_packed
 from ..errors import QuantvizError, did_you_mean
+from ..sources.json_text import read_json_object
 from ..sources.model import Reader
 from ..sources.opened import read_file
-from ..sources.safetensors_header import read_json_object
 from ..tensors import STORED_DTYPES, StoredTensor
 from .memory import settle_dtype
 from .parts import Parts, Progress, open_parts

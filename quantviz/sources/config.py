@@ -9,8 +9,8 @@ from typing import Any
 
 from ..errors import MissingFile, QuantvizError
 from .files import allowed_path, home_path
+from .json_text import read_json_object
 from .opened import read_file
-from .safetensors_header import read_json_object
 
 CONFIG = "config.json"
 # The files beside the weights that say how these are to be read; the last three are of ModelOpt, AutoGPTQ and AutoAWQ.

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from ..errors import QuantvizError
+from ..text_numbers import whole_number
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
 SINGLE = "model.safetensors"
@@ -72,12 +73,16 @@ def _check_complete(names: list[str], where: str) -> None:
     sets: dict[tuple[str, str], set[int]] = {}
     for name in names:
         if match := _SHARD.fullmatch(name):
-            sets.setdefault((match[1], match[3]), set()).add(int(match[2]))
-    for (stem, total), present in sets.items():
-        if len(present) < int(total):
-            first = next(i for i in range(1, int(total) + 1) if i not in present)
-            missing = f"{stem}-{first:0{len(total)}d}-of-{total}.safetensors"
-            raise QuantvizError(f"{where} lacks the shard {missing}; all {int(total)} are needed.")
+            number = whole_number(match[2])
+            sets.setdefault((match[1], match[3]), set()).add(-1 if number is None else number)
+    for (stem, written), present in sets.items():
+        total = whole_number(written, most=MAX_FILES)
+        if total is None:
+            raise QuantvizError(f"{where} has shards of {written[:40]} files; quantviz reads up to {MAX_FILES:,}.")
+        if len(present) < total:
+            first = next(i for i in range(1, total + 1) if i not in present)
+            missing = f"{stem}-{first:0{len(written)}d}-of-{written}.safetensors"
+            raise QuantvizError(f"{where} lacks the shard {missing}; all {total} are needed.")
 
 
 def _refuse(names: list[str], where: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from ..errors import QuantvizError
 from ..tensors import Packing
 from .gguf_header import GGUFHeader, GGUFTensor
-from .gguf_types import GIVEN_UP, TYPES, GGMLType
+from .gguf_types import TYPES, GGMLType, unknown_type
 from .model import Decoders, SeveralFiles, TensorInfo
 from .safetensors_header import Entry
 
@@ -28,7 +28,8 @@ def is_gguf(name: str) -> bool:
 
 def entries_of(header: GGUFHeader, size: int, where: str, decoders: Decoders | None) -> tuple[Entry, ...]:
     """The tensors of a file of `size` bytes, each found to lie within it and apart from the others."""
-    found = [_entry(tensor, where, decoders) for tensor in header.tensors.values()]
+    room = _room(header, size)
+    found = [_entry(tensor, where, decoders, room[tensor.offset]) for tensor in header.tensors.values()]
     end, previous = header.nbytes, ""
     for entry in sorted(found, key=lambda e: (e.offset, e.info.nbytes)):
         name, stop = entry.info.name, entry.offset + entry.info.nbytes
@@ -45,13 +46,17 @@ def entries_of(header: GGUFHeader, size: int, where: str, decoders: Decoders | N
     return tuple(found)
 
 
-def _entry(tensor: GGUFTensor, where: str, decoders: Decoders | None) -> Entry:
+def _room(header: GGUFHeader, size: int) -> dict[int, int]:
+    """Bytes from the start of each tensor to the next one, or to the end of a file of `size` bytes."""
+    starts = sorted({tensor.offset for tensor in header.tensors.values()})
+    return {start: max(0, stop - start) for start, stop in zip(starts, [*starts[1:], size], strict=False)}
+
+
+def _entry(tensor: GGUFTensor, where: str, decoders: Decoders | None, room: int) -> Entry:
+    """room: what a tensor of a type that is not known may take; it is listed all the same."""
     kind = TYPES.get(tensor.type)
     if kind is None:
-        known = f"{GIVEN_UP[tensor.type]}, which ggml gave up: make the file anew" if tensor.type in GIVEN_UP else (
-            "which this version of quantviz does not know: the file is damaged, or of a newer or another program"
-        )  # fmt: skip
-        raise QuantvizError(f"{where}: tensor {tensor.name[:80]!r} has the type number {tensor.type}, {known}.")
+        return Entry(TensorInfo(tensor.name, tensor.shape, unknown_type(tensor.type), room), tensor.offset)
     cols = tensor.shape[-1] if tensor.shape else 1
     if cols % kind.block:
         raise QuantvizError(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import QuantvizError
 from ..tensors import StoredTensor
+from .budget import Budget
 from .gguf_entries import check_split, entries_of, parts_of
 from .gguf_header import GGUFHeader, read_header
 from .model import Decoders, Progress, TensorInfo, byte_range, element_type, select, tensor_of
@@ -43,7 +44,8 @@ def open_parts(paths: list[Path], gate: Gate, decoders: Decoders | None) -> GGUF
     """The files of one model, in order."""
     real = [gate(path) for path in paths]
     files = [open_regular(file, path.name) for file, path in zip(real, paths, strict=True)]
-    headers = {file.name: header_of(file) for file in files}
+    budget = Budget()
+    headers = {file.name: header_of(file, budget) for file in files}
     check_split(headers)
     entries: dict[str, tuple[SeenFile, Entry]] = {}
     for path, file in zip(real, files, strict=True):
@@ -55,8 +57,8 @@ def open_parts(paths: list[Path], gate: Gate, decoders: Decoders | None) -> GGUF
     return GGUFReader(entries, next(iter(headers.values())).metadata)
 
 
-def header_of(file: OpenFile) -> GGUFHeader:
-    """The header of an open file, read as far as it goes."""
+def header_of(file: OpenFile, budget: Budget | None = None) -> GGUFHeader:
+    """The header of an open file."""
     if not file.size:
         raise QuantvizError(f"{file.name} is empty.")
-    return read_header(b"", file.name, file.size, lambda stop: memoryview(file.read(0, max(2 * stop, 1 << 20))))
+    return read_header(file, budget)

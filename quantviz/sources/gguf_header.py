@@ -10,27 +10,29 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import QuantvizError
+from .budget import MAX_VALUE, Budget, Meter, Readable
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 F32 = 0  # the ggml type of float32
 _DEFAULT_ALIGNMENT = 32
+_ALIGNMENT = "general.alignment"
 _MAX_ALIGNMENT = 1 << 20
 _MAX_AXES = 4
 _MAX_NAME = 1 << 16  # bytes
-_MAX_ITEMS = 1 << 24  # of one array, and of tensors and values: far more than any model has
+_MAX_DEPTH = 8  # of arrays in arrays
+_PIECE = 1 << 18  # bytes read at a time
 
-_STRING, _ARRAY = 8, 9
+_U32, _STRING, _ARRAY = 4, 8, 9
 _LENGTH = struct.Struct("<Q")  # of a text
 # Metadata type -> struct format of one value.
-_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
+_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", _U32: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GGUFTensor:
     """shape: outermost axis first.  type: ggml's number of the type.  offset: byte of the file where it starts."""
 
@@ -42,45 +44,41 @@ class GGUFTensor:
 
 @dataclass(frozen=True)
 class GGUFHeader:
-    """metadata: numbers and texts by name; arrays are passed over.  nbytes: of the header, padding left out."""
+    """metadata: numbers and texts by name; arrays are passed over.  nbytes: of the header, padding left out.
+
+    unread: why a value is not in the metadata, by its name.
+    """
 
     metadata: dict[str, object]
     tensors: dict[str, GGUFTensor]
     nbytes: int
     alignment: int
+    unread: dict[str, str] = field(default_factory=dict)
 
 
-# More(stop) gives a file's bytes [0, stop) or beyond, for a stop within the file.
-More = Callable[[int], memoryview]
+def read_header(file: Readable, budget: Budget | None = None) -> GGUFHeader:
+    """The header of a file, read piece by piece as far as it goes.
 
-
-def read_header(data: memoryview | bytes, where: str, size: int | None = None, more: More | None = None) -> GGUFHeader:
-    """The header of the file whose bytes are `data`; `where` names it in a QuantvizError.
-
-    size, more: the file's length, and how to get at bytes beyond `data`, where that is only its beginning.
+    A value that cannot be read is left out by name, and costs nothing else. Raises QuantvizError that begins with the
+    file's name where the rest cannot be made sense of.
     """
-    cursor = _Cursor(memoryview(data), where, size, more)
-    if cursor.size < len(MAGIC) or bytes(cursor.take(4)) != MAGIC:
-        raise QuantvizError(f"{where} is no GGUF file: it does not begin as one.")
+    meter = (budget or Budget()).meter(file.name)
+    cursor = _Cursor(file, meter)
+    if cursor.size < len(MAGIC) or cursor.take(4) != MAGIC:
+        raise QuantvizError(f"{file.name} is no GGUF file: it does not begin as one.")
     version = cursor.number("I")
     if int.from_bytes(version.to_bytes(4, "little"), "big") in (1, *VERSIONS):
         raise QuantvizError(
-            f"{where} is a big-endian GGUF file; only little-endian ones are read: gguf-convert-endian of the gguf "
+            f"{file.name} is a big-endian GGUF file; only little-endian ones are read: gguf-convert-endian of the gguf "
             "package turns it round."
         )
     if version not in VERSIONS:
-        raise QuantvizError(f"{where} has GGUF version {version}; versions 2 and 3, little-endian, are read.")
+        raise QuantvizError(f"{file.name} has GGUF version {version}; versions 2 and 3, little-endian, are read.")
     tensors, values = cursor.number("Q"), cursor.number("Q")
-    if max(tensors, values) > _MAX_ITEMS:
-        raise cursor.damaged("it claims more tensors or values than any file holds")
-    metadata = {}
-    for _ in range(values):
-        name = cursor.text()
-        value = cursor.value(cursor.number("I"))
-        if value is not None:
-            metadata[name] = value
-    lines = [_line(cursor) for _ in range(tensors)]
-    alignment = _alignment(metadata.get("general.alignment", _DEFAULT_ALIGNMENT), cursor)
+    meter.entries(max(tensors, values))
+    metadata, unread = _metadata(cursor, meter, values)
+    lines = [_line(cursor, meter) for _ in range(tensors)]
+    alignment = metadata.get(_ALIGNMENT, _DEFAULT_ALIGNMENT)
     start = -(-cursor.at // alignment) * alignment
     found: dict[str, GGUFTensor] = {}
     for name, shape, kind, offset in lines:
@@ -90,86 +88,141 @@ def read_header(data: memoryview | bytes, where: str, size: int | None = None, m
             raise cursor.damaged(f"the tensor {name[:80]!r} starts at byte {offset:,} of the data, no multiple of "
                                  f"its alignment, {alignment}")  # fmt: skip
         found[name] = GGUFTensor(name, shape, kind, start + offset)
-    return GGUFHeader(metadata, found, cursor.at, alignment)
+    return GGUFHeader(metadata, found, cursor.at, alignment, unread)
 
 
-def _line(cursor: _Cursor) -> tuple[str, tuple[int, ...], int, int]:
-    name, axes = cursor.text(), cursor.number("I")
+def _metadata(cursor: _Cursor, meter: Meter, count: int) -> tuple[dict[str, object], dict[str, str]]:
+    """(values by name, reasons by the names of those that cannot be read)"""
+    metadata: dict[str, object] = {}
+    unread: dict[str, str] = {}
+    seen: set[str] = set()
+    for _ in range(count):
+        name = cursor.name()
+        if name in seen:
+            raise cursor.damaged(f"it has the value {name[:80]!r} twice")
+        seen.add(name)
+        kind = cursor.number("I")
+        if name == _ALIGNMENT and kind != _U32:
+            raise cursor.damaged(f"its alignment is a value of type {kind}, and {_U32} (uint32) is right")
+        try:
+            value = cursor.value(kind)
+        except _Unreadable as problem:
+            unread[name] = str(problem)
+            continue
+        kept = value if isinstance(value, str) else ""
+        meter.entry(len(name) + len(kept))
+        if name == _ALIGNMENT:
+            _check_alignment(value, cursor)
+        if value is not None:
+            metadata[name] = value
+    return metadata, unread
+
+
+def _line(cursor: _Cursor, meter: Meter) -> tuple[str, tuple[int, ...], int, int]:
+    name, axes = cursor.name(), cursor.number("I")
+    meter.entry(len(name))
     if axes > _MAX_AXES:
         raise cursor.damaged(f"the tensor {name[:80]!r} has {axes} axes, and at most {_MAX_AXES} are allowed")
     shape = tuple(cursor.number("Q") for _ in range(axes))[::-1]
-    if math.prod(shape) >= 2**60:
+    if math.prod(max(length, 1) for length in shape) >= 2**60:
         raise cursor.damaged(f"the tensor {name[:80]!r} has the impossible shape {list(shape)}")
     return name, shape, cursor.number("I"), cursor.number("Q")
 
 
-def _alignment(value: object, cursor: _Cursor) -> int:
-    if not isinstance(value, int) or not 0 < value <= _MAX_ALIGNMENT or value & (value - 1):
-        raise cursor.damaged(f"its alignment is {str(value)[:80]}, and a power of two up to {_MAX_ALIGNMENT:,} is one")
-    return value
+def _check_alignment(value: object, cursor: _Cursor) -> None:
+    """The format asks for a multiple of 8; some files have a smaller power of two."""
+    if not isinstance(value, int) or not 0 < value <= _MAX_ALIGNMENT or (value % 8 and value & (value - 1)):
+        raise cursor.damaged(f"its alignment is {str(value)[:80]}, and a multiple of 8 up to {_MAX_ALIGNMENT:,} is one")
+
+
+class _Unreadable(Exception):
+    """A value that is passed over; the next one begins where it should."""
 
 
 class _Cursor:
-    """Reads forward through bytes of hostile origin, never past their end."""
+    """Reads forward through bytes of hostile origin, never past their end, and holds one piece of them."""
 
-    def __init__(self, data: memoryview, where: str, size: int | None, more: More | None) -> None:
-        self._data, self._where, self._more, self.at = data, where, more, 0
-        self.size = len(data) if size is None or more is None else size
+    def __init__(self, file: Readable, meter: Meter) -> None:
+        self._file, self._meter, self.size, self.at = file, meter, file.size, 0
+        self._piece, self._begin = b"", 0  # bytes of the file from `_begin` on
 
     def damaged(self, why: str) -> QuantvizError:
-        return QuantvizError(f"{self._where} is damaged: {why}.")
+        return QuantvizError(f"{self._file.name} is damaged: {why}.")
 
-    def take(self, length: int) -> memoryview:
-        self._reach(self.at + length)
+    def take(self, length: int) -> bytes:
+        self._reach(length)
+        begin = self.at - self._begin
         self.at += length
-        return self._data[self.at - length : self.at]
+        return self._piece[begin : begin + length]
 
-    def _reach(self, stop: int) -> None:
-        """Bytes [0, stop) are there, or were claimed wrongly."""
-        if stop > self.size:
+    def skip(self, length: int) -> None:
+        if length > self.size - self.at:
             raise self.damaged(f"its header goes on after the last of its {self.size:,} bytes")
-        if stop > len(self._data):
-            self._data = self._more(stop)
+        self.at += length
 
-    def _pass_texts(self, count: int) -> None:
-        """As `take` would, for the hundreds of thousands of words that a tokenizer has."""
-        at, data = self.at, self._data
-        for _ in range(count):
-            if at + 8 > len(data):
-                self._reach(at + 8)
-                data = self._data
-            at += 8 + _LENGTH.unpack_from(data, at)[0]
-        self._reach(at)
-        self.at = at
+    def _reach(self, length: int) -> None:
+        """The next `length` bytes are in the piece at hand, or were claimed wrongly."""
+        if self.at + length > self._begin + len(self._piece) or self.at < self._begin:
+            self.skip(length)
+            self.at -= length
+            self._begin = self.at
+            self._piece = self._file.read(self.at, min(self.size, self.at + max(length, _PIECE)))
 
     def number(self, kind: str) -> int:
         return struct.unpack("<" + kind, self.take(struct.calcsize(kind)))[0]
 
-    def text(self) -> str:
+    def name(self) -> str:
+        """Of a tensor or a value; bytes that are no UTF-8 are written out."""
         length = self.number("Q")
         if length > _MAX_NAME:
             raise self.damaged(f"a name in it has {length:,} bytes")
-        return self._decoded(length)
-
-    def _decoded(self, length: int) -> str:
-        try:
-            return bytes(self.take(length)).decode("utf-8")
-        except UnicodeDecodeError:
-            raise self.damaged("a text in it is no UTF-8") from None
+        return self.take(length).decode("utf-8", "backslashreplace")
 
     def value(self, kind: int) -> object | None:
-        """A number or a text; None for an array, which is passed over."""
+        """A number or a text; None for an array, which is passed over. Raises _Unreadable, behind the value."""
         if kind in _SCALARS:
             return self.number(_SCALARS[kind])
         if kind == _STRING:
-            return self._decoded(self.number("Q"))
+            return self._text()
         if kind != _ARRAY:
             raise self.damaged(f"a value in it has the unknown type {kind}")
+        self._pass_array(_MAX_DEPTH)
+        return None
+
+    def _text(self) -> str:
+        length = self.number("Q")
+        if length > MAX_VALUE:
+            self.skip(length)
+            raise _Unreadable(f"it has {length:,} bytes, and at most {MAX_VALUE:,} are read")
+        try:
+            return self.take(length).decode("utf-8")
+        except UnicodeDecodeError:
+            raise _Unreadable("it is no text in UTF-8") from None
+
+    def _pass_array(self, depth: int) -> None:
         item, length = self.number("I"), self.number("Q")
         if item in _SCALARS:
-            self.take(length * struct.calcsize(_SCALARS[item]))
-        elif item == _STRING and length <= _MAX_ITEMS:
+            self.skip(length * struct.calcsize(_SCALARS[item]))
+            return
+        if item not in (_STRING, _ARRAY) or not depth:
+            deep = "" if depth else " deep inside of others"
+            raise self.damaged(f"an array in it has {length:,} items of type {item}{deep}")
+        if length * _LENGTH.size > self.size - self.at:  # each item takes as much and more
+            raise self.damaged(f"an array in it has {length:,} items, more than its {self.size:,} bytes hold")
+        self._meter.items(length)
+        if item == _STRING:
             self._pass_texts(length)
         else:
-            raise self.damaged(f"an array in it has {length:,} items of type {item}")
-        return None
+            for _ in range(length):
+                self._pass_array(depth - 1)
+
+    def _pass_texts(self, count: int) -> None:
+        """As `take` would, for the hundreds of thousands of words that a tokenizer has."""
+        while count:
+            self._reach(_LENGTH.size)
+            at, piece = self.at - self._begin, self._piece
+            last = len(piece) - _LENGTH.size
+            while count and at <= last:
+                at += _LENGTH.size + _LENGTH.unpack_from(piece, at)[0]
+                count -= 1
+            self.skip(self._begin + at - self.at)

@@ -47,4 +47,15 @@ GIVEN_UP: dict[int, str] = {
     36: "IQ4_NL_4_4", 37: "IQ4_NL_4_8", 38: "IQ4_NL_8_8",
 }  # fmt: skip
 
+
+
+def unknown_type(number: int) -> str:
+    """What a type that cannot be read is called in a table of contents.
+
+    >>> unknown_type(156), unknown_type(4)
+    ('ggml type 156', 'ggml type 4 (Q4_2, given up)')
+    """
+    return f"ggml type {number}" + (f" ({GIVEN_UP[number]}, given up)" if number in GIVEN_UP else "")
+
+
 NUMBERS: dict[str, int] = {kind.dtype: number for number, kind in TYPES.items()}

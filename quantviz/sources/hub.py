@@ -20,6 +20,7 @@ from huggingface_hub.utils import build_hf_headers, get_session, validate_repo_i
 
 from ..errors import MissingFile, QuantvizError
 from ..tensors import StoredTensor
+from .budget import Budget, Held
 from .cache import Cache, key_of
 from .config import JSON_FILES, MAX_BYTES
 from .files import weight_files
@@ -35,7 +36,7 @@ from .safetensors_header import LENGTH_BYTES, Entry, header_length, parse_header
 ASKING = Patience(attempts=3, timeout=10)
 READING = Patience()
 GGUF_PIECE = 1 << 20  # bytes of a GGUF header to ask for at a time: how long it is shows only in the reading
-MAX_GGUF_HEADER = 256 << 20  # bytes; the largest tokenizers take some 20 million
+MAX_GGUF_HEADER = 96 << 20  # bytes; the largest tokenizers take some 20 million
 
 Result = TypeVar("Result")
 
@@ -225,6 +226,24 @@ def _headers(token: str | bool | None) -> dict[str, str]:
     return headers
 
 
+class _Beginning:
+    """A remote file from its first byte on, as far as it was asked for: what comes is kept, and comes once."""
+
+    def __init__(self, file: RemoteFile, cancel: threading.Event) -> None:
+        self.name, self.size = file.name, file.size
+        self._file, self._cancel, self._begun = file, cancel, bytearray()
+
+    def read(self, start: int, stop: int) -> bytes:
+        if stop > MAX_GGUF_HEADER + GGUF_PIECE:
+            raise QuantvizError(
+                f"{self.name} claims a header of over {MAX_GGUF_HEADER:,} bytes, so it is damaged or no model."
+            )
+        if (have := len(self._begun)) < stop:
+            until = min(max(stop, have + GGUF_PIECE), self.size)
+            self._begun.extend(self._file.read(have, until, self._cancel))
+        return bytes(self._begun[start:stop])
+
+
 class HubReader:
     """The tensors of a repository's files, each fetched when it is opened, through the cache."""
 
@@ -232,6 +251,7 @@ class HubReader:
         self._cache = cache
         self._scope = (hub.endpoint, hub.ref.repo)
         self._decoders = decoders
+        self._budget = Budget()
         self.metadata: dict[str, object] = {}
         files, self._json = self._files(hub)
         if is_gguf(files[0].name):
@@ -285,7 +305,7 @@ class HubReader:
             first = file.read(0, min(LENGTH_BYTES, file.size), cancel)
             length = header_length(first, file.size, file.name)
             header = first + file.read(LENGTH_BYTES, LENGTH_BYTES + length, cancel)
-        entries = parse_header(header[LENGTH_BYTES:], file.size - len(header), file.name)
+        entries = parse_header(header[LENGTH_BYTES:], file.size - len(header), file.name, self._budget)
         if kept is None:
             self._cache.keep_header(key, header)
         return entries
@@ -303,20 +323,11 @@ class HubReader:
         """Read as far as it goes; what was read beyond it is at most one piece."""
         key = key_of(*self._scope, file.etag, file.name)
         kept = self._cache.header(key)
-        begun = bytearray(kept or b"")
-
-        def more(stop: int) -> memoryview:
-            if stop > MAX_GGUF_HEADER:
-                raise QuantvizError(
-                    f"{file.name} claims a header of over {MAX_GGUF_HEADER:,} bytes, so it is damaged or no model."
-                )
-            stop = min(max(stop, len(begun) + GGUF_PIECE), file.size)
-            begun.extend(file.read(len(begun), stop, cancel))
-            return memoryview(bytes(begun))
-
-        header = read_header(bytes(begun), file.name, file.size, more)
-        if kept is None:
-            self._cache.keep_header(key, bytes(begun[: header.nbytes]))
+        if kept is not None:
+            return read_header(Held(file.name, kept), self._budget)
+        beginning = _Beginning(file, cancel)
+        header = read_header(beginning, self._budget)
+        self._cache.keep_header(key, beginning.read(0, header.nbytes))
         return header
 
     def open(self, info: TensorInfo, rows: tuple[int, int] | None, progress: Progress | None) -> StoredTensor:

@@ -151,9 +151,9 @@ class Reader(Protocol):
 
 
 def natural_order(name: str) -> list[tuple[int, int, str]]:
-    """Sort key that puts layers.2 before layers.10."""
-    parts = re.split(r"([0-9]+)", name)
-    return [(1, int(part), "") if i % 2 else (0, 0, part) for i, part in enumerate(parts)]
+    """Sort key that puts layers.2 before layers.10. Numbers compare by length first, for they may have any length."""
+    parts = re.split(r"0*([0-9]+)", name)
+    return [(1, len(part), part) if i % 2 else (0, 0, part) for i, part in enumerate(parts)]
 
 
 class Model:

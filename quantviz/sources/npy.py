@@ -16,7 +16,7 @@ from .model import Progress, TensorInfo, select
 from .opened import FileArray, OpenFile, SeenFile, open_regular
 
 NPY_MAGIC = b"\x93NUMPY"
-_MAX_HEADER = 1 << 14  # bytes; what NumPy writes for plain numbers takes 128, and it reads no more than 10,000
+MAX_HEADER = 1 << 14  # bytes; what NumPy writes for plain numbers takes 128, and it reads no more than 10,000
 
 
 class NpyReader:
@@ -40,7 +40,7 @@ class NpyReader:
 
 def _read_header(file: OpenFile) -> tuple[np.dtype, bool, tuple[int, ...], int]:
     """(dtype, column-major?, shape, first byte of the data), checked against the file's size."""
-    where, size, beginning = file.name, file.size, file.read(0, _MAX_HEADER)
+    where, size, beginning = file.name, file.size, file.read(0, MAX_HEADER)
     if beginning[:2] == b"PK":
         raise QuantvizError(f"{where} is an .npz archive; save one array with numpy.save.")
     if not beginning.startswith(NPY_MAGIC):
@@ -60,7 +60,7 @@ def _read_header(file: OpenFile) -> tuple[np.dtype, bool, tuple[int, ...], int]:
 
 def parse_npy_header(beginning: bytes, where: str) -> tuple[tuple[int, ...], bool, np.dtype, int]:
     """(shape, column-major?, dtype, first byte of the data) from the first bytes of a file."""
-    stream = io.BytesIO(beginning[:_MAX_HEADER])
+    stream = io.BytesIO(beginning[:MAX_HEADER])
     try:
         version = np.lib.format.read_magic(stream)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

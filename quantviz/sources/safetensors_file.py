@@ -8,10 +8,12 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import QuantvizError
 from ..tensors import STORED_DTYPES, StoredTensor
-from .files import WHY_NO_PICKLE, is_pickle
+from .budget import Budget
+from .files import MAX_FILES, WHY_NO_PICKLE, is_pickle
+from .json_text import MAX_BYTES, read_json_object
 from .model import Progress, TensorInfo, select
 from .opened import FileArray, SeenFile, open_regular, read_file
-from .safetensors_header import LENGTH_BYTES, MAX_HEADER, Entry, header_length, parse_header, read_json_object, union
+from .safetensors_header import Entry, read_table, union
 
 # Turns each path into one that may be opened, or refuses it.
 Gate = Callable[[Path], Path]
@@ -42,15 +44,18 @@ def open_index(path: Path, gate: Gate = Path) -> SafetensorsReader:
     """The shards that a model.safetensors.index.json names, all beside it or below."""
     where = path.name
     path = gate(path)
-    weight_map = read_json_object(read_file(path, MAX_HEADER, where), where).get("weight_map")
+    weight_map = read_json_object(read_file(path, MAX_BYTES, where), where).get("weight_map")
     if not isinstance(weight_map, dict) or not all(isinstance(shard, str) for shard in weight_map.values()):
         raise QuantvizError(f"{where} has no weight_map of tensor names to file names, so it is no safetensors index.")
     shards: dict[str, tuple[SeenFile, dict[str, Entry]]] = {}
-    for name in sorted(set(weight_map.values())):
+    names, budget = sorted(set(weight_map.values())), Budget()
+    if len(names) > MAX_FILES:
+        raise QuantvizError(f"{where} names {len(names):,} files; quantviz reads up to {MAX_FILES:,}.")
+    for name in names:
         shard = gate(_shard_path(path.parent, name, where))
         if not shard.is_file():
             raise QuantvizError(f"{where} names the shard {name!r}, which is not in its folder; all shards are needed.")
-        file, found = read_entries(shard)
+        file, found = read_entries(shard, budget)
         shards[name] = file, {entry.info.name: entry for entry in found}
     entries = {}
     for tensor, name in weight_map.items():
@@ -65,16 +70,14 @@ def open_index(path: Path, gate: Gate = Path) -> SafetensorsReader:
 
 def open_files(paths: dict[str, Path]) -> SafetensorsReader:
     """Several files of one model, by the names to tell them apart with."""
-    return SafetensorsReader(union([(name, *read_entries(path)) for name, path in paths.items()]))
+    budget = Budget()
+    return SafetensorsReader(union([(name, *read_entries(path, budget)) for name, path in paths.items()]))
 
 
-def read_entries(path: Path) -> tuple[SeenFile, tuple[Entry, ...]]:
+def read_entries(path: Path, budget: Budget | None = None) -> tuple[SeenFile, tuple[Entry, ...]]:
     """The file at `path` and its table of contents, checked against its size."""
     file = open_regular(path)
-    length = header_length(file.read(0, LENGTH_BYTES), file.size, path.name)
-    header = file.read(LENGTH_BYTES, LENGTH_BYTES + length)
-    entries = parse_header(header, file.size - LENGTH_BYTES - length, path.name)
-    return SeenFile(path, file), entries
+    return SeenFile(path, file), read_table(file, budget)
 
 
 def _shard_path(folder: Path, name: str, where: str) -> Path:

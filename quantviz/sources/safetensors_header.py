@@ -8,16 +8,17 @@ Format: https://github.com/huggingface/safetensors#format
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from ..errors import QuantvizError, did_you_mean
+from .budget import Budget, Readable
+from .json_text import MAX_BYTES as MAX_HEADER
+from .json_text import read_json_object
 from .model import TensorInfo
 
 LENGTH_BYTES = 8
-MAX_HEADER = 100_000_000  # bytes, the limit of the safetensors library itself
 _MAX_AXES = 32
 _MAX_BYTES = 2**63
 
@@ -63,14 +64,29 @@ def header_length(first: bytes, file_size: int, where: str) -> int:
     return length
 
 
-def parse_header(header: bytes, data_size: int, where: str) -> tuple[Entry, ...]:
+def read_table(file: Readable, budget: Budget | None = None) -> tuple[Entry, ...]:
+    """The tensors of a file, checked against its size."""
+    length = header_length(file.read(0, LENGTH_BYTES), file.size, file.name)
+    header = file.read(LENGTH_BYTES, LENGTH_BYTES + length)
+    return parse_header(header, file.size - LENGTH_BYTES - length, file.name, budget)
+
+
+def parse_header(header: bytes, data_size: int, where: str, budget: Budget | None = None) -> tuple[Entry, ...]:
     """The tensors a header lists, each found to lie within `data_size` bytes of data, in the header's order.
 
     header: the JSON alone. Raises QuantvizError that begins with `where`, the file's name.
     """
+    if not header.startswith(b"{"):
+        raise QuantvizError(f"The header of {where} is no JSON object, so the file is damaged or of another format.")
     listed = read_json_object(header, f"The header of {where}")
-    listed.pop("__metadata__", None)
-    spans = [(*_span(name, value, where), name) for name, value in listed.items()]
+    metadata = listed.pop("__metadata__", None) or {}
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise QuantvizError(f"{where}: its __metadata__ is no list of texts by name, so the file is damaged.")
+    meter = (budget or Budget()).meter(where)
+    spans = []
+    for name, value in listed.items():
+        meter.entry(len(name))
+        spans.append((*_span(name, value, where), name))
     _check_layout([(start, stop, name) for _, start, stop, name in spans], data_size, where)
     data_start = LENGTH_BYTES + len(header)
     return tuple(Entry(info, data_start + start) for info, start, _, _ in spans)
@@ -92,40 +108,13 @@ def union(parts: list[tuple[str, Place, tuple[Entry, ...]]]) -> dict[str, tuple[
     }
 
 
-def read_json_object(text: bytes, what: str) -> dict[str, Any]:
-    """A JSON object of hostile origin; `what` begins the sentence where it is refused."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        result = dict(pairs)
-        if len(result) < len(pairs):
-            seen: set[str] = set()
-            twice = next(name for name, _ in pairs if name in seen or seen.add(name))
-            raise QuantvizError(f"{what} has the name {twice!r} twice; names must be unique.")
-        return result
-
-    def no_constant(word: str) -> NoReturn:
-        raise ValueError(word)
-
-    try:
-        value = json.loads(text.decode("utf-8"), object_pairs_hook=unique, parse_constant=no_constant)
-    except QuantvizError:
-        raise
-    except (ValueError, RecursionError):
-        raise QuantvizError(f"{what} is no well-formed JSON, so the file is damaged or of another format.") from None
-    if not isinstance(value, dict):
-        raise QuantvizError(f"{what} is no JSON object, so the file is damaged or of another format.")
-    return value
-
-
 def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value < _MAX_BYTES
 
 
 def _span(name: str, value: Any, where: str) -> tuple[TensorInfo, int, int]:
     """One line of the header -> (tensor, start, stop), sizes and offsets agreeing."""
-    tensor = f"{where}: tensor {name!r}"
-    if any(0xD800 <= ord(c) < 0xE000 for c in name):
-        raise QuantvizError(f"{tensor} has a name that is no Unicode text.")
+    tensor = f"{where}: tensor {name[:200]!r}"
     if not isinstance(value, dict) or not {"dtype", "shape", "data_offsets"} <= value.keys():
         raise QuantvizError(f"{tensor} lacks its dtype, shape or data_offsets.")
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
@@ -161,11 +150,12 @@ def _check_layout(spans: list[tuple[int, int, str]], data_size: int, where: str)
     for start, stop, name in sorted(spans):
         if stop > data_size:
             raise QuantvizError(
-                f"{where}: tensor {name!r} lies outside the file: it ends at byte {stop:,} of the data, "
+                f"{where}: tensor {name[:200]!r} lies outside the file: it ends at byte {stop:,} of the data, "
                 f"and {data_size:,} are there; the file is truncated or damaged."
             )
         if start < end:
-            raise QuantvizError(f"{where}: tensors {previous!r} and {name!r} overlap, so the file is damaged.")
+            both = f"{previous[:200]!r} and {name[:200]!r}"
+            raise QuantvizError(f"{where}: tensors {both} overlap, so the file is damaged.")
         if start > end:
             raise QuantvizError(
                 f"{where}: bytes {end:,} to {start:,} of the data belong to no tensor, so the file is damaged."

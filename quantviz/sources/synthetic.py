@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -17,6 +16,7 @@ import numpy as np
 
 from ..errors import QuantvizError, did_you_mean
 from ..tensors import StoredTensor
+from ..text_numbers import real_number, whole_number
 from . import portable
 from .model import Progress, TensorInfo, select
 
@@ -106,15 +106,11 @@ class SyntheticSpec:
 
 def _number(name: str, text: str, whole: bool) -> int | float:
     if whole:
-        if not re.fullmatch(r"-?[0-9]{1,30}", text):
-            raise QuantvizError(f"{name}={text} is no whole number; write it as in {_FORM}.")
-        return int(text)
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise QuantvizError(f"{name}={text} is no number; write it as in {_FORM}.")
+        if (count := whole_number(text, least=-(10**30), most=10**30)) is None:
+            raise QuantvizError(f"{name}={text[:80]} is no whole number; write it as in {_FORM}.")
+        return count
+    if (value := real_number(text)) is None:
+        raise QuantvizError(f"{name}={text[:80]} is no number; write it as in {_FORM}.")
     return value
 
 

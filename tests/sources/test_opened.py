@@ -103,7 +103,7 @@ def test_columns_are_read_as_rows(tmp_path, shape, dtype):
     w = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
     np.save(tmp_path / "w.npy", np.asfortranarray(w.astype(dtype)))
     stored, flat = open_model(tmp_path / "w.npy").open("w"), w.reshape(-1)
-    n, cols = w.size, shape[-1]
+    n, cols = w.size, stored.cols
     for start, stop in ((0, n), (1, n - 1), (n // 3, n // 2 + 1), (n - 1, n), (cols - 1, min(n, cols + 1)), (5, 5)):
         assert np.array_equal(stored.read(start, stop), flat[start:stop])
     part = stored.row_range(0, max(1, stored.rows // 2))
@@ -169,8 +169,9 @@ def test_a_file_that_is_larger_than_it_needs_to_be_is_not_read(tmp_path):
 
 
 ALLOWED = {  # files of the machine and of this package, no visitor's
-    "sources/opened.py", "sources/cache.py", "throughput/devices.py", "throughput/turns.py", "quality/memory.py",
-    "quality/training_log.py", "kernels/cpu/compiler.py", "block_types/conformance.py", "cli/__init__.py",
+    "sources/opened.py", "sources/cache.py", "disk.py", "throughput/devices.py", "throughput/turns.py",
+    "quality/memory.py", "quality/training_log.py", "kernels/cpu/compiler.py", "block_types/conformance.py",
+    "cli/__init__.py",
 }  # fmt: skip
 OPENING = {"open", "fdopen", "memmap", "fromfile", "load", "read_bytes", "read_text", "mmap", "loadtxt", "safe_open"}
 OTHER = {"read_text", "file.open"}  # the text of quality, opened here too; a model's or a seen file's own way
