@@ -17,7 +17,7 @@ import numpy as np
 from .errors import QuantvizError, did_you_mean
 from .evaluation import check_importance
 from .gguf_names import llama_name
-from .sources.budget import Held, Readable
+from .sources.budget import MAX_TEXT, Held, Readable
 from .sources.gguf_header import F32, MAGIC, GGUFTensor, read_header
 from .sources.npy import MAX_HEADER as MAX_NPY_HEADER
 from .sources.npy import NPY_MAGIC, parse_npy_header
@@ -36,7 +36,7 @@ class UnseenError(QuantvizError):
 _SUMS, _COUNTS = ".in_sum2", ".counts"
 _NAMES_SHOWN = 6
 _MAX_EXPERTS = 1 << 16  # of one tensor
-_MAX_NAMES = 1 << 20
+_MAX_NAMES = 300_000
 _MAX_COLS = 1 << 24  # of one tensor
 _NAME_SHOWN = 200  # characters
 _LOOK = 16  # bytes that tell of which kind a file is
@@ -176,15 +176,18 @@ def _as_float32(values: np.ndarray, where: str) -> np.ndarray:
 
 def _names(entries: Entries) -> tuple[str, ...]:
     """Names of entries; those of experts kept in one tensor are told apart as name[0], name[1] …"""
-    names = []
+    names: list[str] = []
+    room = MAX_TEXT  # a name of 60,000 letters may have as many experts
     for tensor in entries.values():
         base = tensor.name.removesuffix(_SUMS)
         if base == tensor.name or base + _COUNTS not in entries:
             continue
         experts = math.prod(entries[base + _COUNTS].shape)
-        names.extend([f"{base}[{i}]" for i in range(experts)] if 1 < experts <= _MAX_EXPERTS else [base])
-        if len(names) > _MAX_NAMES:
+        several = 1 < experts <= _MAX_EXPERTS
+        room -= len(base) * (experts if several else 1)
+        if room < 0 or len(names) + experts * several > _MAX_NAMES:
             raise QuantvizError("The file is damaged: it claims more experts than any model has.")
+        names.extend([f"{base}[{i}]" for i in range(experts)] if several else [base])
     return tuple(names)
 
 

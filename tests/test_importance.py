@@ -148,7 +148,7 @@ def test_npy_that_claims_more_than_it_holds_allocates_nothing():
         (struct.pack("<ii", 2, 19) + b"blk.0.attn_q.weight", "older kind"),
         (b"GGUF", "damaged"),
         (b"GGUF" + struct.pack("<I", 1), "version 1"),
-        (b"GGUF" + struct.pack("<IQQ", 3, 1 << 60, 0), "over 300,000 tensors"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 1 << 60, 0), "over 65,536 tensors"),
         (b"GGUF" + struct.pack("<IQQ", 3, 1, 0), "goes on after"),
         (b"GGUF" + struct.pack("<IQQ", 3, 0, 0), "no imatrix"),
         (b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 1 << 62), "bytes"),

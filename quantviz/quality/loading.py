@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ import numpy as np
 from ..checkpoints import packed_formats, refuse_packed
 from ..errors import QuantvizError, did_you_mean
 from ..sources.json_text import read_json_object
-from ..sources.model import Reader
+from ..sources.model import Reader, TensorInfo
 from ..sources.opened import read_file
 from ..tensors import STORED_DTYPES, StoredTensor
+from .blame import blamed
+from .companions import CONFIG, MAX_CONFIG
 from .memory import settle_dtype
 from .parts import Parts, Progress, open_parts
 from .quiet import transformers_quietly
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json",
                "vocab.txt")  # fmt: skip
 _SHOWN = 3  # names in a sentence
-_MAX_CONFIG = 8 << 20  # bytes
+_MOST_TIMES = 4  # the weights that a file holds: some models share a tensor between layers
+_ALWAYS = 1 << 24  # weights and buffers that a configuration may claim beside
 _ONE_GGUF = threading.Lock()  # its progress is told through transformers' own module
 
 
@@ -71,7 +75,7 @@ class LanguageModel:
 
     def encode(self, text: str) -> list[int]:
         """The tokens of a text, with what the tokenizer puts before it and without what it would put after."""
-        with transformers_quietly():
+        with transformers_quietly(), blamed(self.name, "its tokenizer"):
             bos = self.bos
             found = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         rows = self.model.get_input_embeddings().weight.shape[0]
@@ -83,7 +87,8 @@ class LanguageModel:
         return found if bos is None else [bos, *found]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        return self.tokenizer.decode(list(tokens), clean_up_tokenization_spaces=False)
+        with blamed(self.name, "its tokenizer"):
+            return self.tokenizer.decode(list(tokens), clean_up_tokenization_spaces=False)
 
 
 @contextlib.contextmanager
@@ -136,11 +141,9 @@ def _device(wanted: str | None) -> str:
 def _config(transformers: Any, parts: Parts) -> Any:
     """The configuration, of a model that predicts the next token and that transformers itself can build."""
     if parts.gguf is not None:
-        return _guarded(
-            parts, "its header", lambda: transformers.AutoConfig.from_pretrained(parts.folder, gguf_file=parts.gguf)
-        )
-    path = parts.folder / "config.json"
-    said = read_json_object(read_file(path, _MAX_CONFIG, f"{parts.name}: config.json"), f"{parts.name}: config.json")
+        with blamed(parts.name, "its header"):
+            return transformers.AutoConfig.from_pretrained(parts.folder, gguf_file=parts.gguf)
+    said = read_json_object(read_file(parts.folder / CONFIG, MAX_CONFIG), f"{parts.name}: {CONFIG}")
     kind = said.get("model_type")
     known = transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES
     if not isinstance(kind, str) or kind not in known:
@@ -157,11 +160,8 @@ def _config(transformers: Any, parts: Parts) -> Any:
         raise QuantvizError(
             f"{parts.name} is quantized already{f' ({method})' if method else ''}; choose the model it was made from."
         )
-    return _guarded(
-        parts,
-        "config.json",
-        lambda: transformers.AutoConfig.from_pretrained(parts.folder, local_files_only=True, trust_remote_code=False),
-    )
+    with blamed(parts.name, CONFIG):
+        return transformers.AutoConfig.from_pretrained(parts.folder, local_files_only=True, trust_remote_code=False)
 
 
 def _causal_class(transformers: Any, parts: Parts, config: Any) -> type:
@@ -169,7 +169,8 @@ def _causal_class(transformers: Any, parts: Parts, config: Any) -> type:
     mapping = transformers.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     names = mapping.get(config.model_type)
     fitting = (names,) if isinstance(names, str) else tuple(names or ())
-    said = tuple(getattr(config, "architectures", None) or fitting[:1])
+    said = getattr(config, "architectures", None) or fitting[:1]
+    said = tuple(said) if isinstance(said, list | tuple) else (said,)
     found = next((name for name in said if name in fitting), None)
     if found is None:
         what = said[0] if said else config.model_type
@@ -184,10 +185,10 @@ def _tokenizer(transformers: Any, parts: Parts) -> Any:
     if parts.gguf is None and not any((parts.folder / name).is_file() for name in _TOKENIZERS):
         raise QuantvizError(f"{parts.name} has no tokenizer; put tokenizer.json beside config.json.")
     how = {"gguf_file": parts.gguf} if parts.gguf else {"local_files_only": True, "trust_remote_code": False}
-    tokenizer = _guarded(
-        parts, "its tokenizer", lambda: transformers.AutoTokenizer.from_pretrained(parts.folder, **how)
-    )
-    if not tokenizer("a", add_special_tokens=False)["input_ids"]:
+    with blamed(parts.name, "its tokenizer"):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(parts.folder, **how)
+        found = tokenizer("a", add_special_tokens=False)["input_ids"]
+    if not found:
         raise QuantvizError(f"{parts.name}: its tokenizer makes no tokens of a text, so its files are incomplete.")
     return tokenizer
 
@@ -195,18 +196,21 @@ def _tokenizer(transformers: Any, parts: Parts) -> Any:
 def _model(transformers: Any, parts: Parts, config: Any, dtype: str, progress: Progress | None) -> Any:
     import torch
 
-    kind = _causal_class(transformers, parts, config)
-    layers = getattr(config.get_text_config(), "num_hidden_layers", 0)
-    if parts.reader is not None and layers > len(parts.reader.tensors):
-        raise QuantvizError(f"{parts.name}: config.json claims {layers:,} layers, more than there are tensors.")
-    state = _dequantized(kind, parts, config, dtype, progress) if parts.gguf else _mapped(parts.reader, progress)
-
-    def build() -> tuple[Any, Any]:
-        return kind.from_pretrained(
-            None, config=config, state_dict=state, dtype=getattr(torch, dtype), output_loading_info=True
-        )
-
-    model, told = _guarded(parts, "its weights", build)
+    with blamed(parts.name, CONFIG):
+        kind = _causal_class(transformers, parts, config)
+        _check_size(kind, parts, config)
+    if parts.gguf:
+        state = _dequantized(kind, parts, config, dtype, progress)
+    else:
+        state = _read_later(parts.reader, progress)
+    try:
+        with blamed(parts.name, "its weights"):
+            model, told = kind.from_pretrained(
+                None, config=config, state_dict=state, dtype=getattr(torch, dtype), output_loading_info=True
+            )
+    except QuantvizError:
+        problem = next((p for later in state.values() if (p := getattr(later, "problem", None))), None)
+        raise problem or sys.exception() from None  # transformers hides what a file said
     missing = sorted(told["missing_keys"] if isinstance(told, dict) else told.missing_keys)
     if missing:
         shown = ", ".join(missing[:_SHOWN]) + (f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else "")
@@ -216,13 +220,44 @@ def _model(transformers: Any, parts: Parts, config: Any, dtype: str, progress: P
     return model.eval()
 
 
-def _mapped(reader: Reader, progress: Progress | None) -> dict[str, torch.Tensor]:
-    """Every tensor of weights as a memory map: what transformers then copies, converted, into the model."""
+def _check_size(kind: type, parts: Parts, config: Any) -> None:
+    """Refuses a configuration of many more weights than its file has, before memory is taken for them."""
+    import torch
+
+    stored, nbytes, _ = parts.stored
+    layers = getattr(config.get_text_config(), "num_hidden_layers", 0) or 0
+    if layers > parts.tensors:
+        raise QuantvizError(f"{parts.name} claims {layers:,} layers, more than there are tensors.")
+    with torch.device("meta"):
+        shape = kind(config)
+    claimed = sum(t.numel() for t in (*shape.parameters(), *shape.buffers()))
+    if claimed > _MOST_TIMES * max(stored, nbytes) + _ALWAYS:
+        raise QuantvizError(f"{parts.name} claims to have {claimed:,} weights, and its file holds {stored:,}.")
+
+
+class _Later:
+    """A tensor of the file for transformers to read when its turn comes, by `[...]`: then it is in memory once."""
+
+    def __init__(self, reader: Reader, info: TensorInfo) -> None:
+        self._reader, self._info = reader, info
+        self.problem: QuantvizError | None = None
+
+    def __getitem__(self, _: object) -> torch.Tensor:
+        try:
+            return as_torch(self._reader.open(self._info, None, None))
+        except QuantvizError as problem:
+            self.problem = problem
+            raise
+
+
+def _read_later(reader: Reader, progress: Progress | None) -> dict[str, _Later]:
+    """Every tensor of weights, fetched as far as it must be; transformers copies it, converted, into the model."""
     infos = [info for info in reader.tensors if info.dtype in STORED_DTYPES and info.size and info.shape]
     total, done, state = sum(info.nbytes for info in infos), 0, {}
     for info in infos:
         part = progress and (lambda have, _, before=done: progress("reading the model", before + have, total))
-        state[info.name] = as_torch(reader.open(info, None, part))
+        reader.open(info, None, part)
+        state[info.name] = _Later(reader, info)
         done += info.nbytes
         if progress:
             progress("reading the model", done, total)
@@ -240,7 +275,9 @@ def _dequantized(
 
     def counted(tensors: Sequence[Any], **_: Any) -> Iterator[Any]:  # in the place of a bar on standard error
         for done, tensor in enumerate(tensors, 1):
-            yield tensor
+            raw = np.empty(tensor.data.shape, tensor.data.dtype)  # the header's copy, which was mapped, has none
+            parts.file.read_into(raw.reshape(-1).view(np.uint8).data, int(tensor.data_offset))
+            yield tensor._replace(data=raw)
             try:
                 if progress:
                     progress("expanding the tensors", done, len(tensors))
@@ -259,7 +296,8 @@ def _dequantized(
     with _ONE_GGUF:
         bar, theirs.tqdm = theirs.tqdm, counted
         try:
-            return _guarded(parts, "its tensors", load)
+            with blamed(parts.name, "its tensors"):
+                return load()
         except QuantvizError:
             if stopped:
                 raise stopped[0] from None
@@ -275,17 +313,3 @@ def as_torch(stored: StoredTensor) -> torch.Tensor:
     flat = torch.from_numpy(np.require(np.asarray(stored.data), requirements=["A", "W"]))
     dtype = getattr(torch, stored.dtype)
     return (flat if flat.dtype == dtype else flat.view(dtype)).reshape(stored.shape)
-
-
-def _guarded(parts: Parts, what: str, call: Any) -> Any:
-    """The result of `call` into transformers; what it raises for a damaged or unknown model, as one sentence."""
-    try:
-        return call()
-    except (QuantvizError, MemoryError):
-        raise
-    except Exception as problem:  # transformers raises whatever the libraries under it do
-        lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
-        reason = (lines[0] if lines else type(problem).__name__).rstrip(".")[:240]
-        if "trust_remote_code" in str(problem) or "custom code" in str(problem):
-            reason = "it needs code of its own, which quantviz never runs"
-        raise QuantvizError(f"{parts.name} cannot be opened, {what} is at fault: {reason}.") from None

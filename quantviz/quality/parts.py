@@ -15,26 +15,22 @@ from pathlib import Path
 from ..errors import QuantvizError
 from ..sources.files import WHY_NO_PICKLE, allowed_path, home_path, is_pickle
 from ..sources.gguf_file import header_of
+from ..sources.gguf_header import GGUFHeader
 from ..sources.model import Reader
-from ..sources.opened import open_regular
+from ..sources.opened import OpenFile, open_regular, read_file
+from .companions import COMPANIONS, CONFIG, MAX_COMPANION, MAX_CONFIG, lay_out, lay_out_header
 
 Progress = Callable[[str, int, int], None]
 """progress(what, done, total), called now and then; what it raises stops the work."""
 
 FORMS = "demo, hf:org/name, the folder of a model with config.json, or a .gguf file"
-# What a model's folder may hold beside its weights and transformers can read without running anything from it.
-COMPANIONS = (
-    "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-    "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model",
-    "sentencepiece.bpe.model",
-)  # fmt: skip
-_MAX_COMPANION = 64 << 20
 
 
 @dataclass(frozen=True)
 class Parts:
-    """folder: has config.json and the tokenizer's files.  reader: of the weights, None for GGUF.
-    gguf: name of the GGUF file in the folder, which then holds all of it.  name: for sentences.
+    """folder: has config.json and the tokenizer's files, written for transformers.  reader: of the weights, None for
+    GGUF.  gguf: name of a GGUF header in the folder, which then says all of it; file: which has the weights.
+    name: for sentences.
     """
 
     ref: str
@@ -42,6 +38,13 @@ class Parts:
     folder: Path
     reader: Reader | None = None
     gguf: str | None = None
+    file: OpenFile | None = None
+    header: GGUFHeader | None = None
+
+    @property
+    def tensors(self) -> int:
+        """How many there are."""
+        return len(self.reader.tensors if self.header is None else self.header.tensors)
 
     @property
     def stored(self) -> tuple[int, int, int]:
@@ -49,11 +52,10 @@ class Parts:
         if self.reader is not None:
             sizes = [info.size for info in self.reader.tensors]
             return sum(sizes), sum(info.nbytes for info in self.reader.tensors), max(sizes, default=0)
-        file = open_regular(self.folder / self.gguf, self.name)
-        tensors = header_of(file).tensors.values()
+        tensors = self.header.tensors.values()
         sizes = [math.prod(tensor.shape) for tensor in tensors]
         begin = min((tensor.offset for tensor in tensors), default=0)
-        return sum(sizes), file.size - begin, max(sizes, default=0)
+        return sum(sizes), self.file.size - begin, max(sizes, default=0)
 
 
 @contextlib.contextmanager
@@ -79,10 +81,12 @@ def open_parts(
     elif not ref.strip():
         raise QuantvizError(f"The reference is empty; give {FORMS}.")
     else:
-        yield _from_path(home_path(ref), ref, Path if root is None else partial(allowed_path, root=root))
+        with tempfile.TemporaryDirectory(prefix="quantviz-") as folder:
+            gate = Path if root is None else partial(allowed_path, root=root)
+            yield _from_path(home_path(ref), ref, gate, Path(folder))
 
 
-def _from_path(path: Path, ref: str, gate: Callable[[Path], Path]) -> Parts:
+def _from_path(path: Path, ref: str, gate: Callable[[Path], Path], folder: Path) -> Parts:
     if is_pickle(path.name):
         raise QuantvizError(f"{path.name} is a pickle-based file; {WHY_NO_PICKLE}. Choose safetensors.")
     real = gate(path)
@@ -93,16 +97,20 @@ def _from_path(path: Path, ref: str, gate: Callable[[Path], Path]) -> Parts:
     if is_folder:
         from ..sources.folder import open_folder
 
-        for name in COMPANIONS:  # a link out of the folder that may be read is refused here
-            if (real / name).exists():
-                gate(real / name)
-        if not (real / "config.json").is_file():
-            raise QuantvizError(f"The folder {path.name or path} has no config.json, so it is no model; give {FORMS}.")
-        return Parts(ref, f"The folder {path.name or path}", real, open_folder(path, gate))
+        where = f"The folder {path.name or path}"
+        if not os.path.lexists(real / CONFIG):
+            raise QuantvizError(f"{where} has no {CONFIG}, so it is no model; give {FORMS}.")
+        for name in COMPANIONS:
+            if os.path.lexists(real / name):  # a link out of the folder that may be read is refused here
+                most = MAX_CONFIG if name == CONFIG else MAX_COMPANION
+                lay_out(folder, name, read_file(gate(real / name), most, f"{where}: {name}"), where)
+        return Parts(ref, where, folder, open_folder(path, gate))
     if not is_file:
         raise QuantvizError(f"There is no file or folder {str(path)[:200]!r}; give {FORMS}.")
     if path.suffix.lower() == ".gguf":
-        return Parts(ref, path.name, real.parent, gguf=real.name)
+        file = open_regular(real, path.name)
+        header = header_of(file)
+        return Parts(ref, path.name, folder, None, lay_out_header(folder, file, header), file, header)
     if path.suffix.lower() == ".safetensors" or path.name.endswith(".index.json"):
         raise QuantvizError(
             f"{path.name} holds weights alone; give its folder, which has config.json and a tokenizer too."
@@ -122,15 +130,15 @@ def _from_hub(ref: str, token: str | bool | None, cache_dir: Path | None, folder
             "give its path."
         )
     files = hub.files(lambda listed, _: [name for name in COMPANIONS if name in listed])
-    if "config.json" not in {file.name for file in files}:
+    if CONFIG not in {file.name for file in files}:
         raise QuantvizError(f"{hub.ref.repo} has no config.json, so it is no model that transformers knows.")
     for file in files:
-        if file.size > _MAX_COMPANION:
-            raise QuantvizError(f"{hub.ref.repo}: {file.name} is larger than {_MAX_COMPANION >> 20} MB.")
+        if file.size > (MAX_CONFIG if file.name == CONFIG else MAX_COMPANION):
+            raise QuantvizError(f"{hub.ref.repo}: {file.name} is larger than {MAX_COMPANION >> 20} MB.")
         key = key_of(hub.endpoint, hub.ref.repo, file.etag, file.name, "whole")
         content = cache.header(key)
         if content is None:
             content = file.read(0, file.size, threading.Event())
             cache.keep_header(key, content)
-        (folder / file.name).write_bytes(content)
+        lay_out(folder, file.name, content, hub.ref.repo)
     return Parts(ref, hub.ref.repo, folder, HubReader(hub, cache))

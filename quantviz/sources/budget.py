@@ -16,7 +16,7 @@ from ..errors import QuantvizError
 MAX_ENTRIES = 300_000  # tensors and named values of a model; a published one has 211,000
 MAX_TEXT = 64 << 20  # bytes of their names and texts, and the most that one value may have:
 MAX_VALUE = 4 << 20
-MAX_ITEMS = 4 << 20  # of arrays in one header, passed over; the largest tokenizers have a million
+MAX_ITEMS = 2 << 20  # of arrays in one header, passed over; the largest tokenizers have a million
 MAX_SECONDS = 20.0  # of computing for one header, should all other limits fail on a slow machine
 _LOOK_EVERY = 4096  # entries between two looks at the clock
 
@@ -79,10 +79,10 @@ class Meter:
         if not budget.entries % _LOOK_EVERY and time.thread_time() - self._began > MAX_SECONDS:
             raise self._refusal("more than can be read in reasonable time")
 
-    def entries(self, count: int) -> None:
-        """Whether so many more would do; nothing is taken."""
-        if count > self._budget.entries:
-            raise self._refusal(f"over {MAX_ENTRIES:,} tensors and values")
+    def entries(self, count: int, most: int) -> None:
+        """Whether so many would do, of which a file of this kind has at most `most`; nothing is taken."""
+        if count > min(most, self._budget.entries):
+            raise self._refusal(f"over {most:,} tensors or values")
 
     def items(self, count: int) -> None:
         """So many items of an array that are passed over one by one."""

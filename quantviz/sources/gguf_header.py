@@ -23,7 +23,9 @@ _ALIGNMENT = "general.alignment"
 _MAX_ALIGNMENT = 1 << 20
 _MAX_AXES = 4
 _MAX_NAME = 1 << 16  # bytes
+_MOST = 1 << 16  # tensors, and values, of one file: those of published ones have some thousand
 _MAX_DEPTH = 8  # of arrays in arrays
+_ARRAY_COST = 40  # an array in an array takes as long to pass over as so many texts
 _PIECE = 1 << 18  # bytes read at a time
 
 _U32, _STRING, _ARRAY = 4, 8, 9
@@ -46,7 +48,7 @@ class GGUFTensor:
 class GGUFHeader:
     """metadata: numbers and texts by name; arrays are passed over.  nbytes: of the header, padding left out.
 
-    unread: why a value is not in the metadata, by its name.
+    unread: why a value is not in the metadata, by its name.  items: of all arrays together.
     """
 
     metadata: dict[str, object]
@@ -54,6 +56,7 @@ class GGUFHeader:
     nbytes: int
     alignment: int
     unread: dict[str, str] = field(default_factory=dict)
+    items: int = 0
 
 
 def read_header(file: Readable, budget: Budget | None = None) -> GGUFHeader:
@@ -75,7 +78,7 @@ def read_header(file: Readable, budget: Budget | None = None) -> GGUFHeader:
     if version not in VERSIONS:
         raise QuantvizError(f"{file.name} has GGUF version {version}; versions 2 and 3, little-endian, are read.")
     tensors, values = cursor.number("Q"), cursor.number("Q")
-    meter.entries(max(tensors, values))
+    meter.entries(max(tensors, values), _MOST)
     metadata, unread = _metadata(cursor, meter, values)
     lines = [_line(cursor, meter) for _ in range(tensors)]
     alignment = metadata.get(_ALIGNMENT, _DEFAULT_ALIGNMENT)
@@ -88,7 +91,7 @@ def read_header(file: Readable, budget: Budget | None = None) -> GGUFHeader:
             raise cursor.damaged(f"the tensor {name[:80]!r} starts at byte {offset:,} of the data, no multiple of "
                                  f"its alignment, {alignment}")  # fmt: skip
         found[name] = GGUFTensor(name, shape, kind, start + offset)
-    return GGUFHeader(metadata, found, cursor.at, alignment, unread)
+    return GGUFHeader(metadata, found, cursor.at, alignment, unread, cursor.items)
 
 
 def _metadata(cursor: _Cursor, meter: Meter, count: int) -> tuple[dict[str, object], dict[str, str]]:
@@ -144,6 +147,7 @@ class _Cursor:
 
     def __init__(self, file: Readable, meter: Meter) -> None:
         self._file, self._meter, self.size, self.at = file, meter, file.size, 0
+        self.items = 0  # of arrays
         self._piece, self._begin = b"", 0  # bytes of the file from `_begin` on
 
     def damaged(self, why: str) -> QuantvizError:
@@ -201,6 +205,7 @@ class _Cursor:
 
     def _pass_array(self, depth: int) -> None:
         item, length = self.number("I"), self.number("Q")
+        self.items += length
         if item in _SCALARS:
             self.skip(length * struct.calcsize(_SCALARS[item]))
             return
@@ -209,7 +214,7 @@ class _Cursor:
             raise self.damaged(f"an array in it has {length:,} items of type {item}{deep}")
         if length * _LENGTH.size > self.size - self.at:  # each item takes as much and more
             raise self.damaged(f"an array in it has {length:,} items, more than its {self.size:,} bytes hold")
-        self._meter.items(length)
+        self._meter.items(length if item == _STRING else length * _ARRAY_COST)
         if item == _STRING:
             self._pass_texts(length)
         else:

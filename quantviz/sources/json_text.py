@@ -14,7 +14,7 @@ from ..errors import QuantvizError
 # and 211,000 values.
 MAX_BYTES = 32 << 20
 MAX_BYTES_BEYOND_ASCII = 8 << 20
-MAX_VALUES = 1_000_000
+MAX_VALUES = 800_000
 
 
 def read_json_object(text: bytes, what: str) -> dict[str, Any]:

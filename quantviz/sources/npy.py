@@ -48,7 +48,7 @@ def _read_header(file: OpenFile) -> tuple[np.dtype, bool, tuple[int, ...], int]:
     shape, fortran, dtype, offset = parse_npy_header(beginning, where)
     if dtype.hasobject:
         raise QuantvizError(f"{where} holds Python objects, which are pickled; {WHY_NO_PICKLE}. Save plain numbers.")
-    if not all(0 <= n < 2**63 for n in shape) or math.prod(shape) * dtype.itemsize >= 2**63:
+    if not all(type(n) is int and 0 <= n < 2**63 for n in shape) or math.prod(shape) * dtype.itemsize >= 2**63:
         raise QuantvizError(f"{where} has the impossible shape {list(shape)}.")
     if math.prod(shape) * dtype.itemsize > size - offset:
         raise QuantvizError(

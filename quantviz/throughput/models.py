@@ -135,7 +135,7 @@ def from_config(config: Mapping[str, Any], ref: str) -> ModelShape:
         raise QuantvizError(
             f"{ref} is a mixture of experts, of which a step reads only some; choose a dense model, for example 8b."
         )
-    if kind not in _GATED | _PLAIN:
+    if not isinstance(kind, str) or kind not in _GATED | _PLAIN:
         raise QuantvizError(
             f"{ref} is of type {str(kind)[:60]!r}, whose layers quantviz does not know; choose a dense model such as "
             "Llama, Mistral, Qwen, Gemma, Phi or OLMo, or a preset, for example 8b."
