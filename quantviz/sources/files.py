@@ -13,9 +13,19 @@ from ..text_numbers import whole_number
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
 SINGLE = "model.safetensors"
 MAX_FILES = 2000
+MAX_LISTED = 100_000  # files of a folder that are looked at
 _SHARD = re.compile(r"(.*)-([0-9]+)-of-([0-9]+)\.safetensors")
 
 WHY_NO_PICKLE = "a pickle can run any code while it is read, so quantviz refuses it"
+
+
+def spelled(name: str) -> str:
+    """A file's name as text: bytes in it that are no UTF-8 are written out, so that it can be shown and sent.
+
+    >>> spelled("caf\\udce9.npy")
+    'caf\\\\xe9.npy'
+    """
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def is_pickle(name: str) -> bool:

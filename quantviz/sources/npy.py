@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import QuantvizError
 from ..tensors import StoredTensor
 from .column_major import ColumnMajor
-from .files import WHY_NO_PICKLE
+from .files import WHY_NO_PICKLE, spelled
 from .model import Progress, TensorInfo, select
 from .opened import FileArray, OpenFile, SeenFile, open_regular
 
@@ -27,7 +27,7 @@ class NpyReader:
         self._file = SeenFile(path, file)
         self._dtype, self._fortran, shape, self._offset = _read_header(file)
         nbytes = math.prod(shape) * self._dtype.itemsize
-        self.tensors = (TensorInfo(path.stem, shape, self._dtype.name, nbytes),)
+        self.tensors = (TensorInfo(spelled(path.stem), shape, self._dtype.name, nbytes),)
 
     def open(self, info: TensorInfo, rows: tuple[int, int] | None, progress: Progress | None) -> StoredTensor:
         """The array or some of its rows, in row-major order and the machine's byte order as it is read."""

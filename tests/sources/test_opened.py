@@ -190,3 +190,30 @@ def test_files_are_opened_in_one_place():
             called = ast.unparse(node.func)
             of, _, last = called.rpartition(".")
             assert last not in OPENING or of not in OF or called in OTHER, f"{name}:{node.lineno} calls {called}"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "socket", "device", "loop"])
+@pytest.mark.parametrize("name", ["model.safetensors", "model.safetensors.index.json", "m.gguf", "m.npy"])
+def test_a_members_place_in_a_folder_may_hold_anything(tmp_path, kind, name):
+    (tmp_path / "m").mkdir()
+    odd(kind, tmp_path / "m" / name)
+    for ref in (tmp_path / "m", tmp_path / "m" / name):
+        with pytest.raises(QuantvizError) as caught:
+            open_model(ref)
+        assert "\n" not in str(caught.value)
+
+
+def test_names_that_are_no_text_can_be_shown_and_sent(tmp_path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    np.save(folder / os.fsdecode(b"\xff.npy"), W)
+    for name in (b"a\xff.safetensors", b"b\xff.safetensors"):
+        (folder / os.fsdecode(name)).write_bytes(safetensors({"w": W[:2]}))
+    for ref in (folder, folder / os.fsdecode(b"\xff.npy")):
+        model = open_model(ref)
+        for info in model.tensors:
+            info.name.encode("utf-8")
+            assert model.load(info.name).shape[1] == 1024
+    with pytest.raises(QuantvizError) as caught:
+        open_model(folder / os.fsdecode(b"none\xff.npy"))
+    str(caught.value).encode("utf-8")
