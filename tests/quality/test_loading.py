@@ -42,7 +42,7 @@ def test_a_gguf_file_gives_what_its_folder_does(llama, tmp_path) -> None:
     assert [(r.base_perplexity, r.perplexity_ratio, r.kl_mean) for r in found] == [
         pytest.approx(row[:3], rel=1e-5) for row in figures(llama, "fp32", "int4-asym-b32")
     ]
-    assert ("reading the model", 21, 21) in told
+    assert ("expanding the tensors", 21, 21) in told
     assert not [file for file in cache.rglob("*") if file.is_file()]  # what was kept there had no name
 
 
