@@ -31,8 +31,10 @@ _HEAD_MAY_BE_TIED = ("mamba", "mamba2", "deepseek2", "deepseek2-ocr", "glm-dsa",
                      "pangu-embedded", "glm4")  # fmt: skip
 _MTP_PARTS = {"fc": "eh_proj", "pre_fc_norm_embedding": "enorm", "pre_fc_norm_hidden": "hnorm",
               "norm": "shared_head.norm"}  # fmt: skip
-_MTP = re.compile(rf"(?:model\.)?mtp\.(?:layers\.(?P<layer>[0-9]+)|(?P<part>{'|'.join(_MTP_PARTS)}))\.(?P<rest>.+)")
-_NUMBERED = re.compile(r"model\.layers\.([0-9]+)\.")
+_MTP = re.compile(
+    rf"(?:model\.)?mtp\.(?:layers\.(?P<layer>[0-9]{{1,9}})|(?P<part>{'|'.join(_MTP_PARTS)}))\.(?P<rest>.+)"
+)
+_NUMBERED = re.compile(r"model\.layers\.([0-9]{1,9})\.")
 _FLOAT32 = re.compile(
     r".*(ffn_gate_inp(_shexp)?\.weight|ssm_conv1d(_[qkv])?\.weight|shortconv\.conv\.weight|"
     r"time_mix_(first|w1|w2|decay_w1|decay_w2|lerp_fused)\.weight|altup_(correct|predict)_coef\.weight|"

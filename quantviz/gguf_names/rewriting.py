@@ -189,7 +189,7 @@ _TABLE: tuple[tuple[str, tuple[str, ...], Make], ...] = (
 _REWRITES = tuple((re.compile(rf".*{pattern}"), set(only), make) for pattern, only, make in _TABLE)
 _SOME = re.compile(f"(?:{'|'.join(pattern for pattern, _, _ in _TABLE)})$")  # most names match none of them
 _VECTORS = ("bias", ".A_log", ".D", ".norm.weight")
-_NUMBER = re.compile(r"\.([0-9]+)\.")
+_NUMBER = re.compile(r"\.([0-9]{1,9})\.")
 
 
 def rewritten(name: str, shape: Shape, source: Source) -> Parts | None:

@@ -17,11 +17,11 @@ from ..errors import QuantvizError, did_you_mean
 from .architectures import called
 
 _LAYER = re.compile(
-    r"(?:^|\.)(?:layers|layer|h|blocks|block|blk|decoder_layer|transformer_encoder|convnext|posnet)\.([0-9]+)\."
+    r"(?:^|\.)(?:layers|layer|h|blocks|block|blk|decoder_layer|transformer_encoder|convnext|posnet)\.([0-9]{1,9})\."
 )
-_BLOCK = re.compile(r"blk\.[0-9]+\.")
+_BLOCK = re.compile(r"blk\.[0-9]{1,9}\.")
 # One of several that lie in one tensor of a file: experts, norms a head, projections a stream.
-_ONE = re.compile(r"(.*(?:\.experts|\.moe|_layernorm\.norms|altup_(?:unembed_)?projections))\.([0-9]+)\.(.+)")
+_ONE = re.compile(r"(.*(?:\.experts|\.moe|_layernorm\.norms|altup_(?:unembed_)?projections))\.([0-9]{1,9})\.(.+)")
 # What the converter renames before it looks into its tables: how a name ends, and what then follows the layer's number.
 _RENAMED = {
     "e_score_correction_bias": "exp_probs_b.bias", "e_score_correction.bias": "exp_probs_b.bias",
