@@ -53,8 +53,8 @@ _OTHERS = (
 _HEADS_IN = (({"xlnet"}, re.compile(r"rel_attn\.[qkvr]$")), ({"funnel"}, re.compile(r"\.r_kernel$")))
 _HEADS_OUT = (({"xlnet"}, re.compile(r"rel_attn\.o$")),)
 # Transposed convolutions, [in, out, ...]: told by the word in their names, or by the model.
-_TRANSPOSED = re.compile(r"(?:^|[._])(?:deconv|conv_?transpose|transposed_conv|convt_|conv_t\d)")
-_UPSAMPLER = re.compile(r"(?:^|\.)upsampler\.\d+\.")
+_TRANSPOSED = re.compile(r"(?:^|[._])(?:deconv|conv_?transpose|transposed_conv|convt_|conv_t[0-9])")
+_UPSAMPLER = re.compile(r"(?:^|\.)upsampler\.[0-9]+\.")
 _TRANSPOSED_IN = (
     ({"beit", "data2vec-vision"}, re.compile(r"fpn1\.[03]\.weight$|fpn2(?:\.0)?\.weight$")),
     ({"dpt", "depth_anything", "prompt_depth_anything", "zoedepth", "chmv2", "tipsv2_dpt"},
@@ -63,7 +63,7 @@ _TRANSPOSED_IN = (
      re.compile(r"upscale_conv[12]\.weight$")),
     ({"vits", "speecht5_hifigan", "hifigan", "fastspeech2_conformer", "fastspeech2_conformer_hifigan",
       "fastspeech2_conformer_with_hifigan", "seamless_m4t", "seamless_m4t_v2"}, _UPSAMPLER),
-    ({"eomt", "eomt_dinov3", "videomt"}, re.compile(r"upscale_block\.block\.\d+\.conv1\.weight$")),
+    ({"eomt", "eomt_dinov3", "videomt"}, re.compile(r"upscale_block\.block\.[0-9]+\.conv1\.weight$")),
 )  # fmt: skip
 _CONVOLUTION = re.compile(r"conv[^.]*(?:\.[^.]*){0,2}$", re.IGNORECASE)  # said by one of the name's last three parts
 _CONVOLUTIONS_ALONE = {"squeezebert"}  # every matrix is a convolution over one place
