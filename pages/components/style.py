@@ -13,6 +13,10 @@ _RULES = """
   /* Long names of metrics wrap instead of being cut off. */
   [data-testid="stMetricLabel"] p { white-space: normal; line-height: 1.2; }
   [data-testid="stMetricLabel"] { align-items: flex-start; min-height: 2.3rem; }
+  /* A figure is never cut off: it is smaller where the card is narrow, and goes on in the next line. */
+  [data-testid="stMetricValue"] { font-size: clamp(1.2rem, 1.75vw, 2rem); }
+  [data-testid="stMetricValue"], [data-testid="stMetricValue"] * { white-space: normal; overflow: visible;
+    text-overflow: clip; overflow-wrap: anywhere; }
   /* Small print and the words in figures stand out from the ground by 4.5 to 1 and more: Streamlit's own do not. */
   [data-testid="stCaptionContainer"] { opacity: 0.85; }
   .js-plotly-plot text[style*="rgb(128, 132, 149)"] { fill: #5A6275 !important; }

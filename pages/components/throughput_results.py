@@ -123,4 +123,4 @@ def _bounds(timed: list[Measurement], card: Card | None) -> list[str]:
     plain = [m for m in timed if m.scheme == "bf16"]
     others = [m for m in timed if m.scheme != "bf16"]
     shown = [*plain, *([min(others, key=lambda m: m.median_s)] if others else [])]
-    return [f"**{m.scheme}** · {bound(m, card)}" for m in shown]
+    return [f"{m.scheme}: {bound(m, card)}" for m in shown]
