@@ -193,7 +193,8 @@ def test_hostile_arguments_end_in_one_line(
     template: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    for text in HOSTILE:
+    slow = template[0] == "quality" and template[1] == "demo"  # which reads a text first: few are enough
+    for text in HOSTILE[:5] if slow else HOSTILE:
         arguments = [part.replace("{}", text) for part in template]
         status = cli.main(arguments)
         out, err = capsys.readouterr()

@@ -23,7 +23,7 @@ from .replacing import Change, Originals, fill
 from .results import Method, QualityResult
 from .scoring import Tally, compare
 from .session import Session, inference, open_session, text_of
-from .windows import Window, batches, plan
+from .windows import Window, batches, check, plan
 
 if TYPE_CHECKING:
     import torch
@@ -71,6 +71,7 @@ def measure_quality(
     weights hold NaN gives it at its turn. Raises QuantvizError, with one sentence, for anything else that is wrong.
     The same weights give the same figures, and fp32 changes nothing at all.
     """
+    check(context, method)
     given = text_of(text)
     with open_session(
         ref, schemes, targets, importance, progress, cache_dir, device=device, dtype=dtype, token=token, root=root
