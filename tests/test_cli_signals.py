@@ -133,6 +133,23 @@ def test_what_fails_late_prints_nothing(monkeypatch: pytest.MonkeyPatch, capsys:
     assert cli.main(["tensors", SMALL]) == 130 and capsys.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("problem, said", [
+    (OSError(28, "No space left on device", "/tmp/x"), "The system refuses what this takes: no space left on device"),
+    (OSError(24, "Too many open files"), "too many open files.\n"), (MemoryError(), "more memory than there is"),
+    (FileNotFoundError("No usable temporary directory"), "no usable temporary directory"),
+])  # fmt: skip
+def test_what_the_system_refuses_is_one_line(
+    problem: BaseException, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise problem
+
+    monkeypatch.setattr("quantviz.models.open_model", refused)
+    assert cli.main(["tensors", SMALL]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1) and said in err
+
+
 def test_no_name_steers_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Escapes, line breaks, tabs and what turns text around are spelled out, in tables and in sentences."""
     names = ["\x1b]0;owned\x07\x1b[2J", "two\nlines", "a\ttab", "right\u202eleft", "\x9b31m", "bell\x07\r"]

@@ -70,6 +70,9 @@ def main(
         return _refuse(error.format_message() + usage)
     except MemoryError:
         return _refuse("This takes more memory than there is; choose fewer rows or a smaller model.")
+    except OSError as problem:  # no room for temporary files, no file descriptor left
+        where = f" ({problem.filename})" if problem.filename else ""
+        return _refuse(f"The system refuses what this takes: {(problem.strerror or str(problem)).lower()}{where}.")
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     if status:  # typer gives 130 back for an interruption
