@@ -143,7 +143,8 @@ def evaluate(
     extra = {} if result.counts is None else _counted(result.counts, values, bins, statistics, stored, scheme)
     return Evaluation(
         scheme.key, stored.shape, stored.stored_as, _engine_name(device, scheme, weights is not None),
-        time.perf_counter() - began, values, notices=(*stored.remarks, *result.notices), **extra,
+        time.perf_counter() - began, values,
+        notices=(*stored.remarks, *scheme.shape_notices(stored.rows, stored.cols), *result.notices), **extra,
     )  # fmt: skip
 
 
@@ -185,7 +186,7 @@ def _error_bins(
     """A span for the error histogram, from rows spread over the tensor. It sets the axis, not the counts."""
     from .kernels import cpu
 
-    tall = scheme.granularity.rows if scheme.granularity else 0
+    tall = min(scheme.granularity.rows, stored.rows) if scheme.granularity else 0
     if tall > 1:  # one band of tiles, from the middle
         first = min(stored.rows // 2, stored.rows - tall)
         picks = range(first, first + tall)
@@ -233,7 +234,7 @@ def _counted(
 def group_sizes(scheme: Scheme, rows: int, cols: int) -> np.ndarray:
     """How many weights each group holds, float32 [grid rows, grid cols], or with 1 where that axis is cut evenly."""
     g = scheme.granularity
-    height, width = (g.rows or rows, g.cols or cols) if g else (rows, cols)
+    height, width = g.within(rows, cols) if g else (rows, cols)
     return np.outer(lengths(rows, height), lengths(cols, width)).astype(np.float32)
 
 

@@ -38,9 +38,18 @@ class Granularity:
         first, second = match.groups()
         return cls(int(first), int(second)) if second else cls(1, int(first))
 
+    def within(self, rows: int, cols: int) -> tuple[int, int]:
+        """Height and width of a group in a [rows, cols] tensor: one that reaches beyond it ends where it ends.
+
+        >>> Granularity.parse("b64").within(4, 6), TENSOR.within(4, 6)
+        ((1, 6), (4, 6))
+        """
+        return min(self.rows or rows, rows), min(self.cols or cols, cols)
+
     def grid(self, rows: int, cols: int) -> tuple[int, int]:
         """How many groups a [rows, cols] tensor has along each axis; the last of a row may be shorter."""
-        return math.ceil(rows / (self.rows or rows)), math.ceil(cols / (self.cols or cols))
+        height, width = self.within(rows, cols)
+        return math.ceil(rows / height), math.ceil(cols / width)
 
 
 TENSOR = Granularity(0, 0)

@@ -89,7 +89,7 @@ def inspect_block(
     scheme.check_shape(stored.rows, stored.cols)
     scheme.check_importance_given(importance is not None)
     g = scheme.granularity
-    height, width = (g.rows or stored.rows, g.cols or stored.cols) if g else (stored.rows, stored.cols)
+    height, width = g.within(stored.rows, stored.cols) if g else (stored.rows, stored.cols)
     r0, c0 = row * height, col * width
     if not (0 <= r0 < stored.rows and 0 <= c0 < stored.cols):
         grid = (-(-stored.rows // height), -(-stored.cols // width))

@@ -239,21 +239,24 @@ class Scheme:
         return self.bits_stored(shape) / math.prod(shape)
 
     def check_shape(self, rows: int, cols: int) -> None:
-        """Refuses a block or tile that is larger than the tensor it should divide, and rows that cannot be rotated."""
+        """Refuses rows that a block type cannot store, and rows that cannot be rotated."""
         if isinstance(self.fmt, BlockType):
             return self._check_blocks(cols)
         if self.rotate == "hadamard":
             hadamard.order(cols)
+
+    def shape_notices(self, rows: int, cols: int) -> tuple[str, ...]:
+        """What a reader should know of groups that are cut to the size of a [rows, cols] tensor; nothing of others."""
         g = self.granularity
-        if g is not None and g.cols > cols:
-            raise QuantvizError(
-                f"{self} needs rows of at least {g.cols} weights, and this tensor's have {cols}; "
-                f"choose a block of {cols} or less, channel or tensor."
-            )
-        if g is not None and g.rows > rows:
-            raise QuantvizError(
-                f"{self} needs at least {g.rows} rows, and this tensor has {rows}; choose a lower tile, or channel."
-            )
+        if g is None or isinstance(self.fmt, BlockType) or (g.rows <= rows and g.cols <= cols):
+            return ()
+        height, width = g.within(rows, cols)
+        if g.rows <= 1:
+            return (f"Rows of {cols:,} weights are shorter than a block of {g.cols:,}: each row is one block.",)
+        return (
+            f"A tile of {g.rows:,} × {g.cols:,} is larger than this tensor of {rows:,} × {cols:,} weights: "
+            f"tiles are cut to {height:,} × {width:,}.",
+        )
 
     def _check_blocks(self, cols: int) -> None:
         padded = self.fmt.padded(cols)

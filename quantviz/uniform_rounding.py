@@ -92,7 +92,7 @@ def _steps(
     whole = None
     if scheme.needs_tensor_maximum:
         whole = Extremes(statistics.min, statistics.max, statistics.mean_abs)
-    height = scheme.granularity.rows or 1
+    height = scheme.granularity.within(stored.rows, stored.cols)[0] if scheme.granularity.rows else 1
     bands = max(1, min(_SAMPLE_ROWS // height, _SAMPLE_WEIGHTS // (height * stored.cols), stored.rows // height))
     first = np.unique(np.linspace(0, max(stored.rows // height - 1, 0), bands).astype(int)) * height
     x = np.concatenate([stored.read(r * stored.cols, min(r + height, stored.rows) * stored.cols) for r in first])

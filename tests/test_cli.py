@@ -215,8 +215,6 @@ BAD = [
     # schemes, rows, engines
     (["evaluate", SMALL, "weight", "int4-sym-b46x"], "Did you mean int4-sym-b"),
     (["evaluate", SMALL, "weight", "int4-sym-b32", "itn4-sym-b32"], "Did you mean int4-sym-b32"),
-    (["evaluate", SMALL, "weight", "int4-sym-b128"], "needs rows of at least 128 weights"),
-    (["evaluate", SMALL, "weight", "fp8_e4m3-b128x64"], "needs at least 128 rows"),
     (["evaluate", SMALL, "weight", "int4", "--rows", "5"], "write A:B"),
     (["evaluate", SMALL, "weight", "int4", "--rows", "5:2"], "choose 0 ≤ start < stop ≤ 8"),
     (["evaluate", SMALL, "weight", "int4", "--rows", "0:9"], "which has 8 rows"),
@@ -228,7 +226,6 @@ BAD = [
     (["evaluate", "INTEGERS", "integers", "int4"], "integers"),
     (["evaluate", "EMPTY", "empty", "int4"], "is empty"),
     (["evaluate", "SCALAR", "scalar", "int4"], "zero-dimensional"),
-    (["evaluate", "SMALL", "small", "int4-sym-b64"], "choose a block of 8 or less"),
     (["tensors", "OBJECTS"], "pickle"),
     (["tensors", "HUGE"], "huge.safetensors"),
     (["tensors", "TRUNCATED"], "truncated.safetensors"),

@@ -198,9 +198,6 @@ def test_every_bit_is_counted(key: str, shape: tuple[int, ...], bits: int) -> No
 @pytest.mark.parametrize(
     ("key", "rows", "cols", "said"),
     [
-        ("int4-sym-b64", 4, 32, "needs rows of at least 64 weights, and this tensor's have 32"),
-        ("mxfp4", 4, 31, "needs rows of at least 32 weights"),
-        ("fp8_e4m3-b128x128", 64, 256, "needs at least 128 rows, and this tensor has 64"),
         (
             "q4_k",
             4,
@@ -210,6 +207,25 @@ def test_every_bit_is_counted(key: str, shape: tuple[int, ...], bits: int) -> No
         ("q4_0", 4, 16, "multiple of 32, and this tensor's have 16 weights; q4_0:pad=1"),
     ],
 )
-def test_a_block_larger_than_the_tensor_is_refused(key: str, rows: int, cols: int, said: str) -> None:
+def test_rows_that_a_block_type_cannot_store_are_refused(key: str, rows: int, cols: int, said: str) -> None:
     with pytest.raises(QuantvizError, match=said):
         Scheme.parse(key).check_shape(rows, cols)
+
+
+@pytest.mark.parametrize(
+    ("key", "rows", "cols", "said"),
+    [
+        ("int4-sym-b64", 4, 32, ("Rows of 32 weights are shorter than a block of 64: each row is one block.",)),
+        ("mxfp4", 4, 31, ("Rows of 31 weights are shorter than a block of 32: each row is one block.",)),
+        (
+            "fp8_e4m3-b128x128", 64, 256,
+            ("A tile of 128 × 128 is larger than this tensor of 64 × 256 weights: tiles are cut to 64 × 128.",),
+        ),
+        ("int4-sym-b64", 4, 64, ()), ("int4-sym-b64", 4, 65, ()), ("int4-sym-tensor", 1, 1, ()),
+        ("int4-sym-channel", 1, 1, ()), ("fp16", 1, 1, ()), ("q4_k:pad=1", 1, 1, ()),
+    ],
+)  # fmt: skip
+def test_a_block_larger_than_the_tensor_is_cut_and_it_says_so(key: str, rows: int, cols: int, said: tuple) -> None:
+    scheme = Scheme.parse(key)
+    scheme.check_shape(rows, cols)
+    assert scheme.shape_notices(rows, cols) == said

@@ -27,8 +27,9 @@ def quantize(w: Any, key: str | Scheme, importance: Any = None, engine: str = "c
     importance: one non-negative number an input; weighs the search of clip=mse and of block types.
     engine: "cpu", "cuda" or "reference"; all give the same codes. A torch tensor in gives torch tensors out, on its own
     device; on a GPU it never leaves it with "cuda" and "reference".
-    Raises QuantvizError for a wrong key, a block larger than a row, NaN and infinity in the weights or in what a scheme
-    makes of them, integer or empty tensors, an
+    A block longer than a row is the whole row, and the result's notices say so.
+    Raises QuantvizError for a wrong key, NaN and infinity in the weights or in what a scheme makes of them, integer or
+    empty tensors, an
     engine that cannot run here, and for block types whose blocks do not divide a row or that demand importance and get
     none.
 
@@ -41,7 +42,8 @@ def quantize(w: Any, key: str | Scheme, importance: Any = None, engine: str = "c
     check_engine(engine)
     q = _quantize(w, scheme, importance, engine)
     refuse_values(q, w.name if isinstance(w, StoredTensor) else "")
-    return q
+    said = scheme.shape_notices(*q.matrix)
+    return replace(q, notices=(*said, *q.notices)) if said else q
 
 
 def _quantize(w: Any, scheme: Scheme, importance: Any, engine: str) -> Quantized:

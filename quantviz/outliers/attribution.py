@@ -155,7 +155,7 @@ def _shares(sums: np.ndarray) -> np.ndarray:
 def _group(scheme: Scheme, rows: int, cols: int) -> tuple[int, int]:
     """Height and width of a group in weights; a plain cast counts as one."""
     g = scheme.granularity
-    return ((g.rows or rows), min(g.cols or cols, cols)) if g else (rows, cols)
+    return g.within(rows, cols) if g else (rows, cols)
 
 
 def attribute(

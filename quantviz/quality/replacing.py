@@ -211,7 +211,10 @@ def place(stored: StoredTensor, scheme: Scheme, into: Any, importance: np.ndarra
         squared_error.append(lost if math.isfinite(lost) else _sum_squares(y.astype(np.float64) - x))
 
     cpu.reconstruct(stored, scheme, visit=visit, importance=importance)
-    notices = evaluate(stored, scheme, importance, detail="metrics").notices if scheme.scale == "fp16" else ()
+    if scheme.scale == "fp16":
+        notices = evaluate(stored, scheme, importance, detail="metrics").notices
+    else:
+        notices = scheme.shape_notices(stored.rows, stored.cols)
     # fsum is exact, so that the order in which threads finish does not show.
     return Change(
         stored.size, scheme.bits_stored(stored.matrix), math.fsum(squared), math.fsum(squared_error), notices

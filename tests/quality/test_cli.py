@@ -61,7 +61,6 @@ BAD = [
     (["demo"], "Missing argument 'SCHEME"),
     (["nothing/here", "int4"], "no file or folder"),
     (["demo", "itn4"], "Did you mean"),
-    (["demo", "int4-sym-b512", *SMALL], "int4-sym-b512 needs rows of at least 512"),
     (["demo", "int4", "--targets", "down_prj", *SMALL], "No layer matches 'down_prj'"),
     (["demo", "down_prj=int4", *SMALL], "No layer matches 'down_prj'"),
     (["demo", "int4", "--method", "strided"], "choose llama.cpp or sliding"),

@@ -186,13 +186,13 @@ def _stop(*_) -> None:
 def test_a_scheme_that_cannot_apply_is_refused_before_anything_is_computed(llama) -> None:
     told: list[str] = []
     found = measure_quality(
-        str(llama), ["int8-b32", "int4-sym-b256"], progress=lambda what, *_: told.append(what), **SMALL
+        str(llama), ["int8-b32", "q4_k"], progress=lambda what, *_: told.append(what), **SMALL
     )
     first = next(found)
-    assert isinstance(first, Refusal) and "q_proj: int4-sym-b256 needs rows of at least 256" in first.reason
+    assert isinstance(first, Refusal) and "q_proj: q4_k needs rows whose length is a multiple of 256" in first.reason
     assert set(told) == {"reading the model"}
     assert {r.scheme for r in found} == {"int8-sym-b32"}
-    assert all(isinstance(r, Refusal) for r in measure_quality(str(llama), ["int4-sym-b256"], **SMALL))
+    assert all(isinstance(r, Refusal) for r in measure_quality(str(llama), ["q4_k"], **SMALL))
 
 
 def test_a_collapsed_model_is_shown_as_such_with_the_count(llama, monkeypatch) -> None:

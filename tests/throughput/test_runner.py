@@ -119,13 +119,13 @@ def test_layers_of_a_larger_model_share_memory_and_it_says_so() -> None:
 
 
 def test_schemes_that_cannot_be_measured_say_why_and_the_others_go_on() -> None:
-    keys = ["int4-sym-b64", "nf4-b64", "int4-sym-b128", "int4-sym-b1024"]
-    report = measure(plan(["linear", "quantize"], keys, layer=(64, 320)))
+    keys = ["int4-sym-b64", "nf4-b64", "int4-sym-b128", "q4_k"]
+    report = measure(plan(["linear", "quantize"], keys, tensor=(64, 320), layer=(64, 320)))
     assert [m.scheme for m in report.of("linear")] == keys[:1] and [m.scheme for m in report.of("quantize")] == keys[:3]
     reasons = {(r.workload, r.scheme): r.reason for r in report.refused}
     assert "no CPU kernel that multiplies nf4-b64" in reasons["linear", "nf4-b64"]
     assert "multiple of 128 weights, and these have 320" in reasons["linear", "int4-sym-b128"]
-    assert "needs rows of at least 1024" in reasons["quantize", "int4-sym-b1024"]
+    assert "multiple of 256" in reasons["quantize", "q4_k"]
 
 
 def test_a_result_that_fails_its_check_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,7 +90,7 @@ def plan(scheme: Scheme, rows: int, cols: int, by_row: bool = False) -> Plan:
         else:
             cuts = [(Piece(s, 1, min(PIECE, rows * cols - s)),) for s in range(0, rows * cols, PIECE)]
         return Plan(tuple(Task(pieces, 0, 1, 1) for pieces in cuts), max(PIECE, cols), max(rows, 1), shared=True)
-    width, height = min(g.cols or cols, cols), g.rows
+    height, width = g.within(rows, cols)
     if height == 1 and width <= STRETCH and cols % width == 0 and not by_row:
         run, size = PIECE // width * width, rows * cols
         starts = range(0, size, run)

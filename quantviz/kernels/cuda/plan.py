@@ -146,7 +146,7 @@ def plan(
             rows, cols = 1, rows * cols
         height, width = rows, cols
     else:
-        height, width = g.rows or rows, min(g.cols or cols, cols)
+        height, width = g.within(rows, cols)
     whole_cols, whole_rows = _power(width), _power(height)
     one_group = g not in (None, TENSOR) and whole_rows * whole_cols <= largest
     if one_group:

@@ -120,7 +120,8 @@ def refusal(scheme: Scheme, rows: int, cols: int) -> str | None:
 
 def _group(scheme: Scheme, rows: int, cols: int) -> tuple[int, int]:
     g = scheme.granularity
-    return g.rows or rows, 0 if g.cols in (0, cols) else g.cols
+    height, width = g.within(rows, cols)
+    return height, 0 if width == cols else width
 
 
 def pack(w: Any, key: str | Scheme, device: str = "cuda", engine: str | None = None) -> PackedWeights:

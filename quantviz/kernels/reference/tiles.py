@@ -26,7 +26,7 @@ class Tiles:
         rows, cols = x.shape
         if scheme.granularity in (None, TENSOR):
             return cls(x[None, :, None, :], None, rows, cols)
-        height, width = scheme.granularity.rows or rows, scheme.granularity.cols or cols
+        height, width = scheme.granularity.within(rows, cols)
         pad = (-cols % width, -rows % height)
         valid = None
         if any(pad):
