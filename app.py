@@ -9,21 +9,19 @@ from pages.components.imports import import_first
 # Before the imports below: the first visitors may come all at once, each on a thread of its own.
 import_first()
 
-from pages.components import say
 from pages.components.frame import ABOUT, enter, navigation
+from pages.components.address import begin
 from pages.components.sidebar import sidebar
-from pages.components.state import take_notices
 from pages.components.style import style
 from pages.components.warm_up import warm_up
 
 # Before the navigation, whose own icons a browser would fetch from another host to put them into its tab.
 st.set_page_config(page_icon="pages/components/icon.svg", layout="wide", menu_items={"About": ABOUT})
-page = navigation()
+name, page = navigation()
 st.set_page_config(f"{page.title} · quantviz")
 style()
 warm_up()
+begin(name)
 sidebar()
 enter()
-for text in take_notices():
-    say.notice(text)
 page.run()

@@ -9,11 +9,12 @@ from pages.components.charts import chart
 from pages.components.compare_table import partial_table, table_section, take_along
 from pages.components.frame import require_app
 from pages.components.importance_upload import importance_upload
+from pages.components.left_out import left_out
 from pages.components.results import outcomes
 from pages.components.scheme_set import scheme_set, served_table
 from pages.components.state import current
 from quantviz import QuantvizError, figures
-from quantviz.comparison import tabulate, verdict
+from quantviz.comparison import Refusal, tabulate, verdict
 from quantviz.evaluation import Evaluation, default_engine
 from quantviz.figures.comparison import MOST_PANELS
 from quantviz.sentences import on_top_of
@@ -44,9 +45,7 @@ if found is None:  # it is being made, or waits for a word of the visitor's
 frame = tabulate(found)
 evaluations = [outcome for outcome in found if isinstance(outcome, Evaluation)]
 pinned = view.pinned and view.pinned.key
-for outcome in found:
-    if outcome not in evaluations:
-        say.warning(f"{outcome.scheme} is left out. {outcome.reason}")
+left_out(outcome for outcome in found if isinstance(outcome, Refusal))
 said = [*verdict(frame, pinned), *filter(None, [on_top_of(view.info.dtype)])]
 if said:
     say.text(*said)

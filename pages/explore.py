@@ -5,13 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.components import cached, say
+from pages.components.axis_controls import axis_controls
 from pages.components.blocks import block_section
 from pages.components.charts import chart
 from pages.components.details import details_section
 from pages.components.frame import require_app
 from pages.components.headline import headline
 from pages.components.importance_upload import importance_upload
-from pages.components.results import evaluated
+from pages.components.results import against_pinned, evaluated
 from pages.components.state import current
 from pages.components.stored_section import stored_section
 from quantviz import QuantvizError, figures
@@ -26,7 +27,6 @@ importance = importance_upload(view)
 try:
     with first:
         evaluation = evaluated(view, view.scheme, importance)
-        pinned = evaluated(view, view.pinned, importance, "pinned") if evaluation and view.pinned else None
 except QuantvizError as problem:
     say.error(problem)
     st.stop()
@@ -34,22 +34,18 @@ if evaluation is None:  # it is being made, or waits for a word of the visitor's
     st.stop()
 
 with first:
-    headline(view, evaluation, pinned)
+    pinned, unfit = against_pinned(view, importance)
+    headline(view, evaluation, pinned, unfit)
 
 
 @st.fragment
 def histograms() -> None:
     title, counts, span = st.columns([3, 1.2, 1.2], vertical_alignment="bottom")
     title.subheader("Weights before and after")
-    axis = counts.segmented_control(
-        "Counts", ["log", "linear"], default="log", required=True, key="axis", bind="query-params", width="stretch"
-    )
-    reach = span.segmented_control(
-        "Range", ["±6σ", "all"], default="±6σ", required=True, key="range", bind="query-params", width="stretch"
-    )
-    chart(figures.weights(evaluation, pinned, axis, reach == "all"), "weights")
+    axis, full = axis_controls(counts, span)
+    chart(figures.weights(evaluation, pinned, axis, full), "weights")
     note = figures.outside_note(evaluation.statistics)
-    if note and reach != "all":
+    if note and not full:
         say.caption(note)
     left, right = st.columns(2, gap="medium")
     with left:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.components import choices
 from pages.components.against_section import against_section
 from pages.components.frame import require_app
 from pages.components.mixes_section import mixes_section
@@ -16,10 +17,9 @@ view = current()
 if view.at is None:  # what it waits for is in the sidebar
     st.stop()
 st.title("GGUF files", anchor=False)
-chosen = st.segmented_control(
-    "What to look at", [AGAINST, MIXES], default=AGAINST, required=True, key="gguf", bind="query-params",
-    label_visibility="collapsed",
-)  # fmt: skip
+chosen = choices.one_of(
+    "segmented_control", "What to look at", "gguf", (AGAINST, MIXES), AGAINST, label_visibility="collapsed"
+)
 if chosen == MIXES:
     mixes_section(view)
 else:

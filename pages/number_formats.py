@@ -8,7 +8,8 @@ from fractions import Fraction
 
 import streamlit as st
 
-from pages.components import bit_toggles, block_layouts, format_table, say
+from pages.components import address, bit_toggles, block_layouts, choices, format_table, say
+from pages.components.address import chosen_text, put
 from pages.components.charts import chart, picture_setting
 from pages.components.frame import require_app, runs_alone
 from quantviz import QuantvizError, arithmetic, bits, numerals
@@ -22,34 +23,28 @@ from quantviz.wording import number, value_text
 DEFAULT_FORMAT, DEFAULT_VALUE = "fp8_e4m3", "0.1"
 WINDOWS = ("all", "±8", "±1", "close-up")
 AXES = ("logarithmic", "linear")
-CHOICES = {"number_format": tuple(FORMATS), "line_formats": tuple(FORMATS), "line_window": WINDOWS, "line_axis": AXES}
+MOST_LINES = 4  # formats beside the one that is shown
 STEPS_AROUND = 8  # values on each side of the current one in the close-up
 
 
 # -- state ---------------------------------------------------------------------------------------
 
 
-def notice_wrong_links() -> None:
-    """Streamlit drops a wrong choice from the link; this says so."""
-    for key, allowed in CHOICES.items():
-        for wrong in set(st.query_params.get_all(key)) - set(allowed):
-            say.notice(f"The link asks for {key}={wrong}, which does not exist; choose one of: {', '.join(allowed)}.")
-
-
 def set_value(text: str) -> None:
-    st.session_state["number_value"] = text
+    put(number_value=text)
 
 
 def set_scale(text: str) -> None:
-    st.session_state["number_scale"] = text
+    put(number_scale=text)
 
 
 def keep_number() -> None:
     """A bit pattern means another number in another format: carry the number over, and let the scale start afresh."""
-    st.session_state["number_scale"] = ""
-    if st.session_state.get("number_value", "").lower().startswith(("0x", "0b")):
+    value = chosen_text("number_value")
+    if value.lower().startswith(("0x", "0b")):
         shown = st.session_state.get("_shown_value", math.nan)
-        st.session_state["number_value"] = short(shown) if math.isfinite(shown) else ""
+        value = short(shown) if math.isfinite(shown) else ""
+    put(number_scale=None, number_value=value or None)
 
 
 def read_or_default(read, text: str, fallback: str, *arguments) -> numerals.Reading:
@@ -67,20 +62,20 @@ def read_or_default(read, text: str, fallback: str, *arguments) -> numerals.Read
 def controls():
     """Format, reading of the value, reading of the scale (None where the format has none)."""
     left, middle, right = st.columns(3)
-    name = left.selectbox(
-        "Format", list(FORMATS), list(FORMATS).index(DEFAULT_FORMAT), key="number_format", bind="query-params",
-        on_change=keep_number, help="Every format of quantviz; the table below compares them.",
+    name = choices.one_of(
+        "selectbox", "Format", "number_format", list(FORMATS), DEFAULT_FORMAT, on=left, then=keep_number,
+        help="Every format of quantviz; the table below compares them.",
     )  # fmt: skip
-    text = middle.text_input(
-        "Value", key="number_value", bind="query-params", placeholder=DEFAULT_VALUE, max_chars=numerals.LONGEST_TEXT,
+    text = choices.text(
+        "Value", "number_value", on=middle, placeholder=DEFAULT_VALUE, max_chars=numerals.LONGEST_TEXT,
         help="A decimal, 1/3, 2^-9, or the code itself as a bit pattern: 0x1d, 0b0101.",
     )  # fmt: skip
     f, text = FORMATS[name], text or DEFAULT_VALUE
     stored, unit_scale = bits.scale_format(f), numerals.scale_of_unit_range(f)
     if stored is None:
         return f, read_or_default(numerals.read, text, DEFAULT_VALUE, f), None
-    scale_text = right.text_input(
-        f"Scale, stored as {say.name(stored.name)}", key="number_scale", bind="query-params", placeholder=unit_scale,
+    scale_text = choices.text(
+        f"Scale, stored as {say.name(stored.name)}", "number_scale", on=right, placeholder=unit_scale,
         max_chars=numerals.LONGEST_TEXT,
         help=f"What codes are multiplied by. Blank is {say.plain(unit_scale)}: of a block whose largest weight is 1.",
     )  # fmt: skip
@@ -168,14 +163,12 @@ def landed(f, reading: numerals.Reading, scale: float) -> float | None:
 def number_line(f, reading: numerals.Reading, scale: float) -> None:
     st.subheader("Number line")
     left, middle, right = st.columns([3, 3, 2])
-    others = left.multiselect(
-        "Compare with", list(FORMATS), ["fp8_e5m2", "fp4_e2m1"], key="line_formats", bind="query-params",
-        max_selections=4,
+    others = choices.some_of(
+        "multiselect", "Compare with", "line_formats", list(FORMATS), ("fp8_e5m2", "fp4_e2m1"), on=left,
+        most=MOST_LINES,
     )  # fmt: skip
-    choice = middle.segmented_control(
-        "Window", WINDOWS, default=WINDOWS[0], key="line_window", bind="query-params", required=True
-    )
-    axis = right.segmented_control("Axis", AXES, default=AXES[0], key="line_axis", bind="query-params", required=True)
+    choice = choices.one_of("segmented_control", "Window", "line_window", WINDOWS, WINDOWS[0], on=middle)
+    axis = choices.one_of("segmented_control", "Axis", "line_axis", AXES, AXES[0], on=right)
     scales = {f.name: scale} | {name: unit_scale(FORMATS[name]) for name in others if name != f.name}
     lines = [line.Line(FORMATS[name], s, landed(FORMATS[name], reading, s)) for name, s in scales.items()]
     window = window_of(choice, lines, reading.code)
@@ -229,12 +222,13 @@ def storyboard() -> None:
     take_away(f, reading, scale_reading, scale)
 
 
-if not runs_alone(__file__):
+if runs_alone(__file__):
+    address.begin("number_formats")
+else:
     require_app()
 st.title("Number formats")
 st.markdown("Type a number, see what a format makes of it, and flip the bits of its code by hand.")
 bit_toggles.style()
-notice_wrong_links()
 storyboard()
 format_table.all_formats()
 block_layouts.block_types()

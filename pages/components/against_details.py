@@ -12,7 +12,9 @@ from quantviz.metrics import METRICS
 from quantviz.wording import plural, share, tooltip, value_text
 
 from . import say
+from .address import put
 from .snippet import written
+from .state import ANOTHER_TENSOR
 from .tables import table
 from .take_along import downloads, link_note
 
@@ -100,5 +102,4 @@ def _take(found: list[Against | tuple[Pair, str]], swapped: bool) -> None:
     if rows:
         a = found[rows[0]]
         pair = a.pair if isinstance(a, Against) else a[0]
-        st.session_state["tensor"] = pair.place.name if swapped else pair.original
-        st.session_state["rows"] = ""
+        put(tensor=pair.place.name if swapped else pair.original, **ANOTHER_TENSOR)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import streamlit as st
 
 from quantviz import QuantvizError, figures
@@ -13,14 +11,15 @@ from quantviz.metrics import METRICS
 from quantviz.sources import Model, SeveralFiles
 from quantviz.wording import count, shape, tooltip, value_text
 
-from . import cached, jobs, say
+from . import cached, choices, jobs, say
+from .address import put
 from .against_details import all_tensors, details
 from .charts import chart
 from .headline import HEADLINES
 from .importance_upload import importance_upload
 from .results import LARGE
 from .shelf import Shelf
-from .state import View, text_state
+from .state import View
 from .tensor_controls import choose_file, source_for
 
 _found: Shelf[Against] = Shelf(128 << 20, lambda a: a.evaluation.block_errors.nbytes + (1 << 16))
@@ -32,8 +31,8 @@ def against_section(view: View) -> None:
     """Draws the field for the other model, then the comparison."""
     here = cached.opened(view.at.source)
     is_file = has_gguf_names(t.name for t in here.tensors)
-    other = text_state(
-        "beside", "The model it was made from" if is_file else "A file made from this model", "",
+    other = choices.text(
+        "The model it was made from" if is_file else "A file made from this model", "beside",
         placeholder="demo, hf:org/name, or a folder" if is_file else "model-Q4_K_M.gguf, or hf:org/name-GGUF:Q4_K_M",
         help="The sidebar holds one of the two, this field the other: a reference as there. Names are led from one to "
         "the other by the gguf package's own tables.",
@@ -70,7 +69,7 @@ def _open(ref: str, token: str | bool | None) -> tuple[cached.Source, Model] | N
             ("model", source), f"Opening {ref}", lambda job: cached.open_model(source, token, job), kind="beside"
         )
     except SeveralFiles as problem:
-        choose_file(ref, problem.names, "beside_file", partial(st.session_state.__setitem__, "beside"))
+        choose_file(ref, problem.names, "beside_file", lambda ref: put(beside=ref))
         say.info(problem)
         return None
     return model and (source, model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.components import say
+from pages.components import choices, say
 from pages.components.charts import chart
 from quantviz.block_types import BLOCK_TYPES
 from quantviz.block_types.conformance import conformance, conformance_rows
@@ -22,11 +22,7 @@ def block_types() -> None:
         "The files of llama.cpp store weights in packed blocks, each type with a rule of its own. A weight is "
         "`scale · number + minimum`: the number is what its code stands for; a group shares scale and minimum."
     )
-    for wrong in set(st.query_params.get_all("block_type")) - set(BLOCK_TYPES):
-        say.notice(f"The link asks for block_type={wrong}, which does not exist; choose one of the list.")
-    name = st.selectbox(
-        "Block type", list(BLOCK_TYPES), list(BLOCK_TYPES).index(DEFAULT), key="block_type", bind="query-params"
-    )
+    name = choices.one_of("selectbox", "Block type", "block_type", list(BLOCK_TYPES), DEFAULT)
     kind = BLOCK_TYPES[name]
     weights, size, bits, group = st.columns(4)
     weights.metric("Weights a block", count(kind.block))

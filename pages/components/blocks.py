@@ -10,21 +10,27 @@ from quantviz.evaluation import Evaluation
 from quantviz.inspection import Block
 from quantviz.schemes import Scheme
 from quantviz.sentences import block_sentence
-from quantviz.text_numbers import whole_number
 from quantviz.wording import count
 
-from . import cached, say
+from . import cached, choices, say
+from .address import chosen_text, put
 from .charts import chart
-from .state import View
+from .state import View, pair
 
 
 def opened_block(evaluation: Evaluation) -> tuple[int, int]:
-    """(row, column) of the open block in the grid of blocks: what `block` says, or else the worst."""
-    text = st.session_state.get("block") or ""
-    if (place := _as_place(text)) is not None:
-        if place[0] < evaluation.block_errors.shape[0] and place[1] < evaluation.block_errors.shape[1]:
-            return place
-    return figures.worst_block(evaluation.block_errors)
+    """(row, column) of the open block in the grid of blocks: the one that is chosen, or else the worst."""
+    text = chosen_text("block")
+    return parse_block(text, evaluation) if text else figures.worst_block(evaluation.block_errors)
+
+
+def parse_block(text: str, evaluation: Evaluation) -> tuple[int, int]:
+    """From "3, 4"; QuantvizError where that is no block."""
+    rows, cols = evaluation.block_errors.shape
+    place = pair(text, ",")
+    if not place or place[0] >= rows or place[1] >= cols:
+        raise QuantvizError(f"There is no block {text!r} among {rows:,} × {cols:,}; write its row and column, as 0, 0.")
+    return place
 
 
 @st.fragment
@@ -37,6 +43,7 @@ def block_section(view: View, evaluation: Evaluation, importance: cached.Importa
         )
     if evaluation.block_errors.size == 1:
         st.caption("One scale, or none, serves the whole tensor: there is one block. Smaller blocks draw a map here.")
+        choices.unneeded("block", "0,0", lambda text: parse_block(text, evaluation))
         block = _block(view, evaluation, (0, 0), importance)
         if block is not None:
             _weights(view, block)
@@ -70,27 +77,18 @@ def _block(
 
 
 def _block_text(evaluation: Evaluation) -> None:
-    st.session_state.setdefault("block", "")
     worst = figures.worst_block(evaluation.block_errors)
-    text = st.text_input(
-        "Block", key="block", bind="query-params", placeholder=f"the worst: {worst[0]}, {worst[1]}",
+    choices.text(
+        "Block", "block", check=lambda text: text and parse_block(text, evaluation),
+        placeholder=f"the worst: {worst[0]}, {worst[1]}",
         help="Row and column of a block in the grid of blocks, counted from 0; empty for the worst one.",
     )  # fmt: skip
-    if text and opened_block(evaluation) != _as_place(text):
-        grid = evaluation.block_errors.shape
-        say.notice(f"There is no block {text!r} among {grid[0]:,} × {grid[1]:,}; showing the worst one instead.")
-
-
-def _as_place(text: str) -> tuple[int, int] | None:
-    row, _, col = text.partition(",")
-    place = whole_number(row.strip()), whole_number(col.strip())
-    return None if None in place else place
 
 
 def _open_clicked() -> None:
     points = st.session_state["figure_map"]["selection"]["points"]
     if points and "customdata" in points[0]:
-        st.session_state["block"] = points[0]["customdata"]
+        put(block=points[0]["customdata"])
 
 
 def _where(block: Block) -> str:

@@ -14,8 +14,9 @@ from quantviz.schemes import Scheme
 from quantviz.wording import decimals, difference, tooltip, value_text
 
 from . import cached, say
+from .address import link
 from .snippet import comparison_snippet
-from .state import View, choose_pinned, choose_scheme
+from .state import View, choose_pinned
 from .tables import NONE, table, written
 from .take_along import downloads, link_note
 
@@ -95,9 +96,10 @@ def _headings(columns: list[str]) -> dict:
 
 def _row_buttons(scheme: str, pinned: str | None) -> None:
     with st.container(horizontal=True):
-        if st.button(f"Open {say.name(scheme)} in Explore", icon=":material/search_insights:", on_click=choose_scheme,
-                     args=(scheme,)):  # fmt: skip
-            st.switch_page("pages/explore.py")
+        st.page_link(
+            "pages/explore.py", label=f"Open {say.name(scheme)} in Explore", icon=":material/search_insights:",
+            query_params=link("explore", scheme=scheme),
+        )  # fmt: skip
         if scheme != pinned:
             st.button(f"Pin {say.name(scheme)}", icon=":material/keep:", on_click=choose_pinned, args=(scheme,))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from .address import link
 
 ABOUT = """
 **quantviz** shows what quantization does to the weights of a model: point at a layer, choose a number format,
@@ -15,18 +16,37 @@ a symmetry and a block size, and see what is lost. Every format is computed exac
 """
 
 
-def navigation(position: Literal["sidebar", "hidden"] = "sidebar") -> StreamlitPage:
-    """Registers every page of the app; gives the one that the address asks for."""
-    pages = [
-        st.Page("pages/explore.py", title="Explore", icon=":material/search_insights:", default=True),
-        st.Page("pages/compare.py", title="Compare", icon=":material/balance:"),
-        st.Page("pages/outliers.py", title="Outliers", icon=":material/scatter_plot:"),
-        st.Page("pages/quality.py", title="Quality", icon=":material/psychology:"),
-        st.Page("pages/gguf_files.py", title="GGUF files", icon=":material/deployed_code:"),
-        st.Page("pages/throughput.py", title="Throughput", icon=":material/speed:"),
-        st.Page("pages/number_formats.py", title="Number formats", icon=":material/123:"),
-    ]
-    return st.navigation(pages, position=position)
+FIRST = "explore"  # the page of the bare address
+
+
+def pages() -> dict[str, StreamlitPage]:
+    """Every page of the app by the name that its address and its script have, in the order of the sidebar."""
+    about = {
+        "explore": ("Explore", ":material/search_insights:"),
+        "compare": ("Compare", ":material/balance:"),
+        "outliers": ("Outliers", ":material/scatter_plot:"),
+        "quality": ("Quality", ":material/psychology:"),
+        "gguf_files": ("GGUF files", ":material/deployed_code:"),
+        "throughput": ("Throughput", ":material/speed:"),
+        "number_formats": ("Number formats", ":material/123:"),
+    }
+    return {
+        name: st.Page(f"pages/{name}.py", title=title, icon=icon, default=name == FIRST)
+        for name, (title, icon) in about.items()
+    }
+
+
+def navigation() -> tuple[str, StreamlitPage]:
+    """The page that the address asks for, and its name. Links to the pages are drawn by `page_links`."""
+    every = pages()
+    page = st.navigation(list(every.values()), position="hidden")
+    return page.url_path or FIRST, page
+
+
+def page_links() -> None:
+    """Links that carry what is chosen to each page: those of st.navigation would lead to its defaults first."""
+    for name, page in pages().items():
+        st.page_link(page, query_params=link(name), width="stretch")
 
 
 def enter() -> None:
@@ -41,7 +61,7 @@ def require_app() -> None:
     its older kind and runs a page that is opened by its own address alone.
     """
     if not st.session_state.pop("_in_app", False):
-        navigation("hidden")  # the same pages, so that the address still leads to this one
+        navigation()  # the same pages, so that the address still leads to this one
         st.rerun()
 
 

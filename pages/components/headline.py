@@ -10,6 +10,7 @@ from quantviz.sentences import against, sentences
 from quantviz.wording import difference, shape, tooltip, value_text
 
 from . import say
+from .address import changing
 from .state import NOTHING, View, choose_pinned, choose_scheme
 
 HEADLINES = (
@@ -17,7 +18,8 @@ HEADLINES = (
 )  # fmt: skip
 
 
-def headline(view: View, evaluation: Evaluation, pinned: Evaluation | None) -> None:
+def headline(view: View, evaluation: Evaluation, pinned: Evaluation | None, unfit: str = "") -> None:
+    """unfit: why there is nothing to compare with, if the pinned scheme is to blame."""
     title, buttons = st.columns([3, 2], vertical_alignment="bottom")
     rows = f", rows {view.at.rows[0]:,} to {view.at.rows[1] - 1:,}" if view.at.rows else ""
     say.title(f"{view.info.name} under {view.scheme}", on=title)
@@ -33,6 +35,8 @@ def headline(view: View, evaluation: Evaluation, pinned: Evaluation | None) -> N
     if said:
         say.text(*said)
     _figures(evaluation, pinned)
+    if unfit:
+        say.notice(unfit)
 
 
 def _pin_buttons(view: View) -> None:
@@ -56,8 +60,9 @@ def _pin_buttons(view: View) -> None:
 
 
 def _swap(view: View) -> None:
-    choose_scheme(view.pinned.key)
-    choose_pinned(view.scheme.key)
+    with changing():
+        choose_scheme(view.pinned.key)
+        choose_pinned(view.scheme.key)
 
 
 def _figures(evaluation: Evaluation, pinned: Evaluation | None) -> None:

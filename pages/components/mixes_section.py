@@ -8,7 +8,7 @@ from quantviz import QuantvizError, figures
 from quantviz.mixes import MIXES, SOURCE, Recipe, as_dict, notices, sizes, table
 from quantviz.wording import bits, count, plural, shape, share, size
 
-from . import cached, say
+from . import cached, choices, say
 from .charts import chart
 from .shelf import Shelf
 from .snippet import written
@@ -24,12 +24,11 @@ _sizes: Shelf[dict] = Shelf(50, lambda _: 1)
 def mixes_section(view: View) -> None:
     model = cached.opened(view.at.source)
     left, right = st.columns([2, 3], vertical_alignment="bottom")
-    st.session_state.setdefault("mix", DEFAULT)
-    name = NAMES[left.selectbox(
-        "Mix", list(NAMES), key="mix", bind="query-params", help=f"As llama-quantize names it. Rules: {SOURCE}.",
+    name = NAMES[choices.one_of(
+        "selectbox", "Mix", "mix", list(NAMES), DEFAULT, on=left, help=f"As llama-quantize names it. Rules: {SOURCE}.",
     )]  # fmt: skip
-    importance = right.toggle(
-        "With an importance matrix", key="mix_importance", bind="query-params",
+    importance = choices.toggle(
+        "With an importance matrix", "mix_importance", on=right,
         help="Some mixes choose other types with one, and the smallest are not made without.",
     )  # fmt: skip
     try:

@@ -8,8 +8,8 @@ from quantviz.errors import QuantvizError
 from quantviz.outliers import WHERES, Edit, Injection, Removal
 from quantviz.text_numbers import whole_number
 
-from . import say
-from .state import View, text_state
+from . import choices, say
+from .state import View
 
 NOTHING, INJECT, REMOVE = "as it is", "inject", "remove"
 BEYOND, LARGEST = "beyond σ", "largest"
@@ -20,8 +20,8 @@ MOST_COUNT = 10**12
 
 def edit_controls(view: View) -> Edit | None:
     """Draws the controls. Gives what is to be done, None for nothing; a wrong value says so and does nothing."""
-    chosen = st.segmented_control(
-        "The tensor", [NOTHING, INJECT, REMOVE], key="edit", default=NOTHING, required=True, bind="query-params",
+    chosen = choices.one_of(
+        "segmented_control", "The tensor", "edit", (NOTHING, INJECT, REMOVE), NOTHING,
         help="Quantize the tensor as it is, after outliers have been put in, or after those it has are taken out.",
     )  # fmt: skip
     try:
@@ -37,25 +37,24 @@ def edit_controls(view: View) -> Edit | None:
 
 def _injection(view: View) -> Injection:
     count, magnitude, where, channel, seed = st.columns([3, 3, 3, 2, 2], vertical_alignment="bottom")
-    n = _number(
-        count, "How many", "inject_count", max(1, view.weights // ONE_IN), min_value=1, max_value=MOST_COUNT, step=1,
+    n = choices.number(
+        "How many", "inject_count", max(1, view.weights // ONE_IN), 1, MOST_COUNT, on=count,
         help="Weights that are set to ±magnitude, each keeping its sign. One in a thousand at first.",
     )  # fmt: skip
-    size = _number(
-        magnitude, "Magnitude, σ", "inject_magnitude", 20.0, min_value=0.01, max_value=1e9, step=1.0, format="%g",
+    size = choices.number(
+        "Magnitude, σ", "inject_magnitude", 20.0, 0.01, 1e9, 1.0, on=magnitude, format="%g",
         help="σ is the standard deviation before anything is put in.",
     )  # fmt: skip
-    place = where.selectbox(
-        "Where", WHERES, key="inject_where", bind="query-params",
+    place = choices.one_of(
+        "selectbox", "Where", "inject_where", WHERES, WHERES[0], on=where,
         help="Anywhere, or along one input channel (a column) or one output channel (a row).",
     )  # fmt: skip
-    with channel:
-        text = text_state(
-            "inject_channel", "Channel", "", placeholder="by the seed", disabled=place == WHERES[0],
-            help="Which one, counted from 0; empty lets the seed choose.",
-        )  # fmt: skip
-    number = _number(
-        seed, "Seed", "inject_seed", 0, min_value=0, max_value=2**53 - 1, step=1,
+    text = choices.text(
+        "Channel", "inject_channel", on=channel, check=_channel, placeholder="by the seed",
+        disabled=place == WHERES[0], help="Which one, counted from 0; empty lets the seed choose.",
+    )  # fmt: skip
+    number = choices.number(
+        "Seed", "inject_seed", 0, 0, 2**53 - 1, on=seed,
         help="The same seed puts them in the same places on every machine.",
     )  # fmt: skip
     return Injection(n, size, place, None if place == WHERES[0] else _channel(text), number)
@@ -70,29 +69,23 @@ def _channel(text: str) -> int | None:
 
 def _removal() -> Removal:
     which, limit, how, _ = st.columns([3, 3, 4, 2], vertical_alignment="bottom")
-    by = which.segmented_control(
-        "Which", [BEYOND, LARGEST], key="remove_by", default=BEYOND, required=True, bind="query-params",
+    by = choices.one_of(
+        "segmented_control", "Which", "remove_by", (BEYOND, LARGEST), BEYOND, on=which,
         help="Those that lie farther out than a number of σ, or a share of the weights.",
     )  # fmt: skip
     if by == BEYOND:
-        value = {"sigmas": _number(
-            limit, "Beyond, σ", "remove_sigmas", 6.0, min_value=0.1, max_value=1e6, step=0.5, format="%g",
+        value = {"sigmas": choices.number(
+            "Beyond, σ", "remove_sigmas", 6.0, 0.1, 1e6, 0.5, on=limit, format="%g",
             help="A normal layer of 16.8 million weights reaches 5.4σ.",
         )}  # fmt: skip
     else:
-        percent = _number(
-            limit, "Largest, %", "remove_percent", 0.1, min_value=1e-6, max_value=99.0, step=0.1, format="%g",
+        percent = choices.number(
+            "Largest, %", "remove_percent", 0.1, 1e-6, 99.0, 0.1, on=limit, format="%g",
             help="Share of the weights, by magnitude.",
         )  # fmt: skip
         value = {"share": round(percent / 100, 12)}
-    to = how.segmented_control(
-        "How", list(HOW), key="remove_how", default="zero", required=True, bind="query-params",
-        format_func=HOW.__getitem__,
+    to = choices.one_of(
+        "segmented_control", "How", "remove_how", list(HOW), "zero", on=how, named=HOW.__getitem__,
         help="Set to zero, as pruning does; or cut to the limit, keeping the sign.",
     )  # fmt: skip
     return Removal(**value, how=to)
-
-
-def _number(column, label: str, key: str, default: float, **more):
-    st.session_state.setdefault(key, default)
-    return column.number_input(label, key=key, bind="query-params", **more)

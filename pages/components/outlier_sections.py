@@ -21,7 +21,9 @@ from quantviz.outliers.sentences import (
 )
 from quantviz.wording import bits, count, decibels, decimals, difference, number, plural, share, tooltip, value_text
 
-from . import laboratory, say
+from . import choices, laboratory, say
+from .address import chosen_text
+from .axis_controls import axis_controls
 from .charts import chart
 from .state import View, choose_scheme
 from .tables import table
@@ -31,30 +33,25 @@ SHORT = {"rmse": "RMSE"}
 SWEPT = ("relative_l2_error", "mean_relative_error", "sqnr_db", "rmse")
 BITS = tuple(str(b) for b in (2, 3, 4, 5, 6, 8))
 ALONG = ("block size", "bits per weight")
-LOWEST_LIMIT, HIGHEST_LIMIT = 2.0, 30.0  # of what counts as an outlier, in σ
+LOWEST_LIMIT, DEFAULT_LIMIT, HIGHEST_LIMIT = 2.0, 6.0, 30.0  # of what counts as an outlier, in σ
 
 
 @st.fragment
 def before_and_after(view: View, before: Evaluation, after: Evaluation | None) -> None:
     """The tensor as it is, and after its edit if there is one."""
     said, counts, span = st.columns([3, 1.2, 1.2], vertical_alignment="bottom")
-    axis = counts.segmented_control(
-        "Counts", ["log", "linear"], default="log", required=True, key="axis", bind="query-params", width="stretch"
-    )
-    full = span.segmented_control(
-        "Range", ["±6σ", "all"], default="±6σ", required=True, key="range", bind="query-params", width="stretch"
-    )
+    axis, full = axis_controls(counts, span)
     if after is None:
         with said:
             _figures(before, None)
-        chart(figures.weights(before, axis=axis, full=full == "all"), "before")
+        chart(figures.weights(before, axis=axis, full=full), "before")
         note = figures.outside_note(before.statistics)
-        if note and full != "all":
+        if note and not full:
             say.caption(note)
         return
     if text := edit_sentence(before, after):
         say.text(text, on=said)
-    drawn = figures.outliers.before_and_after(before, after, axis, full == "all")
+    drawn = figures.outliers.before_and_after(before, after, axis, full)
     names = ("As it is", view.at.edit.text[:1].upper() + view.at.edit.text[1:])
     for column, name, evaluation, fig in zip(st.columns(2, gap="medium"), names, (before, after), drawn, strict=True):
         with column:
@@ -84,13 +81,12 @@ def attribution_section(view: View) -> None:
     found = laboratory.attribution(view).result()
     if found is None:
         return
-    st.session_state.setdefault("beyond", 6.0)
     said = st.container()
     chart(figures.outliers.bands(found), "bands")
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        sigmas = st.slider(
-            "An outlier lies beyond, σ", LOWEST_LIMIT, HIGHEST_LIMIT, step=0.5, key="beyond", bind="query-params",
+        sigmas = choices.number(
+            "An outlier lies beyond, σ", "beyond", DEFAULT_LIMIT, LOWEST_LIMIT, HIGHEST_LIMIT, 0.5, draw="slider",
             help="What counts as an outlier when blocks are told apart. A normal layer of 16.8M weights reaches 5.4σ.",
         )  # fmt: skip
         _sides(view, found, sigmas)
@@ -150,20 +146,18 @@ def default_bits(view: View) -> int:
 
 
 def chosen_bits(view: View) -> int:
-    return int(st.session_state.get("bits") or default_bits(view))
+    return int(chosen_text("bits") or default_bits(view))
 
 
 @st.fragment
 def curves_section(view: View) -> None:
     st.subheader("Do blocks contain outliers?", help="Integers under one scale for all, a scale a row, or blocks.")
-    st.session_state.setdefault("bits", str(default_bits(view)))
     with st.container(horizontal=True):
-        chosen = st.segmented_control("Bits", BITS, key="bits", required=True, bind="query-params")
-        metric = st.segmented_control(
-            "Error", SWEPT, key="swept", default=SWEPT[0], required=True, bind="query-params",
-            format_func=lambda name: METRICS[name].label,
-        )  # fmt: skip
-        along = st.segmented_control("Along", ALONG, key="along", default=ALONG[0], required=True, bind="query-params")
+        chosen = choices.one_of("segmented_control", "Bits", "bits", BITS, str(default_bits(view)))
+        metric = choices.one_of(
+            "segmented_control", "Error", "swept", SWEPT, SWEPT[0], named=lambda name: METRICS[name].label
+        )
+        along = choices.one_of("segmented_control", "Along", "along", ALONG, ALONG[0])
     left, right = st.columns(2, gap="medium")
     sizes, growing = (
         laboratory.block_sizes(view, int(chosen)),

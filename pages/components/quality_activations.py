@@ -14,11 +14,12 @@ from quantviz.quality.words import layers_sentence
 from quantviz.wording import bits, count, decimals, share, size
 
 from . import say
+from .address import chosen_text, link
 from .charts import chart
 from .importance_upload import importance_in_use, take_importance
 from .quality_state import Ask
 from .quality_tasks import Collected, activations, layer_errors, refusals
-from .state import choose_ref
+from .state import DEFAULT_REF, choose_ref
 from .tables import table
 
 OTHER_PAGES = ("explore", "compare", "outliers")
@@ -61,13 +62,13 @@ def _take_along(ask: Ask, collected: Collected) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption("In use on")
             for page in OTHER_PAGES:
-                st.page_link(f"pages/{page}.py", icon=":material/arrow_forward:")
+                st.page_link(f"pages/{page}.py", icon=":material/arrow_forward:", query_params=link(page))
 
 
 def _use(ask: Ask, name: str, content: bytes) -> None:
     """The other pages weigh by it, and show the model it belongs to."""
     take_importance(name, content)
-    if st.session_state.get("ref") != ask.source.ref and not ask.source.ref.lower().endswith(".gguf"):
+    if (chosen_text("ref") or DEFAULT_REF) != ask.source.ref and not ask.source.ref.lower().endswith(".gguf"):
         choose_ref(ask.source.ref)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from quantviz.errors import QuantvizError
@@ -11,10 +13,11 @@ from quantviz.quality.texts import decode
 from quantviz.text_numbers import whole_number
 from quantviz.wording import count, size
 
-from . import say
+from . import address, choices, say
 from .access import hub_token, may_open_files
+from .address import put
 from .quality_state import Ask, Text, keep_text, source_of
-from .state import View, text_state
+from .state import View
 from .tensor_controls import DEMO_REF, UPLOAD
 
 TEXTS = DEMO_TEXT, OWN = "demo", "own"
@@ -45,11 +48,13 @@ def quality_controls(view: View) -> Ask | None:
         text = _text()
     tokens_column, context_column, method_column = st.columns([1, 1, 2], gap="medium", vertical_alignment="bottom")
     tokens = _number(
-        tokens_column, "tokens", "Tokens", (*TOKENS, ALL_TOKENS), DEFAULT_TOKENS, MOST_TOKENS, _TOKENS_HELP
+        "Tokens", "tokens", (*TOKENS, ALL_TOKENS), DEFAULT_TOKENS, MOST_TOKENS, on=tokens_column, help=_TOKENS_HELP
     )
-    context = _number(context_column, "context", "Context", CONTEXTS, DEFAULT_CONTEXT, MOST_CONTEXT, _CONTEXT_HELP)
-    method = method_column.segmented_control(
-        "Windows", list(METHODS), key="method", default=next(iter(METHODS)), required=True, bind="query-params",
+    context = _number(
+        "Context", "context", CONTEXTS, DEFAULT_CONTEXT, MOST_CONTEXT, on=context_column, help=_CONTEXT_HELP
+    )
+    method = choices.one_of(
+        "segmented_control", "Windows", "method", list(METHODS), next(iter(METHODS)), on=method_column,
         help="Side by side as llama.cpp's perplexity tool has them, or sliding, as is common elsewhere: figures of the "
         "two are not to be compared.",
     )  # fmt: skip
@@ -71,7 +76,7 @@ def quality_controls(view: View) -> Ask | None:
 
 def _model(view: View) -> str:
     places = "demo, hf:org/name" + (", a folder or a .gguf file" if may_open_files() else "")
-    ref = text_state("model", "Model", DEMO_REF, help=_MODEL_HELP, placeholder=places) or DEMO_REF
+    ref = choices.text("Model", "model", DEMO_REF, help=_MODEL_HELP, placeholder=places)
     other = view.at and view.at.source.ref
     if other and other != ref and not other.startswith(("random:", UPLOAD)):
         st.button(f"Measure {say.name(other)}, which the sidebar has open", on_click=_choose_model, args=(other,))
@@ -79,15 +84,15 @@ def _model(view: View) -> str:
 
 
 def _choose_model(ref: str) -> None:
-    st.session_state["model"] = ref
+    put(model=ref)
 
 
 # -- text --------------------------------------------------------------------------------------
 
 
 def _text() -> Text | None:
-    chosen = st.segmented_control(
-        "Text", TEXTS, key="text", default=DEMO_TEXT, required=True, bind="query-params",
+    chosen = choices.one_of(
+        "segmented_control", "Text", "text", TEXTS, DEMO_TEXT,
         help="The demo's text is the Gospel of John, which the demo model was not trained on. Of your own, take "
         "something that the model may not have learned by heart.",
     )  # fmt: skip
@@ -103,8 +108,8 @@ def _text() -> Text | None:
     )  # fmt: skip
     if problem := st.session_state.pop("_text_problem", None):
         say.error(problem)
-    digest = text_state(
-        "text_id", "Fingerprint of the text", "", placeholder="none yet",
+    digest = choices.text(
+        "Fingerprint of the text", "text_id", placeholder="none yet",
         help="What a link has in place of the text. The server keeps the text until it ends.",
     )  # fmt: skip
     text = Text(digest)
@@ -129,7 +134,7 @@ def _beginning(content: str) -> str:
 def _keep_pasted() -> None:
     content = st.session_state["pasted"]
     if content.strip():
-        st.session_state["text_id"] = keep_text(content).digest
+        put(text_id=keep_text(content).digest)
 
 
 def _keep_file() -> None:
@@ -137,7 +142,7 @@ def _keep_file() -> None:
     if upload is None:
         return
     try:
-        st.session_state["text_id"] = keep_text(decode(upload.getvalue(), upload.name)).digest
+        put(text_id=keep_text(decode(upload.getvalue(), upload.name)).digest)
     except QuantvizError as problem:
         st.session_state["_text_problem"] = str(problem)
 
@@ -145,33 +150,29 @@ def _keep_file() -> None:
 # -- numbers and layers ------------------------------------------------------------------------
 
 
-def _number(column, key: str, label: str, offered: tuple[str, ...], default: str, most: int, help: str) -> int | None:
-    """A whole number that is offered or typed, None for all; a wrong one falls back to the default with a sentence."""
-    wanted = st.session_state.get(key) or st.query_params.get(key) or default
-    options = list(dict.fromkeys([*offered, wanted]))
-    text = column.selectbox(
-        label, options, options.index(default), key=key, bind="query-params", accept_new_options=True, help=help
-    )
-    if text == ALL_TOKENS and ALL_TOKENS in offered:
-        return None
-    plain = (text or "").replace(",", "").strip()
-    if (number := whole_number(plain, 1, most)) is not None:
-        return number
-    say.notice(f"{text!r} is no number of {label.lower()}; taking {default} instead.")
-    return int(default)
+def _number(label: str, key: str, offered: tuple[str, ...], default: str, most: int, **more: Any) -> int | None:
+    """A whole number that is offered or typed, None for all."""
+
+    def check(text: str) -> None:
+        if text not in offered and whole_number(_plain(text), 1, most) is None:
+            raise QuantvizError(f"{label} takes a whole number from 1 to {most:,}, not {text!r}.")
+
+    text = choices.one_of("selectbox", label, key, offered, default, check=check, **more)
+    return None if text == ALL_TOKENS else int(_plain(text))
+
+
+def _plain(text: str) -> str:
+    """A number as it is typed, without its commas."""
+    return text.replace(",", "").strip()
 
 
 def _layers() -> tuple[str, ...]:
     """Words of WORDS and patterns of names; what plain schemes are applied to."""
-    state = st.session_state
-    wanted = state["layers"] if "layers" in state else st.query_params.get_all("layers") or list(DEFAULT_TARGETS)
-    named = [part for text in wanted for part in text.replace(",", " ").split()]
-    state["layers"] = list(dict.fromkeys(named)) or list(DEFAULT_TARGETS)
-    chosen = ", ".join(state["layers"])
-    with st.expander(f"Which layers are quantized: {say.name(chosen)}"):
-        st.multiselect(
-            "Layers", list(dict.fromkeys([*WORDS, *state["layers"]])), key="layers", bind="query-params",
-            accept_new_options=True, placeholder="linear",
+    words = address.chosen("layers") or list(DEFAULT_TARGETS)
+    with st.expander(f"Which layers are quantized: {say.name(', '.join(words))}"):
+        targets = choices.some_of(
+            "multiselect", "Layers", "layers", list(WORDS), DEFAULT_TARGETS, check=_targets, empty=[],
+            placeholder="linear",
             help="\n".join(f"- `{word}`: {meaning}" for word, meaning in WORDS.items())
             + "\n- or a pattern that is part of a layer's name: `down_proj`, `layers.0`, `layers.*.mlp`",
         )  # fmt: skip
@@ -179,4 +180,9 @@ def _layers() -> tuple[str, ...]:
             "A scheme may also be a table of patterns, of which the first that matches wins and `*` stands for the "
             "layers above: type `down_proj=int8-sym-b32;*=int4-asym-b32` among the schemes."
         )
-    return tuple(state["layers"])
+    return tuple(targets)
+
+
+def _targets(texts: list[str]) -> tuple[list[str], list[str]]:
+    """Any word may be part of a name, so none is wrong; several may stand in one text."""
+    return [part for text in texts for part in text.replace(",", " ").split()] or list(DEFAULT_TARGETS), []

@@ -10,11 +10,10 @@ from quantviz.quality.continuation import DEFAULT_PROMPT
 from quantviz.quality.results import Continuation
 from quantviz.quality.words import difference_text
 
-from . import say
+from . import choices, say
 from .jobs import Job
 from .quality_state import Ask
 from .quality_tasks import going_on, refusals
-from .state import text_state
 
 LENGTH, LENGTHS = 40, (10, 120)
 AS_STORED = "as stored"
@@ -27,12 +26,9 @@ def passage_section(ask: Ask, schemes: tuple[str, ...]) -> None:
         help="Each model always takes the token it holds likeliest (greedy), so any difference is quantization's.",
     )
     left, right = st.columns([3, 1], gap="medium", vertical_alignment="bottom")
-    with left:
-        prompt = text_state("prompt", "Beginning", DEFAULT_PROMPT, help="What every model is given to continue.")
-    with right:
-        st.session_state.setdefault("length", LENGTH)
-        length = st.slider("Tokens to write", *LENGTHS, step=10, key="length", bind="query-params")
-    task = going_on(ask, schemes, prompt or DEFAULT_PROMPT, length)
+    prompt = choices.text("Beginning", "prompt", DEFAULT_PROMPT, on=left, help="What every model is given to continue.")
+    length = choices.number("Tokens to write", "length", LENGTH, *LENGTHS, 10, on=right, draw="slider")
+    task = going_on(ask, schemes, prompt, length)
     if not (ask.is_demo or task.known):
         st.caption("One token after another under each scheme takes a while with a large model.")
         st.button("Write", icon=":material/edit_note:", on_click=task.begin)

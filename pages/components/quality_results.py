@@ -14,9 +14,10 @@ from quantviz.quality.words import added_text, metric_text, summary, with_error
 from quantviz.wording import decimals
 
 from . import quality_state, say
+from .address import link
 from .charts import chart
+from .left_out import left_out
 from .quality_state import Ask
-from .state import choose_scheme
 from .tables import table
 
 COLUMNS = (
@@ -29,8 +30,7 @@ _ROW = 35  # pixels
 
 def results_section(ask: Ask, schemes: Sequence[str], live: bool = False) -> list[QualityResult]:
     """Draws what is there; gives it. live: drawn again and again while it grows."""
-    for refused in quality_state.refusals(ask, schemes):
-        say.warning(f"{refused.scheme} is left out. {refused.reason}")
+    left_out(quality_state.refusals(ask, schemes))
     results = list(quality_state.results(ask, schemes))
     if not results:
         return results
@@ -88,7 +88,7 @@ def _table(results: list[QualityResult], mark: str) -> None:
     event = table(shown, how, f"quality_table{mark}", _headings(), height=height, **more)
     rows = event["selection"]["rows"] if more else []
     if rows and rows[0] < len(results) and "=" not in results[rows[0]].scheme.partition(":")[0]:
-        _open_button(results[rows[0]].scheme)
+        _open_link(results[rows[0]].scheme)
 
 
 def _with_errors(results: list[QualityResult]) -> dict[str, Callable[[float], str]]:
@@ -114,8 +114,8 @@ def _headings() -> dict:
     }
 
 
-def _open_button(scheme: str) -> None:
-    if st.button(
-        f"Open {say.name(scheme)} in Explore", icon=":material/search_insights:", on_click=choose_scheme, args=(scheme,)
-    ):
-        st.switch_page("pages/explore.py")
+def _open_link(scheme: str) -> None:
+    st.page_link(
+        "pages/explore.py", label=f"Open {say.name(scheme)} in Explore", icon=":material/search_insights:",
+        query_params=link("explore", scheme=scheme),
+    )  # fmt: skip

@@ -11,7 +11,8 @@ from quantviz.sources.synthetic import DISTRIBUTIONS, SyntheticSpec, formula
 from quantviz.text_numbers import whole_number
 
 from . import say
-from .state import DEFAULT_REF, choose_ref, notice
+from .address import changing, notice
+from .state import DEFAULT_REF, choose_ref
 
 LONGEST_SIDE = 1 << 31
 
@@ -98,13 +99,15 @@ def _spec(ref: str) -> SyntheticSpec:
 
 def _numbers(ref: str):
     def number(column, name: str, label: str, **more) -> None:
-        column.number_input(label, key=f"random_{name}", on_change=_change, args=(ref, name), **more)
+        column.number_input(label, value=None, key=f"random_{name}", on_change=_change, args=(ref, name), **more)
 
     return number
 
 
 def _change(ref: str, name: str) -> None:
     value = st.session_state[f"random_{name}"]
+    if value is None:  # emptied: as it is at first
+        value = getattr(SyntheticSpec(), name) * (100 if name == "outliers" else 1)
     try:
         if name == "seed" and whole_number(str(value).strip()) is None:
             raise QuantvizError(f"{value!r} is no seed; give a whole number from 0.")
@@ -113,4 +116,5 @@ def _change(ref: str, name: str) -> None:
         changed = {name: exact(value)} | ({"df": SyntheticSpec().df} if name == "distribution" else {})
         choose_ref(replace(_spec(ref), **changed).ref)
     except QuantvizError as problem:
-        notice(str(problem))
+        with changing():
+            notice(str(problem))

@@ -8,11 +8,13 @@ from dataclasses import replace
 import streamlit as st
 
 from quantviz.comparison import Outcome, refusal
+from quantviz.errors import QuantvizError
 from quantviz.evaluation import Evaluation
 from quantviz.schemes import Scheme
 from quantviz.wording import count, size
 
 from . import cached, jobs, say
+from .address import put
 from .state import View
 
 LARGE = 1 << 26  # weights; what is larger is not loaded before the visitor says so
@@ -43,6 +45,14 @@ def evaluated(
     return jobs.result(
         job, view.at.tensor, lambda at_work: cached.evaluate(view.at, scheme.key, importance, at_work), kind=role
     )
+
+
+def against_pinned(view: View, importance: cached.Importance | None = None) -> tuple[Evaluation | None, str]:
+    """The evaluation under the pinned scheme, and why there can be none; none and "" while it is being made."""
+    try:
+        return view.pinned and evaluated(view, view.pinned, importance, "pinned"), ""
+    except QuantvizError as problem:
+        return None, f"There is nothing to compare with: the pinned scheme does not fit this tensor. {problem}"
 
 
 def outcomes(
@@ -103,4 +113,4 @@ def _agree(view: View) -> None:
 
 
 def _take_rows(rows: int) -> None:
-    st.session_state["rows"] = f"0:{rows}"
+    put(rows=f"0:{rows}")

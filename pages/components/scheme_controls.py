@@ -13,8 +13,9 @@ from quantviz.options import CLIPS, LARGEST_KEEP
 from quantviz.schemes import GRANULARITIES, KINDS, OPTIONS, SCALE_TYPES, SYMMETRIES, TILES, Granularity, Scheme
 from quantviz.wording import number
 
-from . import say
-from .state import DEFAULT_PINNED, DEFAULT_SCHEME, NOTHING, choose_scheme, good_or_last, text_state
+from . import choices, say
+from .address import chosen_text
+from .state import DEFAULT_PINNED, DEFAULT_SCHEME, NOTHING, choose_scheme
 
 FAMILIES = {
     "Integer": lambda f: isinstance(f, IntFormat),
@@ -40,20 +41,22 @@ def scheme_controls() -> tuple[Scheme, Scheme | None]:
     """Draws the controls. Gives the scheme and the pinned scheme."""
     st.subheader("Scheme")
     above = st.container()
-    text = text_state(
-        "scheme", "Scheme key", DEFAULT_SCHEME, help="The scheme as one word; write your own, such as int4-asym-b48."
-    )
-    scheme = good_or_last("scheme", text, DEFAULT_SCHEME, Scheme.parse)
+    text = choices.text(
+        "Scheme key", "scheme", DEFAULT_SCHEME, check=Scheme.parse, empty="",
+        help="The scheme as one word; write your own, such as int4-asym-b48.",
+    )  # fmt: skip
+    scheme = Scheme.parse(text)
     with above:
         _controls(scheme)
-    pinned_text = text_state(
-        "pinned", "Pinned scheme", DEFAULT_PINNED,
+    pinned = choices.text(
+        "Pinned scheme", "pinned", DEFAULT_PINNED, check=_pinned, empty=NOTHING,
         help="What the headline figures are compared with: a scheme key, or none.",
     )  # fmt: skip
-    pinned = good_or_last(
-        "pinned", pinned_text or NOTHING, NOTHING, lambda t: None if t == NOTHING else Scheme.parse(t)
-    )
-    return scheme, pinned
+    return scheme, _pinned(pinned)
+
+
+def _pinned(text: str) -> Scheme | None:
+    return None if text == NOTHING else Scheme.parse(text)
 
 
 def _controls(scheme: Scheme) -> None:
@@ -122,8 +125,9 @@ def _cures(scheme: Scheme) -> None:
             )  # fmt: skip
         _show("scheme_keep", scheme.keep)
         st.number_input(
-            "Keep, % of weights", 0.0, LARGEST_KEEP, step=0.1, format="%0.4g", key="scheme_keep", on_change=_change,
-            args=("keep",), help="The largest weights, stored beside the codes: 16 bits and a 32-bit index each.",
+            "Keep, % of weights", 0.0, LARGEST_KEEP, None, step=0.1, format="%0.4g", key="scheme_keep",
+            on_change=_change, args=("keep",),
+            help="The largest weights, stored beside the codes: 16 bits and a 32-bit index each.",
         )  # fmt: skip
         _show("scheme_rotate", scheme.rotate != "none")
         st.toggle(
@@ -173,7 +177,7 @@ def _granularities(scheme: Scheme) -> list[str]:
 
 def _change(part: str) -> None:
     """A control was moved: the scheme's key follows, and keeps of the other parts what still applies."""
-    now = Scheme.parse(st.session_state.get("_good_scheme", DEFAULT_SCHEME))
+    now = Scheme.parse(chosen_text("scheme") or DEFAULT_SCHEME)
     value = st.session_state[f"scheme_{part}"]
     parts = {name: getattr(now, name) for name in PARTS}
     if f"scale={now.scale}" not in now.key:  # a default stays a default
@@ -191,7 +195,7 @@ def _change(part: str) -> None:
         case "solver":
             parts[part] = "hqq" if value else None
         case "keep":
-            parts[part] = float(value)
+            parts[part] = float(value or 0)
         case _:
             parts[part] = value
     order = sorted(PARTS, key=lambda name: name != part)  # what was moved comes first

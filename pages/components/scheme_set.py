@@ -1,8 +1,8 @@
-"""The set of schemes that Compare compares: chosen, typed, or a preset; the address holds it."""
+"""A set of schemes: chosen, typed, or a preset; the address holds it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -10,35 +10,74 @@ from quantviz.errors import QuantvizError
 from quantviz.presets import AS_SERVED, FOUR_BITS, PRESETS, SERVED, preset
 from quantviz.schemes import Scheme, catalogue
 
-from . import say
+from . import choices, say
+from .address import put
 from .state import View
 
 MOST = 256  # schemes at a time
+_HELP = "Any scheme key may be typed, several with spaces between them. The pinned scheme is always compared."
 
 
-def scheme_set(view: View, first: Sequence[str] = ()) -> tuple[Scheme, ...]:
+def scheme_set(view: View, first: Sequence[str] = (), key: str = "schemes") -> tuple[Scheme, ...]:
     """Draws the controls. Gives the schemes chosen, each once, and the pinned one; none if none was chosen.
 
-    first: keys of the set to begin with; the 4-bit formats if none are given.
+    first: keys of the set to begin with; the 4-bit formats if none are given. key: of what is chosen.
     """
     shape = view.rows, view.info.cols
-    schemes = _asked(first or preset(FOUR_BITS, shape))
-    keys = [scheme.key for scheme in schemes]
-    st.session_state["schemes"] = keys
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        for name, meaning in PRESETS.items():
-            st.button(name, key=f"preset_{name}", help=meaning, on_click=_choose, args=(list(preset(name, shape)),))
+    sets = {name: (meaning, preset(name, shape)) for name, meaning in PRESETS.items()}
+    keys = scheme_chooser(view, key, sets, first or preset(FOUR_BITS, shape), _keys, MOST, _HELP)
+    schemes = [Scheme.parse(key) for key in keys]
+    return tuple(dict.fromkeys([view.pinned, *schemes] if view.pinned and schemes else schemes))
+
+
+def scheme_chooser(
+    view: View,
+    key: str,
+    sets: dict[str, tuple[str, Sequence[str]]],
+    first: Sequence[str],
+    parts: Callable[[str], list[str]],
+    most: int,
+    help: str,
+    parse: Callable[[str], object] = Scheme.parse,
+) -> list[str]:
+    """Draws the presets, each with its meaning, and the list. Gives canonical keys, each once.
+
+    parts: the schemes in what was typed. parse: reads one; its text is canonical.
+    """
+
+    def check(texts: list[str]) -> tuple[list[str], list[str]]:
+        found, problems = {}, []
+        for part in (part for text in texts for part in parts(text)):
+            try:
+                found[str(parse(part))] = None
+            except QuantvizError as problem:
+                problems.append(f"{problem} It is left out.")
+        return list(found), problems
+
+    above = st.container(horizontal=True, vertical_alignment="bottom")
+    keys = choices.some_of(
+        "multiselect", lambda chosen: f"Schemes ({len(chosen)})", key, catalogue(), first, check=check, help=help,
+        most=most, placeholder="Choose schemes, or type a key such as int4-asym-b48:clip=mse",
+    )  # fmt: skip
+    with above:
+        for name, (meaning, members) in sets.items():
+            st.button(
+                say.name(name), key=f"{key}_set_{name}", help=say.plain(meaning), on_click=_choose, args=(key, members)
+            )
         if view.scheme.key not in keys:
             st.button(
                 f"Add {say.name(view.scheme)}", icon=":material/add:", on_click=_choose,
-                args=([*keys, view.scheme.key],), help="The scheme of the sidebar joins the comparison.",
+                args=(key, [*keys, view.scheme.key]), help="The scheme of the sidebar joins the others.",
             )  # fmt: skip
-    st.multiselect(
-        f"Schemes ({len(keys)})", list(dict.fromkeys([*catalogue(), *keys])), key="schemes", bind="query-params",
-        accept_new_options=True, placeholder="Choose schemes, or type a key such as int4-asym-b48:clip=mse",
-        help="Any scheme key may be typed, several with spaces between them. The pinned scheme is always compared.",
-    )  # fmt: skip
-    return tuple(dict.fromkeys([view.pinned, *schemes] if view.pinned and schemes else schemes))
+    return keys
+
+
+def _choose(key: str, schemes: Sequence[str]) -> None:
+    put(**{key: schemes})
+
+
+def _keys(text: str) -> list[str]:
+    return text.replace(";", " ").split()
 
 
 def served_table() -> None:
@@ -58,25 +97,3 @@ def served_table() -> None:
                 "source": st.column_config.LinkColumn(width="medium"),
             },
         )  # fmt: skip
-
-
-def _choose(keys: list[str]) -> None:
-    st.session_state["schemes"] = keys
-
-
-def _asked(first: Sequence[str]) -> tuple[Scheme, ...]:
-    """What the visitor chose, or the link asks for, or the first view."""
-    state = st.session_state
-    if "schemes" in state:
-        texts = state["schemes"]
-    else:
-        texts = st.query_params.get_all("schemes") or first
-    found: dict[Scheme, None] = {}
-    for key in (key for text in texts for key in text.replace(";", " ").split()):
-        try:
-            found[Scheme.parse(key)] = None
-        except QuantvizError as problem:
-            say.notice(f"{problem} It is left out of the comparison.")
-    if len(found) > MOST:
-        st.warning(f"{len(found):,} schemes were asked for; the first {MOST} are compared.", icon=":material/info:")
-    return tuple(found)[:MOST]

@@ -16,13 +16,12 @@ from quantviz.stored_blocks import (
     weight_rows,
 )
 from quantviz.tensors import PackedTensor
-from quantviz.text_numbers import whole_number
 from quantviz.wording import number
 
-from . import cached, jobs, say
+from . import cached, choices, jobs, say
 from .charts import chart
 from .shelf import Shelf
-from .state import View
+from .state import View, pair
 
 _contents: Shelf[Contents] = Shelf(200, lambda _: 1)
 
@@ -66,10 +65,9 @@ def _counted(view: View, job: jobs.Job) -> Contents:
 def _inspector(view: View, found: Contents) -> None:
     stored, _ = cached.measured(view.at, jobs.Job(""))
     across = stored.cols // found.kind.block
-    st.session_state.setdefault("stored", "")
     box, facts = st.columns([1, 3], vertical_alignment="bottom")
-    text = box.text_input(
-        "Stored block", key="stored", bind="query-params", placeholder="0, 0",
+    text = choices.text(
+        "Stored block", "stored", on=box, check=lambda text: _block(stored, text), placeholder="0, 0",
         help=f"Row and block of the row, counted from 0: there are {stored.rows:,} × {across:,}.",
     )  # fmt: skip
     if stored.factors is not None:
@@ -104,15 +102,8 @@ def _inspector(view: View, found: Contents) -> None:
 
 
 def _block(stored: PackedTensor, text: str) -> StoredBlock:
-    """The block that `text` names, or the first, with a word about it."""
-    if not text.strip():
-        return stored_block(stored, 0, 0)
-    row, _, block = text.partition(",")
-    at, number = whole_number(row.strip()), whole_number(block.strip())
-    try:
-        if at is None or number is None:
-            raise QuantvizError(f"{text!r} is no block; write its row and its number in the row, for example 0, 3.")
-        return stored_block(stored, at, number)
-    except QuantvizError as problem:
-        say.notice(f"{problem} Showing the first one instead.")
-        return stored_block(stored, 0, 0)
+    """The block that `text` names, the first where it is empty; QuantvizError where there is none."""
+    place = pair(text, ",") if text else (0, 0)
+    if not place:
+        raise QuantvizError(f"{text!r} is no block; write its row and its number in the row, for example 0, 3.")
+    return stored_block(stored, *place)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 
@@ -14,10 +15,11 @@ from quantviz.errors import QuantvizError
 from quantviz.sources import Model, SeveralFiles, TensorInfo
 from quantviz.wording import count, number, shape, size
 
-from . import cached, jobs, say
+from . import address, cached, choices, jobs, say
 from .access import files_root, hub_token, may_open_files
+from .address import chosen_text, put
 from .random_controls import random_controls
-from .state import DEFAULT_REF, choose_ref, notice, parse_rows, start_anew, text_state
+from .state import ANOTHER_TENSOR, DEFAULT_REF, choose_ref, parse_rows
 
 RANDOM, DEMO, HUB, FILE = "Random", "Demo", "Hub", "File"
 DEMO_REF = "demo"
@@ -29,8 +31,8 @@ def tensor_controls() -> tuple[cached.Selection, TensorInfo, str | bool | None] 
     """Draws the controls. Gives what is selected and the visitor's token; None while a model is being opened."""
     st.subheader("Tensor")
     above = st.container()
-    ref = text_state(
-        "ref", "Reference", DEFAULT_REF, on_change=start_anew,
+    ref = choices.text(
+        "Reference", "ref", DEFAULT_REF, check=_is_given, empty="", then=partial(put, tensor=None, **ANOTHER_TENSOR),
         help="The source as one line: the same words open it in Python and on the command line.",
     )  # fmt: skip
     with above:
@@ -40,12 +42,17 @@ def tensor_controls() -> tuple[cached.Selection, TensorInfo, str | bool | None] 
         return None
     source, model = found
     info = _choose_tensor(model)
-    rows = _choose_rows(info)
+    rows = None if st.session_state["_fallback"] else _choose_rows(info)
     bits = f" · {number(info.bits_per_weight)} bits a weight" if info.packing else ""
     say.caption(
         f"{shape(info.shape) or 'no axes'} · {info.dtype} · {count(info.size)} weights · {size(info.nbytes)}{bits}"
     )
     return cached.Selection(source, info.name, rows), info, token
+
+
+def _is_given(ref: str) -> None:
+    if not ref:
+        raise QuantvizError("The reference is empty; write demo, random:normal, hf:org/name or the path of a file.")
 
 
 # -- the source --------------------------------------------------------------------------------
@@ -226,7 +233,7 @@ def _last_good(ref: str, token: str | bool | None, problem: QuantvizError) -> tu
             model = cached.open_model(source, token, jobs.Job(""))
         except QuantvizError:
             continue
-        notice(f"{problem} Showing {last} instead.")
+        address.passing(f"{problem} Showing {last} instead.")
         return source, model
     raise problem
 
@@ -235,30 +242,23 @@ def _last_good(ref: str, token: str | bool | None, problem: QuantvizError) -> tu
 
 
 def _choose_tensor(model: Model) -> TensorInfo:
-    state = st.session_state
-    wanted = state["tensor"] if "tensor" in state else st.query_params.get("tensor")
+    wanted, first = chosen_text("tensor"), first_choice(model)
+    if st.session_state["_fallback"]:  # what is chosen is a tensor of the model that did not open
+        return first
     # What holds no weights is not offered; who asks for it all the same is told why on the page.
     names = [info.name for info in model.tensors if not info.why_not or info.name == wanted]
     names = names or [info.name for info in model.tensors]
-    if wanted not in names:
-        state["tensor"] = first_choice(model).name
-        if wanted and not state["_fallback"]:
-            try:
-                model.info(wanted)
-            except QuantvizError as problem:
-                notice(f"{problem} Showing {state['tensor']} instead.")
-    elif "tensor" not in state:
-        state["tensor"] = wanted
     if len(model.tensors) == 1:
-        return model.info(state["tensor"])
+        choices.unneeded("tensor", names[0], model.info)
+        return first
     slot, button = st.columns([5, 1], vertical_alignment="bottom")
-    name = slot.selectbox(
-        f"Tensor, one of {len(names):,}", names, index=None, key="tensor", bind="query-params", filter_mode="contains",
-        on_change=_forget_rows,
+    name = choices.one_of(
+        "selectbox", f"Tensor, one of {len(names):,}", "tensor", names, first.name, on=slot,
+        missing=model.info, filter_mode="contains", then=partial(put, **ANOTHER_TENSOR),
     )  # fmt: skip
     if button.button("", icon=":material/table:", help="All tensors, with shape, dtype and size"):
         _table_of(model)
-    return model.info(name) if name else first_choice(model)
+    return model.info(name)
 
 
 def first_choice(model: Model) -> TensorInfo:
@@ -269,12 +269,6 @@ def first_choice(model: Model) -> TensorInfo:
         t for t in matrices if not any(word in t.name.lower() for word in ("embed", "norm", "lm_head", "wte", "wpe"))
     ]
     return next(iter(layers or matrices or usable or model.tensors))
-
-
-def _forget_rows() -> None:
-    st.session_state["rows"] = ""
-    st.session_state["block"] = ""
-    st.session_state["stored"] = ""
 
 
 @st.dialog("Tensors", width="large")
@@ -304,18 +298,13 @@ def _table_of(model: Model) -> None:
 def _take_row(model: Model) -> None:
     rows = st.session_state["tensor_table"]["selection"]["rows"]
     if rows:
-        st.session_state["tensor"] = model.tensors[rows[0]].name
+        put(tensor=model.tensors[rows[0]].name, **ANOTHER_TENSOR)
         st.session_state["_row_taken"] = True
-        _forget_rows()
 
 
 def _choose_rows(info: TensorInfo) -> tuple[int, int] | None:
-    text = text_state(
-        "rows", "Rows", "", placeholder=f"all {info.rows:,}",
+    text = choices.text(
+        "Rows", "rows", check=lambda text: parse_rows(text, info), placeholder=f"all {info.rows:,}",
         help="A range such as 0:512, counted from 0, without the last. Only these rows are read or downloaded.",
     )  # fmt: skip
-    try:
-        return parse_rows(text, info)
-    except QuantvizError as problem:
-        notice(f"{problem} Showing all rows instead.")
-        return None
+    return parse_rows(text, info)

@@ -9,8 +9,9 @@ from quantviz.throughput import Plan
 from quantviz.wording import about, duration
 
 from . import measuring, say
+from .address import changing, notice
 from .measuring import Run
-from .state import View, notice
+from .state import View
 from .throughput_controls import idle_card
 from .throughput_results import device_card, results
 from .throughput_sections import error_and_speed, sqnr_known
@@ -47,10 +48,11 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def _start(plan: Plan) -> None:
-    try:
-        measuring.start(plan)
-    except QuantvizError as problem:
-        notice(str(problem))
+    with changing():
+        try:
+            measuring.start(plan)
+        except QuantvizError as problem:
+            notice(str(problem))
 
 
 def _elsewhere(plan: Plan) -> None:

@@ -151,7 +151,7 @@ def test_a_large_tensor_waits_for_a_word_and_offers_a_part():
     assert not app.exception and not app.metric
     said = app.info[0].value
     assert "67.2 million weights" in said and "269 MB" in said and "weights/s" in said
-    app.session_state["rows"] = "0:64"  # a range written by hand needs no word
+    app.text_input(key="rows").set_value("0:64")  # a range written by hand needs no word
     settled(app)
     assert len(app.metric) >= 6 and not app.info
 

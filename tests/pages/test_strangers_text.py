@@ -21,7 +21,8 @@ SECOND = {"radio", "segmented_control", "pills", "select_slider"}  # whose optio
 WHOLE = {"metric"}  # label, value and difference
 NAMED = {"label", "body", "text", "help", "value"}
 LABELS = {"label", "help"}  # parameters of these names are checked where they are passed, by whatever function
-WRAPPERS = {"text_state": 1, "_number": 1}  # functions of this app: where their label stands
+WRAPPERS = {"_number": 2}  # functions of this app: where their label stands
+CHOICES = {"text": 0, "number": 0, "toggle": 0, "one_of": 1, "some_of": 1}  # the same of pages/components/choices
 REFUSED = {"write", "table", "exception", "latex", "echo", "write_stream"}
 ESCAPED = {"plain", "name"}
 # What gives numbers, or words of this project alone.
@@ -55,6 +56,12 @@ def spoken(node: ast.Call) -> list[ast.expr]:
     word = called(node)
     if word == "progress" and isinstance(node.func, ast.Attribute):
         return [*node.args[1:2], *(k.value for k in node.keywords if k.arg == "text")]
+    if word in CHOICES and ast.unparse(node.func) == f"choices.{word}":
+        return [
+            node.args[CHOICES[word]],
+            *options_of_choice(node),
+            *(k.value for k in node.keywords if k.arg in LABELS),
+        ]
     if word in WRAPPERS:
         return [*node.args[WRAPPERS[word] : WRAPPERS[word] + 1], *(k.value for k in node.keywords if k.arg in LABELS)]
     if word not in FIRST | WHOLE or not on_streamlit(node):
@@ -64,6 +71,13 @@ def spoken(node: ast.Call) -> list[ast.expr]:
     args = [*args, written] if word in SECOND and written is not None else args
     named = NAMED - ({"value"} if word not in WHOLE else set())
     return [*args, *(k.value for k in node.keywords if k.arg in named or (k.arg == "options" and word in SECOND))]
+
+
+def options_of_choice(node: ast.Call) -> list[ast.expr]:
+    """The options of a choice where they are read as Markdown, or the function that writes them."""
+    if getattr(node.args[0], "value", "") not in SECOND:
+        return []
+    return [next((k.value for k in node.keywords if k.arg == "named"), node.args[3])]
 
 
 def numeric(spec: ast.expr | None) -> bool:

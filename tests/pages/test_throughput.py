@@ -222,7 +222,7 @@ def test_bf16_is_measured_beside_what_is_multiplied_and_only_there():
 
 def test_nothing_chosen_says_what_to_do():
     app = opened()
-    app.session_state["workloads"] = []
+    app.pills(key="workloads").set_value([])
     assert "Choose at least one workload" in said(app.run())
     assert "Choose schemes above" in said(opened([""]))
 
@@ -230,7 +230,7 @@ def test_nothing_chosen_says_what_to_do():
 def test_the_models_own_config_is_a_choice_where_there_is_one():
     app = opened(ref="demo", model="sidebar")
     assert "demo: " in said(app)
-    assert "(the source has no config.json)" in said(opened(model="sidebar"))
+    assert "The source in the sidebar has no config.json" in said(opened(model="sidebar"))
 
 
 def test_a_file_without_a_config_is_told_and_a_preset_is_measured_instead(tmp_path):
