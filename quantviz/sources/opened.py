@@ -37,12 +37,10 @@ class OpenFile:
 
     def __init__(self, fd: int, name: str, steady: bool = True) -> None:
         self._fd, self.name, self._steady = fd, name, steady
+        # No __del__: while that runs, another thread still gets the object from a weak reference, and reads from
+        # what is closed. This closes when nobody can any more.
+        weakref.finalize(self, os.close, fd).atexit = False
         self.stamp = _stamp(os.fstat(fd))
-
-    def __del__(self) -> None:
-        if (fd := getattr(self, "_fd", -1)) >= 0:
-            self._fd = -1
-            os.close(fd)
 
     @property
     def size(self) -> int:

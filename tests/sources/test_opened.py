@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,19 @@ def test_tensors_of_one_file_share_what_is_open_and_close_it(tmp_path):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_many_threads_open_and_let_go_of_one_file(tmp_path):
+    path = tmp_path / "many.safetensors"
+    path.write_bytes(safetensors({f"t{i}": W[:1] for i in range(8)}))
+    model = open_model(path)
+
+    def read(name: str) -> None:
+        for _ in range(300):
+            assert np.array_equal(model.open(name).read(), W[0])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(read, [info.name for info in model.tensors]))
+
+
 @pytest.mark.parametrize("shape", [(7, 5), (3, 4, 5), (2, 3, 4, 5), (1, 9), (9, 1), (6000, 9), (9000, 3, 2)])
 @pytest.mark.parametrize("dtype", ["<f4", ">f8"])
 def test_columns_are_read_as_rows(tmp_path, shape, dtype):
@@ -171,10 +185,10 @@ def test_a_file_that_is_larger_than_it_needs_to_be_is_not_read(tmp_path):
 ALLOWED = {  # files of the machine and of this package, no visitor's
     "sources/opened.py", "sources/cache.py", "disk.py", "throughput/devices.py", "throughput/turns.py",
     "quality/memory.py", "quality/training_log.py", "kernels/cpu/compiler.py", "block_types/conformance.py",
-    "cli/__init__.py",
+    "cli/__init__.py", "cli/process.py",
 }  # fmt: skip
 OPENING = {"open", "fdopen", "memmap", "fromfile", "load", "read_bytes", "read_text", "mmap", "loadtxt", "safe_open"}
-OTHER = {"read_text", "file.open"}  # the text of quality, opened here too; a model's or a seen file's own way
+OTHER = {"read_text", "file.open", "load"}  # functions of this package that end here
 OF = {"", "np", "os", "io", "json", "torch", "mmap", "gzip", "path", "file", "real"}
 
 
