@@ -27,7 +27,7 @@ def block_types() -> None:
     weights, size, bits, group = st.columns(4)
     weights.metric("Weights a block", count(kind.block))
     size.metric("Bytes a block", count(kind.nbytes))
-    bits.metric("Bits per weight", number(kind.bits_per_weight), help="8 · bytes / weights: everything stored counts.")
+    bits.metric("Bits per weight", number(kind.bits_per_weight, 6), help="8 · bytes / weights: everything stored counts.")
     group.metric("Weights a scale", count(kind.group), help="How many neighbours share a scale.")
     say.text(kind.rule)
     chart(block_layout(kind), "block_layout")

@@ -99,7 +99,7 @@ def _block_type(scheme: Scheme) -> None:
     """What the type is, and the one thing that can be chosen about it."""
     kind = scheme.fmt
     needs = " Cannot be quantized without importance, which Explore and Compare take." if kind.needs_importance else ""
-    say.caption(f"{number(kind.bits_per_weight)} bits a weight. {kind.rule}{needs}")
+    say.caption(f"{number(kind.bits_per_weight, 6)} bits a weight. {kind.rule}{needs}")
     _show("scheme_pad", scheme.pad)
     st.toggle(
         "Fill rows up with zeros", key="scheme_pad", on_change=_change, args=("pad",),

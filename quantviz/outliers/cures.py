@@ -143,7 +143,7 @@ def _other_types(scheme: Scheme) -> list[Cure]:
     """What a file may hold in a block type's place: others of about its bits, or up to a bit more."""
     bits, pad = scheme.fmt.bits_per_weight, ":pad=1" * scheme.pad
     near = [
-        Cure(t.name, t.name + pad, f"{number(t.bits_per_weight)} bits. {t.rule}") for t in BLOCK_TYPES.values()
+        Cure(t.name, t.name + pad, f"{number(t.bits_per_weight, 6)} bits. {t.rule}") for t in BLOCK_TYPES.values()
         if t is not scheme.fmt and not t.needs_importance and -EQUAL_BITS <= t.bits_per_weight - bits <= MORE_BITS
     ]  # fmt: skip
     return [*near, _with(scheme, "rotation, clipping, weights kept apart", "", {"rotate": "hadamard"})]

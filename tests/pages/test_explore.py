@@ -27,7 +27,7 @@ def test_the_first_view_has_a_tensor_with_outliers_and_a_cure_pinned():
     app = opened(ref="")
     assert shows(app, "int4-sym-tensor")
     assert not app.warning
-    assert any("sets the scale of the whole tensor" in str(m.value) for m in app.markdown)
+    assert any("set the scale of the whole tensor" in str(m.value) for m in app.markdown)
     assert any("pinned int4-sym-b64" in str(m.value) for m in app.markdown)
     assert any(f"engine {default_engine()}" in str(c.value) for c in app.caption)
 
