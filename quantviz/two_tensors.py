@@ -181,7 +181,8 @@ def _error_bins(x: StoredTensor, y: StoredTensor, statistics: TensorStatistics) 
     """A span for the error histogram, from rows spread over the tensor. It sets the axis, not the counts."""
     rows = np.unique(np.linspace(0, x.rows - 1, _SAMPLE_ROWS).astype(int))
     ends = [(r * x.cols, (r + 1) * x.cols) for r in rows.tolist()]
-    squares = [np.square(y.read(a, b) - x.read(a, b), dtype=np.float64).sum() for a, b in ends]
+    with np.errstate(over="ignore", invalid="ignore"):  # what is infinite is refused once all is counted
+        squares = [np.square(y.read(a, b) - x.read(a, b), dtype=np.float64).sum() for a, b in ends]
     mean = sum(squares) / (len(rows) * x.cols)
     return error_bins(mean if math.isfinite(mean) else 0.0, statistics.max_abs)
 

@@ -125,7 +125,8 @@ class Attribution:
         """(blocks that hold a weight beyond `sigmas`, all others); None where weights have no blocks."""
         if self.block_largest is None:
             return None
-        having = self.block_largest > np.float32(sigmas * self.sigma)
+        with np.errstate(over="ignore"):  # as of bands
+            having = self.block_largest > np.float32(sigmas * self.sigma)
         sizes = np.broadcast_to(self._sizes(), having.shape)
         return self._side(having, sizes), self._side(~having, sizes)
 

@@ -180,7 +180,8 @@ def _inject(stored: StoredTensor, injection: Injection, sigma: float) -> StoredT
     at = places(injection, stored.rows, stored.cols)
     edited = _copy(stored)
     before = edited.data[at] if edited.dtype != "bfloat16" else edited.data[at].view(np.int16)  # the sign bit leads
-    size = np.float32(injection.magnitude * sigma)
+    with np.errstate(over="ignore"):  # one beyond float32 is refused with the others that the dtype cannot hold
+        size = np.float32(injection.magnitude * sigma)
     edited.data[at] = _as_stored_bits(np.where(np.signbit(before), -size, size), edited.dtype)
     return edited
 
@@ -190,7 +191,8 @@ def _inject(stored: StoredTensor, injection: Injection, sigma: float) -> StoredT
 
 def _remove(stored: StoredTensor, removal: Removal, statistics: TensorStatistics) -> StoredTensor:
     if removal.sigmas is not None:
-        limit, lowest = np.float32(removal.sigmas * statistics.std), None
+        with np.errstate(over="ignore"):  # beyond float32 there is nothing to remove
+            limit, lowest = np.float32(removal.sigmas * statistics.std), None
     else:
         lowest = _smallest_of_largest(stored, max(1, round(removal.share * stored.size)))
         limit = np.float32(_largest_below(stored, lowest))

@@ -14,7 +14,8 @@ from quantviz.formats import FORMATS, FloatFormat, IntFormat
 from quantviz.kernels.common import Quantized
 from quantviz.schemes import Scheme
 
-from .test_engines import needed, own
+from .hostile import with_options
+from .test_engines import ONE_PER_RULE, needed, own
 
 CATALOGUE = qv.catalogue()
 CASTS = tuple(name for name, f in FORMATS.items() if isinstance(f, FloatFormat))
@@ -78,6 +79,15 @@ def test_codes_are_in_range_and_values_are_what_the_stored_parts_say(rule: str, 
     low, high = q.scheme.code_range
     assert low <= int(q.codes.min()) and int(q.codes.max()) <= high
     np.testing.assert_array_equal(q.dequantize(), values_of(q))
+
+
+@pytest.mark.parametrize("key", [*CATALOGUE, *(key for one in ONE_PER_RULE for key in with_options(one))])
+def test_the_error_measured_is_that_of_what_quantize_gives(key: str, engine: str) -> None:
+    x = np.random.default_rng(5).standard_normal((128, 256), dtype=np.float32)
+    h = needed(key, x)
+    error = qv.quantize(x, key, h, engine=engine).dequantize().astype(np.float64) - x
+    measured = qv.evaluate(x, key, h, device=engine, detail="metrics").metrics["rmse"]
+    assert measured == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-6)
 
 
 @pytest.mark.parametrize("granularity", ["tensor", "channel", "b16"])
