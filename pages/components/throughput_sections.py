@@ -11,7 +11,7 @@ from quantviz.errors import QuantvizError
 from quantviz.schemes import Scheme
 from quantviz.throughput import MULTIPLIES, Measurement, Plan, Report
 from quantviz.throughput.claim import STATEMENT, verdict
-from quantviz.throughput.roofline import Ceiling, ceilings
+from quantviz.throughput.roofline import Ceiling, ceilings, without_ceiling
 from quantviz.wording import number, shape, size
 
 from . import cached, say
@@ -21,7 +21,8 @@ from .state import View
 
 SIGNS = {
     "holds": (st.success, ":material/check_circle:"), "partly": (st.warning, ":material/rule:"),
-    "fails": (st.error, ":material/cancel:"), "not measured": (st.info, ":material/help:"),
+    "fails": (st.error, ":material/cancel:"), "cannot tell": (st.info, ":material/help:"),
+    "not measured": (st.info, ":material/help:"),
 }  # fmt: skip
 BESIDE = "Speed beside error"
 HOST = r"https?://(?:www\.)?([^/]+)"  # of a source, all that a link shows
@@ -32,7 +33,10 @@ REACHED = "measured here"
 def claim_section(report: Report) -> None:
     """Claim 8, and what the numbers of this run say to it."""
     found = verdict(report.measurements)
-    st.subheader("Claim 8, on this machine", help="Tokens/s of the decode step over those of bf16 in the same run.")
+    st.subheader(
+        "Claim 8, on this machine",
+        help="Tokens/s of the decode step over those of bf16 in the same run, or of fp32 where that is faster.",
+    )
     show, icon = SIGNS[found.state]
     show(f"“{STATEMENT}”  \n**{say.plain(found.sentence)}**", icon=icon)
 
@@ -86,15 +90,22 @@ def roofline_section(plan: Plan, report: Report | None) -> None:
     card = report.card if report else None
     st.subheader(
         "Tokens/s that memory allows: computed, not measured",
-        help="`tokens/s ≤ batch · bandwidth / bytes a step must read`\n\nA ceiling: no kernel beats it, few come near. "
+        help="`tokens/s ≤ batch · bandwidth / bytes of weights`\n\nA ceiling: no kernel beats it, few come near. It "
+        "leaves out the cache of keys and values, which is read beside the weights and outweighs them in a long "
+        "context. "
         "Bandwidths are the makers' figures; that of this device is measured.",
     )  # fmt: skip
+    schemes = ("bf16", *plan.schemes)
     try:
-        rows = ceilings(plan.model, ("bf16", *plan.schemes), card, plan.batch)
+        rows = ceilings(plan.model, schemes, card, plan.batch)
     except QuantvizError as problem:
         say.caption(problem)
         return
     _roofline_table(rows, report)
+    left_out = without_ceiling(plan.model, schemes)
+    if left_out:
+        first, why = next(iter(left_out.items()))
+        say.caption(f"Left out, as this model's layers cannot have them: {', '.join(left_out)}. {first}: {why}")
 
 
 def _roofline_table(rows: list[Ceiling], report: Report | None) -> None:

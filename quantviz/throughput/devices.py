@@ -17,6 +17,7 @@ from .results import Card
 # Best first. `reference` is the torch engine on the CPU; MPS and XPU use that engine on theirs.
 DEVICES = ("cuda", "xpu", "mps", "cpu", "reference")
 NAMES = {"cuda": "CUDA GPU", "xpu": "Intel GPU (XPU)", "mps": "Apple GPU (MPS)", "cpu": "CPU", "reference": "CPU"}
+CPU_INFO = Path("/proc/cpuinfo")
 ASSUMED_CACHE = 32 << 20  # bytes, where the system does not say
 
 
@@ -57,12 +58,28 @@ def engine_of(device: str) -> str:
 
 
 def has_bf16(device: str) -> bool:
-    """Whether the device itself multiplies bfloat16, not an emulation."""
+    """Whether the device itself multiplies bfloat16, not an emulation. True where the system does not say."""
+    if torch_device(device) == "cpu":
+        return _cpu_has_bf16()
     if device != "cuda":
         return True
     import torch
 
     return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def takes_bf16(device: str) -> bool:
+    """Whether bfloat16 is measured: on a CPU always, where torch emulates what the processor lacks."""
+    return torch_device(device) == "cpu" or has_bf16(device)
+
+
+def _cpu_has_bf16() -> bool:
+    """From the processor's own list of what it can do: avx512_bf16, amx_bf16, or ARM's bf16."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", CPU_INFO.read_text("utf-8"), re.MULTILINE)
+        if found:
+            return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(found[1].split())
+    return True
 
 
 def card(device: str) -> Card:
@@ -87,7 +104,10 @@ def _notices(device: str) -> tuple[str, ...]:
     if device != "cuda" and (lacking := missing()):
         measured = {"cpu": "the CPU", "reference": "the CPU, with the reference engine"}.get(device, NAMES[device])
         notes.append(f"Measured on {measured}, not on a CUDA GPU. {lacking.instead()}")
-    if not has_bf16(device):
+    if torch_device(device) == "cpu":
+        if not has_bf16(device):
+            notes.append("This CPU has no bfloat16 instructions: torch emulates them, which may be slower than fp32.")
+    elif not has_bf16(device):
         notes.append("This GPU has no bfloat16, so float16 stands in its place and there is no factor over bf16.")
     return tuple(notes)
 
@@ -124,7 +144,7 @@ def _host_memory() -> tuple[int | None, int | None]:
 
 def _cpu_name() -> str:
     with contextlib.suppress(OSError):
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
+        found = re.search(r"^model name\s*:\s*(.+)$", CPU_INFO.read_text("utf-8"), re.MULTILINE)
         if found:
             return found[1].strip()
     with contextlib.suppress(OSError, subprocess.SubprocessError):

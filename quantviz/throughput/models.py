@@ -2,7 +2,8 @@
 
 A step of generating text multiplies by each of them once: the blocks in their order, then the output head. As the
 runtimes that serve such models do, the projections that share an input are one layer: query, key and value; gate and
-up. Norms, attention itself and the look-up of embeddings move few bytes beside them and are left out.
+up. Norms, attention itself and the look-up of embeddings are left out: they move few bytes beside the weights as long
+as the context is short, while the cache of keys and values grows with it.
 """
 
 from __future__ import annotations

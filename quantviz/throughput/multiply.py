@@ -11,7 +11,7 @@ import numpy as np
 from ..kernels.common import Quantized
 from ..schemes import Scheme
 from .bench import Bench
-from .devices import NAMES, has_bf16
+from .devices import NAMES, has_bf16, takes_bf16
 
 CASTS = ("fp32", "fp16", "bf16")  # torch multiplies these; every other scheme needs a kernel of ours
 CAST_KERNEL = "torch's own matrix product"
@@ -49,7 +49,8 @@ class Weights:
 def refusal(scheme: Scheme, rows: int, cols: int, device: str) -> str | None:
     """Why this device multiplies no weights [rows, cols] under `scheme`; None where it does."""
     if scheme.key in CASTS:
-        return None if scheme.key != "bf16" or has_bf16(device) else f"This {NAMES[device]} has no bfloat16; take fp16."
+        missing = scheme.key == "bf16" and not takes_bf16(device)
+        return f"This {NAMES[device]} has no bfloat16; take fp16." if missing else None
     if device not in ("cpu", "cuda"):
         return f"There are no low-bit kernels for this {NAMES[device]}, so {scheme} is not multiplied; choose cpu."
     return _kernels(device).refusal(scheme, rows, cols)

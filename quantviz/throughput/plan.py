@@ -71,7 +71,7 @@ class Plan:
                 )
         if schemes is None:
             schemes = (
-                default.schemes if devices.has_bf16(device) else (s.replace("bf16", "fp16") for s in default.schemes)
+                default.schemes if devices.takes_bf16(device) else (s.replace("bf16", "fp16") for s in default.schemes)
             )
         keys = tuple(dict.fromkeys(Scheme.parse(s).key for s in schemes))
         if not keys:

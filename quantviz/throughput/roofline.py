@@ -1,7 +1,8 @@
 """The roofline: how many tokens a second memory allows, computed from bandwidth and bytes; and what bounds a workload.
 
 To write one token a model reads all its weights once, so tokens/s cannot exceed bandwidth over bytes. The ceiling
-leaves out all else that is read (activations, the cache of keys and values), so a measurement stays below it.
+leaves out all else that is read: activations, which are few, and the cache of keys and values, which grows with the
+context and may outweigh the weights in a long one. So a measurement stays below it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..errors import QuantvizError
 from ..schemes import Scheme
 from ..wording import share, size
 from .models import ModelShape
@@ -70,20 +72,38 @@ class Ceiling:
 def bytes_per_token(model: ModelShape, scheme: str | Scheme, batch: int = 1) -> float:
     """Bytes of weights that are read for one token: all of them, shared by the tokens of a batch.
 
+    Raises QuantvizError for a scheme that cannot be applied to some layer.
+
     >>> from quantviz.throughput import PRESETS
     >>> [round(bytes_per_token(PRESETS["8b"], key) / 1e9, 1) for key in ("bf16", "int4-sym-b64")]
     [15.0, 4.0]
     """
     s = Scheme.parse(scheme)
+    for layer in model.layers:
+        s.check_shape(layer.rows, layer.cols)
     bits = sum(s.bits_stored((layer.rows, layer.cols)) * layer.count for layer in model.layers)
     return bits / 8 / batch
+
+
+def without_ceiling(model: ModelShape, schemes: Iterable[str]) -> dict[str, str]:
+    """The schemes that cannot be applied to some layer of a model, and why."""
+    found = {}
+    for key in schemes:
+        try:
+            bytes_per_token(model, key)
+        except QuantvizError as problem:
+            found[key] = str(problem)
+    return found
 
 
 def ceilings(model: ModelShape, schemes: Iterable[str], card: Card | None = None, batch: int = 1) -> list[Ceiling]:
     """A ceiling a device and scheme; this device first, once its bandwidth is measured.
 
-    A scheme's bytes are those it stores; what a kernel pads beside them makes it slower than its ceiling.
+    A scheme's bytes are those it stores; what a kernel pads beside them makes it slower than its ceiling. Schemes that
+    `without_ceiling` names are left out.
     """
+    keys = dict.fromkeys(Scheme.parse(s).key for s in schemes)
+    keys = [key for key in keys if key not in without_ceiling(model, keys)]
     here = best_bandwidth(card) if card else None
     rows: list[tuple[str, float, int | None, bool, str]] = []
     if card and here:
@@ -91,7 +111,7 @@ def ceilings(model: ModelShape, schemes: Iterable[str], card: Card | None = None
     rows += [(d.name, d.bytes_per_s, d.memory_bytes, False, d.source) for d in DEVICES]
     found = []
     for name, bandwidth, memory, measured, source in rows:
-        for key in dict.fromkeys(Scheme.parse(s).key for s in schemes):
+        for key in keys:
             each = bytes_per_token(model, key, batch)
             fits = None if memory is None else each * batch <= memory
             found.append(Ceiling(name, key, bandwidth / each, each, bandwidth, fits, measured, source))
@@ -120,7 +140,8 @@ def bound(m: Measurement, card: Card) -> str:
     if m.bytes_per_s is None or m.median_s is None or not bandwidth:
         return "Not measured yet."
     used = m.bytes_per_s / bandwidth
-    moved = f"{size(m.bytes_per_s)}/s, {share(used)} of what this device's memory gives"
+    how = "reading" if bandwidth == card.read_bytes_per_s else "copying"
+    moved = f"{size(m.bytes_per_s)}/s, {share(used)} of the {size(bandwidth)}/s that memory gives in {how}"
     if used > CACHED:
         return f"A cache serves part of it: it moves {moved}; only a larger shape would show its memory."
     if used >= MEMORY_BOUND:

@@ -59,6 +59,21 @@ def test_the_cpu_is_always_there() -> None:
 
 
 @pytest.mark.parametrize(
+    ("listed", "has"),
+    [("flags\t\t: fpu avx2 avx512f\n", False), ("flags\t: fpu avx512_bf16 amx_tile\n", True),
+     ("Features\t: fp asimd bf16\n", True), ("Features\t: fp asimd\n", False), ("Processor : 0\n", True), (None, True)],
+)  # fmt: skip
+def test_a_cpu_that_emulates_bfloat16_says_so(tmp_path, monkeypatch, listed: str | None, has: bool) -> None:
+    path = tmp_path / "cpuinfo"
+    if listed is not None:
+        path.write_text(listed, "utf-8")
+    monkeypatch.setattr(devices, "CPU_INFO", path)
+    assert devices.has_bf16("cpu") is devices.has_bf16("reference") is has and devices.takes_bf16("cpu")
+    assert any("no bfloat16 instructions" in notice for notice in devices.card("cpu").notices) is not has
+    assert "bf16" in Plan.make("cpu").schemes
+
+
+@pytest.mark.parametrize(
     ("pretence", "said"),
     [
         ({"cuda": None}, "need torch with CUDA, and this one is built without; install it as pytorch.org says"),
@@ -79,7 +94,7 @@ def test_why_there_is_no_cuda(gpu, pretence: dict, said: str) -> None:
         Plan.make("cuda")
     assert str(caught.value).endswith("choose cpu.") and "\n" not in str(caught.value)
     assert devices.available()[0] != "cuda"
-    (notice,) = devices.card("cpu").notices
+    notice = devices.card("cpu").notices[0]
     assert notice.startswith("Measured on the CPU, not on a CUDA GPU. ") and notice.endswith(".")
 
 

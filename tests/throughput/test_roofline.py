@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from quantviz.errors import QuantvizError
 from quantviz.throughput import PRESETS, Card, Measurement
-from quantviz.throughput.roofline import DEVICES, bound, bytes_per_token, ceilings
+from quantviz.throughput.roofline import DEVICES, bound, bytes_per_token, ceilings, without_ceiling
 
 CARD = Card(
     "cpu", "A CPU", "cpu", 8 << 30, 8 << 30, 32 << 20, 2, None, {}, copy_bytes_per_s=20e9, read_bytes_per_s=40e9
@@ -32,6 +33,15 @@ def test_bytes_a_token() -> None:
     assert bytes_per_token(model, "bf16", batch=4) == model.weights / 2
 
 
+def test_a_scheme_that_a_model_cannot_have_has_no_ceiling() -> None:
+    """The rows of 896 weights are no multiple of q4_k's 256."""
+    model = PRESETS["0.5b"]
+    with pytest.raises(QuantvizError, match="multiple of 256"):
+        bytes_per_token(model, "q4_k")
+    assert {c.scheme for c in ceilings(model, ["bf16", "q4_k", "q4_0"])} == {"bf16", "q4_0"}
+    assert list(without_ceiling(model, ["bf16", "q4_k"])) == ["q4_k"] and bytes_per_token(model, "q4_k:pad=1") > 0
+
+
 def test_the_articles_model_on_an_h100() -> None:
     """3.35 TB/s over 2 bytes a weight of 9.24 billion: 181 tokens a second in bf16, more in fewer bits."""
     h100 = {
@@ -54,7 +64,7 @@ def test_this_device_comes_first_with_what_was_measured() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({}, "Memory bounds it: it moves 36 GB/s, 90% of what this device's memory gives, so only fewer bits"),
+        ({}, "Memory bounds it: it moves 36 GB/s, 90% of the 40 GB/s that memory gives in reading, so only fewer bits"),
         ({"bytes_per_s": 20e9}, "Memory and arithmetic bound it together: .*unpacking and multiplying takes the rest"),
         ({"bytes_per_s": 4e9}, "Arithmetic bounds it, not memory: it moves 4 GB/s, 10%.*unpacking and multiplying"),
         ({"bytes_per_s": 4e9, "scheme": "bf16"}, "the product itself takes the time"),
