@@ -14,21 +14,24 @@ from .statistics import Histogram
 DB_PER_BIT = 20 * math.log10(2)  # 6.02
 RATES = tuple(range(1, 9))  # bits
 CANDIDATES = 640  # thresholds that the search chooses from
+CROWDED = 0.01  # share of the weights in a bin above which they need not lie evenly in it
+UNTOLD = 0.01  # share of the error that crowded bins may hide: 0.04 dB
 _STEPS = 100  # at most, from the thresholds that were chosen to where the error is least
 _SETTLED = 1e-9  # relative gain of a step below which they end
 
 
-def gaussian_sqnr_db(bits: float) -> float:
-    """The most SQNR that `bits` a weight can give independent normal weights, however they are coded.
+def gaussian_sqnr_db(bits: float, mean: float = 0.0, std: float = 1.0) -> float:
+    """The most SQNR that `bits` a weight can give independent normal weights N(mean, std), however they are coded.
 
-    The rate-distortion function D(R) = σ²·2^(-2R) of a Gaussian source (Shannon 1959). Of all distributions of a given
+    The rate-distortion function D(R) = σ²·2^(-2R) of a Gaussian source (Shannon 1959); a mean costs no bits, and adds
+    to the Σx² that SQNR holds against the error: 10·log10((μ² + σ²) / σ²) + 6.02·R. Of all distributions of a given
     variance the normal is the hardest, so weights of another may pass this line; so may normal weights whose variance
-    changes from block to block.
+    changes from block to block. Infinite where σ = 0.
 
-    >>> round(gaussian_sqnr_db(4), 2)
-    24.08
+    >>> round(gaussian_sqnr_db(4), 2), round(gaussian_sqnr_db(4, mean=1, std=0.05), 2)
+    (24.08, 50.11)
     """
-    return DB_PER_BIT * bits
+    return (10 * math.log10(1 + (mean / std) ** 2) if std else math.inf) + DB_PER_BIT * bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +40,8 @@ class ScalarQuantizer:
 
     levels: float64 [n], rising.  thresholds: float64 [n - 1] between them.
     mse: mean squared error, in the histogram's unit squared.  sqnr_db: 10·log10(mean x² / mse).
-    resolved: whether the histogram is fine enough to tell: where its bins are wider than the error, what lies inside
-    of a bin decides, and that it does not say.
+    resolved: whether the histogram is fine enough to tell: where its bins are wider than the error, or where a large
+    part of the weights lies in a few bins, what lies inside of a bin decides, and that it does not say.
     """
 
     levels: np.ndarray
@@ -136,7 +139,10 @@ def _optima(histogram: Histogram, counts: list[int]) -> list[ScalarQuantizer]:
     for thresholds in _best_cuts(density, cuts, counts):
         levels, thresholds, mse = _settle(density, thresholds)
         sqnr = 10 * math.log10(density.second / mse) if mse > 0 else math.inf
-        found.append(ScalarQuantizer(levels, thresholds, mse, sqnr, width * width / 12 <= mse))
+        unknown = width * width / 12  # the error inside a bin, were its weights spread evenly
+        crowded = float(density.mass[density.mass > CROWDED].sum())
+        resolved = unknown <= mse and crowded * unknown <= UNTOLD * mse
+        found.append(ScalarQuantizer(levels, thresholds, mse, sqnr, resolved))
     return found
 
 

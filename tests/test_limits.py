@@ -104,3 +104,18 @@ def test_an_empty_histogram_and_weights_outside_are_refused():
         lloyd_max(Histogram(0, 1, np.zeros(8, np.int64)), 2)
     with pytest.raises(qv.QuantvizError, match="whole tensor"):
         lloyd_max(Histogram(0, 1, np.ones(8, np.int64), above=1), 2)
+
+
+def test_no_best_quantizer_is_claimed_where_most_weights_lie_in_a_few_bins() -> None:
+    """Cauchy weights: nearly all lie in one of 2,048 bins, and what happens inside decides."""
+    x = np.random.default_rng(5).standard_cauchy(20_000).astype(np.float32)
+    for q in optimal_scalar(qv.describe(x[None]).histogram, (2, 3)):
+        levels, found = np.sort(q.levels), 0.0
+        for _ in range(50):  # Lloyd's own steps on the weights themselves
+            nearest = np.searchsorted((levels[1:] + levels[:-1]) / 2, x)
+            count = np.bincount(nearest, minlength=len(levels))
+            levels = np.where(count, np.bincount(nearest, x, len(levels)) / np.maximum(count, 1), levels)
+            levels.sort()
+        nearest = np.searchsorted((levels[1:] + levels[:-1]) / 2, x)
+        found = 10 * np.log10((x.astype(float) ** 2).sum() / ((levels[nearest] - x.astype(float)) ** 2).sum())
+        assert not q.resolved or found <= q.sqnr_db + 0.05

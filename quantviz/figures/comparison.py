@@ -20,6 +20,7 @@ from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, tran
 
 _FILLED = {"size": 9, "line": {"width": 0}}
 _OPEN = {"size": 9, "symbol": "circle-open", "line": {"width": 1.5}}
+GAUSSIAN = "Gaussian rate-distortion limit"
 _HOVER = "%{customdata}<extra></extra>"
 
 
@@ -38,11 +39,13 @@ def trade_off(
     taken, sqnr, keys = taken[placed], sqnr[placed], keys[placed]
     front = pareto(taken, sqnr)
     rest = np.setdiff1d(np.arange(len(keys)), front)
-    limits = [gaussian_sqnr_db(b) for b in (taken.min(), taken.max())] if len(taken) else []
+    mean, std = _normal(evaluations)
+    limits = [gaussian_sqnr_db(b, mean, std) for b in (taken.min(), taken.max())] if len(taken) and std else []
     x, y = _span(taken, 0.06, (0, 9), 0.25), _span(np.append(sqnr, limits), 0.06, (0, 54), 1.0)
+    line = (x[0], x[1]) if std else ()
     scalar = [q for q in scalar if q.resolved]
     traces = [
-        _limit(np.array(x), gaussian_sqnr_db(np.array(x)), "Gaussian rate-distortion limit", REFERENCE, "dash"),
+        _limit(line, [gaussian_sqnr_db(b, mean, std) for b in line], GAUSSIAN, REFERENCE, "dash"),
         _limit([q.bits for q in scalar], [q.sqnr_db for q in scalar], "best scalar quantizer", ORIGINAL, "dot"),
         go.Scatter(
             x=taken[front], y=sqnr[front], mode="lines", hoverinfo="skip",
@@ -52,7 +55,7 @@ def trade_off(
         _points(taken[front], sqnr[front], keys[front], _FILLED | {"symbol": "diamond", "color": DEQUANTIZED}),
     ]  # fmt: skip
     points = [("diamond", DEQUANTIZED, "no scheme here beats it (Pareto front)"), ("circle", ORIGINAL, "beaten")]
-    lines = [("dash", REFERENCE, "Gaussian rate-distortion limit")]
+    lines = [("dash", REFERENCE, GAUSSIAN)]
     if scalar:
         lines.append(("dot", ORIGINAL, "best scalar quantizer of this tensor"))
     if pinned in keys:
@@ -67,6 +70,12 @@ def trade_off(
         annotations=[legend(*points) | {"yshift": 20}, legend(*lines), *names],
         margin={"l": 64, "r": 10, "t": 56, "b": 48},
     )  # fmt: skip
+
+
+def _normal(evaluations: Sequence[Evaluation]) -> tuple[float, float]:
+    """Mean and standard deviation of the tensor, for the Gaussian line; its shape without them is that of N(0, 1)."""
+    known = next((e.statistics for e in evaluations if e.statistics is not None), None)
+    return (0.0, 1.0) if known is None else (known.mean, known.std)
 
 
 def _span(values: np.ndarray, margin: float, nothing: tuple[float, float], least: float) -> tuple[float, float]:
@@ -127,16 +136,20 @@ def limits_note(evaluations: Sequence[Evaluation], scalar: Sequence[ScalarQuanti
     s = evaluations[0].statistics
     width = (s.histogram.hi - s.histogram.lo) / len(s.histogram.counts)
     said = [
-        "Dashed: the most that any code can do for independent normal weights, 6.02 dB a bit. Dotted: the best fixed "
-        "set of 2, 4, 8 … values for this whole tensor (Lloyd-Max). Weights that are not normal, or whose spread "
-        "changes from block to block, may pass both."
+        "Dashed: the most that any code can do for independent normal weights with the mean and spread of these, "
+        "10·log₁₀((μ² + σ²) / σ²) + 6.02 dB a bit. Dotted: the best fixed set of 2, 4, 8 … values for this whole "
+        "tensor (Lloyd-Max), as far as its histogram tells. Weights that are not normal, or whose spread changes from "
+        "block to block, may pass both."
     ]
-    if s.std:
+    if not s.std:
+        said = ["All weights are equal, so there is no limit to draw."]
+    else:
         said.append(f"Lloyd-Max sees the weights in {len(s.histogram.counts):,} bins, each "
                     f"{number(width / s.std, 2)}σ wide")  # fmt: skip
         resolved = [q.bits for q in scalar if q.resolved]
         beyond = len(resolved) < len(scalar)
-        said[-1] += f", which tells no more than {plural(max(resolved, default=0), 'bit')} apart." if beyond else "."
+        apart = f"tells no more than {plural(max(resolved), 'bit')} apart" if resolved else "is too wide for a best set"
+        said[-1] += f", which {apart}." if beyond else "."
     exact = [e.scheme for e in evaluations if not math.isfinite(e.metrics["sqnr_db"])]
     if exact:
         said.append(f"Without an error there is no SQNR to draw: {', '.join(exact)}.")

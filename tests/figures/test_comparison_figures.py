@@ -49,11 +49,30 @@ def test_the_front_and_the_limits_are_drawn(made, limits):
     finite = made[:-1]
     front = pareto([e.metrics["bits_per_weight"] for e in finite], [e.metrics["sqnr_db"] for e in finite])
     gaussian, scalar, line = figure.data[:3]
-    assert [gaussian_sqnr_db(x) for x in gaussian.x] == pytest.approx(list(gaussian.y))
+    t = made[0].statistics
+    assert [gaussian_sqnr_db(x, t.mean, t.std) for x in gaussian.x] == pytest.approx(list(gaussian.y))
     assert list(scalar.x) == [q.bits for q in limits if q.resolved]
     assert list(line.x) == [finite[i].metrics["bits_per_weight"] for i in front]
     words = figures.alt_text(figure)
     assert all(finite[i].scheme in words for i in front)
+
+
+def test_the_gaussian_line_of_weights_about_one_lies_above_what_was_measured():
+    """N(1, 0.05): Σx² holds the mean, which costs no bits, so that 4 bits can give 50 dB."""
+    w = 1 + 0.05 * np.random.default_rng(0).standard_normal((64, 256), dtype=np.float32)
+    made = list(evaluations(w, ["int4-offset-tensor", "int8-offset-tensor"]))
+    line = figures.trade_off(made, None).data[0]
+    slope = (line.y[1] - line.y[0]) / (line.x[1] - line.x[0])
+    at_four = line.y[0] + slope * (4 - line.x[0])
+    assert slope == pytest.approx(6.0206, abs=1e-3) and at_four == pytest.approx(50.1, abs=0.2)
+    for e in made:
+        assert e.metrics["sqnr_db"] < line.y[0] + slope * (e.metrics["bits_per_weight"] - line.x[0])
+
+
+def test_equal_weights_have_no_gaussian_line():
+    made = list(evaluations(np.full((4, 64), 0.3, np.float32), ["int4-sym-b32", "nf4-b64"]))
+    assert not figures.trade_off(made, None).data[0].x
+    assert figures.limits_note(made, []).startswith("All weights are equal")
 
 
 def test_the_pinned_scheme_is_marked(made, limits):
