@@ -22,6 +22,8 @@ _BADGES = {
     "holds": (":material/check_circle:", "green"),
     "does not hold": (":material/cancel:", "red"),
     "holds in part": (":material/contrast:", "orange"),
+    "holds where it can be told": (":material/check_circle:", "green"),
+    "does not hold where it can be told": (":material/cancel:", "red"),
     "cannot tell": (":material/help:", "gray"),
 }
 

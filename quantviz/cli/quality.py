@@ -51,7 +51,7 @@ def quality(
     """Measures what each SCHEME does to a language model's predictions: perplexity and KL divergence."""
     from ..comparison import Refusal
     from ..quality.measure import measure_quality
-    from ..quality.results import method_text
+    from ..quality.results import method_text, quantized_text
     from ..quality.tables import as_record
     from ..quality.texts import read_text
 
@@ -74,20 +74,25 @@ def quality(
         return print_json([as_record(result) for result in results])
     first = results[0]
     print(f"{printable(first.ref)}: {first.scored:,} tokens scored, computed in {first.dtype} on {first.device}.")
-    print(f"{method_text(first.method, first.context)}\n")
+    print(f"{method_text(first.method, first.context)}")
+    print(f"Text: {first.text}{f', {printable(text.name)}' if text else ''}.")
+    print(f"Quantized: {quantized_text(first.layers, first.targets)}; all else as it is stored.\n")
     print(f"perplexity as stored: {first.base_perplexity:.4f} ± {first.base_perplexity_se:.4f}\n")
     _print_results(results)
 
 
 def _print_results(results: list[Any]) -> None:
     """A line a scheme."""
-    heads = ("scheme", "bits", "perplexity", "added", "±", "KL mean", "KL 99%", "KL max", "top-1", "seconds")
+    from ..quality.words import added_text
+
+    heads = ("scheme", "bits", "perplexity", "added", "KL mean", "KL 99%", "KL max", "top-1", "seconds")
     print_table(
         heads,
         [
             (
-                r.scheme, f"{r.bits_per_weight:.3f}", f"{r.perplexity:.4f}", f"{100 * r.added:+.3f}%",
-                f"{100 * r.perplexity_ratio_se:.3f}%", f"{r.kl_mean:.3g}", f"{r.kl_p99:.3g}", f"{r.kl_max:.3g}",
+                r.scheme, f"{r.bits_per_weight:.3f}", f"{r.perplexity:.4f}",
+                added_text(r.perplexity_ratio, r.perplexity_ratio_se), f"{r.kl_mean:.3g}", f"{r.kl_p99:.3g}",
+                f"{r.kl_max:.3g}",
                 f"{100 * r.top1_agreement:.2f}%", f"{r.seconds:.2f}",
             )
             for r in results

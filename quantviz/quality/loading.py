@@ -23,6 +23,7 @@ from .companions import CONFIG, MAX_CONFIG
 from .memory import settle_dtype
 from .parts import Parts, Progress, open_parts
 from .quiet import transformers_quietly
+from .stored_sizes import StoredSizes
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +41,7 @@ class LanguageModel:
     """A model that predicts the next token, on one device, with its tokenizer.
 
     reader: of the weights as stored, None for GGUF.  dtype: in which it computes.
-    stored_bits: what all weights take in their file.  weights: how many there are.
+    sizes: what each tensor takes in the file.
     """
 
     ref: str
@@ -50,8 +51,7 @@ class LanguageModel:
     reader: Reader | None
     dtype: str
     device: str
-    stored_bits: int
-    weights: int
+    sizes: StoredSizes
 
     @property
     def device_name(self) -> str:
@@ -119,8 +119,7 @@ def open_language_model(
         tokenizer = _tokenizer(transformers, parts)
         dtype = settle_dtype(parts, dtype, str(getattr(config, "dtype", None)).removeprefix("torch."), device)
         model = _model(transformers, parts, config, dtype, progress).to(device)
-        weights, nbytes, _ = parts.stored
-    opened = LanguageModel(parts.ref, parts.name, model, tokenizer, parts.reader, dtype, device, 8 * nbytes, weights)
+    opened = LanguageModel(parts.ref, parts.name, model, tokenizer, parts.reader, dtype, device, parts.sizes)
     try:
         yield opened
     finally:

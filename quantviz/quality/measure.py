@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..comparison import Refusal
 from ..errors import QuantvizError
 from ..schemes import Scheme
@@ -23,6 +25,7 @@ from .replacing import Change, Originals, fill
 from .results import Method, QualityResult
 from .scoring import Tally, compare
 from .session import Session, inference, open_session, text_of
+from .texts import identity
 from .windows import Window, batches, check, plan
 
 if TYPE_CHECKING:
@@ -76,7 +79,7 @@ def measure_quality(
     with open_session(
         ref, schemes, targets, importance, progress, cache_dir, device=device, dtype=dtype, token=token, root=root
     ) as session:
-        run = _Run(session, Passage.of(session.opened, given, tokens, context, method))
+        run = _Run(session, Passage.of(session.opened, given, tokens, context, method), tuple(targets), identity(text))
         refusals = {mixture: session.refusal(mixture) for mixture in session.mixtures}
         yield from filter(None, refusals.values())
         fitting = [mixture for mixture, refusal in refusals.items() if refusal is None]
@@ -141,11 +144,11 @@ def encode_start(opened: LanguageModel, text: str, tokens: int | None) -> list[i
     return found[:tokens]
 
 
-def mean_loss(predictor: Predictor, passage: Passage) -> float:
-    """mean(-ln p(correct token)) over the scored tokens of a passage, of the model as it now is; NaN if any is."""
+def place_losses(predictor: Predictor, passage: Passage) -> np.ndarray:
+    """-ln p(correct token) of every scored token of a passage, float64, of the model as it now is."""
     import torch
 
-    total = 0.0
+    found = []
     for batch in passage.batches():
         targets = passage.targets(batch).to(predictor.device)
         features = predictor.features(passage.read(batch), batch[0].scored)
@@ -153,15 +156,16 @@ def mean_loss(predictor: Predictor, passage: Passage) -> float:
             losses = torch.nn.functional.cross_entropy(
                 predictor.logits(features[part]), targets[part], reduction="none"
             )  # fmt: skip
-            total += float(losses.sum(dtype=torch.float64))
-    return total / passage.scored
+            found.append(losses.double().cpu().numpy())
+    return np.concatenate(found)
 
 
 class _Run:
     """One text through one model, as stored and under each scheme."""
 
-    def __init__(self, session: Session, passage: Passage) -> None:
+    def __init__(self, session: Session, passage: Passage, targets: tuple[str, ...], text: str) -> None:
         self.session, self.opened, self.passage = session, session.opened, passage
+        self.targets, self.text = targets, text
         self.kept: list[torch.Tensor] = []  # of each batch, logits or features of the model as stored
 
     def baseline(self) -> None:
@@ -232,7 +236,7 @@ class _Run:
     ) -> QualityResult:
         weights = sum(change.weights for change in changes.values())
         bits = sum(change.bits for change in changes.values())
-        rest = self.opened.stored_bits - sum(self.session.replacer.originals.stored_bits(layer) for layer in changes)
+        rest = self.opened.sizes.bits - sum(self.session.replacer.originals.stored_bits(layer) for layer in changes)
         squared = math.fsum(change.squared for change in changes.values())
         error = math.fsum(change.squared_error for change in changes.values())
         figures = tally.figures()
@@ -245,10 +249,11 @@ class _Run:
             ref=self.opened.ref, scheme=mixture.key, context=self.passage.context, method=self.passage.method,
             tokens=self.passage.windows[done - 1].stop, scored=tally.scored,
             windows=done, windows_total=len(self.passage.windows), seconds=seconds,
-            bits_per_weight=bits / weights, model_bits_per_weight=(rest + bits) / self.opened.weights,
+            bits_per_weight=bits / weights, model_bits_per_weight=(rest + bits) / self.opened.sizes.weights,
             layers=len(changes), weight_error=math.sqrt(error / squared) if squared else 0.0,
             dtype=self.opened.dtype, device=self.opened.device_name,
-            notices=_notices(changes, figures.non_finite, tally.scored), **asdict(figures),
+            notices=_notices(changes, figures.non_finite, tally.scored), targets=self.targets, text=self.text,
+            **asdict(figures),
         )  # fmt: skip
 
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from ..errors import QuantvizError
 from ..sources.files import WHY_NO_PICKLE, allowed_path, home_path, is_pickle
+from ..sources.gguf_entries import entries_of
 from ..sources.gguf_file import header_of
 from ..sources.gguf_header import GGUFHeader
 from ..sources.model import Reader
 from ..sources.opened import OpenFile, open_regular, read_file
 from .companions import COMPANIONS, CONFIG, MAX_COMPANION, MAX_CONFIG, lay_out, lay_out_header
+from .stored_sizes import StoredSizes
 
 Progress = Callable[[str, int, int], None]
 """progress(what, done, total), called now and then; what it raises stops the work."""
@@ -46,16 +47,21 @@ class Parts:
         """How many there are."""
         return len(self.reader.tensors if self.header is None else self.header.tensors)
 
+    @cached_property
+    def sizes(self) -> StoredSizes:
+        """What each tensor takes as stored."""
+        if self.reader is not None:
+            return StoredSizes({info.name: (info.size, 8 * info.nbytes) for info in self.reader.tensors})
+        header = self.header
+        entries = entries_of(header, self.file.size, self.name, None)
+        sizes = {entry.info.name: (entry.info.size, 8 * entry.info.nbytes) for entry in entries}
+        return StoredSizes.of_gguf(sizes, header.metadata.get("general.architecture"))
+
     @property
     def stored(self) -> tuple[int, int, int]:
         """(weights, bytes they take as stored, weights of the largest tensor)."""
-        if self.reader is not None:
-            sizes = [info.size for info in self.reader.tensors]
-            return sum(sizes), sum(info.nbytes for info in self.reader.tensors), max(sizes, default=0)
-        tensors = self.header.tensors.values()
-        sizes = [math.prod(tensor.shape) for tensor in tensors]
-        begin = min((tensor.offset for tensor in tensors), default=0)
-        return sum(sizes), self.file.size - begin, max(sizes, default=0)
+        sizes = self.sizes
+        return sizes.weights, sizes.bits // 8, max((weights for weights, _ in sizes.sizes.values()), default=0)
 
 
 @contextlib.contextmanager

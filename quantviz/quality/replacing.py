@@ -76,7 +76,7 @@ class Originals:
         info = self._found.get(layer.name)
         if isinstance(info, TensorInfo):
             return 8.0 * info.nbytes
-        return layer.weights * self._opened.stored_bits / self._opened.weights
+        return self._opened.sizes.bits_of(layer.name, layer.weights)
 
     def _in_file(self, layer: Layer) -> TensorInfo | None:
         """The tensor of the file that holds exactly these weights."""

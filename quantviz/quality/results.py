@@ -26,6 +26,15 @@ def method_text(method: Method, context: int) -> str:
     return METHODS[method].format(context=context, half=half + (method == "llama.cpp"), last=context - 1)
 
 
+def quantized_text(layers: int, targets: tuple[str, ...]) -> str:
+    """Which layers a measurement quantized, in words.
+
+    >>> quantized_text(210, ("linear",)), quantized_text(1, ("down_proj", "head"))
+    ('210 layers (linear)', '1 layer (down_proj, head)')
+    """
+    return f"{layers:,} layer{'s' * (layers != 1)} ({', '.join(targets)})"
+
+
 @dataclass(frozen=True)
 class QualityResult:
     """What one scheme does to a model's predictions; partial while `windows` is less than `windows_total`.
@@ -67,6 +76,8 @@ class QualityResult:
     device: str  # cpu, or the GPU's name
     weight_error: float  # ‖Ŵ - W‖ / ‖W‖ over the quantized layers together
     notices: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()  # which layers a plain scheme was applied to, as they were chosen
+    text: str = ""  # which text was read: the demo's, or the length and SHA-256 of another
 
     @property
     def complete(self) -> bool:
@@ -168,7 +179,10 @@ class LayerError:
     bits_per_weight: float
 
 
-Finding = Literal["holds", "does not hold", "holds in part", "cannot tell"]
+Finding = Literal[
+    "holds", "does not hold", "holds in part", "holds where it can be told", "does not hold where it can be told",
+    "cannot tell",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -192,12 +206,14 @@ class SuperWeights:
     """Perplexity after the largest weights of the linear layers were set to zero, against as many random ones.
 
     count: how many weights.  ratio: perplexity over that of the model as it is.  random_ratios: one a draw.
+    ratio_se: standard error of `ratio`.
     """
 
     count: int
     ratio: float
     random_ratios: tuple[float, ...]
     largest: tuple[str, ...]  # where the largest are: `layer [row, column] = value`, at most a few
+    ratio_se: float = 0.0
 
     @property
     def random_ratio(self) -> float:

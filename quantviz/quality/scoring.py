@@ -79,7 +79,7 @@ class Tally:
         base_loss, loss, kl, change, agrees, bad = self._table[:, : self.scored]
         base, base_se = _perplexity(base_loss)
         figure, se = _perplexity(loss)
-        ratio, ratio_se = _perplexity(loss - base_loss)
+        ratio, ratio_se = perplexity_ratio(loss, base_loss)
         with np.errstate(all="ignore"):  # a collapsed model's figures are NaN, and said to be
             places = math.sqrt(max(self.scored - 1, 1))
             median, p99, p999 = np.percentile(kl, (50, 99, 99.9)) if not bad.any() else [math.nan] * 3
@@ -113,9 +113,6 @@ def _perplexity(losses: np.ndarray) -> tuple[float, float]:
     return value, value * spread if spread else 0.0
 
 
-def ratio_of(loss: float, base: float) -> float:
-    """exp(loss - base), the ratio of two perplexities; infinite beyond float64, NaN where a loss is."""
-    difference = loss - base
-    if not math.isfinite(difference):
-        return math.nan
-    return math.exp(difference) if difference < 709 else math.inf
+def perplexity_ratio(losses: np.ndarray, base: np.ndarray) -> tuple[float, float]:
+    """The ratio of two perplexities over the same tokens, of -ln p(correct token) each, and its standard error."""
+    return _perplexity(losses - base)

@@ -16,12 +16,12 @@ from ..errors import QuantvizError
 from ..sources.portable import random_bits, stream_key
 from .layers import DEFAULT_TARGETS, Layer, select
 from .loading import LanguageModel
-from .measure import DEFAULT_CONTEXT, DEFAULT_TOKENS, Passage, mean_loss
+from .measure import DEFAULT_CONTEXT, DEFAULT_TOKENS, Passage, place_losses
 from .parts import Progress
 from .predicting import Predictor
 from .replacing import Originals, put_back
 from .results import Method, SuperWeights
-from .scoring import ratio_of
+from .scoring import perplexity_ratio
 from .session import inference, open_session, text_of
 
 DEFAULT_COUNTS = (1, 4, 16, 64, 256)
@@ -63,24 +63,26 @@ def super_weights(
             predictor = Predictor(session.opened)
         steps, done = len(counts) * (1 + draws) + 1, 0
 
-        def loss_without(places: Sequence[Place]) -> float:
+        def losses_without(places: Sequence[Place]) -> np.ndarray:
             nonlocal done
             with inference(), _zeroed(layers, places, originals):
-                loss = mean_loss(predictor, passage)
+                losses = place_losses(predictor, passage)
             done += 1
             if progress:
                 progress("weights set to zero", done, steps)
-            return loss
+            return losses
 
-        whole = loss_without(())
+        whole = losses_without(())
         for count in counts:
             chosen = [place for _, place in largest[:count]]
             others = [_drawn(layers, count, seed + draw) for draw in range(draws)]
+            ratio, ratio_se = perplexity_ratio(losses_without(chosen), whole)
             yield SuperWeights(
                 count,
-                ratio_of(loss_without(chosen), whole),
-                tuple(ratio_of(loss_without(places), whole) for places in others),
+                ratio,
+                tuple(perplexity_ratio(losses_without(places), whole)[0] for places in others),
                 tuple(_named(layers[n], at, value) for value, (n, at) in largest[: min(count, _NAMED)]),
+                ratio_se,
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import hashlib
 from pathlib import Path
 
 from ..errors import QuantvizError
@@ -18,6 +19,21 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (code
 def demo_text() -> str:
     """The book that the demo model was not trained on: the Gospel of John, a verse a line."""
     return gzip.decompress((FOLDER / "test.txt.gz").read_bytes()).decode("utf-8")
+
+
+DEMO_TEXT = "the demo model's test book, the Gospel of John (King James Version)"
+
+
+def identity(text: str | bytes | None) -> str:
+    """Which text it is: the demo's by its name, another by what tells it from all others.
+
+    >>> identity("In the beginning")
+    'a text of 16 bytes, SHA-256 633d21a649b8…'
+    """
+    if text is None:
+        return DEMO_TEXT
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    return f"a text of {len(data):,} bytes, SHA-256 {hashlib.sha256(data).hexdigest()[:12]}…"
 
 
 def read_text(path: str | Path) -> str:

@@ -1,7 +1,9 @@
 """What measurements say about the article's claims on a language model: 5, 6, 7 and 9, each by a rule stated here.
 
-A rule looks at complete results alone, one at a time or in pairs, and finds yes, no, or undecided. All yes: the claim
-holds; all no: it does not; some of both: it holds in part, and the evidence says where. Every threshold has a name.
+A rule looks at complete results alone, one at a time or in pairs, and finds yes, no, or undecided where the threshold
+lies within SURE standard errors. All yes: the claim holds; all no: it does not; both: it holds in part, and the
+evidence says where. With some undecided and the rest of one mind, it holds or does not where it can be told. Every
+threshold has a name.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ Answer = Literal["yes", "no", "undecided"]
 
 LITTLE = 0.001  # claim 5: a tenth of a percent
 SURE = 2.0  # standard errors that a difference must exceed to count
+MOST_TOKENS = 10_000_000  # beyond which nobody measures
 COLLAPSE = 10.0  # claim 7: times the perplexity from which a model counts as collapsed
 HANDFUL = 16  # claim 9: as many weights at most
 OUT_OF_PROPORTION = 10.0  # claim 9: times what as many random weights cost
@@ -70,11 +73,30 @@ def _place(scheme: Scheme) -> str:
 
 
 def _finding(answers: Sequence[Answer]) -> Finding:
-    if not answers or set(answers) == {"undecided"}:
+    told = set(answers) - {"undecided"}
+    if not told:
         return "cannot tell"
-    if "no" not in answers and "undecided" not in answers:
-        return "holds"
-    return "does not hold" if "yes" not in answers and "undecided" not in answers else "holds in part"
+    if len(told) == 2:
+        return "holds in part"
+    if "undecided" in answers:
+        return "holds where it can be told" if told == {"yes"} else "does not hold where it can be told"
+    return "holds" if told == {"yes"} else "does not hold"
+
+
+def _side(gap: float, doubt: float) -> Answer:
+    """Whether a figure lies below its threshold: `gap` is threshold minus figure, `doubt` its standard error."""
+    if not abs(gap) > SURE * doubt:  # also where the doubt is no number
+        return "undecided"
+    return "yes" if gap > 0 else "no"
+
+
+def _tokens_that_tell(tokens: int, gap: float, doubt: float) -> str:
+    """How much text would put a gap of this size beyond its doubt, which falls as the root of the tokens."""
+    needed = tokens * (SURE * doubt / abs(gap)) ** 2 if gap and math.isfinite(doubt) else math.inf
+    if needed > MOST_TOKENS:
+        return "no text of a practical length would tell"
+    digits = 10 ** max(math.floor(math.log10(needed)) - 1, 0)
+    return f"about {math.ceil(needed / digits) * digits:,} tokens would tell, if it stayed so"
 
 
 def _of(count: int, all_: int) -> str:
@@ -88,7 +110,7 @@ def _eight_bits(measured: Measured) -> Verdict:
     found = [(s, r, _little(r)) for s, r in _integers(measured, 8)]
     if not found:
         return _unmeasured(5, "int8-sym-b32 and int8-asym-b32")
-    evidence = tuple(f"{s.key} ({_place(s)}): {_added(r)}, {_LITTLE_WORDS[answer]}." for s, r, answer in found)
+    evidence = tuple(f"{s.key} ({_place(s)}): {_added(r)}, {_little_words(r, answer)}." for s, r, answer in found)
     answers = [answer for _, _, answer in found]
     below = answers.count("yes")
     summary = f"Of 8-bit schemes measured, {_of(below, len(found))} add less than 0.1% beyond doubt."
@@ -97,16 +119,23 @@ def _eight_bits(measured: Measured) -> Verdict:
     return Verdict(5, STATEMENTS[5], _finding(answers), summary, evidence)
 
 
-_LITTLE_WORDS = {"yes": "below 0.1%", "no": "more than 0.1%", "undecided": "too near 0.1% for this much text"}
-
-
 def _little(r: QualityResult) -> Answer:
     """Whether perplexity added is below LITTLE by SURE standard errors."""
     if not math.isfinite(r.added):
         return "no"
-    if abs(r.added - LITTLE) <= SURE * r.perplexity_ratio_se:
-        return "undecided"
-    return "yes" if r.added < LITTLE else "no"
+    return _side(LITTLE - r.added, _ratio_doubt(r))
+
+
+def _little_words(r: QualityResult, answer: Answer) -> str:
+    if answer != "undecided":
+        return "below 0.1%" if answer == "yes" else "more than 0.1%"
+    told = _tokens_that_tell(r.tokens, LITTLE - r.added, _ratio_doubt(r))
+    return f"too near 0.1% for {r.tokens:,} tokens ({told})"
+
+
+def _ratio_doubt(r: QualityResult) -> float:
+    """Standard error of the perplexity ratio; of a single token there is none."""
+    return r.perplexity_ratio_se if r.scored > 1 else math.inf
 
 
 def _added(r: QualityResult) -> str:
@@ -130,13 +159,15 @@ def _asymmetry(measured: Measured) -> Verdict:
     if not pairs:
         return _unmeasured(6, "int4-sym-b32 and int4-asym-b32")
     answers = [_better(asym, sym) for _, sym, _, asym in pairs]
-    words = {"yes": "asym is better", "no": "sym is better", "undecided": "no difference beyond its uncertainty"}
     evidence = tuple(
         f"{_place(a)}: asym {_added(ra)}, KL {ra.kl_mean:.3g} at {ra.bits_per_weight:.4g} bits; sym {_added(rs)}, KL "
-        f"{rs.kl_mean:.3g} at {rs.bits_per_weight:.4g} bits: {words[answer]}."
+        f"{rs.kl_mean:.3g} at {rs.bits_per_weight:.4g} bits: "
+        f"{_better_words(ra, rs, answer)}."
         for (_, rs, a, ra), answer in zip(pairs, answers, strict=True)
     )
-    summary = f"Asym does better than sym at {_of(answers.count('yes'), len(pairs))} granularities measured."
+    summary = (
+        f"Asym does better than sym beyond doubt at {_of(answers.count('yes'), len(pairs))} granularities measured."
+    )
     return Verdict(6, STATEMENTS[6], _finding(answers), summary, evidence)
 
 
@@ -154,37 +185,60 @@ def _better(r: QualityResult, other: QualityResult) -> Answer:
     """
     if r.collapsed or other.collapsed:
         return "undecided" if r.collapsed == other.collapsed else "no" if r.collapsed else "yes"
-    for mine, theirs, doubt in (
-        (r.perplexity_ratio, other.perplexity_ratio, math.hypot(r.perplexity_ratio_se, other.perplexity_ratio_se)),
-        (r.kl_mean, other.kl_mean, math.hypot(r.kl_mean_se, other.kl_mean_se)),
-    ):
-        if abs(mine - theirs) > SURE * doubt:
-            return "yes" if mine < theirs else "no"
-    return "undecided"
+    told = (_side(gap, doubt) for gap, doubt in _gaps(r, other))
+    return next((answer for answer in told if answer != "undecided"), "undecided")
+
+
+def _gaps(r: QualityResult, other: QualityResult) -> tuple[tuple[float, float], ...]:
+    """How much nearer `r` is than the other, and the standard error of that: by perplexity and by KL divergence."""
+    if min(r.scored, other.scored) < 2:
+        return ()
+    return (
+        (other.perplexity_ratio - r.perplexity_ratio, math.hypot(r.perplexity_ratio_se, other.perplexity_ratio_se)),
+        (other.kl_mean - r.kl_mean, math.hypot(r.kl_mean_se, other.kl_mean_se)),
+    )
+
+
+def _better_words(r: QualityResult, other: QualityResult, answer: Answer) -> str:
+    if answer != "undecided":
+        return "asym is better" if answer == "yes" else "sym is better"
+    surest = max(_gaps(r, other), key=lambda pair: abs(pair[0]) / pair[1] if pair[1] else 0.0, default=(0.0, math.inf))
+    return f"no difference beyond its uncertainty ({_tokens_that_tell(r.tokens, *surest)})"
 
 
 # -- claim 7 -------------------------------------------------------------------------------------
 
 
 def _two_bits(measured: Measured) -> Verdict:
-    found = [(s, r, "yes" if r.collapsed or not r.perplexity_ratio < COLLAPSE else "no")
-             for s, r in _integers(measured, 2)]  # fmt: skip
+    found = [(s, r, _fallen(r)) for s, r in _integers(measured, 2)]
     if not found:
         return _unmeasured(7, "int2-sym-b32, int2-asym-b32 and int2-asym-tensor")
     evidence = tuple(
         f"{s.key} ({_place(s)}): {_added(r)}, the likeliest token stays the same in {share(r.top1_agreement)} of "
-        f"places: {'collapsed' if answer == 'yes' else 'no collapse'}."
+        f"places: {_FALLEN_WORDS[answer]}."
         for s, r, answer in found
     )
     answers = [answer for _, _, answer in found]
     fallen = answers.count("yes")
-    summary = (
-        f"Of 2-bit schemes measured, {_of(fallen, len(found))} take the perplexity to {COLLAPSE:g} times what it was, "
-        "which counts as collapse here."
-        if fallen
-        else f"No 2-bit scheme measured takes the perplexity to {COLLAPSE:g} times what it was: this model survives."
-    )
+    if fallen:
+        summary = (
+            f"Of 2-bit schemes measured, {_of(fallen, len(found))} take the perplexity to {COLLAPSE:g} times what it "
+            "was, which counts as collapse here."
+        )
+    else:
+        summary = f"No 2-bit scheme measured takes the perplexity to {COLLAPSE:g} times what it was beyond doubt"
+        summary += "." if "undecided" in answers else ": this model survives."
     return Verdict(7, STATEMENTS[7], _finding(answers), summary, evidence, "" if "no" not in answers else KNOWN_2_BITS)
+
+
+_FALLEN_WORDS = {"yes": "collapsed", "no": "no collapse", "undecided": f"too near ×{COLLAPSE:g} for this much text"}
+
+
+def _fallen(r: QualityResult) -> Answer:
+    """Whether perplexity is COLLAPSE times what it was, by SURE standard errors of its logarithm."""
+    if r.collapsed or not math.isfinite(r.perplexity_ratio):
+        return "yes"
+    return _side(math.log(r.perplexity_ratio / COLLAPSE), _ratio_doubt(r) / r.perplexity_ratio)
 
 
 # -- claim 9 -------------------------------------------------------------------------------------
@@ -195,25 +249,30 @@ def _handful(supers: Sequence[SuperWeights]) -> Verdict:
     if not few:
         text = "Nothing measured yet: set the largest weights to zero, and as many random ones."
         return Verdict(9, STATEMENTS[9], "cannot tell", text, (), KNOWN_SUPER)
-    answers: list[Answer] = ["yes" if _out_of_proportion(found) else "no" for found in few]
+    answers = [_out_of_proportion(found) for found in few]
     evidence = tuple(
-        f"The {found.count} largest at zero: {_percent(found.ratio)}; {found.count} random ones: at most "
-        f"{_percent(found.random_ratio)} in {len(found.random_ratios)} draws. The largest: {found.largest[0]}."
+        f"The {found.count} largest at zero: {_percent(found.ratio)}{_give_or_take(found)}; {found.count} random ones: "
+        f"at most {_percent(found.random_ratio)} in {len(found.random_ratios)} draws. The largest: {found.largest[0]}."
         for found in few
     )
     worst = max(few, key=lambda found: (not math.isfinite(found.ratio), found.ratio))
     summary = (
         f"At {_of(answers.count('yes'), len(few))} sizes up to {HANDFUL} the largest weights cost more than "
-        f"{OUT_OF_PROPORTION:g} times what random ones do; the costliest of them {_percent(worst.ratio)}."
+        f"{OUT_OF_PROPORTION:g} times what random ones do, beyond doubt; the costliest of them {_percent(worst.ratio)}."
     )
     return Verdict(9, STATEMENTS[9], _finding(answers), summary, evidence, KNOWN_SUPER)
 
 
-def _out_of_proportion(found: SuperWeights) -> bool:
+def _out_of_proportion(found: SuperWeights) -> Answer:
     if not math.isfinite(found.ratio):
-        return True
+        return "yes"
     random = max(abs(ratio - 1) for ratio in found.random_ratios)
-    return found.ratio - 1 > OUT_OF_PROPORTION * random
+    return _side(found.ratio - 1 - OUT_OF_PROPORTION * random, found.ratio_se)
+
+
+def _give_or_take(found: SuperWeights) -> str:
+    """The standard error, where the ratio is near enough to 1 to be told in percent."""
+    return f" ± {100 * found.ratio_se:.4f}%" if found.ratio_se and found.ratio < 2 else ""
 
 
 def _percent(ratio: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import gguf
@@ -59,8 +60,11 @@ _GGUF_PARTS = {
 }  # fmt: skip
 
 
-def as_gguf(folder: Path, path: Path) -> Path:
-    """The model of `folder` as llama.cpp's converter writes a Llama: float32, heads permuted, tokenizer inside."""
+def as_gguf(folder: Path, path: Path, types: Callable[[str], str | None] = lambda name: None) -> Path:
+    """The model of `folder` as llama.cpp's converter writes a Llama: heads permuted, tokenizer inside.
+
+    types: name in the file -> its block type as gguf spells it, such as Q4_1; float32 where that is None.
+    """
     model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
     config, writer = model.config, gguf.GGUFWriter(path, "llama")
     writer.add_name("random")
@@ -81,7 +85,12 @@ def as_gguf(folder: Path, path: Path) -> Path:
             if part in name:  # llama.cpp keeps the two halves of a rotary pair side by side
                 shape = (heads, 2, len(values) // heads // 2, *values.shape[1:])
                 values = values.reshape(shape).swapaxes(1, 2).reshape(values.shape)
-        writer.add_tensor(_gguf_name(name), np.ascontiguousarray(values))
+        values, name = np.ascontiguousarray(values), _gguf_name(name)
+        if kind := types(name):
+            raw = gguf.GGMLQuantizationType[kind]
+            writer.add_tensor(name, gguf.quants.quantize(values, raw), raw_dtype=raw)
+        else:
+            writer.add_tensor(name, values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -36,12 +36,15 @@ def test_json_is_a_list_with_the_promised_fields_first(run, llama) -> None:
     assert all(tuple(r)[: len(JSON_FIELDS)] == JSON_FIELDS for r in records)
     assert records[1]["perplexity_ratio"] == 1 and records[1]["kl_max"] == 0
     assert {r["ref"] for r in records} == {str(llama)} and records[0]["tokens"] == 256
+    assert records[0]["targets"] == ["linear"] and "Gospel of John" in records[0]["text"]
 
 
 def test_a_table_for_people(run, llama) -> None:
     status, out, _ = run(str(llama), "int4-asym-b32", "down_proj=int8-b32;*=int4-asym-b32", *SMALL)
     lines = out.splitlines()
     assert status == 0 and "126 tokens scored, computed in float32 on cpu" in lines[0] and "second half" in lines[1]
+    assert lines[2].startswith("Text: the demo model's test book") and lines[2].endswith(".")
+    assert lines[3] == "Quantized: 14 layers (linear); all else as it is stored."
     assert lines[-3].split()[:2] == ["scheme", "bits"] and lines[-2].startswith("int4-asym-b32 ")
     assert lines[-1].startswith("down_proj=int8-sym-b32;*=int4-asym-b32 ")
 
@@ -55,6 +58,17 @@ def test_text_method_and_targets(run, llama, tmp_path) -> None:
     (record,) = json.loads(out)
     assert status == 0 and record["method"] == "sliding" and record["layers"] == 3
     assert record["scored"] == record["tokens"] - 1 > 300
+    assert record["targets"] == ["down_proj", "head"] and record["text"].startswith("a text of 1,860 bytes, SHA-256 ")
+
+
+def test_what_multiplies_the_perplexity_is_said_as_a_factor(capsys) -> None:
+    """As the verdicts say it: nobody reads a percentage of eight digits."""
+    from quantviz.cli.quality import _print_results
+    from tests.quality.test_verdicts import result
+
+    _print_results([result("int2-sym-tensor", 224749.6, se=39040.1), result("int8-sym-b32", 0.0031, se=0.0011)])
+    out = capsys.readouterr().out
+    assert "×224,751 ± 39,040" in out and "+0.31% ± 0.11%" in out and "e+" not in out
 
 
 BAD = [

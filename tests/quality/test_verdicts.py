@@ -41,12 +41,14 @@ def test_nothing_measured_is_nothing_told() -> None:
     ("added", "finding"),
     [
         ((0.0005,), "holds"), ((-0.01,), "holds"), ((0.0015,), "does not hold"), ((0.00101,), "cannot tell"),
-        ((0.0005, 0.0015), "holds in part"), ((0.0005, 0.00101), "holds in part"), ((math.nan,), "does not hold"),
+        ((0.0005, 0.0015), "holds in part"), ((0.0005, 0.00101), "holds where it can be told"),
+        ((0.0015, 0.00101), "does not hold where it can be told"), ((0.00101, 0.00101), "cannot tell"),
+        ((0.0005, 0.00101, 0.0015), "holds in part"), ((math.nan,), "does not hold"),
         ((math.inf,), "does not hold"),
     ],
 )  # fmt: skip
 def test_eight_bits_add_less_than_a_tenth_of_a_percent(added, finding) -> None:
-    places = ("b32", "tensor")
+    places = ("b32", "tensor", "channel")
     verdict = judge(5, *(result(f"int8-sym-{place}", a) for place, a in zip(places, added, strict=False)))
     assert verdict.finding == finding
     assert len(verdict.evidence) == len(added) and "blocks of 32" in verdict.evidence[0]
@@ -55,6 +57,30 @@ def test_eight_bits_add_less_than_a_tenth_of_a_percent(added, finding) -> None:
 def test_eight_bits_are_told_with_their_uncertainty() -> None:
     verdict = judge(5, result("int8-sym-b32", 0.0005, se=0.0004))
     assert verdict.finding == "cannot tell" and "+0.050% ± 0.040% perplexity" in verdict.evidence[0]
+
+
+def test_what_was_measured_on_a_real_model_does_not_hold_in_part_where_nothing_holds() -> None:
+    """SmolLM2-135M-Instruct on 8,192 tokens: two undecided, one far beyond."""
+    verdict = judge(
+        5, result("int8-sym-b64", 0.00286, se=0.00235, tokens=8192), result("int8-asym-b64", 0.00198, se=0.00207),
+        result("int8-sym-tensor", 0.109, se=0.004),
+    )  # fmt: skip
+    assert verdict.finding == "does not hold where it can be told"
+    assert verdict.summary == "No 8-bit scheme measured adds less than 0.1% beyond doubt."
+    assert "too near 0.1% for 8,192 tokens (about 53,000 tokens would tell, if it stayed so)" in verdict.evidence[0]
+    assert "more than 0.1%" in verdict.evidence[2]
+
+
+def test_a_gap_that_no_text_would_tell_is_said_to_be_one() -> None:
+    verdict = judge(5, result("int8-sym-b32", 0.001 + 1e-9, se=0.001))
+    assert "no text of a practical length would tell" in verdict.evidence[0]
+
+
+@pytest.mark.parametrize("claim", [5, 6, 7])
+def test_a_single_token_decides_nothing(claim: int) -> None:
+    bits = {5: 8, 6: 4, 7: 2}[claim]
+    one = [result(f"int{bits}-{s}-b32", added, se=0.0, scored=1) for s, added in (("sym", 0.5), ("asym", 20.0))]
+    assert judge(claim, *one).finding == "cannot tell"
 
 
 @pytest.mark.parametrize(
@@ -87,6 +113,18 @@ def test_two_bits_collapse_or_what_is_known_is_said() -> None:
     assert fallen.finding == "holds" and fallen.known == "" and "no numbers" in fallen.evidence[0]
 
 
+@pytest.mark.parametrize(
+    ("ratio", "se", "finding"),
+    [(12.0, 0.5, "holds"), (12.0, 2.0, "cannot tell"), (9.0, 1.0, "cannot tell"), (9.0, 0.2, "does not hold"),
+     (1e5, 0.3e5, "holds")],
+)  # fmt: skip
+def test_a_collapse_is_told_with_its_uncertainty(ratio: float, se: float, finding: str) -> None:
+    verdict = judge(7, result("int2-sym-b32", ratio - 1, se=se))
+    assert verdict.finding == finding
+    assert ("too near ×10" in verdict.evidence[0]) == (finding == "cannot tell")
+    assert ("survives" in verdict.summary) == (finding == "does not hold")
+
+
 def test_super_weights_are_held_against_random_ones() -> None:
     out = SuperWeights(4, 1.01, (1.0001, 0.9999, 1.0), ("layer [0, 1] = 2",))
     verdict = judge(9, supers=[out])
@@ -94,5 +132,10 @@ def test_super_weights_are_held_against_random_ones() -> None:
     alike = SuperWeights(1, 1.0005, (1.0001,), ("layer [0, 1] = 2",))
     assert judge(9, supers=[alike]).finding == "does not hold"
     assert judge(9, supers=[alike, out]).finding == "holds in part"
+    doubtful = SuperWeights(1, 1.002, (1.0001,), ("layer [0, 1] = 2",), 0.001)
+    verdict = judge(9, supers=[doubtful])
+    assert verdict.finding == "cannot tell" and "+0.2000% perplexity ± 0.1000%" in verdict.evidence[0]
+    assert judge(9, supers=[alike, doubtful]).finding == "does not hold where it can be told"
+    assert judge(9, supers=[out, doubtful]).finding == "holds where it can be told"
     assert judge(9, supers=[SuperWeights(256, 2.0, (1.0,), ("x",))]).finding == "cannot tell"  # no handful
     assert judge(9, supers=[SuperWeights(1, math.nan, (1.0,), ("x",))]).finding == "holds"
