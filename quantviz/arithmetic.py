@@ -188,6 +188,13 @@ def _specials(e: AnyFormat) -> str:
     return "two codes for 0" if e.name == "bnb_fp4" else "none"
 
 
+MX_RULE = (
+    "The scale of an MX block is 2^(⌊log₂ max |x|⌋ − emax), the specification's own rule, called floor: the largest "
+    "weights may be cut off. Others are in use and give other errors, such as rounding the exponent up (rceil, of "
+    "NVIDIA's recipes and torchao's inference)."
+)
+
+
 def _scale_words(f: Format) -> str | None:
     if isinstance(f, BlockFormat):
         stored = "E8M0 (a power of two)" if f.scale == "e8m0" else "fp8_e4m3, times one float32 a tensor"

@@ -29,7 +29,7 @@ from .schemes import Scheme
 from .statistics import Histogram, TensorStatistics
 from .tensors import StoredTensor, as_stored
 
-__all__ = ["Evaluation", "default_engine", "describe", "evaluate", "group_sizes", "lengths"]
+__all__ = ["Evaluation", "default_engine", "describe", "evaluate"]
 
 DETAILS = ("full", "metrics")
 _SAMPLE_WEIGHTS = 1 << 16  # that set the span of the error histogram
@@ -103,7 +103,8 @@ def evaluate(
 ) -> Evaluation:
     """Quantizes and dequantizes `w` on the fly and measures the error.
 
-    w: NumPy array, torch tensor or StoredTensor; never held as float32 whole by the cpu engine.
+    w: NumPy array, torch tensor or StoredTensor; never held as float32 whole by the cpu engine. Of float64 the float32
+    rounding is quantized, as in `quantize`, and the error is that against the float64 weights.
     importance: one non-negative number an input, a column of the tensor as rows; adds weighted_mse, and weighs the
     choice of codes in clip=mse and in the block types that use it. Of experts that lie in one tensor one below the
     other, also [experts, inputs], each for its own rows.
@@ -142,7 +143,7 @@ def evaluate(
     values["compression_ratio"] = stored.bits_per_weight / values["bits_per_weight"]
     extra = {} if result.counts is None else _counted(result.counts, values, bins, statistics, stored, scheme)
     return Evaluation(
-        scheme.key, stored.shape, stored.stored_as, _engine_name(device, scheme, weights is not None),
+        scheme.key, stored.shape, stored.stored_as, _engine_name(device, scheme, weights is not None, stored.is_wide),
         time.perf_counter() - began, values,
         notices=(*stored.remarks, *scheme.shape_notices(stored.rows, stored.cols), *result.notices), **extra,
     )  # fmt: skip
@@ -156,7 +157,10 @@ def _measure(stored, scheme, bins, importance, statistics, device, progress) -> 
     if device == "cuda":
         from .kernels import cuda
 
-        result = cuda.measure(cuda.on_device(stored), scheme, bins, importance, statistics)
+        if stored.is_wide:
+            result = cuda.measure_wide(stored, scheme, bins, importance)
+        else:
+            result = cuda.measure(cuda.on_device(stored), scheme, bins, importance, statistics)
         if not math.isfinite(result.sums.squared + result.sums.squared_error):
             refuse_non_finite(stored)
         if progress:
@@ -168,16 +172,16 @@ def _measure(stored, scheme, bins, importance, statistics, device, progress) -> 
 
     if statistics is None:
         refuse_non_finite(stored)
-    x = torch.from_numpy(np.array(stored.read())).reshape(stored.rows, stored.cols)
+    x = torch.from_numpy(np.array(stored.read_exactly())).reshape(stored.rows, stored.cols)
     return reference.measure(x, scheme, bins, importance)
 
 
-def _engine_name(device: str, scheme: Scheme, weighted: bool) -> str:
+def _engine_name(device: str, scheme: Scheme, weighted: bool, wide: bool) -> str:
     if device != "cuda":
         return device
     from .kernels import cuda
 
-    return cuda.engine_name(scheme, weighted)
+    return cuda.engine_name(scheme, weighted, wide)
 
 
 def _error_bins(
@@ -212,13 +216,14 @@ def _counted(
     scheme: Scheme,
 ) -> dict:
     """What detail="full" adds: counted metrics into `values`, and the fields of Evaluation that the page draws."""
-    values |= {name: percentile(counts.abs_error_log, share) for name, share in metrics.PERCENTILES.items()}
+    ends = counts.least_error, values["max_abs_error"]
+    values |= {name: percentile(counts.abs_error_log, share, *ends) for name, share in metrics.PERCENTILES.items()}
     nonzero = stored.size - statistics.zeros
     values["zeroed_fraction"] = counts.zeroed / nonzero if nonzero else math.nan
-    values["clipped_fraction"] = counts.clipped / stored.size
+    if counts.clipped is not None:
+        values["clipped_fraction"] = counts.clipped / stored.size
     if counts.codes is not None:
         values["code_entropy_bits"] = metrics.entropy_bits(counts.codes)
-    block_errors = counts.block_squared_error / group_sizes(scheme, stored.rows, stored.cols)
     return {
         "statistics": statistics,
         "histograms": {
@@ -227,31 +232,25 @@ def _counted(
             "error": as_histogram(bins[1], counts.error),
         },
         "code_counts": counts.codes,
-        "block_errors": np.sqrt(block_errors, out=block_errors),
+        "block_errors": counts.block_rmse,
     }
-
-
-def group_sizes(scheme: Scheme, rows: int, cols: int) -> np.ndarray:
-    """How many weights each group holds, float32 [grid rows, grid cols], or with 1 where that axis is cut evenly."""
-    g = scheme.granularity
-    height, width = g.within(rows, cols) if g else (rows, cols)
-    return np.outer(lengths(rows, height), lengths(cols, width)).astype(np.float32)
-
-
-def lengths(whole: int, step: int) -> np.ndarray:
-    """Of the pieces that steps cut a whole into, the last maybe shorter; a single number where all are alike."""
-    return np.array([step]) if whole % step == 0 else np.diff(np.append(np.arange(0, whole, step), whole))
 
 
 def as_histogram(bins: Bins, counts: np.ndarray) -> Histogram:
     return Histogram(float(bins.lo), float(bins.hi), counts[1:-1], int(counts[0]), int(counts[-1]))
 
 
-def percentile(log_counts: np.ndarray, share: float) -> float:
-    """|e| below which `share` of all errors lie: the logarithmic bin that holds it, linear inside the bin."""
+def percentile(log_counts: np.ndarray, share: float, least: float, most: float) -> float:
+    """|e| below which `share` of all errors lie: the logarithmic bin that holds it, linear inside the bin.
+
+    least, most: of all |e|. No bin reaches beyond them, so that an error which is the same everywhere is its own
+    percentile. Magnitudes below 2e-40 share the first bin, which is mostly that of 0: there it is the least.
+    """
     cumulative = np.cumsum(log_counts)
     rank = share * cumulative[-1]
     bin_ = int(np.searchsorted(cumulative, rank))
-    before = cumulative[bin_ - 1] if bin_ else 0
-    low, high = (np.array([bin_, bin_ + 1], np.uint32) << np.uint32(LOG_BIN_SHIFT)).view(np.float32).astype(float)
-    return 0.0 if bin_ == 0 else float(low + (high - low) * (rank - before) / log_counts[bin_])
+    if bin_ == 0:
+        return least
+    edges = np.array([bin_, bin_ + 1], np.uint32) << np.uint32(LOG_BIN_SHIFT)
+    low, high = np.clip(edges.view(np.float32).astype(float), least, most).tolist()
+    return min(low + (high - low) * float(rank - cumulative[bin_ - 1]) / float(log_counts[bin_]), most)

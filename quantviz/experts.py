@@ -70,9 +70,9 @@ def _added(passes: Sequence[Pass], one_scale: bool) -> Pass:
 
 def _counts(counts: Sequence[Counts], one_scale: bool) -> Counts:
     whole = Counts(**{f.name: _total([getattr(c, f.name) for c in counts]) for f in fields(Counts)})
-    if not one_scale:
-        whole = replace(whole, block_squared_error=np.concatenate([c.block_squared_error for c in counts]))
-    return whole
+    rmse = [c.block_rmse.astype(np.float64) for c in counts]
+    together = np.sqrt(np.mean(np.square(rmse), axis=0)) if one_scale else np.concatenate(rmse)  # all of one size
+    return replace(whole, block_rmse=together.astype(np.float32), least_error=min(c.least_error for c in counts))
 
 
 def _total(parts: list) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .block_types import BLOCK_TYPES
 from .errors import QuantvizError
 from .evaluation import Evaluation, Progress
 from .gguf_names import Place, architecture_of, guess_architecture, has_gguf_names, layers_of, name_map
@@ -207,9 +208,11 @@ def sentence(a: Against) -> str:
         if not r.importance
         else "it was made with other importance, from other weights or by another program"
     )
+    block_type = BLOCK_TYPES.get(kind)
+    newer = f" The bytes here are those of {block_type.source}." if block_type and block_type.since else ""
     return (
         f"Quantizing the original{from_what} to {kind}{with_what} gives {shown} of the file's {r.unit} "
-        f"({r.equal:,} of {r.count:,}); {why}.{rows}"
+        f"({r.equal:,} of {r.count:,}); {why}.{newer}{rows}"
     )
 
 

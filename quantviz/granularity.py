@@ -6,6 +6,8 @@ import math
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from .errors import QuantvizError
 
 
@@ -50,6 +52,29 @@ class Granularity:
         """How many groups a [rows, cols] tensor has along each axis; the last of a row may be shorter."""
         height, width = self.within(rows, cols)
         return math.ceil(rows / height), math.ceil(cols / width)
+
+    def sizes(self, rows: int, cols: int) -> np.ndarray:
+        """How many weights each group holds, float64 [grid rows, grid cols], or with 1 where that axis is cut evenly.
+
+        >>> Granularity.parse("b64").sizes(4, 150)
+        array([[64., 64., 22.]])
+        """
+        height, width = self.within(rows, cols)
+        return np.outer(lengths(rows, height), lengths(cols, width)).astype(np.float64)
+
+
+def lengths(whole: int, step: int) -> np.ndarray:
+    """Of the pieces that steps cut a whole into, the last maybe shorter; a single number where all are alike."""
+    return np.array([step]) if whole % step == 0 else np.diff(np.append(np.arange(0, whole, step), whole))
+
+
+def some_sizes(sizes: np.ndarray, grid: tuple[int, int], groups: slice) -> np.ndarray:
+    """The sizes of some groups, numbered row after row, out of what `Granularity.sizes` gives for a grid."""
+    if sizes.size == 1:
+        return sizes[0]
+    first, last = groups.start // grid[1], -(-groups.stop // grid[1])
+    rows = np.broadcast_to(sizes, grid)[first:last].reshape(-1)
+    return rows[groups.start - first * grid[1] : groups.stop - first * grid[1]]
 
 
 TENSOR = Granularity(0, 0)

@@ -61,7 +61,8 @@ _DECLARED = (
            "Non-zero weights that became exactly zero.", counted=True),
     Metric("clipped_fraction", "Clipped", "share of x that round beyond the largest or smallest code", "fraction",
            "lower",
-           "Weights cut off at the end of the range.", counted=True),
+           "Weights cut off at the end of the range; of a code book, beyond its outermost level. Signs and grids of "
+           "combinations have no such end.", counted=True),
     Metric("code_entropy_bits", "Code entropy", "-Σ p·log₂ p over codes", "bits", "neither",
            "What the codes would take if compressed without loss; the distance to the format's bits is unused.",
            counted=True),
@@ -75,6 +76,7 @@ _DECLARED = (
 
 METRICS: dict[str, Metric] = {m.name: m for m in _DECLARED}
 
+ROUNDING_DB = 1e-6  # an SQNR nearer to 0 than that is the rounding of sums that began in float32
 PERCENTILES = {"abs_error_p50": 0.5, "abs_error_p95": 0.95, "abs_error_p99": 0.99, "abs_error_p999": 0.999}
 
 
@@ -130,4 +132,7 @@ def _ratio(numerator: float, denominator: float | None) -> float:
 def _decibels(signal: float, noise: float) -> float:
     if not signal:
         return math.nan
-    return 10 * math.log10(signal / noise) if noise else math.inf
+    if not noise:
+        return math.inf
+    decibels = 10 * (math.log10(signal) - math.log10(noise))
+    return 0.0 if abs(decibels) < ROUNDING_DB else decibels

@@ -102,7 +102,12 @@ def _few_bits(shape: tuple[int, ...]) -> tuple[str, ...]:
     if not math.prod(shape):
         return ()
     schemes = (Scheme.parse(key) for key in catalogue())
-    return tuple(s.key for s in schemes if _is_offered(s) and s.bits_per_weight(shape) < UNDER)
+    return tuple(s.key for s in schemes if _is_offered(s) and _bits(s, shape) < UNDER)
+
+
+def _bits(scheme: Scheme, shape: tuple[int, ...]) -> float:
+    """Bits a weight; of a block type those of its blocks, whether or not they divide these rows."""
+    return scheme.fmt.bits_per_weight if isinstance(scheme.fmt, BlockType) else scheme.bits_per_weight(shape)
 
 
 def _is_offered(scheme: Scheme) -> bool:

@@ -50,8 +50,9 @@ class Scheme:
     format: name of a format or block type.  symmetry: sym, asym or offset for integers, else None.
     granularity: None for a plain cast.  The rest are options:
     scale: type in which scales (and minima) are stored, None where there are none or the format fixes it.
-    clip: what sets the range of a group: "absmax", all its weights; "mse", the search for the least squared error;
-    or a percentile of them, such as "99.9".  rotate: "none", or "hadamard" along the input dimension.
+    clip: what sets the range of a group: "absmax", all its weights; "mse", the one of some thirty widths with
+    the least squared error; or a percentile of them, such as "99.9".  rotate: "none", or "hadamard" along the input
+    dimension.
     keep: percent of the weights, the largest, that are stored in 16 bit beside the codes.
     solver: None, or "hqq", which moves the minima.  double: whether scales are quantized themselves.
     pad: whether rows that do not divide into a block type's blocks are filled up with zeros.
@@ -218,9 +219,13 @@ class Scheme:
         return bits + {"asym": self.fmt.bits, "offset": bits}.get(self.symmetry, 0)
 
     def bits_stored(self, shape: tuple[int, ...]) -> int:
-        """Bits that a tensor of `shape` takes: codes, scales, zero points or minima, tensor scale."""
+        """Bits that a tensor of `shape` takes: codes, scales, zero points or minima, tensor scale.
+
+        Raises QuantvizError for a block type whose blocks do not divide the rows, unless pad=1 fills them up.
+        """
         rows, cols = rows_and_cols(shape)
         if isinstance(self.fmt, BlockType):
+            self._check_blocks(cols)
             return rows * self.fmt.padded(cols) // self.fmt.block * self.fmt.nbytes * 8
         bits = rows * cols * self.fmt.bits
         if self.granularity is not None:

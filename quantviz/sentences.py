@@ -10,7 +10,8 @@ import math
 import numpy as np
 
 from .codes import code_values
-from .evaluation import Evaluation, group_sizes
+from .evaluation import Evaluation
+from .granularity import TENSOR
 from .inspection import Block
 from .schemes import Scheme
 from .statistics import TensorStatistics
@@ -30,14 +31,14 @@ COSTLY_SCALES = 0.1  # share of all bits that are scales and zero points
 SMALL_WEIGHTS_SUFFER = 3.0  # mean relative error over relative L2 error
 SAME_DB = 0.05
 SAME_BITS = 0.005
-WIDER_THAN_FLOAT32 = ("float64", "int64", "uint64", "int32", "uint32")  # read as float32, which may round them
+WIDER_THAN_FLOAT32 = ("int64", "uint64", "int32", "uint32")  # read as float32, which may round them
 
 
 def sentences(evaluation: Evaluation) -> list[str]:
     """Up to MOST sentences about a full evaluation, the most important first; then what it was quantized from."""
     rules = (_lossless, _outlier_scale, _concentrated, _zeroed, _clipped, _idle_codes, _small_weights, _costly_scales)
     found = [text for rule in rules if (text := rule(evaluation, evaluation.statistics))]
-    kept = found[:1] if found and not evaluation.metrics["max_abs_error"] else found[:MOST]
+    kept = found[:1] if found and not evaluation.metrics["mean_abs_error"] else found[:MOST]
     before = on_top_of(evaluation.dtype)
     return [*kept, before] if before else kept
 
@@ -105,7 +106,7 @@ def _largest_sets_scale(scheme: Scheme) -> bool:
 
 
 def _lossless(e: Evaluation, s: TensorStatistics) -> str | None:
-    if e.metrics["max_abs_error"]:
+    if e.metrics["mean_abs_error"]:  # of float64 weights the largest error, in float32, may be 0
         return None
     if s.zeros == s.count:
         return "Nothing is lost: all weights are zero. What is measured against their size is therefore undefined."
@@ -142,7 +143,8 @@ def _concentrated(e: Evaluation, s: TensorStatistics) -> str | None:
     if e.block_errors is None or e.block_errors.size < 200:
         return None
     squared = np.square(e.block_errors, dtype=np.float64)
-    squared = (squared * group_sizes(Scheme.parse(e.scheme), *rows_and_cols(s.shape, s.input_axes))).reshape(-1)
+    granularity = Scheme.parse(e.scheme).granularity or TENSOR
+    squared = (squared * granularity.sizes(*rows_and_cols(s.shape, s.input_axes))).reshape(-1)
     count = max(1, squared.size // 100)
     whole = float(squared.sum())
     held = float(np.partition(squared, -count)[-count:].sum()) / whole if whole else 0.0

@@ -30,7 +30,7 @@ STORED_DTYPES: dict[str, np.dtype] = {
     "uint8": np.dtype("u1"),
 }
 CODES = ("int8", "uint8")  # of these a file may have tensors; what Python hands over in them is somebody's codes
-READ_AS_FLOAT32 = "The weights are float64 and read as float32; errors are measured against that."
+READ_AS_FLOAT32 = "The weights are float64: they are rounded to float32 first, and errors count that rounding too."
 _CONVOLUTION_AXES = 4
 
 
@@ -144,6 +144,15 @@ class StoredTensor(Shaped):
             return _float8_values(5, 2)[part]
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf and is refused as such
             return part.astype(np.float32)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether weights are stored in more than float32 holds, so that `read` rounds them."""
+        return self.dtype == "float64"
+
+    def read_exactly(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """The same weights as they are stored: float64 where they are wide, else float32."""
+        return np.require(self.data[start:stop], requirements="A") if self.is_wide else self.read(start, stop)
 
     def numpy(self) -> np.ndarray:
         """The whole tensor as float32 in its own shape."""

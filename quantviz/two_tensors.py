@@ -79,6 +79,7 @@ class _Found:
     sums: Sums
     tables: list[np.ndarray] = field(default_factory=list)  # values, errors, log errors, codes
     zeroed: int = 0
+    least_error: float = math.inf
     block_errors: np.ndarray | None = None
 
 
@@ -96,21 +97,23 @@ def _measure(x: StoredTensor, y: StoredTensor, importance, bins, progress: Progr
     def run(tasks) -> None:
         for number, row in tasks:
             stop = min(row + height, x.rows)
-            a, b = x.read(row * x.cols, stop * x.cols), y.read(row * x.cols, stop * x.cols)
+            a, b = (t.read_exactly(row * x.cols, stop * x.cols) for t in (x, y))
             blocks = y.blocks(row * x.cols // kind.block, stop * x.cols // kind.block) if kind else None
             parts[number] = _sums(a, b, importance)
             if kind:
                 factors = None if y.factors is None else y.factors[row:stop]
                 parts[number].squared_steps = _squared_steps(b - a, kind, blocks, factors)
-            tables, zeroed = [], 0
+            tables, zeroed, least = [], 0, math.inf
             if bins:
-                tables = _tables(b, b - a, bins, kind, blocks)
+                e = (b - a).astype(np.float32)
+                tables, least = _tables(b.astype(np.float32), e, bins, kind, blocks), float(np.abs(e).min())
                 zeroed = int(((b == 0) & (a != 0)).sum())
-                errors = np.square(b - a, dtype=np.float32).reshape(stop - row, total.block_errors.shape[1], -1)
-                total.block_errors[row:stop] = np.sqrt(errors.mean(axis=2))
+                squares = np.square(e, dtype=np.float64).reshape(stop - row, total.block_errors.shape[1], -1)
+                total.block_errors[row:stop] = np.sqrt(squares.mean(axis=2))
             with lock:
                 total.tables = [t + u for t, u in zip(total.tables, tables, strict=True)] if total.tables else tables
                 total.zeroed += zeroed
+                total.least_error = min(total.least_error, least)
                 done[0] += len(a)
                 if progress:
                     progress(done[0], x.size)
@@ -132,15 +135,15 @@ def _added(parts: list[Sums]) -> Sums:
 
 
 def _sums(x: np.ndarray, y: np.ndarray, importance: np.ndarray | None) -> Sums:
-    """The sums of float32 [n] against float32 [n]: errors in float32, sums in float64."""
+    """The sums of [n] against [n]: errors in float32 (float64 where either is), sums in float64."""
     e = (y - x).astype(np.float64)
     x, y = x.astype(np.float64), y.astype(np.float64)
     size, off = np.abs(x), np.abs(e)
     against = np.where(size > 0, size, np.inf)  # relative to nothing, an error does not count
     sums = Sums(
         count=len(x), nonzero=int(np.count_nonzero(x)), squared_error=_product(e, e), abs_error=float(off.sum()),
-        relative_error=float((off / against).sum()), max_abs_error=float(off.max(initial=0)), squared=_product(x, x),
-        abs=float(size.sum()), product=_product(x, y), squared_dequantized=_product(y, y),
+        relative_error=float((off / against).sum()), max_abs_error=float(np.float32(off.max(initial=0))),
+        squared=_product(x, x), abs=float(size.sum()), product=_product(x, y), squared_dequantized=_product(y, y),
     )  # fmt: skip
     if importance is not None:
         by_column = np.square(e).reshape(-1, len(importance)).sum(axis=0)
@@ -192,7 +195,8 @@ def _counted(
 ) -> dict:
     """What detail="full" adds: counted metrics into `values`, and the fields of Evaluation that the figures draw."""
     weights, errors, logs, codes = found.tables
-    values |= {name: percentile(logs, share) for name, share in metrics.PERCENTILES.items()}
+    ends = found.least_error, values["max_abs_error"]
+    values |= {name: percentile(logs, share, *ends) for name, share in metrics.PERCENTILES.items()}
     nonzero = x.size - statistics.zeros
     values["zeroed_fraction"] = found.zeroed / nonzero if nonzero else math.nan
     if len(codes):

@@ -145,7 +145,8 @@ def test_it_counts_as_the_plain_array(what: str, name: str, tmp_path) -> None:
     elif hasattr(got, "dequantize"):
         np.testing.assert_array_equal(np.asarray(got.dequantize()), want.dequantize())
     elif hasattr(got, "metrics"):
-        assert got.metrics["rmse"] == want.metrics["rmse"]
+        # The errors of float64 weights are added up in float64 throughout, those of others in short float32 runs.
+        assert got.metrics["rmse"] == pytest.approx(want.metrics["rmse"], rel=1e-7)
     elif hasattr(got, "mean_abs"):
         assert (got.mean_abs, got.min) == (want.mean_abs, want.min)
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import quantviz as qv
-from quantviz.evaluation import check_importance, group_sizes
+from quantviz.evaluation import check_importance
+from quantviz.granularity import TENSOR
 from quantviz.kernels.common import PERCENTILE_RESOLUTION
 from quantviz.metrics import METRICS, PERCENTILES, Sums, entropy_bits, from_sums
 from quantviz.schemes import Scheme
@@ -136,7 +137,7 @@ def test_what_is_counted_adds_up(key: str, engine: str) -> None:
         assert h.total == x.size
         inside = (v >= h.lo) & (v < h.hi)
         assert abs(int(h.counts.sum()) - int(inside.sum())) <= 2  # a weight at the very edge may round across
-    sizes = np.broadcast_to(group_sizes(scheme, *x.shape), r.block_errors.shape)
+    sizes = np.broadcast_to((scheme.granularity or TENSOR).sizes(*x.shape), r.block_errors.shape)
     assert (r.block_errors.astype(np.float64) ** 2 * sizes).sum() == pytest.approx(
         (e.astype(float) ** 2).sum(), rel=1e-4
     )

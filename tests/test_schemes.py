@@ -229,3 +229,11 @@ def test_a_block_larger_than_the_tensor_is_cut_and_it_says_so(key: str, rows: in
     scheme = Scheme.parse(key)
     scheme.check_shape(rows, cols)
     assert scheme.shape_notices(rows, cols) == said
+
+
+def test_bits_of_rows_that_a_block_type_refuses_are_refused() -> None:
+    """A figure for a scheme that cannot be applied would be taken for one that can."""
+    with pytest.raises(QuantvizError, match="multiple of 256"):
+        Scheme.parse("q4_k").bits_per_weight((4, 300))
+    assert Scheme.parse("q4_k:pad=1").bits_per_weight((4, 300)) == 4.5 * 512 / 300
+    assert Scheme.parse("q4_k").bits_per_weight((4, 512)) == 4.5

@@ -8,6 +8,7 @@ import streamlit as st
 from pages.components import choices, say
 from pages.components.charts import chart
 from quantviz.block_types import BLOCK_TYPES
+from quantviz.block_types.base import SOURCE
 from quantviz.block_types.conformance import conformance, conformance_rows
 from quantviz.figures.block_types import block_layout, block_type_bits
 from quantviz.wording import count, number
@@ -59,5 +60,7 @@ def _conformance() -> None:
         st.dataframe(pd.DataFrame(conformance_rows()), hide_index=True, height=420, key="conformance")
         st.caption(
             "Rows quantized here and by ggml's own code, byte for byte, and weights read back, bit for bit, also from "
-            "bytes made at random. The tests write this table, and fail where it is no longer true."
+            "bytes made at random. The tests write this table, and fail where it is no longer true. ggml's own code is "
+            f"that of {SOURCE}; "
+            + " ".join(f"{kind.name}: {kind.since}." for kind in BLOCK_TYPES.values() if kind.since)
         )

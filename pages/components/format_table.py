@@ -30,7 +30,8 @@ def all_formats() -> None:
     st.dataframe(table, hide_index=True, column_config=config, height=520, placeholder="–")
     st.caption(
         "Casts round to nearest, ties to even, and saturate: a number beyond the range becomes the largest finite "
-        "value, never infinity. Scales chosen by a scheme (int, nf4, bnb_fp4, ternary) come on top of these bits."
+        "value, never infinity. Scales chosen by a scheme (int, nf4, bnb_fp4, ternary) come on top of these bits. "
+        + arithmetic.MX_RULE
     )
     claim_of_bytes()
     two_kinds_of_float4()

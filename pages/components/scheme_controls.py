@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from quantviz import arithmetic
 from quantviz.block_types import BlockType
 from quantviz.errors import QuantvizError
 from quantviz.formats import BlockFormat, CodebookFormat, FloatFormat, IntFormat, TernaryFormat
@@ -34,7 +35,7 @@ FAMILY_HELP = """
 """
 CAST = "none: plain cast"
 PARTS = ("symmetry", "granularity", *OPTIONS)
-CLIP_NAMES = {"absmax": "nothing: the largest weight", "mse": "mse: least squared error"}
+CLIP_NAMES = {"absmax": "nothing: the largest weight", "mse": "mse: least squared error of some thirty widths"}
 
 
 def scheme_controls() -> tuple[Scheme, Scheme | None]:
@@ -66,7 +67,10 @@ def _controls(scheme: Scheme) -> None:
     left.selectbox("Family", list(FAMILIES), key="scheme_family", on_change=_change, args=("family",), help=FAMILY_HELP)
     formats = [name for name, f in KINDS.items() if FAMILIES[family](f)]
     _show("scheme_format", scheme.format)
-    right.selectbox("Format", formats, key="scheme_format", on_change=_change, args=("format",))
+    right.selectbox(
+        "Format", formats, key="scheme_format", on_change=_change, args=("format",),
+        help=arithmetic.MX_RULE if scheme.rule == "mx" else None,
+    )  # fmt: skip
     offered = _granularities(scheme)
     if offered:
         _show("scheme_granularity", str(scheme.granularity) if scheme.granularity else CAST)
@@ -120,8 +124,8 @@ def _cures(scheme: Scheme) -> None:
             st.selectbox(
                 "Clip", clips, key="scheme_clip", on_change=_change, args=("clip",),
                 format_func=lambda clip: CLIP_NAMES.get(clip, f"{clip}th percentile"),
-                help="What sets the range of a group: its largest weight; the range with the least squared error, "
-                "found by a search; or a percentile of its weights, beyond which they are cut off.",
+                help="What sets the range of a group: its largest weight; the one of some thirty widths with the "
+                "least squared error; or a percentile of its weights, beyond which they are cut off.",
             )  # fmt: skip
         _show("scheme_keep", scheme.keep)
         st.number_input(
@@ -140,7 +144,8 @@ def _cures(scheme: Scheme) -> None:
             st.toggle(
                 "HQQ solver", key="scheme_solver", on_change=_change, args=("solver",),
                 help="Half-quadratic quantization moves each group's minimum so that an ℓp norm with p < 1 of the "
-                "errors shrinks.",
+                "errors shrinks. The quality is that of the hqq package, the codes are not its own: the package stops "
+                "early, when the mean error of the whole tensor no longer falls; here every group takes all steps.",
             )  # fmt: skip
         if scheme.rule == "codebook":
             _show("scheme_double", scheme.double)

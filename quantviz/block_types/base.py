@@ -88,6 +88,9 @@ class BlockType:
     codes: blocks -> int32 [blocks, block].  parameters: blocks -> what their groups share.
     code_book: () -> float32, what each code stands for, from first_code on; NaN where one stands for nothing.
     together: how many neighbours choose their codes in common, from a grid of combinations; 1 where each has its own.
+    margin: how far beyond the outermost number a weight still rounds to it, in scales: half a step, and nothing in a
+    table of uneven levels. What lies farther out was cut off.
+    since: how ggml's own bytes have changed since SOURCE, a sentence; "" where they have not.
     """
 
     name: str
@@ -102,6 +105,8 @@ class BlockType:
     code_book: Callable[[], np.ndarray]
     first_code: int = 0
     together: int = 1
+    margin: float = 0.5
+    since: str = ""
     needs_importance: bool = False  # cannot be quantized without
     uses_importance: bool = True  # gives other bytes with than without
 
@@ -116,7 +121,7 @@ class BlockType:
 
     @property
     def source(self) -> str:
-        return SOURCE
+        return f"{SOURCE}. {self.since}" if self.since else SOURCE
 
     @cached_property
     def numbers(self) -> np.ndarray:
@@ -129,6 +134,12 @@ class BlockType:
     def is_even(self) -> bool:
         """Whether codes stand for whole numbers one apart, so that a group's values are evenly spaced by its scale."""
         return len(self.numbers) > 2 and bool((np.diff(self.numbers) == 1).all())
+
+    @cached_property
+    def ends(self) -> tuple[float, float] | None:
+        """The smallest and largest number; None of signs, which have no end, and of combinations of neighbours."""
+        lowest, highest = float(np.nanmin(self.numbers)), float(np.nanmax(self.numbers))
+        return None if self.together > 1 or len(self.numbers) <= 2 else (lowest, highest)
 
     def unpack(self, data: Blocks) -> Unpacked:
         codes, shared = self.codes(data), self.parameters(data)

@@ -54,7 +54,7 @@ TYPES = (
             ("qs", 16, "e2m1 codes: byte j holds weight j (low half) and j + 16 (high half)"),
         ),
         "scale = 2^(⌊log2 max |x|⌋ - 2); each weight takes the e2m1 value nearest to x / scale, at a tie the smaller.",
-        32, 4, _codes_mxfp4, _parameters_mxfp4, _twice_e2m1, uses_importance=False,
+        32, 4, _codes_mxfp4, _parameters_mxfp4, _twice_e2m1, uses_importance=False, margin=2.0,
     ),
     BlockType(
         "gguf_nvfp4", 64, 36,
@@ -64,6 +64,6 @@ TYPES = (
         ),
         "Every 16 weights: scale = max |x| / 6 as e4m3; each weight takes the e2m1 value nearest to x / scale, "
         "at a tie the smaller. No scale for the whole tensor, unlike NVIDIA's own.",
-        16, 4, _codes_nvfp4, _parameters_nvfp4, _twice_e2m1, uses_importance=False,
+        16, 4, _codes_nvfp4, _parameters_nvfp4, _twice_e2m1, uses_importance=False, margin=2.0,
     ),
 )  # fmt: skip

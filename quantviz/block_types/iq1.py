@@ -61,5 +61,7 @@ TYPES = (
         ),
         _SPLIT.format("plus or minus an eighth for eight of them"),
         16, 3, *readers(read_iq1_m), code_book("iq1_s"), together=8, needs_importance=True,
+        since="Newer ggml (0.25) adds up each half of a group apart when it looks for the cut, by the same formula: "
+              "its float32 sums round otherwise, and some of its bytes differ",
     ),
 )  # fmt: skip

@@ -41,7 +41,7 @@ TYPES = (
             ("qs", 16, "codes: byte j holds weight j (low half) and j + 16 (high half)"),
         ),
         f"A scale for every 32 weights, {_SEARCHED}.",
-        32, 4, nibble_codes(2, 4), scale_first, _levels,
+        32, 4, nibble_codes(2, 4), scale_first, _levels, margin=0.0,
     ),
     BlockType(
         "iq4_xs", 256, 136,
@@ -52,6 +52,6 @@ TYPES = (
             ("qs", 128, "codes: byte j of 16 holds weights j (low half) and j + 16 (high half) of 32"),
         ),
         f"As iq4_nl, with the scales of 32 weights in six bits: {_SEARCHED}.",
-        32, 4, _codes_iq4_xs, _parameters_iq4_xs, _levels,
+        32, 4, _codes_iq4_xs, _parameters_iq4_xs, _levels, margin=0.0,
     ),
 )  # fmt: skip

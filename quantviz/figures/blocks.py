@@ -8,7 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..codes import arithmetic, code_values
-from ..evaluation import Evaluation, lengths
+from ..evaluation import Evaluation
+from ..granularity import lengths
 from ..inspection import Block
 from ..schemes import Scheme
 from ..wording import number, plural

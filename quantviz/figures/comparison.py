@@ -91,7 +91,8 @@ def _limit(x: Sequence[float], y: Sequence[float], name: str, color: str, dash: 
     return go.Scatter(
         x=x, y=y, mode="lines+markers" if dash == "dot" else "lines", line={"color": color, "dash": dash, "width": 1.5},
         marker={"symbol": "x-thin", "size": 7, "line": {"color": color, "width": 1.5}},
-        customdata=[f"{name}<br>{bits(b)} bits, {decibels(d)}" for b, d in zip(x, y, strict=True)], hovertemplate=_HOVER,
+        customdata=[f"{name}<br>{bits(b)} bits, {decibels(d)}" for b, d in zip(x, y, strict=True)],
+        hovertemplate=_HOVER,
     )  # fmt: skip
 
 

@@ -29,12 +29,14 @@ LOG_BINS = 1 << (31 - LOG_BIN_SHIFT)
 PERCENTILE_RESOLUTION = 2.0**-6
 
 # clip=mse tries these widths of a range, as factors of the absmax range: quarter octaves down to 1/13, then sixteenths
-# about the best of those. A factor of 1 is always among them, so that the result is never worse than absmax.
+# about the best of those, sixty-fourths about the best so far, and parts of 256, among which the best of 8 bits lies.
+# A factor of 1 is always among them, so that the result is never worse than absmax; it is the best of those tried, not
+# of all there are.
 COARSE_SHRINKS = tuple(np.float32(2.0 ** (-k / 4)) for k in range(1, 16))
+NEARER_SHRINKS = tuple(tuple(np.float32(2.0 ** (k / parts)) for k in (-2, -1, 1, 2)) for parts in (16, 64, 256))
 # A group tries no narrower coarse range once one has had more than HOPELESS times its least error: what is cut off only
 # grows.
 HOPELESS = 4.0
-FINE_SHRINKS = tuple(np.float32(2.0 ** (k / 16)) for k in (-3, -2, -1, 1, 2, 3))
 
 # The default settings of the hqq package: ℓp norm with p = 0.7, β = 10, 20 iterations.
 HQQ_EXPONENT, HQQ_BETA, HQQ_ITERATIONS = 0.7, 10.0, 20
@@ -106,9 +108,10 @@ class Counts:
     error: np.ndarray  # int64 [ERROR_BINS + 2]
     abs_error_log: np.ndarray  # int64 [LOG_BINS]
     codes: np.ndarray | None  # int64 [number of codes], smallest code first; None beyond 16 bits
-    block_squared_error: np.ndarray  # float32 [grid rows, grid cols], Σ e² of each group
-    zeroed: int = 0
-    clipped: int = 0
+    block_rmse: np.ndarray  # float32 [grid rows, grid cols], √mean(e²) of each group
+    zeroed: int
+    clipped: int | None  # None where no weight lies beyond the codes, as they tell no more than signs or are a lattice
+    least_error: float  # the least |e|
 
 
 @dataclass

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import QuantvizError
-from ..evaluation import describe, group_sizes
+from ..evaluation import describe
 from ..experts import apart
+from ..granularity import TENSOR
 from ..kernels import check_importance
 from ..kernels.common import Progress
 from ..schemes import Scheme
@@ -141,7 +142,8 @@ class Attribution:
         )  # fmt: skip
 
     def _sizes(self) -> np.ndarray:
-        return group_sizes(Scheme.parse(self.scheme), self.rows.squared.size, self.cols.squared.size)
+        granularity = Scheme.parse(self.scheme).granularity or TENSOR
+        return granularity.sizes(self.rows.squared.size, self.cols.squared.size)
 
     def block_of(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Grid rows and columns of the blocks that hold the weights at flat positions `index`."""

@@ -73,7 +73,7 @@ def cures(key: str | Scheme, statistics: TensorStatistics | None = None) -> list
         return found + _other_types(scheme)
     found += [_finer(scheme, g) for g in _finer_granularities(scheme)]
     options: list[tuple[str, str, dict[str, Any]]] = [
-        ("clip to least error", "The range of each group that gives the least squared error, found by search.",
+        ("clip to least error", "The range of each group with the least squared error among some thirty widths.",
          {"clip": "mse"}),
         ("clip to 99.9%", "The range that holds 99.9% of each group; what lies beyond is cut.", {"clip": "99.9"}),
         ("Hadamard rotation", "The input dimension is rotated with random signs, which spreads an outlier over its "

@@ -159,3 +159,8 @@ def test_bytes_that_are_no_rows_are_refused() -> None:
         dequantize_rows("q4_0", np.zeros((2, 287), np.uint8), 512)
     with pytest.raises(QuantvizError, match="take 288 bytes each in q4_0"):
         unpack("q4_0", np.zeros(287, np.uint8), 512)
+
+
+def test_a_type_whose_bytes_newer_ggml_writes_otherwise_says_so() -> None:
+    changed = {kind.name: kind.source for kind in BLOCK_TYPES.values() if kind.since}
+    assert set(changed) == {"iq1_m"} and "Newer ggml" in changed["iq1_m"] and "commit d99724f2b141" in changed["iq1_m"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from ...granularity import some_sizes
 from ...schemes import Scheme
 from ...tensors import StoredTensor
 from ..common import Bins, Counts, Progress
@@ -25,18 +28,16 @@ def measure(
     bins: tuple[Bins, Bins] | None,
     importance: np.ndarray | None,
     progress: Progress | None,
-    wide: bool,
 ) -> tuple[np.ndarray, Counts | None]:
     """The sums of all pieces, and the counts if there are bins to count in."""
     full, kind, cols = bins is not None, scheme.fmt, stored.cols
-    known = kind.group if kind.group in loops.KNOWN_WIDTHS and not wide else 0
-    kernel = loops.measure_kernel(_RULE, known, wide)
+    kernel = loops.measure_kernel(_RULE, kind.group if kind.group in loops.KNOWN_WIDTHS else 0)
     fixed = rules.constants_of(_CONSTANTS, None), *rules.tables_of(_CONSTANTS)
     edges = edges_of(bins)
-    grid_rows, grid_cols = scheme.granularity.grid(stored.rows, cols)
-    block_error = np.zeros(grid_rows * grid_cols if full else 0, np.float32)
+    grid, sizes_of_blocks = scheme.granularity.grid(stored.rows, cols), scheme.granularity.sizes(stored.rows, cols)
+    block_rmse = np.zeros(math.prod(grid) if full else 0, np.float32)
     pieces = Traveller(stored, kind, importance).pieces()
-    outs = np.zeros((len(pieces), sums.SUMS))
+    outs = sums.empty(len(pieces))
     tables: list[Tables] = []
     ticker = Ticker(progress, stored.size)
     no_codes, nothing = np.zeros((2, 0), np.int64), np.zeros(0, np.float32)
@@ -53,38 +54,37 @@ def measure(
             sizes, errors = np.abs(scales), np.zeros(scales.shape if full else (1, 1))
             first = piece.start % cols
             weights = nothing if importance is None else importance[first : first + piece.cols]
+            x = stored.read_exactly(piece.start, piece.stop).reshape(trip.x.shape) if stored.is_wide else trip.x
             kernel(
-                full, importance is not None, True, trip.x, trip.x, y, kind.group, 1, True, *fixed,
+                full, importance is not None, True, stored.is_wide, x, trip.x, y, kind.group, 1, True, *fixed,
                 sizes, sizes, sizes, weights, *edges, 0, mine.values, mine.cells, no_codes, errors, out,
             )  # fmt: skip
             out[sums.CLIPPED] = 0  # by the rule that only lends its kernel
             out[sums.VANISHED] = vanished(kind, trip.x, shared.scales)
             if full:
-                at = first_block(piece, grid_cols)
-                found = errors.reshape(-1, kind.groups).sum(axis=1)
-                with np.errstate(over="ignore"):  # a square beyond float32 is infinite
-                    block_error[at : at + len(found)] = found
+                at, found = first_block(piece, grid[1]), errors.reshape(-1, kind.groups).sum(axis=1)
+                blocks = slice(at, at + len(found))
+                block_rmse[blocks] = np.sqrt(found / some_sizes(sizes_of_blocks, grid, blocks))
                 _count(traveller, trip, scales, shared.minima, mine.codes, out)
             ticker.tick(piece.stop - piece.start)
 
     work(pieces, run)
-    out = outs.sum(axis=0)
-    out[sums.MAX_ERROR] = outs[:, sums.MAX_ERROR].max()
+    out = sums.added(outs)
     if not full:
         return out, None
     *counted, numbers = Tables.added(tables, bins, PLACES)
     return out, Counts(
-        *counted, by_code(kind, numbers), block_error.reshape(grid_rows, grid_cols), int(out[sums.ZEROED]),
-        int(out[sums.CLIPPED]),
+        *counted, by_code(kind, numbers), block_rmse.reshape(grid), int(out[sums.ZEROED]),
+        int(out[sums.CLIPPED]) if kind.ends else None, float(out[sums.LEAST_ERROR]),
     )  # fmt: skip
 
 
 def _count(traveller: Traveller, trip, scales: np.ndarray, minima: np.ndarray | None, table: np.ndarray, out) -> None:
-    """Codes, and weights beyond the outermost codes of types whose codes are evenly spaced."""
+    """Codes, and weights beyond the outermost codes of types whose codes are a range."""
     kind, cols = traveller.kind, trip.x.shape[1]
-    if kind.is_even:
+    if kind.ends:
         shifts = np.zeros_like(scales) if minima is None else minima.reshape(scales.shape)
-        ends = kind.numbers[0], kind.numbers[-1]
+        ends = *map(np.float32, kind.ends), np.float32(kind.margin)
         out[sums.CLIPPED] = count_beyond(trip.x, np.ascontiguousarray(scales), shifts, kind.group, *ends)
     numbers = traveller.memory("numbers", trip.y.shape, np.float32)
     view = unscaled(kind, trip.data, traveller.memory("view", trip.data.shape, np.uint8))

@@ -91,8 +91,8 @@ def by_code(kind: BlockType, counted: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def count_beyond(x, scales, minima, group, lowest, highest):
-    """How many weights lie more than half a step below or above what the codes of their group reach.
+def count_beyond(x, scales, minima, group, lowest, highest, margin):
+    """How many weights lie more than `margin` scales below or above what the codes of their group reach.
 
     x float32 [rows, cols]; scales, minima float32 [rows, groups]; lowest, highest: numbers of the outermost codes.
     """
@@ -103,8 +103,8 @@ def count_beyond(x, scales, minima, group, lowest, highest):
             if s == f4(0):
                 continue
             a, b = f4(f4(s * lowest) + m), f4(f4(s * highest) + m)
-            half = f4(abs(s) * f4(0.5))
-            low, high = f4(min(a, b) - half), f4(max(a, b) + half)
+            rest = f4(abs(s) * margin)
+            low, high = f4(min(a, b) - rest), f4(max(a, b) + rest)
             part, found = x[i, g * group : min((g + 1) * group, x.shape[1])], i4(0)
             for j in range(part.shape[0]):
                 found = i4(found + (i4(1) if (part[j] < low) | (part[j] > high) else i4(0)))

@@ -45,6 +45,11 @@ def inlined(fastmath: Any = False) -> Any:
     return numba.njit(nogil=True, error_model="numpy", fastmath=fastmath, forceinline=True)
 
 
+def apart(fastmath: Any = False) -> Any:
+    """A function of its own: what is seldom called need not be compiled into every caller."""
+    return numba.njit(nogil=True, error_model="numpy", fastmath=fastmath)
+
+
 def kernel(function: Any) -> Any:
     """A compiled entry point, cached on disk where a folder for it can be written."""
     options = dict(nogil=True, error_model="numpy", boundscheck=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..common import LOG_BIN_SHIFT, LOG_BINS, Bins
-from .bits import MAGNITUDE, bits_of, within
+from .bits import MAGNITUDE, bits_of, float_of, within
 from .compiler import inlined
 
 f4, i4, u4 = np.float32, np.int32, np.uint32
@@ -98,25 +98,27 @@ def cells_of(bins: Bins) -> int:
 
 @inlined()
 def count(x, y, n, value_bins, error_bins, index, values, cells):
-    """Counts y by value and y - x by cell; returns how many weights became zero."""
+    """Counts y by value and y - x by cell; returns how many weights became zero, and the least |y - x|."""
     value_low, value_inverse, value_last = value_bins[0], value_bins[1], value_bins[2]
     low, inverse_width, last = error_bins[0], error_bins[1], error_bins[2]
     above, negative = i4(i4(last) + i4(1)), i4(cells.shape[1] // 2)
     value_index, cell = index[:COUNTED], index[COUNTED : 2 * COUNTED]
-    zeroed = i4(0)
+    zeroed, least = i4(0), INFINITE
     for o in range(0, n, COUNTED):
         m = min(COUNTED, n - o)
         xs, ys = x[o : o + m], y[o : o + m]
         for j in range(m):
             e = f4(ys[j] - xs[j])
             pattern = bits_of(e)
-            equal, log = bin_of(e, low, inverse_width, last), i4(i4(pattern & MAGNITUDE) >> SHIFT)
+            size = i4(pattern & MAGNITUDE)
+            least = min(least, size)
+            equal, log = bin_of(e, low, inverse_width, last), i4(size >> SHIFT)
             cell[j] = u4(i4(log + (equal if pattern >= i4(0) else i4(negative + above - equal))))
             value_index[j] = u4(bin_of(ys[j], value_low, value_inverse, value_last))
             zeroed = i4(zeroed + (i4(1) if (xs[j] != f4(0)) & (ys[j] == f4(0)) else i4(0)))
         tally(value_index, m, values)
         tally(cell, m, cells)
-    return zeroed
+    return zeroed, float_of(least)
 
 
 def split(cells: np.ndarray, bins: Bins) -> tuple[np.ndarray, np.ndarray]:

@@ -210,12 +210,12 @@ def quantize_kernel(rule: int, codes: bool):
 
 
 @once
-def measure_kernel(rule: int, known: int, wide: bool):
+def measure_kernel(rule: int, known: int):
     """One piece: quantize, dequantize and measure. See `measure` of the package for the arguments.
 
-    full: count as well.  weighted: weigh squared errors with `importance`.  apart: z was quantized in place of x,
-    and `given_y` holds what became of x, so that only measuring is left. These three are asked once a stretch, so
-    they need no kernels of their own.
+    full: count as well.  weighted: weigh squared errors with `importance`.  z: what is quantized in place of x, or x
+    again.  apart: `given_y` holds what became of x, so that only measuring is left.  wide: x is float64, and so are all
+    sums. These four are asked once a stretch, so they need no kernels of their own.
     """
     has_scale = rule not in (IDENTITY, BF16, CAST)
     seen = rule not in (TERNARY, SIGN)  # whether a group's extremes are known once it has parameters
@@ -226,6 +226,7 @@ def measure_kernel(rule: int, known: int, wide: bool):
         full,
         weighted,
         apart,
+        wide,
         x,
         z,
         given_y,
@@ -260,14 +261,11 @@ def measure_kernel(rule: int, known: int, wide: bool):
             gi = i // height
             for o in range(0, cols, step):
                 n = min(step, cols - o)
-                xs, g0 = x[i, o : o + n], o // length
-                if apart:
-                    zs, ys = z[i, o : o + n], given_y[i, o : o + n]
-                else:
-                    zs, ys = xs, y[:n]
+                xs, zs, g0 = x[i, o : o + n], z[i, o : o + n], o // length
+                ys = given_y[i, o : o + n] if apart else y[:n]
                 whole = n // length
                 if not given:
-                    fill_parameters(rule, xs, n, width, gi, g0, k, factor, stored, extra, out, low, high, mean)
+                    fill_parameters(rule, zs, n, width, gi, g0, k, factor, stored, extra, out, low, high, mean)
                 if full and code_table.shape[1] > 0:
                     fill_values_and_codes(
                         rule, length, zs, y[:n], index[:n], n, gi, g0, k, thresholds, levels, codes, factor, stored,
@@ -275,24 +273,21 @@ def measure_kernel(rule: int, known: int, wide: bool):
                     )  # fmt: skip
                     tally_codes(index, n, code_table)
                 elif not apart:
-                    fill_values(rule, length, xs, ys, n, gi, g0, k, thresholds, levels, factor, stored, extra)
-                if narrow and not wide:
+                    fill_values(rule, length, zs, ys, n, gi, g0, k, thresholds, levels, factor, stored, extra)
+                if narrow:
                     sums.squared_errors(xs, ys, whole * known, known, halves)
                     for g in range(whole):
                         squares[g] = f8(halves[g])
-                if wide:
-                    sums.moments_wide(xs, ys, out)
-                else:
-                    sums.moments(xs, ys, out)
+                moved = sums.moments(xs, ys, wide, out)
                 groups = -(-n // length)
-                for g in range(whole if narrow and not wide else 0, groups):
+                for g in range(whole if narrow else 0, groups):
                     o_g, n_g = g * length, min(length, n - g * length)
-                    if wide:
-                        squares[g] = sums.squared_error_wide(xs[o_g:], ys[o_g:], n_g)
-                    elif n_g < length:
+                    if n_g < length:
                         squares[g] = sums.squared_error(xs[o_g:], ys[o_g:], n_g)
                     else:
                         squares[g] = sums.squared_error(xs[o_g:], ys[o_g:], length)
+                if moved:
+                    sums.mend_squared_errors(xs, ys, n, length, wide, squares)
                 scales = stored[gi, g0 : g0 + groups]
                 total, steps = sums.of_groups(squares, scales, groups)
                 out[sums.SQUARED_ERROR] += total
@@ -303,7 +298,9 @@ def measure_kernel(rule: int, known: int, wide: bool):
                 if weighted:
                     out[sums.WEIGHTED] += sums.weighted_squared_error(xs, ys, importance[o : o + n])
                 if full:
-                    out[sums.ZEROED] += f8(count(xs, ys, n, value_bins, error_bins, index, values, cells))
+                    zeroed, least = count(xs, ys, n, value_bins, error_bins, index, values, cells)
+                    out[sums.ZEROED] += f8(zeroed)
+                    out[sums.LEAST_ERROR] = min(out[sums.LEAST_ERROR], f8(least))
                     for g in range(groups):
                         under, over = rules.code_limits(rule, stored[gi, g0 + g], extra[gi, g0 + g], k)
                         if given or not seen or lowest(rule, low[g], high[g]) < under or abs(high[g]) > over:

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from ...granularity import some_sizes
 from ...metrics import Sums
 from ...schemes import Scheme
 from ...statistics import TensorStatistics
@@ -19,9 +20,6 @@ from .job import Job
 from .passes import Tables, Ticker, edges_of
 from .quantizing import notices, values
 from .workers import work
-
-# Of a tensor whose mean square lies outside, some square leaves float32's range; its sums are made in float64.
-NARROW = (1e-20, 1e25)
 
 
 def measure(
@@ -41,16 +39,12 @@ def measure(
     else:
         whole = None if statistics is None else Extremes(statistics.min, statistics.max, statistics.mean_abs)
         once = partial(_measure, Job(stored, scheme, whole, importance), bins, progress)
-    out, counts = once(wide=False)
-    mean_square = float(out[sums.SQUARED]) / stored.size
+    out, counts = once()
     if not math.isfinite(out[sums.SQUARED] + out[sums.SQUARED_ERROR] + out[sums.RELATIVE_ERROR]):
         refuse_non_finite(stored)
-        mean_square = math.inf
     is_block_type = scheme.rule == "block type"
     if is_block_type and out[sums.SATURATED]:
         raise beyond_float32(stored.name, scheme)
-    if not NARROW[0] < mean_square < NARROW[1] and out[sums.NONZERO]:
-        out, counts = once(wide=True)
     out = out.tolist()
     return Pass(
         Sums(
@@ -75,22 +69,24 @@ def _needs_bytes(stored: StoredTensor, scheme: Scheme, importance: np.ndarray | 
     return searches or not rules.has_rule(scheme) or stored.cols % scheme.fmt.block != 0
 
 
-def _measure(job: Job, bins, progress, wide: bool) -> tuple[np.ndarray, Counts | None]:
+def _measure(job: Job, bins, progress) -> tuple[np.ndarray, Counts | None]:
     """The sums of all pieces, and the counts if there are bins to count in."""
     full = bins is not None
-    scheme, p = job.scheme, job.plan
-    weighted, apart = job.importance is not None, job.transform is not None
-    kernel = loops.measure_kernel(job.rule, 0 if wide else job.known, wide)
+    scheme, p, stored = job.scheme, job.plan, job.stored
+    weighted, wide = job.importance is not None, stored.is_wide
+    apart = wide or job.transform is not None
+    kernel = loops.measure_kernel(job.rule, job.known)
     none = np.empty((0, 0), np.float32)
     thresholds, levels, codes = job.tables
     edges = edges_of(bins)
     first_code, last_code = scheme.code_range
     number_of_codes = last_code - first_code + 1 if scheme.fmt.bits <= 16 else 0
-    outs = np.zeros((len(p.tasks), sums.SUMS))
+    outs = sums.empty(len(p.tasks))
     tables: list[Tables] = []
-    grid = (1, 1) if p.shared else scheme.granularity.grid(job.stored.rows, job.stored.cols)
-    block_error = np.zeros(math.prod(grid) if full else 0, np.float32)
-    ticker = Ticker(progress, job.stored.size)
+    grid = (1, 1) if p.shared else scheme.granularity.grid(stored.rows, stored.cols)
+    sizes = np.full((1, 1), float(stored.size)) if p.shared else scheme.granularity.sizes(stored.rows, stored.cols)
+    block_rmse = np.zeros(math.prod(grid) if full else 0, np.float32)
+    ticker = Ticker(progress, stored.size)
 
     def run(tasks) -> None:
         mine = Tables.of(bins, number_of_codes)
@@ -104,28 +100,27 @@ def _measure(job: Job, bins, progress, wide: bool) -> tuple[np.ndarray, Counts |
             for piece in task.pieces:
                 own = job.groups(piece, parameters)
                 own_errors = job.groups(piece, (errors,))[0] if full else errors
-                x = panel.original(piece)
+                x = stored.read_exactly(piece.start, piece.stop) if wide else panel.original(piece)
+                x = x.reshape(piece.rows, piece.cols)
                 z, after = (x, none) if y is None else (panel.quantized(piece), y.quantized(piece))
                 kernel(
-                    full, weighted, apart, x, z, after, p.width, p.height, given or apart, job.constants,
+                    full, weighted, apart, wide, x, z, after, p.width, p.height, given or apart, job.constants,
                     thresholds, levels, codes, *own, job.weights_of(piece), *edges, first_code,
                     mine.values, mine.cells, mine.codes, own_errors, out,
                 )  # fmt: skip
                 ticker.tick(piece.stop - piece.start)
             if full and not p.shared:
-                with np.errstate(over="ignore"):  # a square beyond float32 is infinite
-                    block_error[task.groups] = errors.reshape(-1)
+                mean_squares = errors.reshape(-1) / some_sizes(sizes, grid, task.groups)
+                block_rmse[task.groups] = np.sqrt(mean_squares)  # in float64: squares leave float32 where errors do not
 
     work(p.tasks, run)
-    out = outs.sum(axis=0) + job.notes
-    out[sums.MAX_ERROR] = outs[:, sums.MAX_ERROR].max()
+    out = sums.added(outs) + job.notes
     if not full:
         return out, None
     if p.shared:
-        with np.errstate(over="ignore"):
-            block_error[0] = out[sums.SQUARED_ERROR]
+        block_rmse[0] = math.sqrt(out[sums.SQUARED_ERROR] / stored.size)
     *counted, codes = Tables.added(tables, bins, number_of_codes)
     return out, Counts(
-        *counted, codes if number_of_codes else None, block_error.reshape(grid), int(out[sums.ZEROED]),
-        int(out[sums.CLIPPED]),
+        *counted, codes if number_of_codes else None, block_rmse.reshape(grid), int(out[sums.ZEROED]),
+        None if scheme.rule == "sign" else int(out[sums.CLIPPED]), float(out[sums.LEAST_ERROR]),
     )  # fmt: skip

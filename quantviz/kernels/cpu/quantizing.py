@@ -27,7 +27,7 @@ def values(job: Job, task: Task, panel: Panel, parameters: Parameters, given: bo
     """What stands for a task's weights after dequantizing, transformations undone, as `quantized` of a panel."""
     kernel = loops.quantize_kernel(job.rule, False)
     thresholds, levels, _ = job.tables
-    y = np.empty((task.stop - task.start) // job.stored.cols * job.stored.cols, np.float32)
+    y = np.empty(task.stop - task.start, np.float32)
     after = Panel(job.stored, task.start, None, y)
     for piece in task.pieces:
         kernel(

@@ -1,7 +1,8 @@
 """Every rule for one weight, as numba sees it. `rule` is a constant of the kernel, so its branches vanish.
 
 A group's parameters are three float32 numbers:
-  factor   what a weight is divided by (sym, ternary, offset, scaled) or multiplied by (the rest)
+  factor   what a weight is divided by (sym, ternary, offset, scaled) or multiplied by (the rest); of asym, where the
+           reciprocal of a scale is beyond float32, minus the scale
   stored   what dequantization multiplies by
   extra    zero point (asym), minimum (offset), block scale (nvfp4)
 The arithmetic and its order are those of `reference`, which names the sources; GGUF's plain block types, which are
@@ -191,11 +192,10 @@ def parameters(rule, low, high, mean, k):
     if rule == ASYM:
         low, high = f4(min(low, zero)), f4(max(high, zero))
         exact = f4(f4(high - low) / k.top)
-        if exact > zero:
-            exact = f4(max(exact, MIN_NORMAL))
         s = store(exact, k.store)
         if s > zero:
-            return f4(f4(1) / s), s, f4(min(max(f4(np.rint(f4(-low / s))), zero), k.top)), exact
+            reciprocal, z = f4(f4(1) / s), f4(min(max(f4(np.rint(f4(-low / s))), zero), k.top))
+            return -s if reciprocal > MAX_FINITE else reciprocal, s, z, exact
         return zero, s, zero, exact
     if rule == OFFSET:
         exact = f4(f4(high - low) / k.top)
@@ -226,6 +226,12 @@ def parameters(rule, low, high, mean, k):
 
 
 @inlined()
+def in_steps(v, factor):
+    """A weight in steps of an asym scale, by its reciprocal as torchao has it, or by division where there is none."""
+    return f4(v / -factor) if factor < f4(0) else f4(v * factor)
+
+
+@inlined()
 def clip(q, low, high):
     return f4(min(max(q, low), high))
 
@@ -245,7 +251,7 @@ def roundtrip(rule, v, factor, stored, extra, k, thresholds, levels):
     if rule == SIGN:
         return stored if v >= zero else -stored
     if rule == ASYM:
-        return f4(f4(clip(f4(np.rint(f4(v * factor)) + extra), zero, k.top) - extra) * stored)
+        return f4(f4(clip(f4(np.rint(in_steps(v, factor)) + extra), zero, k.top) - extra) * stored)
     if rule == OFFSET:
         return f4(extra + f4(clip(f4(np.rint(f4(f4(v - extra) / factor))), zero, k.top) * stored))
     if rule == SCALED:
@@ -282,7 +288,7 @@ def encode(rule, v, factor, extra, k, thresholds, codes):
     if rule == SIGN:
         return i4(1) if v >= zero else i4(-1)
     if rule == ASYM:
-        return i4(clip(f4(np.rint(f4(v * factor)) + extra), zero, k.top))
+        return i4(clip(f4(np.rint(in_steps(v, factor)) + extra), zero, k.top))
     if rule == OFFSET:
         return i4(clip(f4(np.rint(f4(f4(v - extra) / factor))), zero, k.top))
     if rule == SCALED:
@@ -337,7 +343,7 @@ def code_limits(rule, stored, extra, k):
     """Below and above what a weight rounds beyond the smallest or largest code, as `reference.code_limits`."""
     infinite = f4(np.inf)
     half = f4(0.5)
-    if rule == SIGN or rule == CODEBOOK or rule == IDENTITY:
+    if rule == SIGN or rule == IDENTITY:
         return -infinite, infinite
     if rule == BF16:
         limit = f4(MAX_BF16 + f4(2.0**119))
@@ -354,6 +360,8 @@ def code_limits(rule, stored, extra, k):
         return blocks.limits(f4(-128), f4(127), stored, f4(0))
     if not stored > f4(0):
         return -infinite, infinite
+    if rule == CODEBOOK:
+        return -stored, stored
     if rule == ASYM:
         return f4(f4(-half - extra) * stored), f4(f4(k.top + half - extra) * stored)
     if rule == OFFSET:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..common import COARSE_SHRINKS, FINE_SHRINKS, HOPELESS
+from ..common import COARSE_SHRINKS, HOPELESS, NEARER_SHRINKS
 from . import loops, rules, sums
 from .compiler import REORDER, inlined, kernel
 from .once import once
@@ -160,7 +160,7 @@ def _least_squares(groups: Groups, low, high, mean) -> tuple[np.ndarray, np.ndar
     with np.errstate(over="ignore", invalid="ignore"):
         least = errors(best)
         going = np.ones(groups.shape, bool)
-        for factors in (COARSE_SHRINKS, FINE_SHRINKS):
+        for factors in (COARSE_SHRINKS, *NEARER_SHRINKS):
             centre = best
             for each in factors:
                 factor = np.minimum(centre * each, f4(1))
@@ -180,7 +180,7 @@ def _least_squares_in_place(groups: Groups, low, high, mean) -> tuple[np.ndarray
     job = groups.job
     thresholds, levels, _ = job.tables
     search = least_squares_kernel(job.rule, job.importance is not None)
-    shrinks = np.array((1, *COARSE_SHRINKS, *FINE_SHRINKS), f4)
+    shrinks = np.array((1, *COARSE_SHRINKS, *sum(NEARER_SHRINKS, ())), f4)
 
     def visit(_, piece, x) -> None:
         grids = job.groups(piece, (low, high, mean))
@@ -192,6 +192,7 @@ def _least_squares_in_place(groups: Groups, low, high, mean) -> tuple[np.ndarray
             levels,
             shrinks,
             len(COARSE_SHRINKS) + 1,
+            len(NEARER_SHRINKS[0]),
             job.weights_of(piece),
             *grids,
         )
@@ -227,7 +228,7 @@ def least_squares_kernel(rule: int, weighted: bool):
         return _squared_error(rule, x, n, a, b, c, k, thresholds, levels)
 
     @kernel
-    def run(x, width, k, thresholds, levels, shrinks, fine, h, low, high, mean):
+    def run(x, width, k, thresholds, levels, shrinks, nearer, stage, h, low, high, mean):
         for i in range(x.shape[0]):
             for g in range(low.shape[1]):
                 n = min(width, x.shape[1] - g * width)
@@ -236,13 +237,16 @@ def least_squares_kernel(rule: int, weighted: bool):
                 best = centre = f4(1)
                 least, t = f8(np.inf), 0
                 while t < shrinks.shape[0]:
-                    if t == fine:
+                    if t >= nearer and (t - nearer) % stage == 0:
                         centre = best
                     factor = f4(min(f4(centre * shrinks[t]), f4(1)))
+                    if t > 0 and factor == f4(1):  # the range of all weights, which came first
+                        t += 1
+                        continue
                     e = error(xs, hs, n, lo, hi, m, factor, k, thresholds, levels)
                     better = (e < least) | (t == 0)
                     best, least = (factor, e) if better else (best, least)
-                    t = fine if (t < fine) & (e > HOPELESS * least) else t + 1
+                    t = nearer if (t < nearer) & (e > HOPELESS * least) else t + 1
                 low[i, g], high[i, g] = _shrunk_range(rule, lo, hi, best)
 
     return run

@@ -1,7 +1,8 @@
 """Sums over a stretch of weights. The only code that may be reordered: it ends in float64 and makes no code.
 
 Each stretch is summed in runs short enough that float32 partial sums lose nothing that shows; the runs are
-added in float64. Magnitudes whose squares leave float32's range take the `_wide` variants, in float64 throughout.
+added in float64. A run whose sums leave float32's range is summed again in float64, whatever the rest of the tensor
+is like: rows of tiny weights among ordinary ones, or a weight so small that an error is beyond all measure beside it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from .bits import MAGNITUDE, bits_of, float_of
-from .compiler import REORDER, inlined
+from .compiler import REORDER, apart, inlined
 
 f4, f8, i4 = np.float32, np.float64, np.int32
 
@@ -17,13 +18,32 @@ RUN = 256  # weights a run: 16 additions in each of 16 lanes
 
 # Positions in the array of sums of a piece.
 (SQUARED_ERROR, ABS_ERROR, RELATIVE_ERROR, NONZERO, SQUARED, ABS, PRODUCT, SQUARED_DEQUANTIZED, SQUARED_STEPS,
- WEIGHTED, MAX_ERROR, VANISHED, SATURATED, ZEROED, CLIPPED, SUMS) = range(16)  # fmt: skip
+ WEIGHTED, MAX_ERROR, VANISHED, SATURATED, ZEROED, CLIPPED, LEAST_ERROR, SUMS) = range(17)  # fmt: skip
 
 
-def _moments(real):
-    """sums[...] += |e|, |e|/|x|, x≠0, x², |x|, x·y, y² over x and its dequantized y; the largest |e| is kept."""
+def empty(pieces: int) -> np.ndarray:
+    """float64 [pieces, SUMS] to add to."""
+    out = np.zeros((pieces, SUMS))
+    out[:, LEAST_ERROR] = np.inf
+    return out
 
-    @inlined(REORDER)
+
+def added(pieces: np.ndarray) -> np.ndarray:
+    """The sums of all pieces in one, float64 [SUMS]."""
+    out = pieces.sum(axis=0)
+    out[MAX_ERROR], out[LEAST_ERROR] = pieces[:, MAX_ERROR].max(), pieces[:, LEAST_ERROR].min()
+    return out
+
+
+# Between these a float32 sum of squares has lost nothing that shows: a square below float32's smallest normal number is
+# rounded or left out, and 8,192 of them are less than a millionth of the lower.
+LOWEST, HIGHEST = f8(1e-28), f8(1e38)
+
+
+def _run_of(real, compiled):
+    """Σ |e|, |e|/|x|, x≠0, x², |x|, x·y, y² over x and its dequantized y, and the bits of the largest |e|."""
+
+    @compiled(REORDER)
     def run(x, y):
         zero, one = real(0), real(1)
         abs_error = relative = nonzero = squared = magnitude = product = dequantized = zero
@@ -42,32 +62,37 @@ def _moments(real):
             largest = max(largest, i4(bits_of(f4(y[j] - x[j])) & MAGNITUDE))
         return abs_error, relative, nonzero, squared, magnitude, product, dequantized, largest
 
-    @inlined()
-    def moments(x, y, sums):
-        top = i4(0)
-        for o in range(0, x.shape[0], RUN):
-            abs_error, relative, nonzero, squared, magnitude, product, dequantized, largest = run(
-                x[o : o + RUN], y[o : o + RUN]
-            )
-            top = max(top, largest)
-            sums[ABS_ERROR] += f8(abs_error)
-            sums[RELATIVE_ERROR] += f8(relative)
-            sums[NONZERO] += f8(nonzero)
-            sums[SQUARED] += f8(squared)
-            sums[ABS] += f8(magnitude)
-            sums[PRODUCT] += f8(product)
-            sums[SQUARED_DEQUANTIZED] += f8(dequantized)
-        sums[MAX_ERROR] = max(sums[MAX_ERROR], f8(float_of(top)))
-
-    return moments
+    return run
 
 
-moments = _moments(f4)
-moments_wide = _moments(f8)
+_run, _wide_run = _run_of(f4, inlined), _run_of(f8, apart)
 
 
-def _squared_error(real):
-    @inlined(REORDER)
+@inlined()
+def moments(x, y, wide, sums):
+    """Adds what `_run_of` names to sums[...], keeps the largest |e| there, and says whether any |e| is above 0."""
+    top = i4(0)
+    for o in range(0, x.shape[0], RUN):
+        xs, ys = x[o : o + RUN], y[o : o + RUN]
+        abs_error, relative, nonzero, squared, magnitude, product, dequantized, largest = _run(xs, ys)
+        fits = f8(abs_error) + f8(relative) + f8(squared) + f8(magnitude) + f8(dequantized) < HIGHEST
+        small = (f8(min(squared, dequantized)) < LOWEST) & (nonzero > 0)
+        if wide or small or not fits:
+            abs_error, relative, nonzero, squared, magnitude, product, dequantized, largest = _wide_run(xs, ys)
+        top = max(top, largest)
+        sums[ABS_ERROR] += f8(abs_error)
+        sums[RELATIVE_ERROR] += f8(relative)
+        sums[NONZERO] += f8(nonzero)
+        sums[SQUARED] += f8(squared)
+        sums[ABS] += f8(magnitude)
+        sums[PRODUCT] += f8(product)
+        sums[SQUARED_DEQUANTIZED] += f8(dequantized)
+    sums[MAX_ERROR] = max(sums[MAX_ERROR], f8(float_of(top)))
+    return top > i4(0)
+
+
+def _squared_error(real, compiled):
+    @compiled(REORDER)
     def run(x, y, n):
         total = real(0)
         for j in range(n):
@@ -75,21 +100,35 @@ def _squared_error(real):
             total += e * e
         return total
 
-    @inlined()
-    def squared_error(x, y, n):
-        """Σ e² over n weights, float64."""
-        if n <= RUN:
-            return f8(run(x, y, n))
-        total = f8(0)
-        for o in range(0, n, RUN):
-            total += f8(run(x[o:], y[o:], min(RUN, n - o)))
-        return total
-
-    return squared_error
+    return run
 
 
-squared_error = _squared_error(f4)
-squared_error_wide = _squared_error(f8)
+_squares, _wide_squares = _squared_error(f4, inlined), _squared_error(f8, apart)
+
+
+@inlined()
+def squared_error(x, y, n):
+    """Σ e² over n weights, float64."""
+    if n <= RUN:
+        return f8(_squares(x, y, n))
+    total = f8(0)
+    for o in range(0, n, RUN):
+        total += f8(_squares(x[o:], y[o:], min(RUN, n - o)))
+    return total
+
+
+@inlined()
+def mend_squared_errors(x, y, n, length, wide, squares):
+    """Σ e² of the blocks of n weights that left float32's range, or of all with `wide`, made again in float64."""
+    blocks, outside = -(-n // length), i4(0)
+    for g in range(blocks):  # all at once: nearly always there is none
+        outside = i4(outside + (i4(0) if (squares[g] > LOWEST) & (squares[g] < HIGHEST) else i4(1)))
+    if not wide and outside == i4(0):
+        return
+    for g in range(blocks):
+        if wide or not ((squares[g] > LOWEST) & (squares[g] < HIGHEST)):
+            o = g * length
+            squares[g] = _wide_squares(x[o:], y[o:], min(length, n - o))
 
 
 @inlined(REORDER)

@@ -11,20 +11,25 @@ from ...schemes import Scheme
 from . import packed
 from .describe import describe
 from .device import as_device_tensor, on_device
-from .measuring import measure
+from .measuring import measure, measure_wide
 from .quantizing import dequantize, quantize
 
-__all__ = ["as_device_tensor", "dequantize", "describe", "engine_name", "measure", "on_device", "quantize"]
+__all__ = ["as_device_tensor", "dequantize", "describe", "engine_name", "measure", "measure_wide", "on_device",
+           "quantize"]  # fmt: skip
 
 
-def engine_name(scheme: Scheme, weighted: bool = False) -> str:
+def engine_name(scheme: Scheme, weighted: bool = False, wide: bool = False) -> str:
     """What computed a result: "cuda", and what was left to `reference` on the same device, or to the engine cpu.
+
+    wide: whether the weights are float64.
 
     >>> engine_name(Scheme.parse("int4-sym-b64:clip=mse")), engine_name(Scheme.parse("q4_k"))
     ('cuda (reference: clip)', 'cuda (cpu: bytes)')
     """
     if scheme.rule == "block type":
         return "cuda" if packed.is_written(scheme, weighted) else "cuda (cpu: bytes)"
+    if wide:
+        return "cuda (reference: float64)"
     left = [
         name
         for name, used in (

@@ -127,10 +127,10 @@ class Job:
         total = torch.empty(grid.tiles, dtype=torch.float64, device=self.x.device)
         self.launch(kernels.extremes_kernel, raw(self.z), low, high, total, BF16=is_bf16(self.z))
         low, high = low.view(-1, grid.parts).amin(1), high.view(-1, grid.parts).amax(1)
-        sizes = self._sizes()
+        sizes = self.sizes()
         return low, high, (total.view(-1, grid.parts).sum(1) / sizes).float()
 
-    def _sizes(self) -> torch.Tensor:
+    def sizes(self) -> torch.Tensor:
         """int64 [groups]: weights in each."""
         g = self.plan.grid
         device = self.x.device

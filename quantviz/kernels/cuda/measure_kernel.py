@@ -10,7 +10,7 @@ from ..common import LOG_BIN_SHIFT as _LOG_BIN_SHIFT
 from ..common import LOG_BINS as _LOG_BINS
 from ..common import VALUE_BINS as _VALUE_BINS
 from .kernels import group_parameters
-from .rules import MAGNITUDE, bits_of, decode, encode, outside
+from .rules import INF, MAGNITUDE, bits_of, decode, encode, outside
 from .tiles import place, read
 
 VALUE_BINS, ERROR_BINS = tl.constexpr(_VALUE_BINS), tl.constexpr(_ERROR_BINS)
@@ -20,8 +20,10 @@ LOG_BIN_SHIFT, LOG_BINS = tl.constexpr(_LOG_BIN_SHIFT), tl.constexpr(_LOG_BINS)
 SUM_NAMES = (
     "squared_error", "abs_error", "relative_error", "product", "squared_dequantized", "squared_steps",
     "weighted_squared_error", "max_abs_error", "nonzero", "squared", "abs", "zeroed", "clipped",
+    "least_error", "narrow",
 )  # fmt: skip
 SUMS = tl.constexpr(len(SUM_NAMES))
+LOWEST, HIGHEST = tl.constexpr(1e-28), tl.constexpr(1e38)  # as the engine cpu has them
 
 
 @triton.jit
@@ -89,12 +91,16 @@ def measure_kernel(
         h = tl.load(importance + column, mask=valid, other=0)
         tl.store(at + 6, total(error.to(tl.float64) * error.to(tl.float64) * h))
     tl.store(at + 7, tl.max(tl.abs(error)).to(tl.float64))
+    # Tiles whose Σ e² float32 cannot hold: they ask for a pass in float64.
+    moved = tl.max(tl.abs(error), 1) > 0
+    tl.store(at + 14, many(moved & ((of_tile < LOWEST) | (of_tile > HIGHEST))))
     if OWN:
         tl.store(at + 8, many(v != 0))
         tl.store(at + 9, total(X * X))
         tl.store(at + 10, total(a))
     if FULL:
         tl.store(at + 11, many((v != 0) & (y == 0)))
+        tl.store(at + 13, tl.min(tl.where(valid, tl.abs(error), INF)).to(tl.float64))
         tl.store(at + 12, many(valid & outside(quantized, s, e, K)))
         tl.store(tile_errors + t, of_tile, mask=t < g.tiles)
         table_at = counts + (tl.program_id(0) % copies).to(tl.int64) * (

@@ -10,16 +10,19 @@ import torch
 from ...metrics import Sums
 from ...schemes import Scheme
 from ...statistics import TensorStatistics
+from ...tensors import StoredTensor
+from .. import engines, reference
 from ..common import ERROR_BINS, LOG_BINS, VALUE_BINS, Bins, Counts, Pass
 from ..reference.transforms import restore
 from . import packed
-from .device import using
+from .device import DeviceTensor, using
 from .job import Job, is_bf16, raw
 from .measure_kernel import SUM_NAMES, measure_kernel
 from .plan import LARGEST_MEASURED
 from .quantizing import decode, encode
 
-# Of a tensor whose mean square lies outside, some square leaves float32's range; its sums are made in float64.
+# Of a tensor whose mean square lies outside, or with a tile whose errors do, some square leaves float32's range; its
+# sums are made in float64.
 NARROW = (1e-20, 1e25)
 # Programs count in one of several tables, so that they seldom meet at the same number: as many as fit in L2 with ease.
 COPIES, COUNTED = 64, 1 << 21
@@ -49,7 +52,7 @@ def measure(
         s, counts = _measure(job, y, bins, weights, own, wide=False)
         mean_square = s["squared"] / x.numel()
         finite = math.isfinite(s["relative_error"] + s["squared_error"])
-        if not (NARROW[0] < mean_square < NARROW[1] and finite) and s["nonzero"]:
+        if not (NARROW[0] < mean_square < NARROW[1] and finite and not s["narrow"]) and s["nonzero"]:
             s, counts = _measure(job, y, bins, weights, own, wide=True)
         notices = job.notices()
     steps = job.rule.has_scale and scheme.rotate == "none"
@@ -62,6 +65,18 @@ def measure(
         importance=None if weights is None else float(importance.sum(dtype=np.float64)) * x.shape[0],
     )  # fmt: skip
     return Pass(sums, counts, notices)
+
+
+def measure_wide(
+    stored: StoredTensor, scheme: Scheme, bins: tuple[Bins, Bins] | None = None, importance: np.ndarray | None = None
+) -> Pass:
+    """The same of float64 weights, which no kernel reads: by `reference` on the device."""
+    if isinstance(stored, DeviceTensor):
+        x = stored.data
+    else:
+        x = torch.from_numpy(np.array(stored.read_exactly())).to(engines.cuda_device())
+    with using(x.device, x.nbytes):
+        return reference.measure(x.reshape(stored.rows, stored.cols), scheme, bins, importance)
 
 
 def _through(job: Job) -> torch.Tensor:
@@ -96,11 +111,13 @@ def _measure(job: Job, y: torch.Tensor | None, bins, weights, own: dict, wide: b
     )  # fmt: skip
     found = dict(zip(SUM_NAMES, sums.sum(0).tolist(), strict=True)) | own
     found["max_abs_error"] = float(sums[:, SUM_NAMES.index("max_abs_error")].max())
+    least = float(sums[:, SUM_NAMES.index("least_error")].min())
     if not full:
         return found, None
     tables = [t.cpu().numpy() for t in counts.sum(0, dtype=torch.int64).split(lengths)]
-    blocks = tile_errors.view(-1, cut.grid.parts).sum(1).float().reshape(job.grid_shape).cpu().numpy()
+    mean_squares = tile_errors.view(-1, cut.grid.parts).sum(1) / job.sizes()
+    blocks = mean_squares.sqrt().float().reshape(job.grid_shape).cpu().numpy()
     return found, Counts(
         tables[0], tables[1], tables[2], tables[3] if codes else None, blocks,
-        int(found["zeroed"]), int(found["clipped"]),
+        int(found["zeroed"]), None if job.rule.name == "sign" else int(found["clipped"]), least,
     )  # fmt: skip

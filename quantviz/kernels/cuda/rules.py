@@ -1,7 +1,8 @@
 """Every rule for one weight, as Triton sees it. `K`, a plan.Rule, is a constant, so its branches vanish.
 
 A group's parameters are three float32 numbers:
-  factor   what a weight is divided by (sym, ternary, offset, scaled) or multiplied by (the rest)
+  factor   what a weight is divided by (sym, ternary, offset, scaled) or multiplied by (the rest); of asym, where the
+           reciprocal of a scale is beyond float32, minus the scale
   stored   what dequantization multiplies by
   extra    zero point (asym), minimum (offset), block scale (nvfp4)
 The arithmetic and its order are those of `reference`, which names the sources. Two things keep the bits the same on
@@ -147,11 +148,12 @@ def parameters(low, high, mean, tensor_scale, K: tl.constexpr):
     elif K.name == "asym":
         low, high = tl.minimum(low, 0.0), tl.maximum(high, 0.0)
         exact = tl.div_rn(tl.abs(high - low), K.top)
-        exact = tl.where(exact > 0, tl.maximum(exact, MIN_NORMAL), exact)
         s = store(exact, K.store)
         safe = tl.where(s > 0, s, 1.0)
         zero = rint(clip(tl.div_rn(-low, safe), 0.0, K.top))
-        return tl.where(s > 0, tl.div_rn(1.0, safe), 0.0), s, tl.where(s > 0, zero, 0.0), exact
+        reciprocal = tl.div_rn(1.0, safe)
+        factor = tl.where(reciprocal > MAX_FINITE, -s, reciprocal)
+        return tl.where(s > 0, factor, 0.0), s, tl.where(s > 0, zero, 0.0), exact
     elif K.name == "offset":
         exact = tl.div_rn(tl.abs(high - low), K.top)
         s = store(exact, K.store)
@@ -202,7 +204,8 @@ def encode(v, factor, extra, table, K: tl.constexpr):
     elif K.name == "sign":
         return tl.where(v >= 0, 1.0, -1.0)
     elif K.name == "asym":
-        return rint(clip(v * factor, -extra, K.top - extra)) + extra
+        steps = tl.where(factor < 0, tl.div_rn(v, tl.where(factor < 0, -factor, 1.0)), v * factor)
+        return rint(clip(steps, -extra, K.top - extra)) + extra
     elif K.name == "offset":
         return rint(clip(tl.div_rn(v - extra, factor), 0.0, K.top))
     elif K.name == "scaled":
@@ -244,10 +247,12 @@ def decode(code, stored, extra, table, K: tl.constexpr):
 def outside(v, stored, extra, K: tl.constexpr):
     """Whether weights round beyond the smallest or largest code, as `reference.code_limits` has it."""
     half_step = K.top + (2.0 ** (K.emax - K.mantissa)) * 0.5  # of a float format
-    if K.name == "identity" or K.name == "sign" or K.name == "codebook":
+    if K.name == "identity" or K.name == "sign":
         return v != v
     elif K.name == "bf16" or K.name == "cast":
         return tl.abs(v) > half_step
+    elif K.name == "codebook":
+        return (stored > 0) & (tl.abs(v) > stored)
     elif K.name == "asym":
         return (stored > 0) & ((v < (-0.5 - extra) * stored) | (v > (K.top + 0.5 - extra) * stored))
     elif K.name == "offset":

@@ -65,14 +65,17 @@ def dequantize(q: Quantized) -> torch.Tensor:
 
 
 def measure(x: torch.Tensor, scheme: Scheme, bins: tuple[Bins, Bins] | None, importance: Any = None) -> Pass:
-    """Sums, and with `bins` (values, errors) also counts, of a float32 tensor [rows, cols] under a scheme."""
+    """Sums, and with `bins` (values, errors) also counts, of a tensor [rows, cols] under a scheme.
+
+    x: float32 or float64, of which the float32 rounding is quantized and the error is that against x itself.
+    """
     if scheme.rule == "block type":
         return blocks.measure(x, scheme, bins, importance)
-    z, kept = prepare(x, scheme)
+    z, kept = prepare(x.float(), scheme)
     tiles = Tiles.of(z, scheme)
     _, p = nested(choose_params(tiles, scheme, importance), scheme)
     codes = encode(tiles.x, p, scheme)
-    y = restore(tiles.flat(decode(codes, p, scheme)), x, kept, scheme)
+    y = restore(tiles.flat(decode(codes, p, scheme)), x.float(), kept, scheme)
     e, s = y - x, measuring.sums(x, y, importance)
     if p.stored is not None and scheme.rotate == "none":
         steps = torch.where(p.stored > 0, Tiles.of(e, scheme).x.double() / p.stored.double(), 0)
@@ -83,11 +86,15 @@ def measure(x: torch.Tensor, scheme: Scheme, bins: tuple[Bins, Bins] | None, imp
 
 
 def _count(tiles, x, y, e, codes, p, scheme: Scheme, bins: tuple[Bins, Bins]) -> Counts:
-    low, high = code_limits(p, scheme)
-    outside = tiles.flat((tiles.x < low) | (tiles.x > high))
+    outside = None
+    if scheme.rule != "sign":
+        low, high = code_limits(p, scheme)
+        outside = tiles.flat((tiles.x < low) | (tiles.x > high))
     code_counts = None
     if scheme.fmt.bits <= 16:
         first, last = scheme.code_range
         code_counts = measuring.bincount(tiles.flat(codes) - first, last - first + 1)
-    block = Tiles.of(e.double() ** 2, scheme).x.sum(dim=(1, 3))
+    block = Tiles.of(e.double() ** 2, scheme).x.mean(dim=(1, 3))
+    if tiles.valid is not None:
+        block = block * (tiles.x.shape[1] * tiles.x.shape[3]) / tiles.sizes()[:, 0, :, 0]
     return measuring.counts(x, y, bins, code_counts, block, outside)

@@ -48,8 +48,8 @@ def dequantize(q: Quantized) -> torch.Tensor:
 
 
 def measure(x: torch.Tensor, scheme: Scheme, bins: tuple[Bins, Bins] | None, importance: Any = None) -> Pass:
-    """Sums, and with `bins` (values, errors) also counts, of a float32 tensor [rows, cols] under a block type."""
-    q = quantize(x, scheme, importance)
+    """Sums, and with `bins` (values, errors) also counts, of a tensor [rows, cols], float32 or float64."""
+    q = quantize(x.float(), scheme, importance)
     return measured(x, q, dequantize(q), bins, importance)
 
 
@@ -68,7 +68,8 @@ def measured(x: torch.Tensor, q: Quantized, y: torch.Tensor, bins: tuple[Bins, B
         return Pass(s, None, q.notices)
     codes = measuring.bincount(q.codes.long() - kind.first_code, 1 << kind.bits)
     by_block = by_group.reshape(x.shape[0], -1, kind.groups).sum(dim=2)
-    return Pass(s, measuring.counts(x, y, bins, codes, by_block, _beyond(x, q)), q.notices)
+    sizes = torch.from_numpy(q.scheme.granularity.sizes(*x.shape)).to(x.device)
+    return Pass(s, measuring.counts(x, y, bins, codes, by_block / sizes, _beyond(x, q)), q.notices)
 
 
 def _of_groups(v: torch.Tensor, group: int, groups: int) -> torch.Tensor:
@@ -77,17 +78,17 @@ def _of_groups(v: torch.Tensor, group: int, groups: int) -> torch.Tensor:
     return padded.reshape(len(v), groups, group).sum(dim=2)
 
 
-def _beyond(x: torch.Tensor, q: Quantized) -> torch.Tensor:
-    """Which weights lie more than half a step beyond the outermost codes, where codes are evenly spaced."""
+def _beyond(x: torch.Tensor, q: Quantized) -> torch.Tensor | None:
+    """Which weights lie beyond the outermost codes; None for types that have none."""
     kind = q.scheme.fmt
-    if not kind.is_even:
-        return torch.zeros_like(x, dtype=torch.bool)
+    if not kind.ends:
+        return None
 
     def spread(v: torch.Tensor) -> torch.Tensor:
         return v.repeat_interleave(kind.group, dim=1)[:, : x.shape[1]]
 
     s, m = q.scales, torch.zeros_like(q.scales) if q.minima is None else q.minima
-    ends = torch.stack([s * float(kind.numbers[0]) + m, s * float(kind.numbers[-1]) + m])
-    half = s.abs() * 0.5
-    low, high = ends.amin(dim=0) - half, ends.amax(dim=0) + half
+    ends = torch.stack([s * end + m for end in kind.ends])
+    rest = s.abs() * kind.margin
+    low, high = ends.amin(dim=0) - rest, ends.amax(dim=0) + rest
     return ((x < spread(low)) | (x > spread(high))) & (spread(s) != 0)

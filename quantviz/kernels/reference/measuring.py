@@ -12,12 +12,12 @@ from ..common import LOG_BIN_SHIFT, LOG_BINS, Bins, Counts
 
 
 def sums(x: torch.Tensor, y: torch.Tensor, importance: Any = None) -> Sums:
-    """Sums over float32 weights [rows, cols] and what became of them, in float64."""
+    """Sums over weights [rows, cols], float32 or float64, and what became of them, in float64."""
     X, Y, E = x.double(), y.double(), (y - x).double()
     nonzero = X != 0
     s = Sums(
         count=x.numel(), nonzero=int(nonzero.sum()), squared_error=float((E * E).sum()), abs_error=float(E.abs().sum()),
-        relative_error=float((E[nonzero].abs() / X[nonzero].abs()).sum()), max_abs_error=float(E.abs().max()),
+        relative_error=float((E[nonzero].abs() / X[nonzero].abs()).sum()), max_abs_error=float(E.abs().max().float()),
         squared=float((X * X).sum()), abs=float(X.abs().sum()), product=float((X * Y).sum()),
         squared_dequantized=float((Y * Y).sum()),
     )  # fmt: skip
@@ -33,15 +33,16 @@ def counts(
     y: torch.Tensor,
     bins: tuple[Bins, Bins],
     codes: np.ndarray | None,
-    block_squared_error: torch.Tensor,
-    outside: torch.Tensor,
+    block_mean_square: torch.Tensor,
+    outside: torch.Tensor | None,
 ) -> Counts:
     """What is counted weight by weight. codes: how often each is used.  outside: which weights were cut off."""
-    e = y - x
+    e = (y - x).float()
     log_bin = e.abs().contiguous().view(torch.int32) >> LOG_BIN_SHIFT
     return Counts(
         histogram(y, bins[0]), histogram(e, bins[1]), bincount(log_bin, LOG_BINS), codes,
-        block_squared_error.float().cpu().numpy(), int(((x != 0) & (y == 0)).sum()), int(outside.sum()),
+        block_mean_square.sqrt().float().cpu().numpy(), int(((x != 0) & (y == 0)).sum()),
+        None if outside is None else int(outside.sum()), float(e.abs().min()),
     )  # fmt: skip
 
 

@@ -114,8 +114,7 @@ def make_params(low: torch.Tensor, high: torch.Tensor, mean: torch.Tensor, schem
             return _store(largest, scheme)
         case "asym":
             low, high = low.clamp(max=0), high.clamp(min=0)
-            exact = over(high - low, f.max_unsigned)
-            p = _store(torch.where(exact > 0, exact.clamp(min=MIN_NORMAL), exact), scheme)
+            p = _store(over(high - low, f.max_unsigned), scheme)
             zero = torch.where(p.scale > 0, torch.round(-low / p.scale), 0).clamp(0, f.max_unsigned)
             return replace(p, zero=zero)
         case "offset":
@@ -171,9 +170,10 @@ def encode(x: torch.Tensor, p: Params, scheme: Scheme) -> torch.Tensor:
             code = torch.round(_divide(x, p.scale)).clamp(-q, q)
         case "sign":
             code = torch.where(x >= 0, 1, -1)
-        case "asym":  # torchao multiplies by the reciprocal
+        case "asym":  # torchao multiplies by the reciprocal; of the smallest scales there is none in float32
             reciprocal = torch.where(p.scale > 0, 1.0 / p.scale, 0)
-            code = (torch.round(x * reciprocal) + p.zero).clamp(0, f.max_unsigned)
+            steps = torch.where(reciprocal.isinf(), _divide(x, p.scale), x * reciprocal)
+            code = (torch.round(steps) + p.zero).clamp(0, f.max_unsigned)
         case "offset":
             code = torch.round(_divide(x - p.minimum, p.scale)).clamp(0, f.max_unsigned)
         case "scaled":
@@ -213,7 +213,8 @@ def decode(code: torch.Tensor, p: Params, scheme: Scheme) -> torch.Tensor:
 
 
 def code_limits(p: Params, scheme: Scheme) -> tuple[Any, Any]:
-    """Below and above what a weight rounds beyond the smallest or largest code: half a step past its value."""
+    """Below and above what a weight is cut off: half a step past the smallest or largest code, where a weight rounds
+    beyond it; of code books, whose steps differ, the outermost level itself. Signs have no end."""
     f = scheme.fmt
     match scheme.rule:
         case "cast" | "scaled" | "mx" | "nvfp4" if not isinstance(getattr(f, "element", f), IntFormat):
@@ -227,8 +228,8 @@ def code_limits(p: Params, scheme: Scheme) -> tuple[Any, Any]:
             low, high = (-0.5 - p.zero) * p.stored, (f.max_unsigned + 0.5 - p.zero) * p.stored
         case "offset":
             low, high = p.minimum - 0.5 * p.stored, p.minimum + (f.max_unsigned + 0.5) * p.stored
-        case _:  # sign and code books have no end of range: every weight takes its nearest level
-            return -torch.inf, torch.inf
+        case "codebook":
+            limit = 1.0  # the outermost levels; what lies beyond is cut to them
     if scheme.rule == "cast":
         return -limit, limit
     if scheme.rule not in ("asym", "offset"):

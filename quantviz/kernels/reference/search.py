@@ -9,7 +9,15 @@ import torch
 
 from ...nested import nest
 from ...schemes import Scheme
-from ..common import COARSE_SHRINKS, FINE_SHRINKS, HOPELESS, HQQ_BETA, HQQ_EXPONENT, HQQ_ITERATIONS, percentile_rank
+from ..common import (
+    COARSE_SHRINKS,
+    HOPELESS,
+    HQQ_BETA,
+    HQQ_EXPONENT,
+    HQQ_ITERATIONS,
+    NEARER_SHRINKS,
+    percentile_rank,
+)
 from .rules import Params, decode, encode, make_params, store_minimum
 from .tiles import Tiles
 
@@ -59,7 +67,7 @@ def _least_squares(tiles: Tiles, scheme: Scheme, low, high, importance):
 
     best = torch.ones_like(low)
     least = errors(best)
-    for factors in (COARSE_SHRINKS, FINE_SHRINKS):
+    for factors in (COARSE_SHRINKS, *NEARER_SHRINKS):
         centre, going = best, torch.ones_like(best, dtype=torch.bool)
         for each in factors:
             factor = (centre * float(each)).clamp(max=1)

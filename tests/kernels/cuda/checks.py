@@ -50,15 +50,15 @@ def same_measure(x: torch.Tensor, key: str, device: str, importance: np.ndarray 
     theirs = reference.measure(wide, scheme, bins, importance)
     ours = cuda.measure(x.to(device), scheme, bins, importance, statistics)
     same_sums(ours, theirs, key)
-    for name in ("dequantized", "error", "abs_error_log", "codes", "zeroed", "clipped"):
+    for name in ("dequantized", "error", "abs_error_log", "codes", "zeroed", "clipped", "least_error"):
         np.testing.assert_array_equal(
             getattr(ours.counts, name), getattr(theirs.counts, name), err_msg=f"{name}, {key}"
         )
     np.testing.assert_allclose(
-        ours.counts.block_squared_error, theirs.counts.block_squared_error, rtol=BLOCK_TOLERANCE, atol=1e-30,
+        ours.counts.block_rmse, theirs.counts.block_rmse, rtol=BLOCK_TOLERANCE, atol=1e-30,
         err_msg=key,
     )  # fmt: skip
-    assert ours.counts.block_squared_error.shape == theirs.counts.block_squared_error.shape, key
+    assert ours.counts.block_rmse.shape == theirs.counts.block_rmse.shape, key
     return ours
 
 
