@@ -31,7 +31,7 @@ def test_the_first_view_compares_the_4_bit_formats_with_the_pinned_scheme():
     assert table(app).scheme.tolist() == ["int8-sym-b64", *preset(FOUR_BITS, (128, 256))]
     assert not app.warning and not app.error
     assert any("none beats" in str(m.value) for m in app.markdown)
-    assert any("no more than 8.25 bits" in str(m.value) for m in app.markdown)
+    assert any("no more than 8.250 bits" in str(m.value) for m in app.markdown)
 
 
 def test_a_link_brings_its_schemes_and_the_pinned_one_joins_them():
