@@ -43,6 +43,8 @@ with first:
     say.title(f"Outliers of {view.info.name} under {view.scheme}")
     facts = f"{view.at.source.ref} · {shape(before.shape)} {before.dtype} · engine {before.engine}"
     say.caption(facts, *filter(None, [on_top_of(before.dtype)]))
+for notice in before.notices:
+    say.warning(notice)
 edited, after = replace(view, at=replace(view.at, edit=edit_controls(view))), None
 if edited.at.edit:
     try:

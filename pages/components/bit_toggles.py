@@ -18,7 +18,10 @@ def style() -> None:
     """The colours and sizes of all toggles of a page."""
     rules = [
         """[class*="st-key-bits_"] button { min-width: 1.7rem; min-height: 2.1rem; padding: 0 .3rem; }
-        [class*="st-key-bits_"] button p { font-family: monospace; font-size: 1.05rem; font-weight: 600; }"""
+        [class*="st-key-bits_"] button p { font-family: monospace; font-size: 1.05rem; font-weight: 600; }
+        /* Which bit it is: said to those who do not see where it stands. */
+        [class*="st-key-bit_"] button em { position: absolute; width: 1px; height: 1px; overflow: hidden;
+          clip-path: inset(50%); white-space: nowrap; }"""
     ]
     for name, colour in COLOURS.items():
         rules.append(f'[class*="st-key-bits_"][class*="_{name}"] button {{ border: 2px solid {colour}; }}')
@@ -39,7 +42,7 @@ def show(name: str, f: bits.AnyFormat, code: int, on_flip: Callable[[int], None]
                         position -= 1
                         bit = (code >> position) & 1
                         st.button(
-                            f"{bit:d}",
+                            f"{bit:d} *{say.name(part.name)} bit {i:d}*",
                             key=f"bit_{name}_{position}",
                             help=f"{say.name(part.name)} bit {i:d}: flip it",
                             on_click=on_flip,

@@ -37,13 +37,15 @@ def importance_upload(view: View) -> cached.Importance | None:
             st.caption("Without it, every input channel counts alike.")
             return None
         name, path = kept
+        unfit = None
         try:
             entry = _entry(path, view.at.tensor)
             found = cached.importance_of(name, path, entry, view.info, view.at.rows) if entry is not None else None
         except QuantvizError as problem:
-            say.error(problem)
-            found = None
+            found, unfit = None, problem
         st.button(f"Forget {say.name(name)}", icon=":material/close:", on_click=_forget)
+    if unfit is not None:  # where it is seen though the box above is closed
+        say.warning(f"Errors are not weighed here. {unfit}")
     if found is not None:
         say.caption(
             f"Importance from {name}{f', {found.entry}' if found.entry else ''}: {count(view.info.cols)} channels."

@@ -35,7 +35,7 @@ def test_every_format_shows_and_every_bit_flips(page, name):
         before = page.button(key=f"bit_code_{bit}").label
         page.button(key=f"bit_code_{bit}").click().run()
         assert not page.exception and not page.error
-        assert page.button(key=f"bit_code_{bit}").label == str(1 - int(before))
+        assert page.button(key=f"bit_code_{bit}").label[0] == str(1 - int(before[0]))
 
 
 @pytest.mark.parametrize("text", ["abc", "nan", "-inf", "1e9999", "0x123456789", "0,1"])
