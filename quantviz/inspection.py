@@ -68,7 +68,7 @@ class Block:
         return np.repeat(shared, self.unpacked.numbers.shape[1] // shared.shape[1], axis=1)[:, : self.codes.shape[1]]
 
 
-MAX_BLOCK_WEIGHTS = 4096  # of a group larger than this, its first weights are shown
+MAX_BLOCK_WEIGHTS = 4096  # of a group larger than this, so many weights are shown
 
 
 def inspect_block(
@@ -78,10 +78,12 @@ def inspect_block(
     col: int,
     statistics: TensorStatistics | None = None,
     importance: Any = None,
+    around: tuple[int, int] | None = None,
 ) -> Block:
     """Group (row, col) of the grid of groups, weight by weight; of a block type, a whole block.
 
-    A group of more than MAX_BLOCK_WEIGHTS shows its first rows and columns; its scale is the whole group's.
+    Of a group of more than MAX_BLOCK_WEIGHTS a part is shown, the first or that which holds the weight `around` (row
+    and column of the tensor seen as [rows, columns]); its scale is the whole group's.
     importance: as `evaluate` takes it, and what the tensor is quantized with.
     """
     scheme = Scheme.parse(key)
@@ -105,8 +107,7 @@ def inspect_block(
     from .kernels import cpu
 
     r1, c1 = min(r0 + height, stored.rows), min(c0 + width, stored.cols)
-    shown_cols = min(c1 - c0, MAX_BLOCK_WEIGHTS)
-    r1, c1 = min(r1, r0 + max(1, MAX_BLOCK_WEIGHTS // shown_cols)), c0 + shown_cols
+    r0, r1, c0, c1 = _part(r0, r1, c0, c1, around or (r0, c0))
     t = statistics
     whole = Extremes(t.min, t.max, t.mean_abs) if t else None
     found = cpu.group(stored, scheme, (r0, r1), (c0, c1), whole, h)
@@ -124,6 +125,19 @@ def inspect_block(
         float(found.extra) if scheme.rule == "offset" else None,
         None if rotated else found.kept, rotated, dtype=stored.dtype,
     )  # fmt: skip
+
+
+def _part(r0: int, r1: int, c0: int, c1: int, around: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Of rows [r0, r1) and columns [c0, c1), the whole rows or the part of one that hold a weight, as many as shown."""
+    row, col = around
+    if not (r0 <= row < r1 and c0 <= col < c1):
+        raise QuantvizError(
+            f"Row {row}, column {col} lie outside this block of rows {r0} to {r1 - 1} and columns {c0} to {c1 - 1}."
+        )
+    width = min(c1 - c0, MAX_BLOCK_WEIGHTS)
+    height = MAX_BLOCK_WEIGHTS // width
+    r0, c0 = r0 + (row - r0) // height * height, c0 + (col - c0) // width * width
+    return r0, min(r1, r0 + height), c0, min(c1, c0 + width)
 
 
 def _packed_block(stored: StoredTensor, scheme: Scheme, row: int, col: int, importance: np.ndarray | None) -> Block:

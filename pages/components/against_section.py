@@ -19,8 +19,8 @@ from .headline import HEADLINES
 from .importance_upload import importance_upload
 from .results import LARGE
 from .shelf import Shelf
-from .state import View
-from .tensor_controls import choose_file, source_for
+from .state import View, choose_ref
+from .tensor_controls import DEMO_REF, choose_file, source_for
 
 _found: Shelf[Against] = Shelf(128 << 20, lambda a: a.evaluation.block_errors.nbytes + (1 << 16))
 _pairs: Shelf[Pairs] = Shelf(200, lambda _: 1)
@@ -37,6 +37,13 @@ def against_section(view: View) -> None:
         help="The sidebar holds one of the two, this field the other: a reference as there. Names are led from one to "
         "the other by the gguf package's own tables.",
     )  # fmt: skip
+    if not other and view.at.source.ref.startswith("random:"):
+        st.info(
+            "A random tensor belongs to no model. Open one in the sidebar (Demo, Hub or File), or begin with the small "
+            "model that comes with quantviz.", icon=":material/deployed_code:",
+        )  # fmt: skip
+        st.button("Open the demo model", type="primary", on_click=choose_ref, args=(DEMO_REF,))
+        return
     if not other:
         st.info(
             "Name the other model above: the page then shows the error the file really carries, and whether plain "

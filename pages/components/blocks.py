@@ -7,7 +7,7 @@ import streamlit as st
 from quantviz import QuantvizError, figures
 from quantviz.codes import block_rows, rule_text
 from quantviz.evaluation import Evaluation
-from quantviz.inspection import Block
+from quantviz.inspection import MAX_BLOCK_WEIGHTS, Block
 from quantviz.schemes import Scheme
 from quantviz.sentences import block_sentence
 from quantviz.wording import count
@@ -20,6 +20,8 @@ from .state import View, pair
 
 def opened_block(evaluation: Evaluation) -> tuple[int, int]:
     """(row, column) of the open block in the grid of blocks: the one that is chosen, or else the worst."""
+    if evaluation.block_errors.size == 1:
+        return 0, 0
     text = chosen_text("block")
     return parse_block(text, evaluation) if text else figures.worst_block(evaluation.block_errors)
 
@@ -43,7 +45,10 @@ def block_section(view: View, evaluation: Evaluation, importance: cached.Importa
         )
     if evaluation.block_errors.size == 1:
         st.caption("One scale, or none, serves the whole tensor: there is one block. Smaller blocks draw a map here.")
-        choices.unneeded("block", "0,0", lambda text: parse_block(text, evaluation))
+        if view.weights > MAX_BLOCK_WEIGHTS:
+            _weight_text(view, evaluation)
+        else:
+            choices.unneeded("block", "0,0", lambda text: parse_block(text, evaluation))
         block = _block(view, evaluation, (0, 0), importance)
         if block is not None:
             _weights(view, block)
@@ -65,11 +70,13 @@ def _block(
     view: View, evaluation: Evaluation, place: tuple[int, int], importance: cached.Importance | None
 ) -> Block | None:
     try:
-        block = cached.inspect(view.at, evaluation, *place, importance)
+        block = cached.inspect(view.at, evaluation, *place, importance, shown_weight(view, evaluation))
     except QuantvizError as problem:
         say.error(problem)
         return None
-    st.markdown(f"**Block {place[0]:,}, {place[1]:,}** · {say.plain(_where(block))}")
+    whole = evaluation.block_errors.size == 1
+    name = "Part of the tensor" if whole and block.original.size < view.weights else f"Block {place[0]:,}, {place[1]:,}"
+    st.markdown(f"**{name}** · {say.plain(_where(block))}")
     if said := block_sentence(block, evaluation.statistics):
         say.text(said)
     chart(figures.block(block), "block")
@@ -83,6 +90,37 @@ def _block_text(evaluation: Evaluation) -> None:
         placeholder=f"the worst: {worst[0]}, {worst[1]}",
         help="Row and column of a block in the grid of blocks, counted from 0; empty for the worst one.",
     )  # fmt: skip
+
+
+def _weight_text(view: View, evaluation: Evaluation) -> None:
+    row, col = _largest(view, evaluation)
+    choices.text(
+        "Weight", "block", check=lambda text: text and parse_weight(text, view),
+        placeholder=f"the largest: {row}, {col}",
+        help="Row and column of a weight, counted from 0: the part of the tensor that holds it is shown.",
+    )  # fmt: skip
+
+
+def shown_weight(view: View, evaluation: Evaluation) -> tuple[int, int] | None:
+    """(row, column) of the weight that is shown of a tensor that is one block and too large to be shown whole."""
+    if evaluation.block_errors.size > 1 or view.weights <= MAX_BLOCK_WEIGHTS:
+        return None
+    text = chosen_text("block")
+    return parse_weight(text, view) if text else _largest(view, evaluation)
+
+
+def parse_weight(text: str, view: View) -> tuple[int, int]:
+    """From "3, 4"; QuantvizError where the tensor has no such weight."""
+    place = pair(text, ",")
+    if not place or place[0] >= view.rows or place[1] >= view.info.cols:
+        raise QuantvizError(
+            f"There is no weight {text!r} among {view.rows:,} rows × {view.info.cols:,} columns; write both, as 0, 0."
+        )
+    return place
+
+
+def _largest(view: View, evaluation: Evaluation) -> tuple[int, int]:
+    return divmod(int(evaluation.statistics.largest_index[0]), view.info.cols)
 
 
 def _open_clicked() -> None:

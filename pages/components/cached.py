@@ -179,9 +179,12 @@ def predicted_errors(at: Selection, evaluation: Evaluation, importance: Importan
     return _predictions.get((at, evaluation.scheme, importance and importance.digest), predict)[0]
 
 
-def inspect(at: Selection, evaluation: Evaluation, row: int, col: int, importance: Importance | None = None) -> Block:
+def inspect(
+    at: Selection, evaluation: Evaluation, row: int, col: int, importance: Importance | None = None,
+    around: tuple[int, int] | None = None,
+) -> Block:  # fmt: skip
     return qv.inspect_block(
-        _tensor(at), evaluation.scheme, row, col, evaluation.statistics, importance and importance.values
+        _tensor(at), evaluation.scheme, row, col, evaluation.statistics, importance and importance.values, around
     )
 
 

@@ -14,7 +14,7 @@ from quantviz.tables import largest_weights, statistics_facts
 from quantviz.wording import count, decimals, number, share, value_text
 
 from . import cached, say
-from .blocks import opened_block
+from .blocks import opened_block, shown_weight
 from .snippet import snippet
 from .state import View
 from .tables import table
@@ -31,7 +31,8 @@ def details_section(view: View, evaluation: Evaluation, importance: cached.Impor
             _tensor(evaluation.statistics)
         case "Python":
             axis, full = st.session_state.get("axis", "log"), st.session_state.get("range") == "all"
-            st.code(snippet(view, opened_block(evaluation), importance, axis, full), language="python")
+            place, around = opened_block(evaluation), shown_weight(view, evaluation)
+            st.code(snippet(view, place, importance, axis, full, around), language="python")
         case "Data and link":
             _data(view, evaluation, importance)
         case "All metrics":

@@ -80,6 +80,11 @@ def _model(view: View) -> str:
     other = view.at and view.at.source.ref
     if other and other != ref and not other.startswith(("random:", UPLOAD)):
         st.button(f"Measure {say.name(other)}, which the sidebar has open", on_click=_choose_model, args=(other,))
+    elif other and other.startswith(UPLOAD):
+        say.caption(
+            f"{other.removeprefix(UPLOAD)} cannot be measured here: a language model is several files, with its "
+            "configuration and tokenizer; name its folder or its repository."
+        )
     return ref
 
 

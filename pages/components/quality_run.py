@@ -10,6 +10,7 @@ import streamlit as st
 from quantviz.comparison import Refusal
 from quantviz.errors import QuantvizError
 from quantviz.quality.measure import measure_quality
+from quantviz.quality.parts import refuse_other_than_causal
 from quantviz.wording import plural, size
 
 from . import cached, jobs, say
@@ -133,6 +134,11 @@ def _ask_first(ask: Ask, schemes: int) -> bool:
         return True
     if model is None:
         return False
+    try:
+        refuse_other_than_causal(model.config, ref)
+    except QuantvizError as problem:
+        say.error(problem)
+        return True
     nbytes = sum(info.nbytes for info in model.tensors)
     expanded = ", expanded to 16 or 32 bits a weight in memory" if ref.lower().endswith(".gguf") else ""
     lines.append(f"Model: {size(nbytes)} in {plural(len(model.tensors), 'tensor')}{expanded}")

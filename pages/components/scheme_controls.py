@@ -56,6 +56,14 @@ def scheme_controls() -> tuple[Scheme, Scheme | None]:
     return scheme, _pinned(pinned)
 
 
+def chosen_schemes() -> tuple[Scheme, Scheme | None]:
+    """The same where a page has no controls for them: what is chosen, or the defaults."""
+    try:
+        return Scheme.parse(chosen_text("scheme") or DEFAULT_SCHEME), _pinned(chosen_text("pinned") or DEFAULT_PINNED)
+    except QuantvizError:  # of a link; said on the pages that show it
+        return Scheme.parse(DEFAULT_SCHEME), None
+
+
 def _pinned(text: str) -> Scheme | None:
     return None if text == NOTHING else Scheme.parse(text)
 

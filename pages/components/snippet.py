@@ -15,8 +15,10 @@ def snippet(
     importance: Importance | None = None,
     axis: str = "log",
     full: bool = False,
+    around: tuple[int, int] | None = None,
 ) -> str:
     """A script that reproduces the view; the token, if any, stays out of it."""
+    at = f", around={around}" if around else ""
     weighted, by = (", importance", ", importance=importance") if importance else ("", "")
     lines = [
         "import quantviz as qv",
@@ -35,7 +37,7 @@ def snippet(
         against = ", pinned"
     lines += [
         f"expected = expected_errors(w, scheme, r.statistics, r.code_counts, figures.error_bins(r)[0]{weighted})",
-        f"block = qv.inspect_block(w, scheme, {block[0]}, {block[1]}, statistics=r.statistics{by})",
+        f"block = qv.inspect_block(w, scheme, {block[0]}, {block[1]}, statistics=r.statistics{by}{at})",
         "",
         "for name, value in r.metrics.items():",
         '    print(f"{qv.METRICS[name].label}: {value:.6g} {qv.METRICS[name].unit}")',

@@ -6,12 +6,13 @@ import re
 import tempfile
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from shutil import rmtree
 
 import streamlit as st
 
 from quantviz.errors import QuantvizError
+from quantviz.printable import printable
 from quantviz.sources import Model, SeveralFiles, TensorInfo
 from quantviz.wording import count, number, shape, size
 
@@ -25,6 +26,8 @@ RANDOM, DEMO, HUB, FILE = "Random", "Demo", "Hub", "File"
 DEMO_REF = "demo"
 UPLOAD = "upload:"
 UPLOADS = (".safetensors", ".gguf", ".npy")
+LONGEST_SHOWN = 26  # characters of a tensor's name that its list has room for
+LONGEST_STEM = 200  # bytes of an uploaded file's name that are kept: a folder takes 255
 
 
 def tensor_controls() -> tuple[cached.Selection, TensorInfo, str | bool | None] | None:
@@ -43,6 +46,8 @@ def tensor_controls() -> tuple[cached.Selection, TensorInfo, str | bool | None] 
     source, model = found
     info = _choose_tensor(model)
     rows = None if st.session_state["_fallback"] else _choose_rows(info)
+    if len(info.name) > LONGEST_SHOWN:
+        say.caption(info.name)
     bits = f" · {number(info.bits_per_weight)} bits a weight" if info.packing else ""
     say.caption(
         f"{shape(info.shape) or 'no axes'} · {info.dtype} · {count(info.size)} weights · {size(info.nbytes)}{bits}"
@@ -74,6 +79,8 @@ def _source_controls(ref: str) -> str:
         label_visibility="collapsed", width="stretch",
     )  # fmt: skip
     chosen = state["source"]
+    if chosen != _kind(ref):
+        say.caption(f"The page shows {ref} until something is opened here.")
     if chosen == RANDOM:
         random_controls(ref)
     elif chosen == DEMO:
@@ -155,13 +162,26 @@ def _keep_upload() -> None:
     upload = st.session_state["uploaded"]
     if upload is None:
         return
-    name = Path(upload.name).name
     uploads = st.session_state.setdefault("_uploads", {})
-    kept = upload_folder() / f"{len(uploads)}{Path(name).suffix.lower()}"  # no name of a visitor's making
-    with kept.open("wb") as file:
+    folder = upload_folder() / str(len(uploads))  # of its own: nothing that is there before is written over
+    folder.mkdir()
+    name = own_name(upload.name)
+    with (folder / name).open("wb") as file:
         file.write(upload.getbuffer())
-    uploads[name] = str(kept)
+    uploads[name] = str(folder / name)
     choose_ref(UPLOAD + name)
+
+
+def own_name(name: str) -> str:
+    """The name of a visitor's file as a name in a folder: a .npy's tensor and its snippets are called after it.
+
+    >>> own_name("six numbers.NPY"), own_name("../../etc/passwd"), own_name("C:\\\\b.npy"), len(own_name(999 * "x"))
+    ('six numbers.npy', 'passwd', 'b.npy', 200)
+    """
+    last = PurePosixPath(name.replace("\\", "/")).name
+    stem = printable(last.removesuffix(suffix) if (suffix := PurePosixPath(last).suffix) else last).lstrip(".")
+    known = suffix.lower() if suffix.lower() in UPLOADS else ""
+    return (stem.encode()[:LONGEST_STEM].decode(errors="ignore") or "file") + known
 
 
 def source_for(ref: str, token: str | bool | None) -> cached.Source:
@@ -172,7 +192,8 @@ def source_for(ref: str, token: str | bool | None) -> cached.Source:
     kept = st.session_state.get("_uploads", {}).get(ref.removeprefix(UPLOAD))
     if kept is None:
         raise QuantvizError(
-            f"{ref.removeprefix(UPLOAD)!r} was uploaded in another window, where it stays; upload it here again."
+            f"{ref.removeprefix(UPLOAD)!r} is an upload that this window does not have: a link does not carry it, and "
+            "a window that is loaded anew loses it; upload it here again."
         )
     return cached.source_of(ref, kept, None, token)
 
@@ -190,9 +211,6 @@ def _open(ref: str, token: str | bool | None) -> tuple[cached.Source, Model] | N
                 ("model", source), f"Opening {ref}", lambda job: cached.open_model(source, token, job)
             )
         except QuantvizError as problem:
-            if ref.startswith(UPLOAD):  # said of the file as its visitor knows it
-                kept, known = Path(source.opens).name, ref.removeprefix(UPLOAD)
-                problem = QuantvizError(str(problem).replace(kept, known))
             state["_failed"] = source, problem
             raise problem from None
         if model is None:
@@ -304,7 +322,7 @@ def _take_row(model: Model) -> None:
 
 def _choose_rows(info: TensorInfo) -> tuple[int, int] | None:
     text = choices.text(
-        "Rows", "rows", check=lambda text: parse_rows(text, info), placeholder=f"all {info.rows:,}",
+        "Row range", "rows", check=lambda text: parse_rows(text, info), placeholder=f"all {info.rows:,}",
         help="A range such as 0:512, counted from 0, without the last. Only these rows are read or downloaded.",
     )  # fmt: skip
     return parse_rows(text, info)

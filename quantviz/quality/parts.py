@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 from ..errors import QuantvizError
 from ..sources.files import WHY_NO_PICKLE, allowed_path, home_path, is_pickle
@@ -25,6 +27,10 @@ Progress = Callable[[str, int, int], None]
 """progress(what, done, total), called now and then; what it raises stops the work."""
 
 FORMS = "demo, hf:org/name, the folder of a model with config.json, or a .gguf file"
+# Names of classes that hold a model's body alone, or a head for another task.
+_OTHER_TASK = re.compile(
+    r"(?<!LMHead)Model$|For(MaskedLM|PreTraining|\w+Classification|QuestionAnswering|MultipleChoice|CTC)$"
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,20 @@ class Parts:
         """(weights, bytes they take as stored, weights of the largest tensor)."""
         sizes = self.sizes
         return sizes.weights, sizes.bits // 8, max((weights for weights, _ in sizes.sizes.values()), default=0)
+
+
+def refuse_other_than_causal(config: Mapping[str, Any], name: str) -> None:
+    """Raises QuantvizError where config.json names architectures of which none can predict the next token.
+
+    What it does not settle is settled when the model is opened: this needs neither transformers nor the weights.
+    """
+    said = config.get("architectures")
+    said = [text for text in said if isinstance(text, str)] if isinstance(said, list) else []
+    if said and all(_OTHER_TASK.search(architecture) for architecture in said):
+        raise QuantvizError(
+            f"{name} is no causal language model but {said[0][:80]}; choose one whose architecture ends with "
+            "ForCausalLM."
+        )
 
 
 @contextlib.contextmanager

@@ -187,3 +187,17 @@ def test_a_block_opens_as_importance_quantized_it():
     block = qv.inspect_block(x, key, 3, 1, importance=h)
     np.testing.assert_array_equal(block.dequantized[0], whole[3, 32:])
     assert not np.array_equal(whole, qv.quantize(x, key).dequantize())
+
+
+def test_of_a_large_group_the_part_with_the_weight_asked_for_is_shown():
+    x = shaped((300, 5000))
+    for key, around, rows, cols in (
+        ("int4-sym-tensor", None, (0, 1), (0, 4096)), ("int4-sym-tensor", (7, 4999), (7, 8), (4096, 5000)),
+        ("int4-sym-b500x5000", (299, 3), (299, 300), (0, 4096)), ("int4-sym-b1024", (5, 1), (5, 6), (0, 1024)),
+    ):  # fmt: skip
+        block = qv.inspect_block(x, key, *((5, 0) if key.endswith("b1024") else (0, 0)), around=around)
+        assert (block.rows, block.cols) == (rows, cols)
+        q = qv.quantize(x, key)
+        assert np.array_equal(block.codes, q.codes[rows[0] : rows[1], cols[0] : cols[1]])
+    with pytest.raises(qv.QuantvizError, match="lie outside this block"):
+        qv.inspect_block(x, "int4-sym-tensor", 0, 0, around=(300, 0))

@@ -7,6 +7,7 @@ import threading
 import pytest
 import streamlit as st
 
+import quantviz as qv
 from pages.components import access, jobs
 from pages.components.cached import Selection, Source, source_of
 from pages.components.shelf import Shelf
@@ -16,7 +17,7 @@ from pages.components.tensor_controls import as_written
 from quantviz import QuantvizError, Scheme
 from quantviz.sources import TensorInfo
 
-from .running import opened, settled
+from .running import SMALL, opened, settled
 
 INFO = TensorInfo("w", (100, 64), "float32", 25_600)
 
@@ -167,4 +168,30 @@ def test_a_random_tensor_beyond_the_budget_is_refused_in_a_sentence():
 def test_a_link_to_an_upload_says_that_it_stays_where_it_was_made():
     app = opened(ref="upload:model.safetensors")
     assert not app.exception and len(app.metric) >= 6
-    assert "uploaded in another window" in app.warning[0].value
+    assert "an upload that this window does not have" in app.warning[0].value
+
+
+def test_of_a_tensor_under_one_scale_the_largest_weight_is_shown_and_any_other_can_be():
+    stored = qv.open_model(SMALL).open("weight")
+    row, col = divmod(int(qv.describe(stored).largest_index[0]), stored.cols)
+    app = opened(scheme="int4-sym-tensor")
+    shown = app.text_input(key="block")
+    assert shown.placeholder == f"the largest: {row}, {col}"
+    first = row // 16 * 16
+    assert any(f"rows {first} to {first + 15}," in m.value for m in app.markdown)
+    shown.set_value("3, 7")
+    assert any("rows 0 to 15," in m.value for m in settled(app).markdown)
+    app.text_input(key="block").set_value("128, 0")
+    assert any("There is no weight" in w.value for w in settled(app).warning)
+
+
+def test_pages_that_take_no_scheme_or_no_tensor_do_not_offer_them():
+    labels = {page: {box.label for box in opened(page).sidebar.text_input} for page in ("explore", "number_formats")}
+    assert {"Reference", "Scheme key"} <= labels["explore"] and not labels["number_formats"]
+
+
+def test_a_random_tensor_belongs_to_no_model_and_the_page_of_files_says_what_to_open():
+    app = opened("gguf_files")
+    assert "belongs to no model" in app.info[0].value
+    next(b for b in app.button if b.label == "Open the demo model").click()
+    assert not any("belongs to no model" in i.value for i in settled(app).info)

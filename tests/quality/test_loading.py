@@ -15,6 +15,7 @@ from quantviz.quality import memory
 from quantviz.quality.layers import find_layers
 from quantviz.quality.loading import open_language_model
 from quantviz.quality.measure import measure_quality
+from quantviz.quality.parts import refuse_other_than_causal
 from quantviz.quality.replacing import Originals, Replacer
 from quantviz.schemes import Scheme
 from tests.quality.models import as_gguf, edit_json, random_llama, save
@@ -218,3 +219,27 @@ def test_files_outside_the_folder_that_may_be_read(llama, tmp_path) -> None:
     refused(inside, "outside the folder", root=tmp_path)
     shutil.copytree(llama, tmp_path / "real")
     assert figures("real", "fp32", root=tmp_path)[0][1] == 1
+
+
+@pytest.mark.parametrize(
+    ("architectures", "fits"),
+    [
+        (["LlamaForCausalLM"], True), (["GPT2LMHeadModel"], True), (["Gemma3ForConditionalGeneration"], True),
+        (None, True), ("LlamaModel", True), ([3], True), (["BertModel", "LlamaForCausalLM"], True),
+        (["BertModel"], False), (["BertForMaskedLM"], False), (["ViTForImageClassification"], False),
+    ],
+)  # fmt: skip
+def test_what_config_says_of_another_task_is_known_before_anything_is_loaded(architectures, fits) -> None:
+    config = {} if architectures is None else {"architectures": architectures}
+    if fits:
+        refuse_other_than_causal(config, "it")
+    else:
+        with pytest.raises(QuantvizError, match=f"it is no causal language model but {architectures[0]}"):
+            refuse_other_than_causal(config, "it")
+
+
+def test_no_class_of_transformers_that_predicts_the_next_token_is_refused_early() -> None:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as known
+
+    for name in known.values():
+        refuse_other_than_causal({"architectures": [name]}, "it")
