@@ -17,6 +17,17 @@ from .state import DEFAULT_REF, choose_ref
 LONGEST_SIDE = 1 << 31
 
 
+# Two in a row of the sidebar: name of the part of the reference, label, bounds, step and what it is.
+FIELDS = (
+    ("rows", "Rows", 1, LONGEST_SIDE, 256, "Output features."),
+    ("cols", "Columns", 1, LONGEST_SIDE, 256, "Input features, along which blocks run."),
+    ("outliers", "Outliers, %", 0.0, 100.0, 0.05, "Share of the weights that are set to ±magnitude."),
+    ("magnitude", "Magnitude, σ", 1e-9, 1e9, 1.0, "Size of an outlier."),
+    ("scale", "σ", 1e-30, 1e20, 0.01, "Standard deviation, outliers aside."),
+)
+FREEDOM = ("df", "Freedom", 2.001, 1e9, 0.5, "Degrees of freedom: the fewer, the heavier the tails.")
+
+
 def random_controls(ref: str) -> None:
     """Controls that show `ref` and rewrite it when one of them moves."""
     spec = _spec(ref)
@@ -24,69 +35,28 @@ def random_controls(ref: str) -> None:
         st.session_state[f"random_{name}"] = getattr(spec, name)
     st.session_state["random_outliers"] = 100 * spec.outliers
     st.session_state["random_seed"] = str(spec.seed)  # a text: seeds go beyond what a browser's numbers hold
-    _number = _numbers(ref)
-    if spec.distribution == "student_t":
-        left, right = st.columns([3, 2])
-    else:
-        left, right = st.container(), None
+    has_freedom = spec.distribution == "student_t"
+    left, right = st.columns([3, 2]) if has_freedom else (st.container(), None)
     left.selectbox(
         "Distribution", list(DISTRIBUTIONS), key="random_distribution", on_change=_change, args=(ref, "distribution"),
         format_func=lambda d: d.replace("_", "-"), help=f"{say.plain(formula(spec.distribution))}, times σ",
     )  # fmt: skip
-    if right:
-        _number(
-            right,
-            "df",
-            "Freedom",
-            min_value=2.001,
-            max_value=1e9,
-            step=0.5,
-            help="Degrees of freedom: the fewer, the heavier the tails.",
-        )
-    left, right = st.columns(2)
-    _number(left, "rows", "Rows", min_value=1, max_value=LONGEST_SIDE, step=256, help="Output features.")
-    _number(
-        right,
-        "cols",
-        "Columns",
-        min_value=1,
-        max_value=LONGEST_SIDE,
-        step=256,
-        help="Input features, along which blocks run.",
-    )
-    _number(
-        left,
-        "outliers",
-        "Outliers, %",
-        min_value=0.0,
-        max_value=100.0,
-        step=0.05,
-        format="%g",
-        help="Share of the weights that are set to ±magnitude.",
-    )
-    _number(
-        right,
-        "magnitude",
-        "Magnitude, σ",
-        min_value=1e-9,
-        max_value=1e9,
-        step=1.0,
-        format="%g",
-        help="Size of an outlier.",
-    )
-    _number(
-        left,
-        "scale",
-        "σ",
-        min_value=1e-30,
-        max_value=1e20,
-        step=0.01,
-        format="%g",
-        help="Standard deviation, outliers aside.",
-    )
+    if has_freedom:
+        _number(right, ref, *FREEDOM)
+    for i, field in enumerate(FIELDS):
+        if i % 2 == 0:  # columns of their own for each row, so that the keyboard goes from left to right
+            left, right = st.columns(2)
+        _number((left, right)[i % 2], ref, *field)
     right.text_input(
         "Seed", key="random_seed", on_change=_change, args=(ref, "seed"),
         help="The same seed gives the same tensor on every machine.",
+    )  # fmt: skip
+
+
+def _number(column, ref: str, name: str, label: str, least: float, most: float, step: float, help: str) -> None:
+    column.number_input(
+        label, least, most, value=None, step=step, format=None if isinstance(step, int) else "%g",
+        key=f"random_{name}", on_change=_change, args=(ref, name), help=help,
     )  # fmt: skip
 
 
@@ -95,13 +65,6 @@ def _spec(ref: str) -> SyntheticSpec:
         return SyntheticSpec.parse(ref)
     except QuantvizError:  # said where the reference is opened
         return SyntheticSpec.parse(DEFAULT_REF)
-
-
-def _numbers(ref: str):
-    def number(column, name: str, label: str, **more) -> None:
-        column.number_input(label, value=None, key=f"random_{name}", on_change=_change, args=(ref, name), **more)
-
-    return number
 
 
 def _change(ref: str, name: str) -> None:
