@@ -167,7 +167,8 @@ def _spelled(b: Block, row: int, cols: slice) -> list[str]:
     """The arithmetic of the weights drawn; that of the whole block would take longer than the figure."""
     if b.unpacked is not None:
         return arithmetic(b)[cols]
-    return arithmetic(replace(b, codes=b.codes[row, cols], dequantized=b.dequantized[row, cols]))
+    kept = None if b.kept is None else b.kept[row, cols]
+    return arithmetic(replace(b, codes=b.codes[row, cols], dequantized=b.dequantized[row, cols], kept=kept))
 
 
 def _hover(x: np.ndarray, y: np.ndarray, words: list[str] | None, text: str) -> go.Scatter:

@@ -15,7 +15,9 @@ from quantviz.uniform_rounding import expected_errors
 
 KEYS = ("int4-sym-tensor", "int4-sym-b64", "int4-asym-b32", "int3-offset-channel", "fp8_e4m3", "fp8_e4m3-b128x128",
         "nf4-b64", "ternary-tensor", "int1-sym-b64", "mxfp4", "nvfp4", "bf16", "fp32", "q4_0", "q8_0", "q4_k", "q6_k",
-        "iq4_nl", "iq3_s", "q1_0", "tq2_0", "gguf_mxfp4")  # fmt: skip
+        "iq4_nl", "iq3_s", "q1_0", "tq2_0", "gguf_mxfp4", "int4-sym-tensor:keep=0.1%", "int4-offset-b64:keep=5%",
+        "fp8_e4m3-b128x128:keep=1%,rotate=hadamard", "mxfp4:keep=1%", "int4-sym-channel:clip=mse,keep=1%",
+        "nf4-b64:double=1", "int4-offset-b64:solver=hqq")  # fmt: skip
 MOST_BYTES = 400_000  # of one figure as JSON: what travels to the browser at every change
 
 
