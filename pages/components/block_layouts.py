@@ -28,7 +28,9 @@ def block_types() -> None:
     weights, size, bits, group = st.columns(4)
     weights.metric("Weights a block", count(kind.block))
     size.metric("Bytes a block", count(kind.nbytes))
-    bits.metric("Bits per weight", number(kind.bits_per_weight, 6), help="8 · bytes / weights: everything stored counts.")
+    bits.metric(
+        "Bits per weight", number(kind.bits_per_weight, 6), help="8 · bytes / weights: everything stored counts."
+    )
     group.metric("Weights a scale", count(kind.group), help="How many neighbours share a scale.")
     say.text(kind.rule)
     chart(block_layout(kind), "block_layout")
@@ -58,7 +60,7 @@ def _conformance() -> None:
     holding = sum(c.holds for c in checks)
     with st.expander(f"Are these ggml's own bytes? {holding:d} of {len(checks)} checks hold"):
         st.dataframe(pd.DataFrame(conformance_rows()), hide_index=True, height=420, key="conformance")
-        st.caption(
+        say.caption(
             "Rows quantized here and by ggml's own code, byte for byte, and weights read back, bit for bit, also from "
             "bytes made at random. The tests write this table, and fail where it is no longer true. ggml's own code is "
             f"that of {SOURCE}; "

@@ -14,6 +14,7 @@ from typing import Any
 import streamlit as st
 
 from quantviz.errors import QuantvizError
+from quantviz.wording import number as written
 
 from . import address
 
@@ -240,7 +241,7 @@ def _asked(key: str, texts: Sequence[str]) -> str:
 
 
 def _short(limit: float) -> str:
-    return f"{limit:,.0f}" if float(limit).is_integer() else f"{limit:g}"
+    return f"{int(limit):,d}" if float(limit).is_integer() else written(limit)
 
 
 def _offer(options: Sequence[str]) -> str:

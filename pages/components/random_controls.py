@@ -42,18 +42,19 @@ def random_controls(ref: str) -> None:
         format_func=lambda d: d.replace("_", "-"), help=f"{say.plain(formula(spec.distribution))}, times σ",
     )  # fmt: skip
     if has_freedom:
-        _number(right, ref, *FREEDOM)
-    for i, field in enumerate(FIELDS):
+        name, label, least, most, step, meaning = FREEDOM
+        _field(right, ref, name, say.plain(label), least, most, step, say.plain(meaning))
+    for i, (name, label, least, most, step, meaning) in enumerate(FIELDS):
         if i % 2 == 0:  # columns of their own for each row, so that the keyboard goes from left to right
             left, right = st.columns(2)
-        _number((left, right)[i % 2], ref, *field)
+        _field((left, right)[i % 2], ref, name, say.plain(label), least, most, step, say.plain(meaning))
     right.text_input(
         "Seed", key="random_seed", on_change=_change, args=(ref, "seed"),
         help="The same seed gives the same tensor on every machine.",
     )  # fmt: skip
 
 
-def _number(column, ref: str, name: str, label: str, least: float, most: float, step: float, help: str) -> None:
+def _field(column, ref: str, name: str, label: str, least: float, most: float, step: float, help: str) -> None:
     column.number_input(
         label, least, most, value=None, step=step, format=None if isinstance(step, int) else "%g",
         key=f"random_{name}", on_change=_change, args=(ref, name), help=help,

@@ -76,7 +76,8 @@ def _inspector(view: View, found: Contents) -> None:
     first, last = block.first_col, block.first_col + block.kind.block - 1
     facts.markdown(
         f"**Block {block.row:,}, {block.block:,}** · row {block.row:,}, columns {first:,} to {last:,} · "
-        f"{block.kind.nbytes:d} bytes for {block.kind.block:d} weights, {number(block.kind.bits_per_weight, 6)} bits each"
+        f"{block.kind.nbytes:d} bytes for {block.kind.block:d} weights, "
+        f"{number(block.kind.bits_per_weight, 6)} bits each"
     )
     st.dataframe(
         field_rows(block), hide_index=True, key="stored_fields", height="content",

@@ -22,8 +22,8 @@ __all__ = ["ENGINES", "as_numpy", "check_engine", "check_importance", "default_e
 def quantize(w: Any, key: str | Scheme, importance: Any = None, engine: str = "cpu") -> Quantized:
     """Codes, scales and zero points of `w` under a scheme.
 
-    w: NumPy array, torch tensor or StoredTensor of any shape; blocks run along the input, which is the last axis, or all
-    but the first of a convolution's four and more.
+    w: NumPy array, torch tensor or StoredTensor of any shape; blocks run along the input, which is the last axis, or
+    all but the first of a convolution's four and more.
     importance: one non-negative number an input; weighs the search of clip=mse and of block types.
     engine: "cpu", "cuda" or "reference"; all give the same codes. A torch tensor in gives torch tensors out, on its own
     device; on a GPU it never leaves it with "cuda" and "reference".

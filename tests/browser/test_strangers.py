@@ -23,12 +23,15 @@ LINKS = {  # page -> values of its link
     "throughput": ("model", "workloads", "schemes", "device", "rounds", "tensor", "layer"),
     "number_formats": ("number_format", "number_value", "number_scale", "line_formats", "line_window", "block_type"),
 }
-# What of the page itself may be a link: the navigation.
+# What of the page itself may be a link: the navigation, to this app under the same address.
 MADE = """
 () => [...document.querySelectorAll(
     'a[href*="evil"], [data-testid=stMain] a[href^="http"], img[src*="evil"], .katex, [data-testid=stException]'
-)].map(e => (e.closest('[data-testid]') || e).dataset.testid + ': ' + e.outerHTML.slice(0, 200))
+)].filter(e => e.host !== location.host)
+  .map(e => (e.closest('[data-testid]') || e).dataset.testid + ': ' + e.outerHTML.slice(0, 200))
 """
+
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

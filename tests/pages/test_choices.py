@@ -79,7 +79,7 @@ def test_nothing_but_the_address_reads_or_writes_it():
 WRONG = [
     ("explore", {"axis": "logg"}), ("explore", {"range": "7σ"}), ("explore", {"scheme": "int44"}),
     ("explore", {"pinned": "int44"}), ("explore", {"rows": "9:9"}), ("explore", {"tensor": "weights"}),
-    ("explore", {"scheme": "int4-sym-b64", "block": "9999,0"}), ("explore", {"block": "3,4"}),
+    ("explore", {"scheme": "int4-sym-b64", "block": "9999,0"}), ("explore", {"block": "300,4"}),
     ("outliers", {"edit": "increase"}), ("outliers", {"edit": "inject", "inject_count": "0"}),
     ("outliers", {"edit": "inject", "inject_count": "1e3"}), ("outliers", {"edit": "inject", "inject_where": "row"}),
     ("outliers", {"edit": "inject", "inject_magnitude": "nan"}),

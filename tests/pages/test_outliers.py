@@ -34,7 +34,7 @@ def test_the_first_view_says_who_carries_the_error_and_what_cures_it():
     assert "it lies in the weights that share a scale with them" in said
     assert "blocks of 64 bring it to" in said
     assert "Outliers of 20σ multiply the error" in said
-    assert "At equal bits, " in said
+    assert "At about equal bits, " in said
     assert len(app.metric) == 4
 
 

@@ -171,7 +171,7 @@ def test_a_wrong_key_is_left_out_with_a_sentence():
 def test_wrong_numbers_fall_back_with_a_sentence(measuring):
     app = quality(tokens="many", context="0")
     text = " ".join(str(w.value) for w in app.warning)
-    assert "taking 4096 instead" in text and "taking 512 instead" in text
+    assert "Showing 4096 instead" in text and "Showing 512 instead" in text
     assert (measuring.given["tokens"], measuring.given["context"]) == (4096, 512)
 
 

@@ -138,8 +138,8 @@ def describe(stored: StoredTensor, progress: Progress | None = None) -> TensorSt
     order = order[index[order] >= 0][:LARGEST]
     variance = second / stored.size
     return TensorStatistics(
-        shape=stored.shape, input_axes=stored.input_axes, count=stored.size, zeros=int(zeros), min=first.min, max=first.max, mean=mean,
-        std=math.sqrt(variance), mean_abs=first.total_abs / stored.size, sum_squares=squares,
+        shape=stored.shape, input_axes=stored.input_axes, count=stored.size, zeros=int(zeros), min=first.min,
+        max=first.max, mean=mean, std=math.sqrt(variance), mean_abs=first.total_abs / stored.size, sum_squares=squares,
         excess_kurtosis=fourth / stored.size / variance**2 - 3 if variance else math.nan,
         histogram=Histogram(float(bins.lo), float(bins.hi), counts[1:-1], int(counts[0]), int(counts[-1])),
         largest_index=index[order], largest_value=value[order],

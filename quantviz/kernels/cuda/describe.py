@@ -38,8 +38,8 @@ def describe(stored: DeviceTensor, progress: Progress | None = None) -> TensorSt
         place, value = _largest(pieces, n)
     variance = second / n
     return TensorStatistics(
-        shape=stored.shape, input_axes=stored.input_axes, count=n, zeros=int(zeros), min=low, max=high, mean=mean, std=math.sqrt(variance),
-        mean_abs=total_abs / n, sum_squares=squares,
+        shape=stored.shape, input_axes=stored.input_axes, count=n, zeros=int(zeros), min=low, max=high, mean=mean,
+        std=math.sqrt(variance), mean_abs=total_abs / n, sum_squares=squares,
         excess_kurtosis=fourth / n / variance**2 - 3 if variance else math.nan,
         histogram=Histogram(float(bins.lo), float(bins.hi), counts[1:-1], int(counts[0]), int(counts[-1])),
         largest_index=place, largest_value=value,
