@@ -20,7 +20,7 @@ from ..schemes import GRANULARITIES, Granularity, Scheme
 from ..statistics import TensorStatistics
 from ..tensors import as_stored
 from ..wording import number, share
-from .curves import Step
+from .curves import Step, left_out
 
 EQUAL_BITS = 0.15  # bits a weight: what differs by no more counts as equal
 KEEPS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)  # percent of the weights offered to be kept apart
@@ -124,6 +124,9 @@ def _treat(
 ) -> Treated:
     if cure.key is None:
         return Treated(cure, {}, reason=cure.reason)
+    other = Scheme.parse(cure.key)
+    if other.granularity != scheme.granularity and (reason := left_out(other, stored)):
+        return Treated(cure, {}, reason=reason)
     try:
         metrics = base if cure.key == scheme.key else evaluate(
             stored, cure.key, importance, device, detail="metrics", statistics=statistics

@@ -52,7 +52,7 @@ def block_size_sweep(
     """Moment metrics of integer schemes, for every symmetry and granularity, coarse to fine within a symmetry.
 
     format_bits: 1 to 8.  statistics: of `w`, if known.  device: the engine, as `evaluate` has it.
-    A block that is longer than a row gives a point with its reason. Raises QuantvizError for other bad input.
+    A block longer than a row, which only repeats "channel", gives a point with its reason. Raises QuantvizError for other bad input.
     """
     stored = as_stored(w)
     statistics = statistics or describe(stored)
@@ -62,10 +62,8 @@ def block_size_sweep(
         if step:
             step(i, len(keys), key)
         scheme = Scheme.parse(key)
-        try:
-            scheme.check_shape(stored.rows, stored.cols)
-        except QuantvizError as reason:
-            points.append(Point(scheme.key, granularity, symmetry, {}, str(reason)))
+        if reason := left_out(scheme, stored):
+            points.append(Point(scheme.key, granularity, symmetry, {}, reason))
             continue
         found = evaluate(stored, scheme, device=device, detail="metrics", statistics=statistics)
         points.append(Point(found.scheme, granularity, symmetry, found.metrics))
@@ -159,9 +157,19 @@ def _applicable(keys: Sequence[str], stored: StoredTensor) -> tuple[list[Scheme]
     schemes, reasons = [], {}
     for key in keys:
         scheme = Scheme.parse(key)
-        try:
-            scheme.check_shape(stored.rows, stored.cols)
+        if reason := left_out(scheme, stored):
+            reasons[scheme.key] = reason
+        else:
             schemes.append(scheme)
-        except QuantvizError as reason:
-            reasons[scheme.key] = str(reason)
     return schemes, reasons
+
+
+def left_out(scheme: Scheme, stored: StoredTensor) -> str:
+    """Why a block size is not tried: it does not apply, or is longer than a row and repeats "channel". "" if it is."""
+    try:
+        scheme.check_shape(stored.rows, stored.cols)
+    except QuantvizError as reason:
+        return str(reason)
+    longer = scheme.granularity is not None and scheme.granularity.rows == 1
+    said = scheme.shape_notices(stored.rows, stored.cols) if longer else ()
+    return f"{said[0].removesuffix('.')}, as with one scale a channel." if said else ""
