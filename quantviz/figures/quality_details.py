@@ -86,12 +86,12 @@ def super_weights(supers: Sequence[SuperWeights]) -> go.Figure:
         go.Scatter(
             x=counts, y=[s.ratio for s in supers], mode="lines+markers", line={"color": DEQUANTIZED, "width": 2},
             marker={"size": 9, "symbol": "diamond"},
-            hovertemplate="the %{x} largest: ×%{y:.4g}<extra></extra>",
+            hovertemplate="the largest, %{x} in all: ×%{y:.4g}<extra></extra>",
         ),
         go.Scatter(
             x=drawn[:, 0], y=drawn[:, 1], mode="markers",
             marker={"color": ORIGINAL, "size": 8, "symbol": "circle-open"},
-            hovertemplate="%{x} random ones: ×%{y:.4g}<extra></extra>",
+            hovertemplate="at random, %{x} in all: ×%{y:.4g}<extra></extra>",
         ),
     ]  # fmt: skip
     said = "; ".join(f"{s.count}: {added_text(s.ratio)} against {added_text(s.random_ratio)}" for s in supers)

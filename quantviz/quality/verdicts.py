@@ -16,7 +16,7 @@ from ..errors import QuantvizError
 from ..formats import IntFormat
 from ..outliers.sentences import name_of
 from ..schemes import Scheme
-from ..wording import share
+from ..wording import plural, share
 from .results import Finding, QualityResult, SuperWeights, Verdict
 from .words import added_text
 
@@ -251,8 +251,9 @@ def _handful(supers: Sequence[SuperWeights]) -> Verdict:
         return Verdict(9, STATEMENTS[9], "cannot tell", text, (), KNOWN_SUPER)
     answers = [_out_of_proportion(found) for found in few]
     evidence = tuple(
-        f"The {found.count} largest at zero: {_percent(found.ratio)}{_give_or_take(found)}; {found.count} random ones: "
-        f"at most {_percent(found.random_ratio)} in {len(found.random_ratios)} draws. The largest: {found.largest[0]}."
+        f"The {f'{found.count} ' if found.count > 1 else ''}largest at zero: {_percent(found.ratio, found.ratio_se)}; "
+        f"{plural(found.count, 'random one')}: at most {_percent(found.random_ratio)} in "
+        f"{plural(len(found.random_ratios), 'draw')}. The largest: {found.largest[0]}."
         for found in few
     )
     worst = max(few, key=lambda found: (not math.isfinite(found.ratio), found.ratio))
@@ -270,15 +271,12 @@ def _out_of_proportion(found: SuperWeights) -> Answer:
     return _side(found.ratio - 1 - OUT_OF_PROPORTION * random, found.ratio_se)
 
 
-def _give_or_take(found: SuperWeights) -> str:
-    """The standard error, where the ratio is near enough to 1 to be told in percent."""
-    return f" ± {100 * found.ratio_se:.4f}%" if found.ratio_se and found.ratio < 2 else ""
-
-
-def _percent(ratio: float) -> str:
+def _percent(ratio: float, se: float = 0.0) -> str:
+    """What a ratio adds, with its standard error; 0: not known."""
     if not math.isfinite(ratio):
         return "predictions that are no numbers"
-    return f"perplexity {added_text(ratio)}" if ratio >= 2 else f"{added_text(ratio)} perplexity"
+    added = added_text(ratio, se)
+    return f"perplexity {added}" if ratio >= 2 else f"{added} perplexity"
 
 
 def _unmeasured(claim: int, schemes: str) -> Verdict:

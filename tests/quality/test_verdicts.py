@@ -134,7 +134,9 @@ def test_super_weights_are_held_against_random_ones() -> None:
     assert judge(9, supers=[alike, out]).finding == "holds in part"
     doubtful = SuperWeights(1, 1.002, (1.0001,), ("layer [0, 1] = 2",), 0.001)
     verdict = judge(9, supers=[doubtful])
-    assert verdict.finding == "cannot tell" and "+0.2000% perplexity ± 0.1000%" in verdict.evidence[0]
+    assert verdict.finding == "cannot tell" and "+0.20% ± 0.10% perplexity" in verdict.evidence[0]
+    assert verdict.evidence[0].startswith("The largest at zero: ")
+    assert "; 1 random one: at most" in verdict.evidence[0] and "in 1 draw. " in verdict.evidence[0]
     assert judge(9, supers=[alike, doubtful]).finding == "does not hold where it can be told"
     assert judge(9, supers=[out, doubtful]).finding == "holds where it can be told"
     assert judge(9, supers=[SuperWeights(256, 2.0, (1.0,), ("x",))]).finding == "cannot tell"  # no handful
