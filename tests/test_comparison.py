@@ -61,10 +61,10 @@ def test_progress_runs_once_through_all_schemes(w):
 
 
 def test_a_scheme_that_cannot_apply_is_listed_with_the_reason(w):
-    outcomes = list(evaluations(w, ["int4-sym-b512", "int8-sym-b64"]))
+    outcomes = list(evaluations(w[:, :100], ["q4_0", "int8-sym-b64"]))
     assert isinstance(outcomes[0], Refusal) and isinstance(outcomes[1], Evaluation)
     frame = tabulate(outcomes)
-    assert "512" in frame.notices[0] and math.isnan(frame.sqnr_db[0])
+    assert "32" in frame.notices[0] and "100" in frame.notices[0] and math.isnan(frame.sqnr_db[0])
     assert comparison.with_figures(frame) == ["int8-sym-b64"]
     assert tabulate(outcomes[:1]).columns.tolist() == ["scheme", "seconds", "notices"]
 

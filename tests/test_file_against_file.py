@@ -153,7 +153,7 @@ def test_importance_shows_as_some_blocks_that_differ(tmp_path):
     pair = pair_up(original, file).pairs[0]
     plain, weighted = against(original, file, pair), against(original, file, pair, h)
     assert (plain.requantized.count, plain.requantized.equal, plain.requantized.first) == (64, 32, (0, 0))
-    assert "50.0% of the file's blocks (32 of 64)" in sentence(plain) and "importance" in sentence(plain)
+    assert "50% of the file's blocks (32 of 64)" in sentence(plain) and "importance" in sentence(plain)
     assert weighted.requantized.same
 
 

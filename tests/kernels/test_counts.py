@@ -43,12 +43,13 @@ def errors_near(bins: Bins) -> np.ndarray:
 def test_bins_of_errors_come_apart(bins: Bins) -> None:
     error = errors_near(bins)
     x, table = np.zeros_like(error), Tables.of((bins, bins), 0)
-    zeroed = count(x, error, *edges_of((bins, bins)), np.empty(8192, np.uint32), table.values, table.cells)
+    zeroed, least = count(x, error, *edges_of((bins, bins)), np.empty(8192, np.uint32), table.values, table.cells)
     values, errors, logs, _ = Tables.added([table], (bins, bins), 0)
     with np.errstate(over="ignore"):
         position = np.floor((error - bins.lo) * bins.inverse_width)
     expected = np.bincount(np.clip(position, -1, bins.count).astype(int) + 1, minlength=bins.count + 2)
     assert zeroed == 0  # a weight of zero cannot become one
+    assert least == np.abs(error).min()
     assert np.array_equal(errors, expected)
     assert np.array_equal(values, expected)
     assert np.array_equal(logs, np.bincount(np.abs(error).view(np.int32) >> LOG_BIN_SHIFT, minlength=LOG_BINS))

@@ -125,7 +125,7 @@ def cpu_lanes(assembly: str) -> int:
         ("int4-sym-b128", (64, 320), "a multiple of 128 weights, and these have 320; a block of 64 or 32 does."),
         ("int4-sym-b64", (64, 100), "a multiple of 64 weights, and these have 100; 128 columns do."),
         ("int8-sym-channel", (64, 100), "a multiple of 32 weights"),
-        ("int4-sym-b512", (64, 256), "choose a block of 256 or less"),
+        ("int4-sym-b512", (64, 256), "a block of 32, 64, 128 or 256, and not int4-sym-b512."),
     ],
 )  # fmt: skip
 def test_what_cannot_be_packed_is_said_in_a_sentence(key: str, shape: tuple[int, int], said: str) -> None:

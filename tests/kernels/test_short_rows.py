@@ -12,7 +12,8 @@ from quantviz.inspection import inspect_block
 ENGINES = ("cpu", "reference")
 RNG = np.random.default_rng(5)
 ROWS = RNG.normal(0, 0.02, (5, 6)).astype(np.float32)
-# Schemes with a block longer than six weights, and the same without one: "channel" is the whole row.
+TWELVE = RNG.normal(0, 0.02, (5, 12)).astype(np.float32)  # rows that can be rotated, as six weights cannot
+# Schemes with a block longer than twelve weights, and the same without one: "channel" is the whole row.
 BLOCKS = [
     *(f"int{bits}-{symmetry}-b64" for bits in (8, 4, 1) for symmetry in ("sym", "asym", "offset")),
     "nf4-b64", "bnb_fp4-b16", "ternary-b128", "fp8_e4m3-b128", "fp4_e2m1-b32:scale=bf16",
@@ -29,14 +30,14 @@ def whole_rows(key: str) -> str:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("key", BLOCKS)
 def test_the_whole_row_is_one_block(key: str, engine: str) -> None:
-    short, whole = qv.quantize(ROWS, key, engine=engine), qv.quantize(ROWS, whole_rows(key), engine=engine)
+    short, whole = (qv.quantize(TWELVE, k, engine=engine) for k in (key, whole_rows(key)))
     np.testing.assert_array_equal(short.codes, whole.codes)
     np.testing.assert_array_equal(short.dequantize(), whole.dequantize())
     assert short.scales.shape == whole.scales.shape
     assert (short.nbytes, short.bits_per_weight) == (whole.nbytes, whole.bits_per_weight)
     assert any("each row is one block" in text for text in short.notices)
     assert not any("one block" in text for text in whole.notices)
-    one, other = (qv.evaluate(ROWS, k, device=engine) for k in (key, whole_rows(key)))
+    one, other = (qv.evaluate(TWELVE, k, device=engine) for k in (key, whole_rows(key)))
     assert one.metrics == pytest.approx(other.metrics, nan_ok=True)
     np.testing.assert_array_equal(one.block_errors, other.block_errors)
     assert any("each row is one block" in text for text in one.notices)

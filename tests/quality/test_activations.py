@@ -91,7 +91,7 @@ def test_the_error_of_what_comes_out_beside_that_of_the_weights(llama, found, in
     assert errors[NAME].output_error == pytest.approx(out, rel=1e-3)
     assert errors[NAME].bits_per_weight == qv.Scheme.parse("int3-asym-b32").bits_per_weight((64, 96))
     assert {e.output_error for e in output_errors(str(llama), "fp32", found)} == {0.0}
-    assert isinstance(next(output_errors(str(llama), "int4-b512", found)), Refusal)
+    assert isinstance(next(output_errors(str(llama), "q4_k", found)), Refusal)
 
 
 def test_what_cannot_be_used(llama, found) -> None:
