@@ -139,8 +139,8 @@ def check_importance(importance: Any, cols: int, rows: int = 0) -> np.ndarray | 
         return np.stack([check_importance(one, cols) for one in h])
     if h.ndim == 2 and h.size != cols:
         raise QuantvizError(
-            f"The importance has {h.size:,} values, {len(h):,} × {h.shape[1]:,}, and a row of this tensor {cols:,}; give "
-            "one a column, or, for experts that lie in one tensor, such a row for each."
+            f"The importance has {h.size:,} values, {len(h):,} × {h.shape[1]:,}, and a row of this tensor {cols:,}; "
+            "give one a column, or, for experts that lie in one tensor, such a row for each."
         )
     h = h.reshape(-1)
     if len(h) != cols:

@@ -52,7 +52,8 @@ def block_size_sweep(
     """Moment metrics of integer schemes, for every symmetry and granularity, coarse to fine within a symmetry.
 
     format_bits: 1 to 8.  statistics: of `w`, if known.  device: the engine, as `evaluate` has it.
-    A block longer than a row, which only repeats "channel", gives a point with its reason. Raises QuantvizError for other bad input.
+    A block longer than a row, which only repeats "channel", gives a point with its reason. Raises QuantvizError for
+    other bad input.
     """
     stored = as_stored(w)
     statistics = statistics or describe(stored)
