@@ -13,7 +13,7 @@ from quantviz.sources.demo import FOLDER
 
 
 def test_the_stored_model_writes_what_transformers_generates() -> None:
-    found = list(continuations("demo", ["fp32", "int2-sym-tensor", "q4_k"], tokens=20))
+    found = list(continuations("demo", ["fp32", "int2-sym-tensor", "iq2_xxs"], tokens=20))
     stored, same, noise, refusal = found
     tokenizer = AutoTokenizer.from_pretrained(FOLDER)
     model = AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float32)
