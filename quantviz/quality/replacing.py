@@ -193,6 +193,7 @@ def place(stored: StoredTensor, scheme: Scheme, into: Any, importance: np.ndarra
 
     from ..kernels import cpu
 
+    scheme.check_importance_given(importance is not None)
     squared: list[float] = []
     squared_error: list[float] = []
 
