@@ -42,7 +42,7 @@ PAGES = {
 # Where two pages call different things by one name, one of the keys differs from the name in the address.
 NAMES = {"throughput_model": "model", "throughput_schemes": "schemes"}
 
-_PAGE, _CHOSEN, _SAID, _BOX, _INSIDE = "_page", "_chosen", "_said", "_notices", "_changing"
+_PAGE, _CHOSEN, _SAID, _BOX, _INSIDE, _SEEN = "_page", "_chosen", "_said", "_notices", "_changing", "_address"
 
 
 def begin(page: str) -> None:
@@ -55,6 +55,9 @@ def begin(page: str) -> None:
         _read(page, keep=before is not None and not going_back)
         if before is not None and not going_back:
             _write()
+    elif _there() != state[_SEEN]:  # a link of the page to itself, drawn before the last change
+        _write()
+    state[_SEEN] = _there()
     state[_BOX] = st.container()
     for text in state[_SAID].values():
         say.notice(text, state[_BOX])
@@ -88,14 +91,16 @@ def changing() -> Iterator[None]:
         yield
         return
     before, state[_SAID], state[_INSIDE] = state[_SAID], {}, True
+    shared = [chosen(key) for key in SHARED]
     try:
         yield
     finally:
         state[_INSIDE] = False
     _write()
     run = get_script_run_ctx()
-    if state[_SAID] != before and run.fragment_ids_this_run and not run.has_script_started:
-        st.rerun()  # what is noticed stands above the fragment that alone would be drawn again
+    if run.fragment_ids_this_run and not run.has_script_started:
+        if state[_SAID] != before or [chosen(key) for key in SHARED] != shared:
+            st.rerun()  # a notice, and links to pages, stand outside the fragment that alone would be drawn again
 
 
 def settle(key: str, texts: list[str]) -> None:
@@ -141,5 +146,10 @@ def _read(page: str, keep: bool) -> None:
 
 def _write() -> None:
     wanted = link(st.session_state[_PAGE])
-    if wanted != {name: st.query_params.get_all(name) for name in st.query_params}:
+    if wanted != _there():
         st.query_params.from_dict(wanted)
+    st.session_state[_SEEN] = _there()
+
+
+def _there() -> dict[str, list[str]]:
+    return {name: st.query_params.get_all(name) for name in st.query_params}

@@ -72,7 +72,8 @@ def _kind(ref: str) -> str:
 def _source_controls(ref: str) -> str:
     """Draws the controls of one kind of source; gives the token typed, if any."""
     state = st.session_state
-    if state.get("_shown_ref") != ref:  # the reference changed: the controls follow
+    # The controls follow where the reference changed, and on the way back from a page without them.
+    if state.get("_shown_ref") != ref or state.get("source") is None:
         state["_shown_ref"], state["source"] = ref, _kind(ref)
     st.segmented_control(
         "Source", [RANDOM, DEMO, HUB, FILE], key="source", required=True, on_change=_change_source,
