@@ -19,21 +19,21 @@ a symmetry and a block size, and see what is lost. Every format is computed exac
 FIRST = "explore"  # the page of the bare address
 
 
+# Title and icon of each page by the name that its address and its script have, in the order of the sidebar.
+_PAGES = {
+    "explore": ("Explore", ":material/search_insights:"),
+    "compare": ("Compare", ":material/balance:"),
+    "outliers": ("Outliers", ":material/scatter_plot:"),
+    "quality": ("Quality", ":material/psychology:"),
+    "gguf_files": ("GGUF files", ":material/deployed_code:"),
+    "throughput": ("Throughput", ":material/speed:"),
+    "number_formats": ("Number formats", ":material/123:"),
+}
+
+
 def pages() -> dict[str, StreamlitPage]:
-    """Every page of the app by the name that its address and its script have, in the order of the sidebar."""
-    about = {
-        "explore": ("Explore", ":material/search_insights:"),
-        "compare": ("Compare", ":material/balance:"),
-        "outliers": ("Outliers", ":material/scatter_plot:"),
-        "quality": ("Quality", ":material/psychology:"),
-        "gguf_files": ("GGUF files", ":material/deployed_code:"),
-        "throughput": ("Throughput", ":material/speed:"),
-        "number_formats": ("Number formats", ":material/123:"),
-    }
-    return {
-        name: st.Page(f"pages/{name}.py", title=title, icon=icon, default=name == FIRST)
-        for name, (title, icon) in about.items()
-    }
+    """Every page of the app by its name. Without icons: the browser would fetch one from another host for its tab."""
+    return {name: st.Page(f"pages/{name}.py", title=title, default=name == FIRST) for name, (title, _) in _PAGES.items()}
 
 
 def navigation() -> tuple[str, StreamlitPage]:
@@ -46,7 +46,7 @@ def navigation() -> tuple[str, StreamlitPage]:
 def page_links() -> None:
     """Links that carry what is chosen to each page: those of st.navigation would lead to its defaults first."""
     for name, page in pages().items():
-        st.page_link(page, query_params=link(name), width="stretch")
+        st.page_link(page, icon=_PAGES[name][1], query_params=link(name), width="stretch")
 
 
 def enter() -> None:
