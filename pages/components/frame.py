@@ -33,7 +33,9 @@ _PAGES = {
 
 def pages() -> dict[str, StreamlitPage]:
     """Every page of the app by its name. Without icons: the browser would fetch one from another host for its tab."""
-    return {name: st.Page(f"pages/{name}.py", title=title, default=name == FIRST) for name, (title, _) in _PAGES.items()}
+    return {
+        name: st.Page(f"pages/{name}.py", title=title, default=name == FIRST) for name, (title, _) in _PAGES.items()
+    }
 
 
 def navigation() -> tuple[str, StreamlitPage]:

@@ -2,46 +2,181 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
+
+from pages.components.address import NAMES, PAGES, SIDEBAR
+from tests.sources.gguf_builder import demo
+
+from .conftest import PATIENCE
 
 pytestmark = pytest.mark.browser
 REF = "random:normal?rows=64&cols=128&outliers=0.001"
-# What links set: page -> settings, each with the least, the greatest or another value of every control.
-OUTLIERS = "edit=inject&inject_count=1&inject_magnitude=0.01&beyond=2&bits=2", "edit=remove&remove_sigmas=0.1&beyond=30"
-SETTINGS = {"": ("axis=linear&range=all&block=1%2C1&scheme=int4-sym-b64", "pinned=none"), "outliers": OUTLIERS,
-            "number_formats": ("number_format=int2&line_axis=linear", "block_type=q8_0")}  # fmt: skip
+FILE = "a file of GGUF"
+LAYER = "model.layers.1.mlp.down_proj.weight"
+ABSENT = "hf:someone/absent"  # a model that takes no time to measure
+SHORT = {"measured": "int4-asym-b32", "tokens": "512", "context": "128"}
+
+# Page -> groups of controls that are seen together, each key of the address with its default, least, greatest and
+# another value, as far as there are such, None where the address has no word for it; then what it has besides.
+SETTINGS: dict[str, list[tuple[dict[str, tuple], dict]]] = {
+    "explore": [
+        ({"ref": (REF, "random:student_t?rows=1&cols=1", "random:uniform?rows=512&cols=256&seed=99"),
+          "scheme": ("int4-sym-tensor", "int1-sym-tensor", "fp32", "int4-asym-b48:clip=mse"),
+          "pinned": ("int4-sym-b64", "none", "fp32", "nf4-b64"), "axis": ("log", "linear"),
+          "range": ("±6σ", "all")}, {}),
+        ({"tensor": ("model.layers.0.self_attn.q_proj.weight", "model.embed_tokens.weight", LAYER),
+          "rows": ("", "0:1", "0:64", "3:60"), "block": ("", "0,0", "0,1")}, {"ref": "demo", "scheme": "int4-sym-b32"}),
+        ({"stored": ("0, 0", "7, 3")}, {"ref": FILE}),
+    ],
+    "compare": [({"schemes": ("", "int4-sym-b64", ("nf4-b64", "q4_0", "int8-sym-tensor:keep=1%"))}, {})],
+    "outliers": [
+        ({"edit": ("as it is", "inject", "remove"), "beyond": ("6", "2", "30", "7.5"),
+          "bits": ("4", "2", "8", "5"), "along": ("block size", "bits per weight"),
+          "swept": ("relative_l2_error", "mean_relative_error", "rmse", "sqnr_db")}, {}),
+        ({"inject_count": ("8", "1", "1000000000000", "65"), "inject_magnitude": ("20", "0.01", "1000000000", "5"),
+          "inject_where": ("spread", "input channel", "output channel"),
+          "inject_channel": ("", "0", "63", "5"), "inject_seed": ("0", "9007199254740991", "3")}, {"edit": "inject"}),
+        ({"remove_sigmas": ("6", "0.1", "1000000", "2.5"), "remove_how": ("zero", "clip")}, {"edit": "remove"}),
+        ({"remove_by": ("largest",), "remove_percent": ("0.1", "1e-06", "99", "12.5")}, {"edit": "remove"}),
+    ],
+    "quality": [
+        ({"model": (ABSENT,), "text": ("demo", "own"), "text_id": ("", "0" * 64),
+          "tokens": ("4096", "1", "all", "100000000"), "context": ("512", "1", "1048576", "100"),
+          "method": ("llama.cpp", "sliding"), "layers": ("linear", ("linear", "embeddings"), "layers.*.mlp"),
+          "measured": ("", "int8-sym-b32", ("down_proj=int8-sym-b32;*=int4-asym-b32", "nf4-b64"))}, {}),
+        ({"prompt": ("In the beginning", "x"), "length": ("40", "10", "120")}, SHORT),
+    ],
+    "gguf_files": [
+        ({"gguf": ("File against original", "Named mixes"), "beside": ("", ABSENT)}, {"ref": "demo"}),
+        ({"mix": ("Q4_K_M", "Q4_0", "MXFP4_MOE", "IQ1_S"), "mix_importance": ("false", "true")},
+         {"ref": "demo", "gguf": "Named mixes"}),
+    ],
+    "throughput": [
+        ({"workloads": ("decode", "", ("quantize", "linear")), "device": ("cpu", "reference"),
+          "batch": ("1", "4096", "7"), "throughput_model": ("0.5b", "70b"),
+          "throughput_schemes": ("", "bf16", ("int4-sym-b64", "q4_0")), "tensor_shape": ("", "1x1", "64x256"),
+          "layer": ("", "32x32", "64x256"), "rounds": (None, "1", "1000"), "seconds": (None, "1", "600")}, {}),
+    ],
+    "number_formats": [
+        ({"number_format": ("fp8_e4m3", "int1", "fp32", "mxfp4"), "number_value": ("", "0", "-1e30", "0b01"),
+          "number_scale": ("", "2^-9", "448"), "line_formats": ("", "int2", ("fp8_e5m2", "fp4_e2m1", "nf4", "int8")),
+          "line_window": ("all", "±8", "close-up"), "line_axis": ("logarithmic", "linear"),
+          "block_type": ("q4_k", "q8_0", "tq1_0")}, {}),
+    ],
+}  # fmt: skip
+
+
+def _views() -> Iterator[tuple[str, dict]]:
+    """(page, what its address says), so that each value of each control is in one of them."""
+    for page, groups in SETTINGS.items():
+        for controls, besides in groups:
+            for i in range(max(map(len, controls.values()))):
+                said = {key: values[i % len(values)] for key, values in controls.items()}
+                said = besides | said
+                yield page, {NAMES.get(key, key): value for key, value in said.items() if value is not None}
+
+
+def test_every_control_is_in_the_table():
+    there = {key for groups in SETTINGS.values() for controls, _ in groups for key in controls}
+    assert there == {*SIDEBAR, *(key for keys in PAGES.values() for key in keys)}
+
+
+@pytest.fixture(scope="module")
+def window(chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 1000})
+    context.set_default_timeout(PATIENCE)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return demo(tmp_path_factory.mktemp("gguf") / "demo.gguf")
+
+
+SEEN = """
+() => [...document.querySelectorAll('[data-testid=stMain], [data-testid=stSidebar]')].flatMap(at => [
+  ...[...at.querySelectorAll('input:not([type=file]), textarea')].map(e => e.type === 'checkbox' ? e.checked : e.value),
+  ...[...at.querySelectorAll('[aria-checked=true], [aria-pressed=true], [data-testid=stMetricValue],' +
+    '[data-testid=stAlert], [data-testid=stSelectbox], h1, h2, h3')].map(e => e.innerText),
+  ...[...at.querySelectorAll('button[aria-label^="Remove "]')].map(e => e.ariaLabel)])
+"""
 
 
 def at_rest(page: Page) -> None:
-    page.wait_for_timeout(500)
-    expect(page.locator('[data-test-script-state="notRunning"]')).to_be_attached()
+    page.wait_for_timeout(100)
+    page.wait_for_selector("[data-testid=stMain] :is(h1, h2, [data-testid=stAlert])")
+    expect(page.locator("[data-testid=stMain] [data-testid=stProgress]")).to_have_count(0)
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-def seen(page: Page) -> list[str]:
-    """Figures, and what every field of the page and the sidebar says."""
+def seen(page: Page, wanted: list | None = None) -> list:
+    """What all controls and figures say, once it stays so; waits longer for what is `wanted`."""
     at_rest(page)
-    figures = page.get_by_test_id("stMetricValue").all_inner_texts()
-    return figures + page.evaluate("[...document.querySelectorAll('input')].map(field => field.value)")
+    now = page.evaluate(SEEN)
+    for _ in range(40):
+        before = now
+        page.wait_for_timeout(250)
+        at_rest(page)
+        now = page.evaluate(SEEN)
+        if now == (before if wanted is None else wanted):
+            break
+    return now
 
 
-@pytest.mark.parametrize(("path", "asked"), [(path, asked) for path, each in SETTINGS.items() for asked in each])
-def test_a_link_shows_afresh_and_on_back_what_it_says(page, address, path, asked):
-    page.goto(f"{address}/{path}?{urlencode({'ref': REF})}&{asked}")
-    expect(page.get_by_test_id("stMetric").first).to_be_visible()
-    at_rest(page)
-    expect(page.get_by_test_id("stAlert").filter(has_text="The link asks for")).to_have_count(0)
-    first, url = seen(page), page.url
-    page.get_by_test_id("stSidebar").get_by_role("link", name="Compare", exact=True).click()
-    page.wait_for_url(f"{address}/compare**")
-    at_rest(page)
-    page.go_back()
-    page.wait_for_url(url)
-    expect(page.get_by_test_id("stMetric").first).to_be_visible()
-    assert seen(page) == first
+def side_link(page: Page, path: str):
+    title = path.replace("_", " ").replace("gguf", "GGUF")
+    return page.get_by_test_id("stSidebar").get_by_role("link", name=title[:1].upper() + title[1:], exact=True)
+
+
+def query(address: str) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(address).query, keep_blank_values=True)
+
+
+@pytest.mark.parametrize("path", SETTINGS)
+def test_a_link_shows_afresh_and_on_back_what_it_says(window, address, file, path):
+    """For every value of the table: nothing of the link is left out, and Back is one step to what it showed."""
+    at, other = "" if path == "explore" else path, "gguf_files" if path == "number_formats" else "number_formats"
+    for said in [said for page, said in _views() if page == path]:
+        said = {"ref": REF} | said | ({"ref": str(file)} if said.get("ref") == FILE else {})
+        link = urlencode(said, doseq=True)
+        window.goto(f"{address}/{at}?{link}")
+        at_rest(window)
+        assert "The link asks for" not in window.get_by_test_id("stMain").inner_text(), said
+        first, steps = seen(window), window.evaluate("history.length")
+        side_link(window, other).click()
+        window.wait_for_url(f"{address}/{other}**")
+        at_rest(window)
+        assert window.evaluate("history.length") == steps + 1, said
+        kept = query(side_link(window, path).get_attribute("href"))
+        assert kept == query("?" + link)
+        window.go_back()
+        window.wait_for_url(f"{address}/{at}?**")
+        assert seen(window, first) == first, said
+
+
+def test_a_choice_that_two_pages_share_is_one_step_and_goes_along(window, address):
+    window.goto(f"{address}/?{urlencode({'ref': REF, 'range': 'all'})}")
+    at_rest(window)
+    begun, range_ = window.evaluate("history.length"), window.get_by_role("radiogroup", name="Range")
+    range_.get_by_text("±6σ").click()
+    window.wait_for_url(lambda url: "range" not in query(url))
+    at_rest(window)
+    side_link(window, "explore").click()  # the page's own link changes nothing
+    at_rest(window)
+    assert "range" not in query(window.url)
+    side_link(window, "outliers").click()
+    window.wait_for_url("**/outliers?**")
+    at_rest(window)
+    assert window.evaluate("history.length") == begun + 2
+    assert "range" not in query(window.url)
+    expect(range_.get_by_role("radio", name="±6σ")).to_be_checked()
 
 
 def test_one_change_is_one_step_back(page, address):
