@@ -1,0 +1,206 @@
+"""Every button, choice, switch, link and fold of every page is pressed: none of them may break the page.
+
+With data, and without: with a reference that is wrong, a model that is not there, and nothing chosen. What can be
+pressed is looked for anew after each press, so a new control is pressed without a word here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from .conftest import PATIENCE
+
+pytestmark = pytest.mark.browser
+SMALL = "random:normal?rows=64&cols=256&outliers=0.01"
+MOST = 150  # presses of one page: more is a button that makes buttons
+PAGES = "", "compare", "outliers", "quality", "gguf_files", "throughput", "number_formats"
+WITH_TENSOR = PAGES[:-1]
+FEW = {"schemes": ["int4-sym-b64", "mxfp4"]}
+# What keeps each page quick.
+QUICK: dict[str, dict] = {
+    "compare": FEW, "outliers": {"edit": "inject"},
+    "quality": {"measured": "int4-asym-b32", "tokens": "256", "context": "128", "length": "10"},
+    "throughput": FEW | {"workloads": "evaluate", "tensor_shape": "64x256", "rounds": "3", "seconds": "1"},
+}  # fmt: skip
+NOTHING = dict.fromkeys(("schemes", "measured", "workloads", "layers", "line_formats"), "")
+ABSENT = {"ref": "hf:someone/absent", "model": "hf:someone/absent", "beside": "hf:someone/absent"}
+LONG = re.compile(r"^(Start|Measure|Collect|Write|Set the largest|Compare (all|every)|Evaluate)")
+SOON = 1_500  # milliseconds after which anything else that goes on is stopped too
+
+# Presses the first thing that can be pressed and was not; gives its name. What belongs to Streamlit's own frame is left
+# out: tools of charts and tables, question marks, arrows that open a list, and the bar at the top.
+PRESS = """
+([pressed, roots]) => {
+  const own = [
+    'button[data-testid^="stBaseButton-"]:not([data-testid$="headerNoPadding"]):not([data-testid$="Toolbar"])',
+    '[data-testid=stButtonGroup] button', '[role=switch]', 'summary', '[data-testid=stPopoverButton]',
+    'button[data-testid^=stNumberInputStep]', 'button[data-testid=stNumberInputClearButton]',
+    'button[aria-label="Clear all"]', 'button[aria-label^="Remove "]',
+  ].join();
+  const name = e => {
+    const copy = (e.closest('label') || e).cloneNode(true);
+    copy.querySelectorAll('[data-testid=stIconMaterial]').forEach(icon => icon.remove());
+    const field = e.closest('[data-testid=stNumberInput], [data-testid=stMultiSelect], [data-testid=stButtonGroup]');
+    const of = field?.querySelector('[data-testid=stWidgetLabel]')?.textContent.replace(/ [(].*/, '');
+    const said = e.ariaLabel || copy.textContent.trim() || e.closest('[class*=st-key-]')?.className || 'nameless';
+    return (of ? of + ': ' : '') + said.replace(/^Remove .*/, 'Remove one');
+  };
+  const isShown = e => e.matches('[role=switch]')
+    || e.getClientRects().length && e.checkVisibility({visibilityProperty: true});
+  // From the foot up: what results offer is pressed before the controls above change them.
+  const found = roots.flatMap(root => [...document.querySelectorAll(root)])
+    .flatMap(at => [...at.querySelectorAll(own)].reverse()).filter(e => isShown(e) && !e.disabled)
+    .map(e => [name(e), e]).filter(([said]) => !/(^|: )Help( |$)/.test(said) && !pressed.includes(said));
+  found.sort(([, a], [, b]) => (a.ariaChecked === 'true') - (b.ariaChecked === 'true'));  // what is chosen comes last
+  found[0]?.[1].click();
+  return found[0]?.[0];
+}
+"""
+# Says at once what must never be seen, so that nothing is missed between two looks.
+WATCH = """
+new MutationObserver(() => document.querySelectorAll('[data-testid=stException]:not([data-told])').forEach(e => {
+  e.dataset.told = 1;
+  window.foundFault(e.innerText);
+})).observe(document, {childList: true, subtree: true});
+"""
+AT_REST = """
+() => document.querySelector('[data-testid=stApp][data-test-script-state=notRunning]')
+  && document.querySelector('[data-testid=stMain] :is(h1, h2, [data-testid=stAlert])')
+"""
+# Whether something goes on; stops it where asked.
+STOP = """
+stop => {
+  const main = document.querySelector('[data-testid=stMain]');
+  const buttons = [...main.querySelectorAll('button')]
+    .filter(e => /^Stop( it)?$/.test(e.innerText.trim().split('\\n').pop()));
+  const enabled = buttons.filter(e => !e.disabled);
+  if (stop) enabled[0]?.click();
+  return buttons.length > 0 || main.querySelector('[data-testid=stProgress]') !== null;
+}
+"""
+MAIN = ["[data-testid=stPopoverBody]", "[data-testid=stDialog]", "[data-testid=stMain]"]
+EVERYWHERE = [*MAIN, "[data-testid=stSidebar]"]
+
+
+@pytest.fixture(scope="module")
+def window(chromium: Browser, address: str) -> Iterator[Page]:
+    """One window for all pages, which notes every fault."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 1000})
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.faults = []
+    page.expose_function("foundFault", lambda said: page.faults.append(said))
+    page.add_init_script(WATCH)
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on("request", lambda request: _is_foreign(request.url, address) and page.faults.append(request.url))
+    yield page
+    context.close()
+
+
+def _is_foreign(url: str, address: str) -> bool:
+    return not url.startswith((address, address.replace("http", "ws"), "data:", "blob:"))
+
+
+def at_rest(page: Page) -> None:
+    page.wait_for_timeout(120)
+    page.wait_for_function(AT_REST)
+
+
+def in_progress(page: Page):
+    return page.locator("[data-testid=stMain] [data-testid=stProgress]")
+
+
+def open_page(page: Page, address: str, path: str, **view) -> None:
+    page.goto(f"{address}/{path}?{urlencode(view, doseq=True)}")
+    at_rest(page)
+    expect(in_progress(page)).to_have_count(0)
+    at_rest(page)
+    assert not page.faults
+
+
+def press_all(page: Page, roots: list[str]) -> list[str]:
+    """Names of what was pressed, one after another; stops at the first fault."""
+    pressed: list[str] = []
+    while not page.faults and (name := page.evaluate(PRESS, [pressed, roots])):
+        pressed.append(name)
+        assert len(pressed) < MOST, pressed
+        at_rest(page)
+        _stop(page, after=0 if LONG.match(name) else SOON)
+        if page.get_by_test_id("stDialog").count():
+            page.keyboard.press("Escape")
+    assert not page.faults, f"{page.faults.pop()}\nafter {pressed}"
+    return pressed
+
+
+def _stop(page: Page, after: int) -> None:
+    """What goes on is stopped."""
+    waited = 0
+    while page.evaluate(STOP, waited >= after):
+        page.wait_for_timeout(200)
+        waited += 200
+        assert waited < PATIENCE, "It does not stop."
+    at_rest(page)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path or "explore")
+def test_every_button_of_a_page_with_a_random_tensor(window, address, path):
+    open_page(window, address, path, ref=SMALL, **QUICK.get(path, {}))
+    press_all(window, MAIN if path else EVERYWHERE)
+
+
+@pytest.mark.parametrize("path", ["", "gguf_files"], ids=lambda path: path or "explore")
+def test_every_button_of_a_page_with_a_model(window, address, path):
+    open_page(window, address, path, ref="demo", beside="demo", gguf="Named mixes", **QUICK.get(path, {}))
+    press_all(window, MAIN)
+
+
+@pytest.mark.parametrize("path", ["compare", "quality", "throughput"])
+def test_every_button_of_a_page_on_which_nothing_is_chosen(window, address, path):
+    open_page(window, address, path, **{"ref": SMALL} | QUICK.get(path, {}) | NOTHING)
+    press_all(window, MAIN)
+
+
+@pytest.mark.parametrize("path", WITH_TENSOR, ids=lambda path: path or "explore")
+def test_every_button_of_a_page_whose_models_are_not_there(window, address, path):
+    open_page(window, address, path, **{"ref": SMALL} | QUICK.get(path, {}) | ABSENT)
+    reference = window.get_by_role("textbox", name="Reference")
+    reference.fill("hf:someone/absent")
+    reference.press("Enter")
+    expect(window.get_by_test_id("stAlert").filter(has_text="someone/absent").first).to_be_visible()
+    press_all(window, MAIN)
+
+
+def test_every_page_leads_to_every_other_and_keeps_what_is_chosen(window, address):
+    """Each ordered pair of pages once, in one walk."""
+    open_page(window, address, "", ref=SMALL, scheme="int4-sym-b32", measured="int4-asym-b32", tokens="256")
+    names = ["Explore", "Compare", "Outliers", "Quality", "GGUF files", "Throughput", "Number formats"]
+    for name in [step for i, here in enumerate(names) for there in names[i + 1 :] for step in (there, here)]:
+        window.get_by_test_id("stSidebar").get_by_role("link", name=name, exact=True).click()
+        expect(window).to_have_title(f"{name} · quantviz")
+        at_rest(window)
+        asked = parse_qs(urlsplit(window.url).query)
+        assert (asked["ref"], asked["scheme"]) == ([SMALL], ["int4-sym-b32"])
+        assert not window.faults, f"{window.faults.pop()}\n{name}"
+
+
+@pytest.mark.parametrize(("path", "named"), [("compare", "schemes"), ("quality", "measured")])
+def test_a_row_opens_its_scheme_in_explore(window, address, path, named):
+    view = {"tensor": "model.layers.1.mlp.down_proj.weight", **QUICK[path], named: ["nf4-b64", "int4-asym-b32"]}
+    open_page(window, address, path, ref="demo", **view)
+    table = window.get_by_test_id("stDataFrame").first
+    table.scroll_into_view_if_needed()
+    table.click(position={"x": 20, "y": 52})
+    link = window.get_by_test_id("stMain").get_by_role("link", name=re.compile("^Open .* in Explore"))
+    scheme = re.search("Open (.*) in Explore", link.inner_text())[1]
+    link.click()
+    expect(window.get_by_role("heading", name=f"{view['tensor']} under {scheme}", exact=True)).to_be_visible()
+    asked = parse_qs(urlsplit(window.url).query)
+    assert urlsplit(window.url).path == "/" and asked["ref"] == ["demo"]
+    assert (asked["scheme"], asked["tensor"]) == ([scheme], [view["tensor"]])
+    at_rest(window)
+    assert not window.faults
