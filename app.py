@@ -15,7 +15,7 @@ from pages.components.sidebar import sidebar
 from pages.components.style import style
 from pages.components.warm_up import warm_up
 
-# Before the navigation, whose own icons a browser would fetch from another host to put them into its tab.
+# A tab has an icon of ours: Streamlit's own would be fetched from another host.
 st.set_page_config(page_icon="pages/components/icon.svg", layout="wide", menu_items={"About": ABOUT})
 name, page = navigation()
 st.set_page_config(f"{page.title} · quantviz")

@@ -281,5 +281,5 @@ def test_rows_of_one_expert_or_of_whole_ones(experts):
     assert of_rows(h, rows, None) is h and of_rows(h[0], rows, (3, 20)) is not None
     with pytest.raises(qv.QuantvizError, match="Rows 3:20 cut through experts of 8 rows"):
         of_rows(h, rows, (3, 20))
-    with pytest.raises(qv.QuantvizError, match="one number a column"):
+    with pytest.raises(qv.QuantvizError, match="give one a column"):
         qv.evaluate(np.ones((7, WIDE), np.float32), "q4_k", h)

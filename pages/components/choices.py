@@ -55,6 +55,9 @@ class _Choice:
         return value
 
     def drawn(self, draw: Callable[..., Any], label: str, *options: Any, **more: Any) -> Any:
+        """more: besides, the control's own default is what it shows. A control that the browser draws anew, because
+        the run that told it its value was cut short, would answer with another as if the visitor had chosen it.
+        """
         return draw(label, *options, key=self.key, on_change=self._take, args=(st.session_state[self.key],), **more)
 
     def _take(self, shown: Any) -> None:
@@ -101,7 +104,7 @@ def text(
 
     choice = _Choice(key, default, read, lambda value: [value], then=then, args=args)
     value = choice.value()
-    choice.drawn(on.text_input, label, **more)
+    choice.drawn(on.text_input, label, value=value, **more)
     return value
 
 
@@ -109,16 +112,14 @@ def number(
     label: str, key: str, default: float | None, least: float, most: float, step: float = 1, *, on: Any = st,
     draw: str = "number_input", **more: Any,
 ) -> float | None:  # fmt: skip
-    """A number from least to most, whole where `step` is. default: None shows the placeholder; an emptied field is the
-    default again. draw: number_input or slider.
+    """A number from least to most, whole where `step` is. default: None shows the placeholder, and an emptied field
+    is the default again. draw: number_input or slider.
     """
     kind = type(step)
     first = None if default is None else kind(default)
     choice = _Choice(key, first, lambda texts: _as_number(texts[-1], label, kind, least, most), _written)
     value = choice.value()
-    if draw == "number_input":
-        more["value"] = None
-    choice.drawn(getattr(on, draw), label, kind(least), kind(most), step=step, **more)
+    choice.drawn(getattr(on, draw), label, kind(least), kind(most), value, step=step, **more)
     return value
 
 
@@ -148,7 +149,9 @@ def one_of(
         options = list(dict.fromkeys([*options, value]))
         more["accept_new_options"] = True
     if draw == "segmented_control":
-        more["required"] = True
+        more |= {"required": True, "default": value}
+    else:
+        more["index"] = list(options).index(value)
     choice.drawn(getattr(on, draw), label, options, format_func=named, **more)
     return value
 
@@ -190,7 +193,7 @@ def some_of(
     if check:
         options = list(dict.fromkeys([*options, *value]))
         more["accept_new_options"] = True
-    choice.drawn(getattr(on, draw), label if isinstance(label, str) else label(value), options, **more)
+    choice.drawn(getattr(on, draw), label if isinstance(label, str) else label(value), options, default=value, **more)
     return value
 
 
@@ -212,7 +215,7 @@ def toggle(label: str, key: str, *, on: Any = st, **more: Any) -> bool:
 
     choice = _Choice(key, False, read, lambda value: [str(value).lower()])
     value = choice.value()
-    choice.drawn(on.toggle, label, **more)
+    choice.drawn(on.toggle, label, value=value, **more)
     return value
 
 

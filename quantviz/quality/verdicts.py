@@ -258,7 +258,7 @@ def _handful(supers: Sequence[SuperWeights]) -> Verdict:
     )
     worst = max(few, key=lambda found: (not math.isfinite(found.ratio), found.ratio))
     summary = (
-        f"At {_of(answers.count('yes'), len(few))} sizes up to {HANDFUL} the largest weights cost more than "
+        f"At {answers.count('yes')} of {plural(len(few), 'size')} up to {HANDFUL} the largest weights cost more than "
         f"{OUT_OF_PROPORTION:g} times what random ones do, beyond doubt; the costliest of them {_percent(worst.ratio)}."
     )
     return Verdict(9, STATEMENTS[9], _finding(answers), summary, evidence, KNOWN_SUPER)

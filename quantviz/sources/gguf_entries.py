@@ -93,7 +93,10 @@ def parts_of(name: str, is_there: Callable[[str], bool], where: str) -> list[str
     missing = [part for part in parts if not is_there(part)]
     if missing:
         others = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
-        raise QuantvizError(f"{where} lacks the part {missing[0]}{others}; all {total:,} are needed, side by side.")
+        raise QuantvizError(
+            f"{where} lacks the part {missing[0]}{others}; all {total:,} are needed, side by side, or as the one file "
+            "that llama-gguf-split --merge makes of them."
+        )
     return parts
 
 

@@ -48,7 +48,6 @@ GIVEN_UP: dict[int, str] = {
 }  # fmt: skip
 
 
-
 def unknown_type(number: int) -> str:
     """What a type that cannot be read is called in a table of contents.
 

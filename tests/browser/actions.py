@@ -6,12 +6,20 @@ import contextlib
 import re
 from urllib.parse import urlencode
 
-from playwright.sync_api import Page, TimeoutError, expect
+from playwright.sync_api import BrowserContext, Locator, Page, TimeoutError, expect
 
+WIDTHS = 1280, 1920
 UNNAMED_CHARTS = """
 [...document.querySelectorAll('[data-testid=stPlotlyChart]')]
   .filter(c => !c.querySelector('[aria-label], [alt]') && !c.getAttribute('aria-label')).length
 """
+
+
+def without_figures(context: BrowserContext) -> BrowserContext:
+    """A browser that draws no figures: drawing takes most of its time, and figures have tests of their own."""
+    nothing = "export const PlotlyChart = () => null; export default PlotlyChart"
+    context.route("**/PlotlyChart.*.js", lambda route: route.fulfill(body=nothing, content_type="text/javascript"))
+    return context
 
 
 def go(page: Page, address: str, **view: str) -> None:
@@ -39,20 +47,27 @@ def number(text: str) -> float:
 
 
 def choose(page: Page, label: str, option: str) -> None:
-    """Picks an option of a list in the sidebar. A list that opens while the page still moves closes at once."""
+    """Picks an option of a list in the sidebar."""
     box = page.get_by_test_id("stSidebar").get_by_role("combobox", name=re.compile(f"{label}$"))
-    wanted = page.get_by_role("option", name=option, exact=True)
+    pick(page, box, page.get_by_role("option", name=option, exact=True))
+
+
+def pick(page: Page, opener: Locator, wanted: Locator) -> None:
+    """Opens a list or menu and clicks on what it offers. One that opens while the page still moves closes at once."""
     for _ in range(5):
-        box.scroll_into_view_if_needed()
+        opener.scroll_into_view_if_needed()
         page.wait_for_timeout(300)
-        box.click()
+        opener.click()
         with contextlib.suppress(TimeoutError):
             return wanted.click(timeout=4000)
         page.keyboard.press("Escape")
-    raise AssertionError(f"The list {label} does not stay open.")
+    raise AssertionError(f"{opener} does not stay open, or does not offer {wanted}.")
 
 
 def assert_fits_and_is_described(page: Page) -> None:
-    """Nothing spills over the window's side, and every chart has alternative text."""
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    """Nothing spills over the side of a window of either width, and every chart has alternative text."""
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 1000})
+        page.wait_for_timeout(500)  # figures take the new width
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), width
     assert page.evaluate(UNNAMED_CHARTS) == 0, "every chart has alternative text"

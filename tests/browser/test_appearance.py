@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from .actions import settled
+from .actions import pick, settled
 from .conftest import PATIENCE
 
 pytestmark = pytest.mark.browser
@@ -66,9 +66,8 @@ def test_small_print_and_the_words_of_figures_can_be_read(chromium: Browser, add
 
 
 def test_the_theme_can_be_switched(page: Page, address: str):
-    settled(opened(page, address))  # a menu that opens while the page still moves closes at once
-    page.get_by_test_id("stMainMenu").get_by_role("button").click()
-    page.get_by_text("Dark", exact=True).click()
+    settled(opened(page, address))
+    pick(page, page.get_by_test_id("stMainMenu").get_by_role("button"), page.get_by_role("menuitemradio", name="Dark"))
     expect(page.get_by_test_id("stApp")).to_have_css("background-color", "rgb(17, 21, 28)")
 
 

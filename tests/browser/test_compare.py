@@ -28,7 +28,7 @@ def settled(page: Page) -> None:
 
 def test_a_comparison_says_what_is_better_at_the_same_size_and_the_link_restores_it(page, address):
     go(page, address, ["int4-sym-b64", "mxfp4", "nf4-b64"], pinned="int4-sym-b64")
-    said = page.get_by_text(re.compile("At no more than 4.25 bits, mxfp4 reaches"))
+    said = page.get_by_text(re.compile("At no more than 4.250 bits, mxfp4 reaches"))
     expect(said).to_be_visible()
     expect(page.locator(".st-key-figure_trade_off").get_by_text("int4-sym-b64 (pinned)")).to_be_visible()
     page.get_by_role("button", name="4-bit formats").click()
@@ -49,12 +49,12 @@ def test_a_typed_key_joins_and_a_wrong_one_is_said(page, address):
     expect(page.get_by_text(re.compile("Of 2 schemes"))).to_be_visible()
     box.fill("int4-aysm-b64")
     box.press("Enter")
-    expect(page.get_by_test_id("stAlert").filter(has_text="left out of the comparison")).to_be_visible()
+    expect(page.get_by_test_id("stAlert").filter(has_text="It is left out.")).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nothing_spills_over_and_figures_have_words(chromium, address, theme):
-    context = chromium.new_context(viewport={"width": 1280, "height": 1000}, color_scheme=theme)
+    context = chromium.new_context(color_scheme=theme)
     page = context.new_page()
     go(page, address, ["int4-sym-b64", "mxfp4", "nf4-b64"], pinned="int4-sym-b64")
     assert_fits_and_is_described(page)

@@ -18,7 +18,7 @@ def test_the_default_view_draws_every_figure(page, address):
     page.goto(address)
     heading(page, "weight under int4-sym-tensor")
     expect(page.locator(".js-plotly-plot .main-svg").nth(3)).to_be_attached()
-    expect(page.get_by_text("sets the scale of the whole tensor")).to_be_visible()
+    expect(page.get_by_text(re.compile("set the scale of the whole tensor"))).to_be_visible()
     assert number(metric(page, "Zeroed")) > 50
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
@@ -96,12 +96,10 @@ def test_a_hub_repository_opens_by_name(page, address, hub):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 1920])
-def test_nothing_spills_over_in_either_theme(chromium, address, theme, width):
-    context = chromium.new_context(viewport={"width": width, "height": 1000}, color_scheme=theme)
+def test_nothing_spills_over_in_either_theme(chromium, address, theme):
+    context = chromium.new_context(color_scheme=theme)
     page = context.new_page()
     go(page, address, ref=SMALL, scheme="int4-sym-b64")
-    page.wait_for_timeout(1000)
     assert_fits_and_is_described(page)
     background = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 200) == (theme == "dark")

@@ -87,10 +87,11 @@ def test_an_edit_that_does_not_apply_is_one_sentence(address, says):
     assert len(app.metric) == (8 if says == "is no channel" else 4), "without its channel, the seed chooses one"
 
 
-def test_a_block_longer_than_the_rows_is_the_whole_row():
+def test_blocks_longer_than_the_rows_are_left_out_and_told():
     app = outliers(ref="random:normal?rows=64&cols=48", scheme="int4-sym-tensor")
     assert shows(app)
-    assert "Left out" not in text(app) and "Not applicable" not in text(app)
+    assert "Left out: Rows of 48 weights are shorter than a block of 256" in text(app)
+    assert "blocks of 64: Rows of 48 weights are shorter than a block of 64: each row is one block" in text(app)
 
 
 def test_the_controls_of_the_curves_redraw_them():

@@ -185,9 +185,7 @@ def _stop(*_) -> None:
 
 def test_a_scheme_that_cannot_apply_is_refused_before_anything_is_computed(llama) -> None:
     told: list[str] = []
-    found = measure_quality(
-        str(llama), ["int8-b32", "q4_k"], progress=lambda what, *_: told.append(what), **SMALL
-    )
+    found = measure_quality(str(llama), ["int8-b32", "q4_k"], progress=lambda what, *_: told.append(what), **SMALL)
     first = next(found)
     assert isinstance(first, Refusal) and "q_proj: q4_k needs rows whose length is a multiple of 256" in first.reason
     assert set(told) == {"reading the model"}
