@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 
+# Read when torch is loaded, here and in every process that tests start: threads that wait for each other sleep. Two
+# test runs side by side on two cores would spend most of their time waiting at full speed.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import pytest
 from hypothesis import settings
 

@@ -87,7 +87,8 @@ def test_an_uploaded_part_of_a_split_says_what_it_is_and_a_whole_file_opens(page
     sidebar = page.get_by_test_id("stSidebar")
     upload = sidebar.get_by_test_id("stFileUploaderDropzoneInput").first
     upload.set_input_files(tmp_path / "m-00002-of-00002.gguf")
-    expect(page.get_by_test_id("stAlert").first).to_contain_text("m-00002-of-00002.gguf lacks the part m-00001-of-00002.gguf")
+    said = page.get_by_test_id("stAlert").first
+    expect(said).to_contain_text("m-00002-of-00002.gguf lacks the part m-00001-of-00002.gguf")
     heading(page, "weight under int4-sym-b64")
     upload.set_input_files(file)
     heading(page, "blk.0.attn_k.weight under int4-sym-b64")

@@ -200,3 +200,23 @@ def test_one_change_is_one_step_back(page, address):
     expect(box).to_have_value("int4-sym-tensor")
     page.go_back()
     expect(side.get_by_role("textbox", name="Reference")).to_have_value(REF)
+
+
+def test_a_control_that_is_drawn_late_says_what_was_chosen(page, address):
+    """The browser has its code only after another run: what the first run told it is gone, and must not be missed."""
+    held = []
+    page.route("**/TextInput.*.js", lambda route: held.append(route))
+    page.goto(f"{address}/?{urlencode({'ref': REF, 'scheme': 'nf4-b64', 'pinned': 'none'})}")
+    for range_ in ("all", "±6σ"):
+        page.get_by_role("radiogroup", name="Range").get_by_text(range_, exact=True).click()
+        page.wait_for_url(lambda url, last=range_ == "±6σ": ("range" in query(url)) != last)
+        page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    assert held, "the controls are not drawn yet"
+    for late in held:
+        late.continue_()
+    side = page.get_by_test_id("stSidebar")
+    expect(side.get_by_role("textbox", name="Scheme key")).to_have_value("nf4-b64")
+    page.get_by_role("radiogroup", name="Range").get_by_text("all", exact=True).click()
+    page.wait_for_url("**range=all**")
+    at_rest(page)
+    assert (query(page.url)["scheme"], query(page.url)["pinned"]) == (["nf4-b64"], ["none"])
