@@ -69,6 +69,15 @@ _run, _wide_run = _run_of(f4, inlined), _run_of(f8, apart)
 
 
 @inlined()
+def _any(y):
+    """Whether any is not 0: a scheme that takes every weight of a run for 0 has lost none of their squares."""
+    bits = i4(0)
+    for i in range(y.shape[0]):
+        bits = i4(bits | i4(bits_of(y[i]) & MAGNITUDE))
+    return bits != i4(0)
+
+
+@inlined()
 def moments(x, y, wide, sums):
     """Adds what `_run_of` names to sums[...], keeps the largest |e| there, and says whether any |e| is above 0."""
     top = i4(0)
@@ -76,7 +85,7 @@ def moments(x, y, wide, sums):
         xs, ys = x[o : o + RUN], y[o : o + RUN]
         abs_error, relative, nonzero, squared, magnitude, product, dequantized, largest = _run(xs, ys)
         fits = f8(abs_error) + f8(relative) + f8(squared) + f8(magnitude) + f8(dequantized) < HIGHEST
-        small = (f8(min(squared, dequantized)) < LOWEST) & (nonzero > 0)
+        small = nonzero > 0 and (f8(squared) < LOWEST or f8(dequantized) < LOWEST and _any(ys))
         if wide or small or not fits:
             abs_error, relative, nonzero, squared, magnitude, product, dequantized, largest = _wide_run(xs, ys)
         top = max(top, largest)
