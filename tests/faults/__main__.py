@@ -119,10 +119,12 @@ def killed_in_mid_download(place: Place) -> str:
 def killed_in_mid_measurement(place: Place) -> str:
     """kill -9 while it measures, then the same figures as ever."""
     place.warm()
-    right, killed = place.metrics(*EVALUATE), 0
+    right, killed, began = place.metrics(*EVALUATE), 0, time.monotonic()
+    check(place.metrics(*EVALUATE) == right, "other figures at the second time")
+    takes = time.monotonic() - began
     for _ in range(place.times):
         process = place.start(*EVALUATE)
-        time.sleep(place.rng.uniform(0.5, 6))
+        time.sleep(place.rng.uniform(0.2, 1) * takes)
         killed += process.poll() is None
         process.kill()
         process.communicate()

@@ -128,7 +128,12 @@ async def load(address: str, pid: int, right: list[dict[str, str]], args) -> Non
     print(f"at the end: {memory(pid)}", flush=True)
     if not args.cold:
         await asyncio.sleep(LEAVING)
-        print(f"{LEAVING} s after all have left: {memory(pid)}", flush=True)
+        window = await Window.on(address)  # whose coming makes Streamlit look through the windows that it keeps
+        await window.show(
+            f"ref={ref_of(0, 64, 1024).replace('&', '%26')}&scheme={SCHEMES[0]}", PATIENCE, navigates=False
+        )
+        await window.close()
+        print(f"{LEAVING} s after all have left, and another came: {memory(pid)}", flush=True)
 
 
 def main() -> None:
