@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from .opened import FileArray, OpenFile, SeenFile, open_regular
 
 NPY_MAGIC = b"\x93NUMPY"
 MAX_HEADER = 1 << 14  # bytes; what NumPy writes for plain numbers takes 128, and it reads no more than 10,000
+
+# Python 2 wrote whole numbers as 64L. NumPy reads that and warns that it takes longer, which helps nobody here.
+warnings.filterwarnings("ignore", "Reading `.npy` or `.npz` file required additional header parsing", UserWarning)
 
 
 class NpyReader:

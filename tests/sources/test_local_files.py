@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import ml_dtypes
@@ -15,6 +17,8 @@ from quantviz.errors import QuantvizError
 from quantviz.sources import allowed_path, open_model
 from quantviz.sources.opened import FileArray
 from tests.sources.builders import safetensors, weights, with_header
+
+ROOT = Path(__file__).parents[2]
 
 
 def refused(ref: object, words: str, **arguments) -> None:
@@ -292,3 +296,13 @@ def test_a_real_model():
     assert stored.shape == (384, 384) and stored.dtype == "float32"
     assert 0.01 < stored.numpy().std() < 0.2
     assert open_model(path.parent).info("embeddings.word_embeddings.weight").shape == (30522, 384)
+
+
+def test_a_npy_file_of_python_2_is_read_without_a_word(tmp_path: Path) -> None:
+    """Its header says (2L, 3L), which NumPy warns of."""
+    path, x = tmp_path / "old.npy", np.arange(6, dtype="<f4").reshape(2, 3)
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2L, 3L), }".ljust(117) + b"\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + x.tobytes())
+    code = f"import quantviz as qv; print(qv.open_model({str(path)!r}).load('old').tolist())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (done.stdout.strip(), done.stderr) == (str(x.tolist()), "")
