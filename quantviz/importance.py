@@ -214,7 +214,7 @@ def _from_imatrix(file: Readable, entries: Entries, tensor: str) -> np.ndarray:
     if not seen.any():
         raise UnseenError(f"{where} saw no token pass through {name[:_NAME_SHOWN]}, so it says nothing of it.")
     means = np.ones((len(counts), size // len(counts)), np.float32)
-    with np.errstate(over="ignore"):  # infinities are refused with all that is no importance
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused with all that is no importance
         np.divide(_float32(file, sums).reshape(means.shape), counts[:, None], out=means, where=seen[:, None])
     return means[whole_number(expert.rstrip("]"))] if expert else means[0] if len(means) == 1 else means
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 from pathlib import Path
 
 import gguf
@@ -283,3 +284,12 @@ def test_rows_of_one_expert_or_of_whole_ones(experts):
         of_rows(h, rows, (3, 20))
     with pytest.raises(qv.QuantvizError, match="give one a column"):
         qv.evaluate(np.ones((7, WIDE), np.float32), "q4_k", h)
+
+
+@pytest.mark.parametrize("bits", [0x7FA00000, 0x7F800000], ids=["NaN that signals", "infinity"])
+def test_sums_that_are_no_numbers_are_refused_without_a_warning(tmp_path, bits):
+    sums = np.full((1, COLS), bits, np.uint32).view(np.float32)
+    path = imatrix(tmp_path / "imatrix.gguf", {"blk.0.attn_q.weight": (sums, [0.5])})
+    with pytest.raises(qv.QuantvizError, match="must be finite"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_importance(path, HF, COLS)
