@@ -67,15 +67,9 @@ def evaluate_pair(
     values["compression_ratio"] = x.bits_per_weight / y.bits_per_weight
     extra = _counted(found, values, bins, statistics, x) if bins else {}
     return Evaluation(
-        SCHEMES.get(y.stored_as, y.stored_as),
-        x.shape,
-        x.stored_as,
-        "cpu",
-        time.perf_counter() - began,
-        values,
-        notices=tuple(dict.fromkeys((*x.remarks, *y.remarks))),
-        **extra,
-    )
+        SCHEMES.get(y.stored_as, y.stored_as), x.shape, x.stored_as, "cpu", time.perf_counter() - began, values,
+        notices=tuple(dict.fromkeys((*x.remarks, *y.remarks))), **extra,
+    )  # fmt: skip
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,7 @@ def part_of(module: str) -> str:
     return (module.split(".") + ["__init__"])[1]
 
 
+@cache
 def imports(path: Path) -> list[tuple[str, bool]]:
     """(absolute module name, whether it is imported when the file is) of every import; typing-only ones left out."""
     tree = ast.parse(path.read_text("utf-8"))

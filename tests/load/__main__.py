@@ -128,11 +128,7 @@ async def load(address: str, pid: int, right: list[dict[str, str]], args) -> Non
     print(f"at the end: {memory(pid)}", flush=True)
     if not args.cold:
         await asyncio.sleep(LEAVING)
-        window = await Window.on(address)  # whose coming makes Streamlit look through the windows that it keeps
-        await window.show(
-            f"ref={ref_of(0, 64, 1024).replace('&', '%26')}&scheme={SCHEMES[0]}", PATIENCE, navigates=False
-        )
-        await window.close()
+        await warm(address)  # a window that comes makes Streamlit look through those that it keeps
         print(f"{LEAVING} s after all have left, and another came: {memory(pid)}", flush=True)
 
 
@@ -157,7 +153,7 @@ def main() -> None:
 
 
 async def warm(address: str) -> None:
-    """One visitor sees every scheme, so that the kernels are compiled."""
+    """One visitor sees every scheme; the first to do so has the kernels compiled."""
     window = await Window.on(address)
     for i, scheme in enumerate(SCHEMES):
         await window.show(f"ref={ref_of(0, 64, 1024).replace('&', '%26')}&scheme={scheme}", 300, navigates=i > 0)
