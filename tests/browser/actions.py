@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
 from urllib.parse import urlencode
@@ -15,11 +16,24 @@ UNNAMED_CHARTS = """
 """
 
 
-def without_figures(context: BrowserContext) -> BrowserContext:
-    """A browser that draws no figures: drawing takes most of its time, and figures have tests of their own."""
-    nothing = "export const PlotlyChart = () => null; export default PlotlyChart"
-    context.route("**/PlotlyChart.*.js", lambda route: route.fulfill(body=nothing, content_type="text/javascript"))
-    return context
+def page_without_figures(context: BrowserContext) -> Page:
+    """A page that draws no figures: drawing takes most of a browser's time, and figures have tests of their own.
+
+    Playwright's own routes would switch the browser's cache off, and all scripts would be compiled at every visit.
+    """
+    page = context.new_page()
+    session = context.new_cdp_session(page)
+    nothing = {
+        "responseCode": 200,
+        "responseHeaders": [{"name": "Content-Type", "value": "text/javascript"}],
+        "body": base64.b64encode(b"export const PlotlyChart = () => null; export default PlotlyChart").decode(),
+    }
+    session.on(
+        "Fetch.requestPaused",
+        lambda asked: session.send("Fetch.fulfillRequest", nothing | {"requestId": asked["requestId"]}),
+    )
+    session.send("Fetch.enable", {"patterns": [{"urlPattern": "*/PlotlyChart.*.js"}]})
+    return page
 
 
 def go(page: Page, address: str, **view: str) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
-from .actions import without_figures
+from .actions import page_without_figures
 from .conftest import PATIENCE
 
 pytestmark = pytest.mark.browser
@@ -89,18 +89,16 @@ EVERYWHERE = [*MAIN, "[data-testid=stSidebar]"]
 
 
 @pytest.fixture(scope="module")
-def window(chromium: Browser, address: str) -> Iterator[Page]:
+def window(lasting: BrowserContext, address: str) -> Iterator[Page]:
     """One window for all pages, which notes every fault."""
-    context = without_figures(chromium.new_context(viewport={"width": 1280, "height": 1000}))
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
+    page = page_without_figures(lasting)
     page.faults = []
     page.expose_function("foundFault", lambda said: page.faults.append(said))
     page.add_init_script(WATCH)
     page.on("pageerror", lambda error: page.faults.append(str(error)))
     page.on("request", lambda request: _is_foreign(request.url, address) and page.faults.append(request.url))
     yield page
-    context.close()
+    page.close()
 
 
 def _is_foreign(url: str, address: str) -> bool:

@@ -7,13 +7,12 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from pages.components.address import NAMES, PAGES, SIDEBAR
 from tests.sources.gguf_builder import demo
 
-from .actions import without_figures
-from .conftest import PATIENCE
+from .actions import page_without_figures
 
 pytestmark = pytest.mark.browser
 REF = "random:normal?rows=64&cols=128&outliers=0.001"
@@ -89,12 +88,11 @@ def test_every_control_is_in_the_table():
 
 
 @pytest.fixture
-def window(chromium: Browser) -> Iterator[Page]:
+def window(lasting: BrowserContext) -> Iterator[Page]:
     """A window of its own: a browser counts no more than fifty steps back."""
-    context = without_figures(chromium.new_context(viewport={"width": 1280, "height": 1000}))
-    context.set_default_timeout(PATIENCE)
-    yield context.new_page()
-    context.close()
+    page = page_without_figures(lasting)
+    yield page
+    page.close()
 
 
 @pytest.fixture(scope="module")
