@@ -18,7 +18,7 @@ from quantviz.comparison import Refusal, tabulate, verdict
 from quantviz.evaluation import Evaluation, default_engine
 from quantviz.figures.comparison import MOST_PANELS
 from quantviz.sentences import on_top_of
-from quantviz.wording import shape
+from quantviz.text.wording import shape
 
 require_app()
 view = current()

@@ -17,8 +17,8 @@ from quantviz.figures import alt_text
 from quantviz.figures import number_line as line
 from quantviz.formats import FORMATS
 from quantviz.numerals import short
-from quantviz.spreadsheets import csv_text
-from quantviz.wording import number, value_text
+from quantviz.text.spreadsheets import csv_text
+from quantviz.text.wording import number, value_text
 
 DEFAULT_FORMAT, DEFAULT_VALUE = "fp8_e4m3", "0.1"
 WINDOWS = ("all", "±8", "±1", "close-up")

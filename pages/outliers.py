@@ -21,7 +21,7 @@ from pages.components.results import evaluated
 from pages.components.state import current
 from quantviz import QuantvizError
 from quantviz.sentences import on_top_of
-from quantviz.wording import shape
+from quantviz.text.wording import shape
 
 require_app()
 view = current()

@@ -10,7 +10,7 @@ from .block_types import BlockType
 from .formats import MXINT8_STEP, BlockFormat, CodebookFormat, FloatFormat, IntFormat
 from .inspection import Block
 from .schemes import Scheme
-from .wording import MINUS, number
+from .text.wording import MINUS, number
 
 
 def code_values(scheme: Scheme) -> tuple[np.ndarray, np.ndarray]:

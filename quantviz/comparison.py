@@ -15,7 +15,7 @@ from .metrics import METRICS
 from .schemes import Scheme
 from .statistics import TensorStatistics
 from .tensors import as_stored, rows_and_cols
-from .wording import bits, decibels
+from .text.wording import bits, decibels
 
 MOST_NAMED = 6  # schemes that a sentence names
 

@@ -7,7 +7,7 @@ import heapq
 import os.path
 from collections.abc import Iterable
 
-from .printable import printable
+from .text.printable import printable
 
 _LONGEST = 200  # characters of a word that is worth a suggestion
 _COMPARED = 1000  # candidates

@@ -10,9 +10,9 @@ import numpy as np
 
 from .evaluation import Evaluation
 from .metrics import METRICS
-from .spreadsheets import csv_text
 from .statistics import Histogram, TensorStatistics
-from .wording import value_text
+from .text.spreadsheets import csv_text
+from .text.wording import value_text
 
 BlockErrors = Literal["summary", "full", "none"]
 

@@ -22,8 +22,8 @@ from .requantized import Requantized, requantized
 from .sources import Model
 from .statistics import TensorStatistics
 from .tensors import StoredTensor
+from .text.wording import share
 from .two_tensors import evaluate_pair
-from .wording import share
 
 _QUERIES_OR_KEYS = re.compile(r"blk\.[0-9]+\.attn_([qk])\.(weight|bias)")
 AS_THEY_ARE, INTERLEAVED = "as they are", "the two halves of each head's rows interleaved"

@@ -21,7 +21,7 @@ from functools import cache, lru_cache
 import numpy as np
 
 from .errors import QuantvizError
-from .sources.portable import random_bits, stream_key, with_random_sign
+from .randomness import random_bits, stream_key, with_random_sign
 
 MAX_ORDER = 512  # of a matrix that is no power of two; its share of the work grows with its order
 _STREAM = 1 << 20  # of random words; far from those that random tensors are made from

@@ -23,7 +23,7 @@ from .sources.npy import MAX_HEADER as MAX_NPY_HEADER
 from .sources.npy import NPY_MAGIC, parse_npy_header
 from .sources.opened import open_regular
 from .sources.safetensors_header import LENGTH_BYTES, Entry, read_table
-from .text_numbers import whole_number
+from .text.numbers import whole_number
 
 Source = str | os.PathLike[str] | bytes
 Entries = dict[str, GGUFTensor]

@@ -15,7 +15,7 @@ from .kernels.overflow import beyond_float32, is_finite
 from .schemes import Scheme
 from .statistics import TensorStatistics
 from .tensors import StoredTensor, as_stored
-from .wording import original_name
+from .text.wording import original_name
 
 
 @dataclass(frozen=True, eq=False)

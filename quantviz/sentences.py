@@ -16,7 +16,7 @@ from .inspection import Block
 from .schemes import Scheme
 from .statistics import TensorStatistics
 from .tensors import rows_and_cols
-from .wording import bits, decibels, number, plural, share, value_text, was_rounded
+from .text.wording import bits, decibels, number, plural, share, value_text, was_rounded
 
 MOST = 3  # sentences at a time; the rules stand in order of importance
 

@@ -17,7 +17,7 @@ from .kernels.common import Progress
 from .metrics import entropy_bits
 from .statistics import Histogram
 from .tensors import PackedTensor, StoredTensor
-from .wording import MINUS, number, plural
+from .text.wording import MINUS, number, plural
 
 _PIECE = 1 << 18  # weights taken apart at a time, about
 _BINS = 120  # of the histograms of scales and minima

@@ -10,7 +10,7 @@ import numpy as np
 
 from .statistics import TensorStatistics
 from .tensors import rows_and_cols
-from .wording import count, number, share
+from .text.wording import count, number, share
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import streamlit as st
 from quantviz.export import metrics_table
 from quantviz.file_against_file import Against, Pair, Pairs, as_dict
 from quantviz.metrics import METRICS
-from quantviz.wording import plural, share, tooltip, value_text
+from quantviz.text.wording import plural, share, tooltip, value_text
 
 from . import say
 from .address import put

@@ -9,7 +9,7 @@ from quantviz.file_against_file import Against, Pair, Pairs, against, pair_up, s
 from quantviz.gguf_names import has_gguf_names
 from quantviz.metrics import METRICS
 from quantviz.sources import Model, SeveralFiles
-from quantviz.wording import count, shape, tooltip, value_text
+from quantviz.text.wording import count, shape, tooltip, value_text
 
 from . import cached, choices, jobs, say
 from .address import put

@@ -11,7 +11,7 @@ from quantviz.block_types import BLOCK_TYPES
 from quantviz.block_types.base import SOURCE
 from quantviz.block_types.conformance import conformance, conformance_rows
 from quantviz.figures.block_types import block_layout, block_type_bits
-from quantviz.wording import count, number
+from quantviz.text.wording import count, number
 
 DEFAULT = "q4_k"
 

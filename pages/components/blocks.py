@@ -10,7 +10,7 @@ from quantviz.evaluation import Evaluation
 from quantviz.inspection import MAX_BLOCK_WEIGHTS, Block
 from quantviz.schemes import Scheme
 from quantviz.sentences import block_sentence
-from quantviz.wording import count
+from quantviz.text.wording import count
 
 from . import cached, choices, say
 from .address import chosen_text, put

@@ -27,8 +27,8 @@ from quantviz.sources import Model, TensorInfo
 from quantviz.sources.files import home_path
 from quantviz.statistics import TensorStatistics
 from quantviz.tensors import StoredTensor
+from quantviz.text.wording import size
 from quantviz.uniform_rounding import expected_errors
-from quantviz.wording import size
 
 from .imports import HUB, import_each
 from .jobs import Job

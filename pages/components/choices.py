@@ -14,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from quantviz.errors import QuantvizError
-from quantviz.wording import number as written
+from quantviz.text.wording import number as written
 
 from . import address
 

@@ -11,7 +11,7 @@ from quantviz import comparison
 from quantviz.comparison import Outcome
 from quantviz.metrics import METRICS
 from quantviz.schemes import Scheme
-from quantviz.wording import decimals, difference, tooltip, value_text
+from quantviz.text.wording import decimals, difference, tooltip, value_text
 
 from . import cached, say
 from .address import link

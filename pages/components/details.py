@@ -11,7 +11,7 @@ from quantviz.evaluation import Evaluation
 from quantviz.metrics import METRICS
 from quantviz.statistics import TensorStatistics
 from quantviz.tables import largest_weights, statistics_facts
-from quantviz.wording import count, decimals, number, share, value_text
+from quantviz.text.wording import count, decimals, number, share, value_text
 
 from . import cached, say
 from .blocks import opened_block, shown_weight

@@ -12,7 +12,7 @@ from quantviz.figures import alt_text
 from quantviz.figures import number_line as line
 from quantviz.formats import FORMATS, FloatFormat
 from quantviz.numerals import short
-from quantviz.wording import number
+from quantviz.text.wording import number
 
 # Claim 1 of the article: bytes that a weight takes.
 CLAIMED_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2, "fp8_e4m3": 1, "fp8_e5m2": 1, "fp4_e2m1": 0.5}

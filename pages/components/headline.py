@@ -7,7 +7,7 @@ import streamlit as st
 from quantviz.evaluation import Evaluation
 from quantviz.metrics import METRICS
 from quantviz.sentences import against, sentences
-from quantviz.wording import difference, shape, tooltip, value_text
+from quantviz.text.wording import difference, shape, tooltip, value_text
 
 from . import say
 from .address import changing

@@ -8,7 +8,7 @@ import streamlit as st
 
 from quantviz.errors import QuantvizError
 from quantviz.importance import entry_of, importance_names
-from quantviz.wording import count
+from quantviz.text.wording import count
 
 from . import cached, say
 from .state import View

@@ -17,7 +17,7 @@ from typing import Any
 import streamlit as st
 
 from quantviz.errors import QuantvizError
-from quantviz.wording import about, count, duration, size
+from quantviz.text.wording import about, count, duration, size
 
 from . import say
 from .imports import LANGUAGE_MODELS, import_each

@@ -6,7 +6,7 @@ import streamlit as st
 
 from quantviz import QuantvizError, figures
 from quantviz.mixes import MIXES, SOURCE, Recipe, as_dict, notices, sizes, table
-from quantviz.wording import bits, count, plural, shape, share, size
+from quantviz.text.wording import bits, count, plural, shape, share, size
 
 from . import cached, choices, say
 from .charts import chart

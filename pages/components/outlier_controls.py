@@ -6,7 +6,7 @@ import streamlit as st
 
 from quantviz.errors import QuantvizError
 from quantviz.outliers import WHERES, Edit, Injection, Removal
-from quantviz.text_numbers import whole_number
+from quantviz.text.numbers import whole_number
 
 from . import choices, say
 from .state import View

@@ -19,7 +19,18 @@ from quantviz.outliers.sentences import (
     edit_sentence,
     magnitude_sentence,
 )
-from quantviz.wording import bits, count, decibels, decimals, difference, number, plural, share, tooltip, value_text
+from quantviz.text.wording import (
+    bits,
+    count,
+    decibels,
+    decimals,
+    difference,
+    number,
+    plural,
+    share,
+    tooltip,
+    value_text,
+)
 
 from . import choices, laboratory, say
 from .address import chosen_text

@@ -11,7 +11,7 @@ import streamlit as st
 from quantviz import figures
 from quantviz.quality.results import LayerError, QualityResult
 from quantviz.quality.words import layers_sentence
-from quantviz.wording import bits, count, decimals, share, size
+from quantviz.text.wording import bits, count, decimals, share, size
 
 from . import say
 from .address import chosen_text, link

@@ -10,8 +10,8 @@ from quantviz.errors import QuantvizError
 from quantviz.quality.layers import DEFAULT_TARGETS, WORDS
 from quantviz.quality.results import METHODS, method_text
 from quantviz.quality.texts import decode
-from quantviz.text_numbers import whole_number
-from quantviz.wording import count, size
+from quantviz.text.numbers import whole_number
+from quantviz.text.wording import count, size
 
 from . import address, choices, say
 from .access import hub_token, may_open_files

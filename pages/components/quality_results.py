@@ -11,7 +11,7 @@ from quantviz import figures
 from quantviz.quality.results import QUALITY_METRICS, QualityMetric, QualityResult
 from quantviz.quality.tables import tabulate
 from quantviz.quality.words import added_text, metric_text, summary, with_error
-from quantviz.wording import decimals
+from quantviz.text.wording import decimals
 
 from . import quality_state, say
 from .address import link

@@ -11,7 +11,7 @@ from quantviz.comparison import Refusal
 from quantviz.errors import QuantvizError
 from quantviz.quality.measure import measure_quality
 from quantviz.quality.parts import refuse_other_than_causal
-from quantviz.wording import plural, size
+from quantviz.text.wording import plural, size
 
 from . import cached, jobs, say
 from .jobs import Job

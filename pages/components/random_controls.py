@@ -8,7 +8,7 @@ import streamlit as st
 
 from quantviz.errors import QuantvizError
 from quantviz.sources.synthetic import DISTRIBUTIONS, SyntheticSpec, formula
-from quantviz.text_numbers import whole_number
+from quantviz.text.numbers import whole_number
 
 from . import say
 from .address import changing, notice

@@ -11,7 +11,7 @@ from quantviz.comparison import Outcome, refusal
 from quantviz.errors import QuantvizError
 from quantviz.evaluation import Evaluation
 from quantviz.schemes import Scheme
-from quantviz.wording import count, size
+from quantviz.text.wording import count, size
 
 from . import cached, jobs, say
 from .address import put

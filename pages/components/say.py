@@ -13,8 +13,8 @@ from typing import Any
 
 import streamlit as st
 
-from quantviz.printable import LONGEST, LONGEST_NAME, printable
-from quantviz.wording import MINUS
+from quantviz.text.printable import LONGEST, LONGEST_NAME, printable
+from quantviz.text.wording import MINUS
 
 _JOINER = "\u2060"  # has no width; parts what Streamlit looks for after Markdown has been read, where no escape helps
 # What begins something wherever it stands, with the underline only where it is not inside a word, as in q4_0.

@@ -12,7 +12,7 @@ from quantviz.errors import QuantvizError
 from quantviz.formats import BlockFormat, CodebookFormat, FloatFormat, IntFormat, TernaryFormat
 from quantviz.options import CLIPS, LARGEST_KEEP
 from quantviz.schemes import GRANULARITIES, KINDS, OPTIONS, SCALE_TYPES, SYMMETRIES, TILES, Granularity, Scheme
-from quantviz.wording import number
+from quantviz.text.wording import number
 
 from . import choices, say
 from .address import chosen_text

@@ -13,7 +13,7 @@ import streamlit as st
 from quantviz.errors import QuantvizError
 from quantviz.schemes import Scheme
 from quantviz.sources import TensorInfo
-from quantviz.text_numbers import whole_number
+from quantviz.text.numbers import whole_number
 
 from .address import put
 from .cached import Importance, Selection

@@ -16,7 +16,7 @@ from quantviz.stored_blocks import (
     weight_rows,
 )
 from quantviz.tensors import PackedTensor
-from quantviz.wording import number
+from quantviz.text.wording import number
 
 from . import cached, choices, jobs, say
 from .charts import chart

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from quantviz.export import plain
-from quantviz.spreadsheets import csv_text, file_name
+from quantviz.text.spreadsheets import csv_text, file_name
 
 from . import say
 from .access import is_loopback

@@ -12,9 +12,9 @@ from shutil import rmtree
 import streamlit as st
 
 from quantviz.errors import QuantvizError
-from quantviz.printable import printable
 from quantviz.sources import Model, SeveralFiles, TensorInfo
-from quantviz.wording import count, number, shape, size
+from quantviz.text.printable import printable
+from quantviz.text.wording import count, number, shape, size
 
 from . import address, cached, choices, jobs, say
 from .access import files_root, hub_token, may_open_files

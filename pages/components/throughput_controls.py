@@ -7,11 +7,11 @@ import streamlit as st
 from quantviz.errors import QuantvizError
 from quantviz.figures.throughput import BASELINE
 from quantviz.schemes import Scheme
+from quantviz.text.wording import count, number
 from quantviz.throughput import MULTIPLIES, WORKLOADS, Card, Plan
 from quantviz.throughput.devices import available, card
 from quantviz.throughput.models import PRESETS, ModelShape, model_shape
 from quantviz.throughput.plan import MOST_ROUNDS, MOST_TOKENS, parse_shape
-from quantviz.wording import count, number
 
 from . import choices, jobs, say
 from .scheme_set import scheme_set

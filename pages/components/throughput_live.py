@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from quantviz.errors import QuantvizError
+from quantviz.text.wording import about, duration
 from quantviz.throughput import Plan
-from quantviz.wording import about, duration
 
 from . import measuring, say
 from .address import changing, notice

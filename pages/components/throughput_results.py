@@ -6,9 +6,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from quantviz import figures
+from quantviz.text.wording import count, shape, size
 from quantviz.throughput import WORKLOADS, Card, Measurement
 from quantviz.throughput.roofline import bound
-from quantviz.wording import count, shape, size
 
 from . import say
 from .charts import chart

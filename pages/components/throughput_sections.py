@@ -9,10 +9,10 @@ from quantviz import figures
 from quantviz.comparison import refusal
 from quantviz.errors import QuantvizError
 from quantviz.schemes import Scheme
+from quantviz.text.wording import number, shape, size
 from quantviz.throughput import MULTIPLIES, Measurement, Plan, Report
 from quantviz.throughput.claim import STATEMENT, verdict
 from quantviz.throughput.roofline import Ceiling, ceilings, without_ceiling
-from quantviz.wording import number, shape, size
 
 from . import cached, say
 from .charts import chart

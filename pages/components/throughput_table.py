@@ -7,9 +7,9 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+from quantviz.text.wording import count, decimals, number, share, size
 from quantviz.throughput import MULTIPLIES, Measurement, Report
 from quantviz.throughput.results import UNSTEADY
-from quantviz.wording import count, decimals, number, share, size
 
 from . import say
 from .tables import table as fitted_table

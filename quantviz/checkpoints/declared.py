@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..printable import printable
 from ..sources.config import JSON_FILES
+from ..text.printable import printable
 
 CONFIG, MODELOPT, OLD_GPTQ, OLD_AWQ = JSON_FILES
 

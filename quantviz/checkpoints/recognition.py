@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ..errors import QuantvizError
-from ..printable import LONGEST_NAME, printable
 from ..sources import TensorInfo
 from ..sources.model import SCALED_APART, Packed
+from ..text.printable import LONGEST_NAME, printable
 from .block_fp8 import BlockFP8
 from .declared import Declared
 from .packed import FLOAT8, FORMATS, OF_INPUTS, OF_THE_MODEL, PackedFormat

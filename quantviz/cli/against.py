@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..printable import printable
+from ..text.printable import printable
 from .output import ProgressLine, print_json, print_table
 from .parameters import AsJson, Ref
 
@@ -63,7 +63,7 @@ def _print_one(a: Any) -> None:
     from ..export import as_text
     from ..file_against_file import sentence
     from ..metrics import METRICS
-    from ..wording import shape
+    from ..text.wording import shape
 
     e = a.evaluation
     name, place = printable(a.pair.original), printable(a.pair.place.name)
@@ -77,7 +77,7 @@ def _print_one(a: Any) -> None:
 def _print_all(found: list[Any]) -> None:
     from ..export import as_text
     from ..file_against_file import Against
-    from ..wording import share
+    from ..text.wording import share
 
     shown = ("sqnr_db", "relative_l2_error", "max_abs_error")
     rows = []

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import QuantvizError
-from ..printable import printable
+from ..text.printable import printable
 from .output import ProgressLine, print_json, print_table
 from .parameters import AsJson, Ref
 from .process import complain
@@ -31,7 +31,7 @@ def evaluate(
     from ..kernels import check_engine
     from ..models import open_model
     from ..schemes import Scheme
-    from ..wording import shape
+    from ..text.wording import shape
 
     parsed = [Scheme.parse(key) for key in scheme]
     check_engine(device)

@@ -13,7 +13,7 @@ EXAMPLE_SHAPE = (4096, 4096)  # for which `schemes` gives bits per weight
 def tensors(ref: Ref, as_json: AsJson = False) -> None:
     """Lists the tensors of a model: name, shape, dtype as stored, bytes, bits a weight."""
     from ..models import open_model
-    from ..wording import shape
+    from ..text.wording import shape
 
     model = open_model(ref)
     found = model.tensors

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..printable import printable
+from ..text.printable import printable
 from .output import print_json, print_table
 from .parameters import AsJson, Ref
 
@@ -23,7 +23,7 @@ def mix(
     """Says which tensor gets which type under a named mix of llama.cpp, and the size of the file."""
     from ..mixes import as_dict, notices, recipe, sizes
     from ..models import open_model
-    from ..wording import shape, size
+    from ..text.wording import shape, size
 
     model = open_model(ref)
     if name is None:
@@ -54,7 +54,7 @@ def mix(
 def _print_sizes(found: dict, as_json: bool) -> None:
     """A line a mix; one that cannot be made of this model says why."""
     from ..mixes import Recipe
-    from ..wording import size
+    from ..text.wording import size
 
     if as_json:
         return print_json(

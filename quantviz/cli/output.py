@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..printable import printable
+from ..text.printable import printable
 from .process import CLEARED
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..text_numbers import whole_number
+from ..text.numbers import whole_number
 
 Ref = Annotated[
     str, typer.Argument(metavar="REF", help="demo, random:…, hf:org/name@revision:FILE.gguf, or a file or folder.")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import QuantvizError
-from ..printable import printable
+from ..text.printable import printable
 from .output import ProgressLine, print_json, print_table
 from .parameters import AsJson, whole
 from .process import complain

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import QuantvizError
-from ..printable import printable
+from ..text.printable import printable
 from .output import ProgressLine, print_json, print_table
 from .parameters import AsJson, whole
 from .process import complain
@@ -101,7 +101,7 @@ def _print(report: Report) -> None:
 
 
 def _print_card(card: Card) -> None:
-    from ..wording import size
+    from ..text.wording import size
 
     versions = ", ".join(f"{name} {version}" for name, version in card.versions.items())
     memory = f", {size(card.memory_bytes)} of memory" if card.memory_bytes else ""
@@ -115,7 +115,7 @@ def _print_card(card: Card) -> None:
 
 
 def _title(m: Measurement) -> str:
-    from ..wording import count, shape
+    from ..text.wording import count, shape
 
     what = f"{count(m.shape[0])} weights of {m.model}" if m.workload == "decode" else shape(m.shape)
     batch = "" if m.batch is None else f", {m.batch} token{'s' * (m.batch != 1)} at once"
@@ -127,7 +127,7 @@ HEADS = ("scheme", "median", "min", "max", "million weights/s", "GB/s", "of copy
 
 
 def _print_lines(lines: tuple[Measurement, ...]) -> None:
-    from ..wording import share, size
+    from ..text.wording import share, size
 
     def cell(value: float | None, text: str) -> str:
         return "-" if value is None else text.format(value)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import plotly.graph_objects as go
 
 from ..block_types import ROLES, BlockType
-from ..wording import number
+from ..text.wording import number
 from .style import DEQUANTIZED, ORIGINAL, REFERENCE, figure, legend
 
 # A role's colour, and of a field that two share the second's, drawn as stripes.

@@ -12,7 +12,7 @@ from ..evaluation import Evaluation
 from ..granularity import lengths
 from ..inspection import Block
 from ..schemes import Scheme
-from ..wording import number, plural
+from ..text.wording import number, plural
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, SEQUENTIAL, figure, legend
 
 MAP_ROWS, MAP_COLS = 128, 256  # cells drawn at most

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from ..codes import code_text, code_values, is_whole
 from ..evaluation import Evaluation
 from ..schemes import Scheme
-from ..wording import MINUS, number, share
+from ..text.wording import MINUS, number, share
 from .style import DEQUANTIZED, figure
 
 LABELLED = 32  # up to so many codes have a bar and a label each

@@ -12,7 +12,7 @@ from ..comparison import pareto
 from ..evaluation import Evaluation
 from ..limits import ScalarQuantizer, gaussian_sqnr_db
 from ..statistics import Histogram
-from ..wording import bits, decibels, number, original_name, plural
+from ..text.wording import bits, decibels, number, original_name, plural
 from .histograms import rebin, robust_range
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, translucent
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from ..evaluation import Evaluation
 from ..statistics import Histogram, TensorStatistics
-from ..wording import count, number, original_name, plural, share
+from ..text.wording import count, number, original_name, plural, share
 from .style import DEQUANTIZED, ORIGINAL, REFERENCE, figure, legend, translucent
 
 Axis = Literal["log", "linear"]

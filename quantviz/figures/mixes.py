@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..mixes import Line, Recipe
-from ..wording import bits, share, size
+from ..text.wording import bits, share, size
 from .style import SEQUENTIAL, figure, told
 
 _COLORBAR = {"title": {"text": "bits"}, "thickness": 12, "tickvals": [0, 2, 4, 6, 8, 9],

@@ -15,7 +15,7 @@ from ..outliers.cures import Treated
 from ..outliers.curves import MagnitudeSweep, Point
 from ..outliers.sentences import name_of
 from ..schemes import Scheme
-from ..wording import bits, decibels, decimals, number, plural, share, signed, value_text
+from ..text.wording import bits, decibels, decimals, number, plural, share, signed, value_text
 from .histograms import Axis, robust_range, weights
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, moved_apart
 

@@ -12,7 +12,7 @@ from ..formats import IntFormat
 from ..quality.results import QualityResult
 from ..quality.words import added_text, with_error
 from ..schemes import Scheme
-from ..wording import bits, number, share
+from ..text.wording import bits, number, share
 from .outliers import LINES
 from .style import DEQUANTIZED, QUIET, REFERENCE, figure, legend, told
 

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from ..statistics import Histogram
 from ..stored_blocks import Contents
-from ..wording import number, plural, share
+from ..text.wording import number, plural, share
 from .style import DEQUANTIZED, ORIGINAL, REFERENCE, figure, legend
 
 SHARES = {"tickformat": "~%", "rangemode": "tozero"}

@@ -7,7 +7,7 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from ..printable import LONGEST_NAME, printable
+from ..text.printable import LONGEST_NAME, printable
 
 # Blue, vermilion and green of Okabe and Ito's palette, in lightnesses that hold on white and on near-black.
 ORIGINAL = "#3D95CE"

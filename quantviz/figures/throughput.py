@@ -8,8 +8,8 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
+from ..text.wording import decibels, decimals, number, plural, share, size
 from ..throughput.results import Card, Measurement
-from ..wording import decibels, decimals, number, plural, share, size
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, moved_apart
 
 BASELINE = "bf16"

@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ..errors import QuantvizError
-from .nvidia import missing
+from ..machine.nvidia import missing
 
 if TYPE_CHECKING:
     import torch

@@ -24,7 +24,7 @@ from ..kernels.common import Progress
 from ..schemes import Scheme
 from ..statistics import TensorStatistics
 from ..tensors import as_stored
-from ..wording import number
+from ..text.wording import number
 
 BAND_EDGES = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)  # in σ; a band is [lower, upper)
 OUTLIER_SIGMAS = 6.0  # a normal layer of 10⁹ weights reaches 6.1σ

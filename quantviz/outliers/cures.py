@@ -19,7 +19,7 @@ from ..options import parse_options
 from ..schemes import GRANULARITIES, Granularity, Scheme
 from ..statistics import TensorStatistics
 from ..tensors import as_stored
-from ..wording import number, share
+from ..text.wording import number, share
 from .curves import Step, left_out
 
 EQUAL_BITS = 0.15  # bits a weight: what differs by no more counts as equal

@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .. import randomness as portable
 from ..errors import QuantvizError
 from ..evaluation import describe
-from ..sources import portable
 from ..statistics import TensorStatistics
 from ..tensors import StoredTensor, as_stored
-from ..wording import number, plural
-from ..wording import share as in_percent
+from ..text.wording import number, plural
+from ..text.wording import share as in_percent
 
 Where = Literal["spread", "input channel", "output channel"]
 How = Literal["zero", "clip"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..export import plain
 from ..metrics import METRICS
-from ..spreadsheets import csv_text
+from ..text.spreadsheets import csv_text
 from .attribution import OUTLIER_SIGMAS, Attribution, largest_table
 from .cures import Treated
 from .curves import MagnitudeSweep, Point

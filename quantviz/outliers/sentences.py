@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ..evaluation import Evaluation
 from ..schemes import Scheme
-from ..wording import bits, decibels, number, share
+from ..text.wording import bits, decibels, number, share
 from .attribution import OUTLIER_SIGMAS, Attribution
 from .cures import Treated
 from .curves import MagnitudeSweep, Point

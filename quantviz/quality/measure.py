@@ -15,7 +15,7 @@ import numpy as np
 from ..comparison import Refusal
 from ..errors import QuantvizError
 from ..schemes import Scheme
-from ..wording import size
+from ..text.wording import size
 from .layers import DEFAULT_TARGETS, Layer, Mixture
 from .loading import LanguageModel
 from .memory import available

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import QuantvizError
-from ..wording import size
+from ..text.wording import size
 from .parts import Parts
 
 SLACK = 256 << 20  # activations, logits and small change, in bytes

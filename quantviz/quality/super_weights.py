@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import QuantvizError
-from ..sources.portable import random_bits, stream_key
+from ..randomness import random_bits, stream_key
 from .layers import DEFAULT_TARGETS, Layer, select
 from .loading import LanguageModel
 from .measure import DEFAULT_CONTEXT, DEFAULT_TOKENS, Passage, place_losses

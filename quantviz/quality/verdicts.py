@@ -16,7 +16,7 @@ from ..errors import QuantvizError
 from ..formats import IntFormat
 from ..outliers.sentences import name_of
 from ..schemes import Scheme
-from ..wording import plural, share
+from ..text.wording import plural, share
 from .results import Finding, QualityResult, SuperWeights, Verdict
 from .words import added_text
 

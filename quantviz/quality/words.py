@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..wording import share
+from ..text.wording import share
 from .results import QUALITY_METRICS, Continuation, LayerError, QualityResult
 from .training_log import Checkpoint
 

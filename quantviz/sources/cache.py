@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from .. import disk
 from ..errors import QuantvizError
+from ..machine import disk
 from .span import Span
 
 _LIMIT_GB = 20.0

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from ..errors import QuantvizError
-from ..text_numbers import whole_number
+from ..text.numbers import whole_number
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
 SINGLE = "model.safetensors"

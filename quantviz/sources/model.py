@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import MissingFile, QuantvizError, did_you_mean
-from ..printable import LONGEST_NAME, printable
 from ..tensors import STORED_DTYPES, Decode, PackedTensor, Packing, Shaped, StoredTensor
+from ..text.printable import LONGEST_NAME, printable
 
 # progress(bytes done, bytes in all), called on the caller's thread while bytes travel.
 # An exception raised by it stops the transfer; what has arrived stays in the cache.

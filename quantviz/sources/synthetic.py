@@ -14,10 +14,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from .. import randomness as portable
 from ..errors import QuantvizError, did_you_mean
 from ..tensors import StoredTensor
-from ..text_numbers import real_number, whole_number
-from . import portable
+from ..text.numbers import real_number, whole_number
 from .model import Progress, TensorInfo, select
 
 MAX_BYTES = 8 * 10**9

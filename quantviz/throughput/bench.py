@@ -14,7 +14,7 @@ from ..errors import QuantvizError
 from ..kernels.common import Quantized
 from ..schemes import Scheme
 from ..tensors import as_stored
-from ..wording import size
+from ..text.wording import size
 from .devices import NAMES, has_bf16, memory_of, torch_device
 from .results import Card
 from .timing import COLD

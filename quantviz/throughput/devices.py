@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 from ..errors import QuantvizError
-from ..kernels.nvidia import missing
+from ..machine.nvidia import missing
 from .results import Card
 
 # Best first. `reference` is the torch engine on the CPU; MPS and XPU use that engine on theirs.

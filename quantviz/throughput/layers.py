@@ -8,8 +8,8 @@ from typing import Any
 
 from ..errors import QuantvizError
 from ..schemes import Scheme
-from ..wording import shape as shape_text
-from ..wording import size
+from ..text.wording import shape as shape_text
+from ..text.wording import size
 from . import multiply
 from .bench import MOST_OF_FREE, Bench, TooLarge, device_errors
 from .devices import NAMES

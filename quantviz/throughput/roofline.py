@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..errors import QuantvizError
 from ..schemes import Scheme
-from ..wording import share, size
+from ..text.wording import share, size
 from .models import ModelShape
 from .multiply import CASTS
 from .results import MULTIPLIES, Card, Measurement

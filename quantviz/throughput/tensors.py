@@ -11,7 +11,7 @@ from ..errors import QuantvizError
 from ..kernels import as_numpy
 from ..kernels.common import Quantized
 from ..schemes import Scheme
-from ..wording import shape as shape_text
+from ..text.wording import shape as shape_text
 from .bench import Bench, device_errors
 from .plan import Plan
 from .results import Doing, Measurement, Refused

@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from .. import disk
 from ..errors import QuantvizError
+from ..machine import disk
 from .results import Waiting
 
 POLL = 0.2  # seconds between two looks at the queue

@@ -13,7 +13,8 @@ import torch
 import quantviz as qv
 from quantviz import QuantvizError
 from quantviz.cli import main
-from quantviz.kernels import engines, nvidia
+from quantviz.kernels import engines
+from quantviz.machine import nvidia
 
 X = np.ones((4, 64), np.float32)
 

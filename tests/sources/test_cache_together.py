@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quantviz import disk
 from quantviz.errors import QuantvizError
+from quantviz.machine import disk
 from quantviz.sources import open_model
 from quantviz.sources.cache import Cache
 from tests.sources.builders import safetensors, weights

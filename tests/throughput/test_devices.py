@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import quantviz as qv
-from quantviz.kernels import nvidia
+from quantviz.machine import nvidia
 from quantviz.throughput import Plan, devices
 
 NVIDIA = SimpleNamespace(name="NVIDIA T4", L2_cache_size=4 << 20, total_memory=16 << 30)

@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ... import disk
 from ...errors import QuantvizError
+from ...machine import disk
 
 
 def _cache_folder() -> Path | None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
-from ... import disk
+from ...machine import disk
 
 _CHECKSUM_BYTES = 16
 _LONGEST = 1 << 28  # bytes; a kernel takes some hundred thousand

@@ -16,7 +16,7 @@ import torch
 from ...arrays import is_torch, plain_torch
 from ...errors import QuantvizError
 from ...tensors import StoredTensor, check_weights
-from ...wording import size
+from ...text.wording import size
 from .. import engines
 
 NATIVE = (torch.float32, torch.float16, torch.bfloat16)  # what kernels read as it is; the rest is widened to float32

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 
-from .block_types import BLOCK_TYPES
-from .metrics import METRICS, Metric
+from ..block_types import BLOCK_TYPES
+from ..metrics import METRICS, Metric
 
 MINUS = "−"
 UNDEFINED = "undefined"

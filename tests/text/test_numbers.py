@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import quantviz as qv
-from quantviz.text_numbers import real_number, whole_number
+from quantviz.text.numbers import real_number, whole_number
 
 LONG = "9" * 5000  # Python refuses to read more than 4,300 digits
 ODD = (LONG, "٣٢", "1_0", "+1", " 1", "1e3", "", "²", "0x10", "-")

@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from quantviz.sources import portable
+from quantviz import randomness as portable
 
 RNG = np.random.default_rng(0)
 

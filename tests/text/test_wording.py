@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from quantviz.metrics import METRICS
-from quantviz.wording import (
+from quantviz.text.wording import (
     MINUS,
     about,
     bits,
@@ -25,7 +25,7 @@ from quantviz.wording import (
     signed,
     size,
     value_text,
-)  # fmt: skip
+)
 
 ROOT = Path(__file__).parent.parent
 VALUES = (

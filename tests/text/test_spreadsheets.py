@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from quantviz.spreadsheets import csv_text, file_name
+from quantviz.text.spreadsheets import csv_text, file_name
 
 FORMULAS = (
     "=1+1", "+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "\r=1", "a\r=1", '  =HYPERLINK("http://a.b")', "|x",

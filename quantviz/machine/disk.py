@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import QuantvizError
+from ..errors import QuantvizError
 
 _BUSY = {errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK, errno.EDEADLK}
 # A link in a file's place is not followed, and a pipe in its place keeps nobody waiting.
