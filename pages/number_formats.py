@@ -12,11 +12,11 @@ from pages.components import address, bit_toggles, block_layouts, choices, forma
 from pages.components.address import chosen_text, put
 from pages.components.charts import chart, picture_setting
 from pages.components.frame import require_app, runs_alone
-from quantviz import QuantvizError, arithmetic, bits, numerals
+from quantviz import QuantvizError
 from quantviz.figures import alt_text
 from quantviz.figures import number_line as line
-from quantviz.formats import FORMATS
-from quantviz.numerals import short
+from quantviz.formats import FORMATS, bits, numerals, worked
+from quantviz.formats.numerals import short
 from quantviz.text.spreadsheets import csv_text
 from quantviz.text.wording import number, value_text
 
@@ -126,9 +126,9 @@ def one_value(f, reading: numerals.Reading, scale_reading: numerals.Reading | No
     left, right = st.columns([3, 2])
     with left:
         st.subheader("Arithmetic")
-        steps = arithmetic.arithmetic(f, reading.code, scale)
+        steps = worked.arithmetic(f, reading.code, scale)
         st.code("\n".join([steps[0], *(s if s.startswith("≈") else f"= {s}" for s in steps[1:])]), language=None)
-        if remark := arithmetic.remark(f, reading.code):
+        if remark := worked.remark(f, reading.code):
             say.info(remark)
     with right:
         st.subheader("Neighbours")
@@ -190,12 +190,12 @@ def unit_scale(f) -> float:
 
 def take_away(f, reading: numerals.Reading, scale_reading: numerals.Reading | None, scale: float) -> None:
     st.subheader("Take it away")
-    codes = arithmetic.codes_to_list(f, reading.code)
+    codes = worked.codes_to_list(f, reading.code)
     which = "all of them" if len(codes) == 2**f.bits else "those nearest to the value shown"
     say.caption(f"The table of values: {len(codes):,} of {f.name}'s codes, {which}.")
 
     def rows() -> list[dict]:
-        return arithmetic.value_table(f, codes, scale)
+        return worked.value_table(f, codes, scale)
 
     def csv() -> bytes:
         table = rows()

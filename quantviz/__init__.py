@@ -29,7 +29,9 @@ _PUBLIC = {
     "open_model": ".models",
     "QuantvizError": ".errors",
 }
-__all__ = list(_PUBLIC)
+# What holds more names than stand here: `qv.formats.get`, `qv.figures.weights`.
+_MODULES = ("figures", "formats", "outliers", "throughput")
+__all__ = [*_PUBLIC, *_MODULES]
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_PUBLIC[name], __name__), name)

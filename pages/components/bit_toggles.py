@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from quantviz import bits
+from quantviz.formats import bits
 
 from . import say
 

@@ -7,11 +7,10 @@ import streamlit as st
 
 from pages.components import say
 from pages.components.charts import chart
-from quantviz import arithmetic, bits
 from quantviz.figures import alt_text
 from quantviz.figures import number_line as line
-from quantviz.formats import FORMATS, FloatFormat
-from quantviz.numerals import short
+from quantviz.formats import FORMATS, FloatFormat, bits, worked
+from quantviz.formats.numerals import short
 from quantviz.text.wording import number
 
 # Claim 1 of the article: bytes that a weight takes.
@@ -24,14 +23,14 @@ SPREAD = ("largest", "smallest normal", "smallest subnormal", "epsilon")  # colu
 
 def all_formats() -> None:
     st.subheader("All formats side by side")
-    table = pd.DataFrame([_written(arithmetic.properties(f)) for f in FORMATS.values()])
-    config = {name: st.column_config.Column(help=meaning) for name, meaning in arithmetic.PROPERTIES.items()}
-    config |= {name: st.column_config.Column(help=arithmetic.PROPERTIES[name], width=w) for name, w in WIDTHS.items()}
+    table = pd.DataFrame([_written(worked.properties(f)) for f in FORMATS.values()])
+    config = {name: st.column_config.Column(help=meaning) for name, meaning in worked.PROPERTIES.items()}
+    config |= {name: st.column_config.Column(help=worked.PROPERTIES[name], width=w) for name, w in WIDTHS.items()}
     st.dataframe(table, hide_index=True, column_config=config, height=520, placeholder="–")
     st.caption(
         "Casts round to nearest, ties to even, and saturate: a number beyond the range becomes the largest finite "
         "value, never infinity. Scales chosen by a scheme (int, nf4, bnb_fp4, ternary) come on top of these bits. "
-        + arithmetic.MX_RULE
+        + worked.MX_RULE
     )
     claim_of_bytes()
     two_kinds_of_float4()
@@ -46,7 +45,7 @@ def claim_of_bytes() -> None:
     with st.expander("Claim 1: float32 takes 4 bytes a weight; float16, bfloat16, float8, float4 take 2, 2, 1, ½"):
         if not st.button("Measure: encode 4,096 numbers, pack their codes, count the bytes", key="measure_bytes"):
             return
-        measured = {name: arithmetic.packed_bytes_a_weight(FORMATS[name]) for name in CLAIMED_BYTES}
+        measured = {name: worked.packed_bytes_a_weight(FORMATS[name]) for name in CLAIMED_BYTES}
         rows = [
             {"format": name, "claimed bytes": claimed, "measured bytes": measured[name],
              "verdict": "holds" if measured[name] == claimed else "does not hold"}
@@ -55,7 +54,7 @@ def claim_of_bytes() -> None:
         st.dataframe(pd.DataFrame(rows), hide_index=True)
         st.caption(
             "Scales add to this: "
-            + ", ".join(f"{n} takes {number(arithmetic.bits_a_weight(FORMATS[n]) / 8)}" for n in ("mxfp4", "nvfp4"))
+            + ", ".join(f"{n} takes {number(worked.bits_a_weight(FORMATS[n]) / 8)}" for n in ("mxfp4", "nvfp4"))
             + " bytes a weight with the scale of its block."
         )
 

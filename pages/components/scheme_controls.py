@@ -6,10 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from quantviz import arithmetic
 from quantviz.block_types import BlockType
 from quantviz.errors import QuantvizError
-from quantviz.formats import BlockFormat, CodebookFormat, FloatFormat, IntFormat, TernaryFormat
+from quantviz.formats import BlockFormat, CodebookFormat, FloatFormat, IntFormat, TernaryFormat, worked
 from quantviz.options import CLIPS, LARGEST_KEEP
 from quantviz.schemes import GRANULARITIES, KINDS, OPTIONS, SCALE_TYPES, SYMMETRIES, TILES, Granularity, Scheme
 from quantviz.text.wording import number
@@ -77,7 +76,7 @@ def _controls(scheme: Scheme) -> None:
     _show("scheme_format", scheme.format)
     right.selectbox(
         "Format", formats, key="scheme_format", on_change=_change, args=("format",),
-        help=arithmetic.MX_RULE if scheme.rule == "mx" else None,
+        help=worked.MX_RULE if scheme.rule == "mx" else None,
     )  # fmt: skip
     offered = _granularities(scheme)
     if offered:

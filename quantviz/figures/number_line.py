@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..bits import AnyFormat, code_at, encode, rank_of, ranks, ranks_between, value
-from ..numerals import digits, short
+from ..formats.bits import AnyFormat, code_at, encode, rank_of, ranks, ranks_between, value
+from ..formats.numerals import digits, short
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

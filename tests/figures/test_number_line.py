@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from quantviz.bits import decode, ranks
 from quantviz.figures.number_line import (
     MOST_TICKS,
     Line,
@@ -15,6 +14,7 @@ from quantviz.figures.number_line import (
     whole_range,
 )
 from quantviz.formats import FORMATS, get
+from quantviz.formats.bits import decode, ranks
 
 
 @pytest.mark.parametrize("f", [f for f in FORMATS.values() if f.bits <= 8], ids=lambda f: f.name)

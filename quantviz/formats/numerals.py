@@ -15,6 +15,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from ..errors import QuantvizError
 from .bits import (
     AnyFormat,
     ExponentFormat,
@@ -28,8 +29,7 @@ from .bits import (
     scale_format,
     value,
 )
-from .errors import QuantvizError
-from .formats import BlockFormat, IntFormat
+from .types import BlockFormat, IntFormat
 
 LARGEST_EXPONENT = 400  # of a typed number: refused before a power is computed that would take for ever
 LARGEST = Fraction(10) ** 300  # and its reciprocal the smallest: what float64 comfortably shows
@@ -78,15 +78,17 @@ def parse(text: str) -> Number:
 def snippet(f: AnyFormat, text: str, scale_text: str | None = None) -> str:
     """Python that prints the bits and the value of a text read into a format, with the expected output."""
     reading, scale = read(text, f), 1.0
-    lines = ["from quantviz import bits, numerals", "from quantviz.formats import get", "", f'f = get("{f.name}")']
+    lines = ["import quantviz as qv", "", f'f = qv.formats.get("{f.name}")']
     scaled = ""
     if scale_text is not None:
         scale, scaled = decode(scale_format(f), read_scale(scale_text, f).code), ", scale"
         reading = read(text, f, scale)
-        lines.append(f'scale = bits.decode(bits.scale_format(f), numerals.read_scale("{scale_text}", f).code)')
+        lines.append(
+            f'scale = qv.formats.decode(qv.formats.scale_format(f), qv.formats.read_scale("{scale_text}", f).code)'
+        )
     lines += [
-        f'code = numerals.read("{text}", f{scaled}).code',
-        f"print(bits.bit_string(f, code), bits.value(f, code{scaled}))",
+        f'code = qv.formats.read("{text}", f{scaled}).code',
+        f"print(qv.formats.bit_string(f, code), qv.formats.value(f, code{scaled}))",
         f"# {bit_string(f, reading.code)} {value(f, reading.code, scale)}",
     ]
     return "\n".join(lines)

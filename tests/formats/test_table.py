@@ -8,10 +8,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from quantviz import QuantvizError, formats
-from quantviz.formats import FORMATS, CodebookFormat, FloatFormat, IntFormat
+from quantviz import QuantvizError
+from quantviz.formats import FORMATS, CodebookFormat, FloatFormat, IntFormat, table
 
-from .kernels.peers import ML_DTYPES, bitsandbytes
+from ..kernels.peers import ML_DTYPES, bitsandbytes
 
 DESIGNED = """fp32 fp16 bf16 fp8_e4m3 fp8_e5m2 fp6_e3m2 fp6_e2m3 fp4_e2m1 int1 int2 int3 int4 int5 int6 int7 int8
 nf4 bnb_fp4 ternary mxfp8_e4m3 mxfp8_e5m2 mxfp6_e3m2 mxfp6_e2m3 mxfp4 mxint8 nvfp4""".split()
@@ -20,7 +20,7 @@ nf4 bnb_fp4 ternary mxfp8_e4m3 mxfp8_e5m2 mxfp6_e3m2 mxfp6_e2m3 mxfp4 mxint8 nvf
 def test_every_format_is_there_once_under_its_name() -> None:
     assert sorted(FORMATS) == sorted(DESIGNED)
     assert all(f.name == name for name, f in FORMATS.items())
-    assert len(formats._ALL) == len(FORMATS)
+    assert len(table._ALL) == len(FORMATS)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -87,4 +87,4 @@ def test_block_formats_follow_the_ocp_table(name: str) -> None:
 
 def test_an_unknown_format_names_the_nearest() -> None:
     with pytest.raises(QuantvizError, match="fp8_e4m3"):
-        formats.get("fp8e4m3")
+        table.get("fp8e4m3")

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quantviz import arithmetic, bits, numerals
 from quantviz.errors import QuantvizError
-from quantviz.formats import FORMATS, CodebookFormat, FloatFormat, IntFormat, get
+from quantviz.formats import FORMATS, CodebookFormat, FloatFormat, IntFormat, bits, get, numerals, worked
 
 PEERS = {
     "fp8_e4m3": ml_dtypes.float8_e4m3fn,
@@ -225,7 +224,7 @@ def test_the_snippet_prints_what_it_says(f, capsys):
 
 def test_the_arithmetic_of_a_tenth():
     f = get("fp32")
-    steps = arithmetic.arithmetic(f, bits.encode(f, Fraction("0.1")))
+    steps = worked.arithmetic(f, bits.encode(f, Fraction("0.1")))
     assert steps[0] == "(-1)^0 × 2^(123 - 127) × (1 + 5033165/8388608)"
     assert steps[-1] == "0.100000001490116119384765625"
 
@@ -234,13 +233,13 @@ def test_the_arithmetic_of_a_tenth():
 def test_the_arithmetic_of_every_code_gives_its_value(f):
     for code in range(2**f.bits):
         if math.isfinite(v := bits.decode(f, code)):
-            for line in arithmetic.arithmetic(f, code)[:2]:
+            for line in worked.arithmetic(f, code)[:2]:
                 assert eval(line.replace("^", "**").replace("×", "*")) == v
 
 
 def test_integers_spell_out_as_well():
-    assert arithmetic.arithmetic(get("int8"), 0b11000010, 0.5) == ["-128 + 64 + 2", "-62", "-62 × scale 0.5", "-31"]
-    assert arithmetic.arithmetic(get("mxint8"), 0b00000110, 1.0) == ["(4 + 2) × 2^-6", "0.09375"]
+    assert worked.arithmetic(get("int8"), 0b11000010, 0.5) == ["-128 + 64 + 2", "-62", "-62 × scale 0.5", "-31"]
+    assert worked.arithmetic(get("mxint8"), 0b00000110, 1.0) == ["(4 + 2) × 2^-6", "0.09375"]
 
 
 @pytest.mark.parametrize(
@@ -253,12 +252,12 @@ def test_integers_spell_out_as_well():
 )  # fmt: skip
 def test_special_codes_are_explained(name, code, kind, says):
     assert bits.kind(get(name), code) == kind
-    assert says in arithmetic.remark(get(name), code)
+    assert says in worked.remark(get(name), code)
 
 
 def test_properties_of_every_format():
-    rows = {name: arithmetic.properties(f) for name, f in FORMATS.items()}
-    assert all(set(row) == set(arithmetic.PROPERTIES) for row in rows.values())
+    rows = {name: worked.properties(f) for name, f in FORMATS.items()}
+    assert all(set(row) == set(worked.PROPERTIES) for row in rows.values())
     for name, peer in PEERS.items():
         info = ml_dtypes.finfo(peer)
         assert rows[name]["largest"] == float(info.max)
@@ -273,9 +272,7 @@ def test_properties_of_every_format():
 
 
 def test_claim_1_bytes_a_weight():
-    measured = {
-        n: arithmetic.packed_bytes_a_weight(get(n), 1000) for n in ("fp32", "fp16", "bf16", "fp8_e4m3", "fp4_e2m1")
-    }
+    measured = {n: worked.packed_bytes_a_weight(get(n), 1000) for n in ("fp32", "fp16", "bf16", "fp8_e4m3", "fp4_e2m1")}
     assert measured == {"fp32": 4, "fp16": 2, "bf16": 2, "fp8_e4m3": 1, "fp4_e2m1": 0.5}
 
 
@@ -287,15 +284,15 @@ def test_the_articles_float4_spans_three_and_ocps_six():
 
 @pytest.mark.parametrize("f", UP_TO_8_BITS, ids=lambda f: f.name)
 def test_the_table_of_values_lists_every_code(f):
-    rows = arithmetic.value_table(f, arithmetic.codes_to_list(f, 0))
+    rows = worked.value_table(f, worked.codes_to_list(f, 0))
     assert [row["code"] for row in rows] == list(range(2**f.bits))
     assert all((row["value"] is None) == (row["kind"] in ("NaN", "infinity", "unused")) for row in rows)
 
 
 def test_fp32_lists_what_surrounds_a_code():
     f = get("fp32")
-    assert len(arithmetic.codes_to_list(f, 0x3DCCCCCD, around=10)) == 21
-    assert arithmetic.codes_to_list(f, 0x7FC00000) == [0x7FC00000]
+    assert len(worked.codes_to_list(f, 0x3DCCCCCD, around=10)) == 21
+    assert worked.codes_to_list(f, 0x7FC00000) == [0x7FC00000]
     assert isinstance(get("nf4"), CodebookFormat)
 
 

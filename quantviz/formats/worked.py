@@ -30,8 +30,8 @@ from .bits import (
     step,
     value,
 )
-from .formats import BlockFormat, CodebookFormat, FloatFormat, Format, IntFormat, TernaryFormat
 from .numerals import digits, exact, pattern, short
+from .types import BlockFormat, CodebookFormat, FloatFormat, Format, IntFormat, TernaryFormat
 
 # Number of codes up to which a table of values lists every one.
 EVERY_CODE = 2**16

@@ -22,7 +22,8 @@ from itertools import groupby
 
 import numpy as np
 
-from .formats import FORMATS, MXINT8_STEP, BlockFormat, CodebookFormat, FloatFormat, Format, IntFormat, TernaryFormat
+from .table import FORMATS, MXINT8_STEP
+from .types import BlockFormat, CodebookFormat, FloatFormat, Format, IntFormat, TernaryFormat
 
 
 @dataclass(frozen=True)
