@@ -11,9 +11,8 @@ import numpy as np
 
 from .codes import code_values
 from .evaluation import Evaluation
-from .granularity import TENSOR
 from .inspection import Block
-from .schemes import Scheme
+from .schemes import TENSOR, Scheme
 from .statistics import TensorStatistics
 from .tensors import rows_and_cols
 from .text.wording import bits, decibels, number, plural, share, value_text, was_rounded

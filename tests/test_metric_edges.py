@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 import quantviz as qv
-from quantviz.granularity import TENSOR
 from quantviz.metrics import METRICS, PERCENTILES
-from quantviz.schemes import Scheme
+from quantviz.schemes import TENSOR, Scheme
 from tests.test_metrics import plain_numpy
 
 ROWS, COLS = 48, 320

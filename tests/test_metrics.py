@@ -9,10 +9,9 @@ import pytest
 
 import quantviz as qv
 from quantviz.evaluation import check_importance
-from quantviz.granularity import TENSOR
 from quantviz.kernels.common import PERCENTILE_RESOLUTION
 from quantviz.metrics import METRICS, PERCENTILES, Sums, entropy_bits, from_sums
-from quantviz.schemes import Scheme
+from quantviz.schemes import TENSOR, Scheme
 
 # Sums of float32 terms, added in float64 or in short float32 runs.
 TOLERANCE = 1e-5

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from quantviz.presets import AS_SERVED, EIGHT_BITS, FOUR_BITS, PRESETS, preset
 from quantviz.quality.layers import Mixture
 from quantviz.quality.measure import DEFAULT_SCHEMES
+from quantviz.schemes.presets import AS_SERVED, EIGHT_BITS, FOUR_BITS, PRESETS, preset
 
 from .scheme_set import scheme_chooser
 from .state import View

@@ -9,8 +9,8 @@ import streamlit as st
 from quantviz.block_types import BlockType
 from quantviz.errors import QuantvizError
 from quantviz.formats import BlockFormat, CodebookFormat, FloatFormat, IntFormat, TernaryFormat, worked
-from quantviz.options import CLIPS, LARGEST_KEEP
 from quantviz.schemes import GRANULARITIES, KINDS, OPTIONS, SCALE_TYPES, SYMMETRIES, TILES, Granularity, Scheme
+from quantviz.schemes.options import CLIPS, LARGEST_KEEP
 from quantviz.text.wording import number
 
 from . import choices, say

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from quantviz.errors import QuantvizError
-from quantviz.presets import AS_SERVED, FOUR_BITS, PRESETS, SERVED, preset
 from quantviz.schemes import Scheme, catalogue
+from quantviz.schemes.presets import AS_SERVED, FOUR_BITS, PRESETS, SERVED, preset
 
 from . import choices, say
 from .address import put

@@ -9,9 +9,9 @@ import plotly.graph_objects as go
 
 from ..codes import arithmetic, code_values
 from ..evaluation import Evaluation
-from ..granularity import lengths
 from ..inspection import Block
 from ..schemes import Scheme
+from ..schemes.granularity import lengths
 from ..text.wording import number, plural
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, SEQUENTIAL, figure, legend
 

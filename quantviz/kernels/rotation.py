@@ -1,4 +1,4 @@
-"""The Hadamard rotation of rows in plain torch, on any torch device; `quantviz.hadamard` defines it.
+"""The Hadamard rotation of rows in plain torch, on any torch device; `quantviz.schemes.hadamard` defines it.
 
 Its operations and their order are those of `cpu.rotation`, so both give the same bits.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from ..hadamard import matrix, order, scale, signs
+from ..schemes.hadamard import matrix, order, scale, signs
 
 
 def rotate(x: torch.Tensor, seed: int = 0) -> torch.Tensor:

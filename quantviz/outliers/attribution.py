@@ -18,10 +18,9 @@ import numpy as np
 from ..errors import QuantvizError
 from ..evaluation import describe
 from ..experts import apart
-from ..granularity import TENSOR
 from ..kernels import check_importance
 from ..kernels.common import Progress
-from ..schemes import Scheme
+from ..schemes import TENSOR, Scheme
 from ..statistics import TensorStatistics
 from ..tensors import as_stored
 from ..text.wording import number

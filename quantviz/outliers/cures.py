@@ -15,8 +15,8 @@ from ..block_types import BLOCK_TYPES, BlockType
 from ..errors import QuantvizError
 from ..evaluation import describe, evaluate
 from ..formats import BlockFormat, IntFormat
-from ..options import parse_options
 from ..schemes import GRANULARITIES, Granularity, Scheme
+from ..schemes.options import parse_options
 from ..statistics import TensorStatistics
 from ..tensors import as_stored
 from ..text.wording import number, share

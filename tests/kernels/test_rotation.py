@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantviz.errors import QuantvizError
-from quantviz.hadamard import matrix, order, signs
 from quantviz.kernels import rotation as reference
 from quantviz.kernels.cpu import rotation as compiled
+from quantviz.schemes.hadamard import matrix, order, signs
 
 from .inputs import INPUTS, SUBNORMAL
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import quantviz as qv
-from quantviz.granularity import Granularity
 from quantviz.inspection import inspect_block
+from quantviz.schemes import Granularity
 
 ENGINES = ("cpu", "reference")
 RNG = np.random.default_rng(5)

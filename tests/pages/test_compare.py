@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from quantviz.presets import EIGHT_BITS, FOUR_BITS, PRESETS, preset
+from quantviz.schemes.presets import EIGHT_BITS, FOUR_BITS, PRESETS, preset
 
 from .running import SMALL, opened, settled, shown
 

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from ...granularity import some_sizes
 from ...schemes import Scheme
+from ...schemes.granularity import some_sizes
 from ...tensors import StoredTensor
 from ..common import Bins, Counts, Progress
 from . import loops, rules, sums

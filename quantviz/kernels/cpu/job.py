@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from ...nested import nest
 from ...schemes import Scheme
+from ...schemes.nested import nest
 from ...tensors import StoredTensor
 from ..common import Extremes
 from . import loops, rules, search, sums

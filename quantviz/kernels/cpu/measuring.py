@@ -7,9 +7,9 @@ from functools import partial
 
 import numpy as np
 
-from ...granularity import some_sizes
 from ...metrics import Sums
 from ...schemes import Scheme
+from ...schemes.granularity import some_sizes
 from ...statistics import TensorStatistics
 from ...tensors import StoredTensor
 from .. import refuse_non_finite

@@ -1,4 +1,4 @@
-"""The Hadamard rotation of rows, compiled; `quantviz.hadamard` defines it and fixes the order of every addition.
+"""The Hadamard rotation of rows, compiled; `quantviz.schemes.hadamard` defines it and fixes the order of every addition.
 
 Single-threaded and without the GIL, for threads that each rotate rows of their own. About a nanosecond a weight
 for rows of a power of two; a factor m adds m / 4 additions a weight.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...hadamard import matrix, order, scale, signs
+from ...schemes.hadamard import matrix, order, scale, signs
 from .compiler import inlined, kernel
 from .once import once
 

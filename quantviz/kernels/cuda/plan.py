@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...formats import CodebookFormat, FloatFormat, IntFormat
-from ...granularity import TENSOR
-from ...schemes import Scheme
+from ...schemes import TENSOR, Scheme
 
 TILE = 4096  # weights a program takes, where a group is no larger
 LARGEST_TILE = 16384  # a group of at most this many weights stays in registers, so that it is read once

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import torch
 
-from ...nested import nest
 from ...schemes import Scheme
+from ...schemes.nested import nest
 from ..common import (
     COARSE_SHRINKS,
     HOPELESS,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .block_types import BlockType
-from .errors import QuantvizError, did_you_mean
-from .formats import BlockFormat
-from .schemes import Scheme, catalogue
+from ..block_types import BlockType
+from ..errors import QuantvizError, did_you_mean
+from ..formats import BlockFormat
+from .scheme import Scheme, catalogue
 
 
 @dataclass(frozen=True)

@@ -15,17 +15,14 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from ..block_types import BLOCK_TYPES, BlockType
+from ..errors import QuantvizError, did_you_mean
+from ..formats import FORMATS, BlockFormat, CodebookFormat, FloatFormat, Format, IntFormat, TernaryFormat
+from ..tensors import rows_and_cols
 from . import hadamard
-from .block_types import BLOCK_TYPES, BlockType
-from .errors import QuantvizError, did_you_mean
-from .formats import FORMATS, BlockFormat, CodebookFormat, FloatFormat, Format, IntFormat, TernaryFormat
-from .granularity import CHANNEL, GRANULARITIES, TENSOR, TILES, Granularity
+from .granularity import GRANULARITIES, TENSOR, TILES, Granularity
 from .nested import NESTED_BITS, nested_bits
 from .options import SCALE_TYPES, check_options, keep_text, parse_options, read_option
-from .tensors import rows_and_cols
-
-__all__ = ["CHANNEL", "GRANULARITIES", "KINDS", "OPTIONS", "SCALE_TYPES", "SYMMETRIES", "TENSOR", "TILES",
-           "Granularity", "Scheme", "catalogue"]  # fmt: skip
 
 # What a key may begin with: the formats, and GGUF's block types.
 KINDS: dict[str, Format | BlockType] = {**FORMATS, **BLOCK_TYPES}

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import quantviz as qv
-from quantviz.nested import GROUP, STEPS, _step, _table, dynamic_map, nest, nested_bits
+from quantviz.schemes.nested import GROUP, STEPS, _step, _table, dynamic_map, nest, nested_bits
 
-from .kernels.peers import bitsandbytes
+from ..kernels.peers import bitsandbytes
 
 SIZES = (1, 2, 255, 256, 257, 1000, 4096, 70_001)  # the last so large that torch sums it in several threads
 RNG = np.random.default_rng(7)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from quantviz import QuantvizError, Scheme
-from quantviz.presets import AS_SERVED, EIGHT_BITS, FEW_BITS, FOUR_BITS, PRESETS, SERVED, UNDER, preset
+from quantviz.schemes.presets import AS_SERVED, EIGHT_BITS, FEW_BITS, FOUR_BITS, PRESETS, SERVED, UNDER, preset
 
 SHAPE = (4096, 4096)
 

@@ -15,7 +15,7 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from .errors import QuantvizError
+from ..errors import QuantvizError
 
 GROUP = 256  # scales that share a second-level scale
 NESTED_BITS = 8  # of a scale that is quantized itself

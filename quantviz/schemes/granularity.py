@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import QuantvizError
+from ..errors import QuantvizError
 
 
 @dataclass(frozen=True)

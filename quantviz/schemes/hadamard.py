@@ -20,8 +20,8 @@ from functools import cache, lru_cache
 
 import numpy as np
 
-from .errors import QuantvizError
-from .randomness import random_bits, stream_key, with_random_sign
+from ..errors import QuantvizError
+from ..randomness import random_bits, stream_key, with_random_sign
 
 MAX_ORDER = 512  # of a matrix that is no power of two; its share of the work grows with its order
 _STREAM = 1 << 20  # of random words; far from those that random tensors are made from

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from quantviz.errors import QuantvizError
-from quantviz.hadamard import MAX_ORDER, matrix, order, scale, signs
+from quantviz.schemes.hadamard import MAX_ORDER, matrix, order, scale, signs
 
 # Every order up to 512 that Paley's two constructions reach with a prime power; 4 and 8 are also Sylvester's.
 ORDERS = (

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from .errors import QuantvizError, did_you_mean
+from ..errors import QuantvizError, did_you_mean
 
 SCALE_TYPES = {"fp32": 32, "fp16": 16, "bf16": 16}
 CLIPS = ("absmax", "mse")
