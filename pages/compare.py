@@ -14,10 +14,10 @@ from pages.components.results import outcomes
 from pages.components.scheme_set import scheme_set, served_table
 from pages.components.state import current
 from quantviz import QuantvizError, figures
-from quantviz.comparison import Refusal, tabulate, verdict
 from quantviz.evaluation import Evaluation, default_engine
+from quantviz.evaluation.comparison import Refusal, tabulate, verdict
+from quantviz.evaluation.sentences import on_top_of
 from quantviz.figures.comparison import MOST_PANELS
-from quantviz.sentences import on_top_of
 from quantviz.text.wording import shape
 
 require_app()

@@ -20,7 +20,7 @@ from pages.components.outlier_sections import (
 from pages.components.results import evaluated
 from pages.components.state import current
 from quantviz import QuantvizError
-from quantviz.sentences import on_top_of
+from quantviz.evaluation.sentences import on_top_of
 from quantviz.text.wording import shape
 
 require_app()

@@ -35,9 +35,9 @@ __all__ = [*_PUBLIC, *_MODULES]
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .comparison import compare
     from .errors import QuantvizError
     from .evaluation import Evaluation, describe, evaluate
+    from .evaluation.comparison import compare
     from .inspection import inspect_block
     from .kernels import dequantize, quantize
     from .kernels.common import Quantized

@@ -16,9 +16,9 @@ import torch
 
 import quantviz as qv
 from quantviz import QuantvizError
+from quantviz.evaluation.pairs import evaluate_pair
 from quantviz.outliers.attribution import attribute
 from quantviz.tensors import READ_AS_FLOAT32
-from quantviz.two_tensors import evaluate_pair
 
 X = np.random.default_rng(0).standard_normal((4, 64)).astype(np.float32)
 X = X.astype(ml_dtypes.bfloat16).astype(np.float32)  # so that every float type but float8 holds the same weights

@@ -11,6 +11,7 @@ import pytest
 import quantviz as qv
 from quantviz.cli import main
 from quantviz.errors import QuantvizError
+from quantviz.evaluation.pairs import evaluate_pair
 from quantviz.file_against_file import (
     AS_THEY_ARE,
     INTERLEAVED,
@@ -24,7 +25,6 @@ from quantviz.file_against_file import (
 from quantviz.gguf_names import Place
 from quantviz.kernels.blocks import quantize_rows
 from quantviz.requantized import rounded
-from quantviz.two_tensors import evaluate_pair
 from tests.sources.builders import safetensors, weights
 from tests.sources.gguf_builder import HEADS, add, close, demo, permute, write
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import quantviz as qv
-from quantviz.comparison import compare
 from quantviz.evaluation import describe
+from quantviz.evaluation.comparison import compare
+from quantviz.evaluation.facts import largest_weights
 from quantviz.kernels import dequantize, quantize
 from quantviz.metrics import METRICS
-from quantviz.tables import largest_weights
 from quantviz.tensors import as_stored, rows_and_cols
 
 CONVOLUTION = (16, 8, 3, 3)

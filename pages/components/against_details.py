@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from quantviz.export import metrics_table
+from quantviz.evaluation.export import metrics_table
 from quantviz.file_against_file import Against, Pair, Pairs, as_dict
 from quantviz.metrics import METRICS
 from quantviz.text.wording import plural, share, tooltip, value_text

@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from quantviz import QuantvizError, figures
-from quantviz.codes import block_rows, rule_text
 from quantviz.evaluation import Evaluation
+from quantviz.evaluation.sentences import block_sentence
 from quantviz.inspection import MAX_BLOCK_WEIGHTS, Block
+from quantviz.inspection.worked import block_rows, rule_text
 from quantviz.schemes import Scheme
-from quantviz.sentences import block_sentence
 from quantviz.text.wording import count
 
 from . import cached, choices, say

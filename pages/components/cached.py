@@ -16,11 +16,12 @@ from pathlib import Path
 
 import quantviz as qv
 from quantviz import figures, outliers
-from quantviz.comparison import part_of
 from quantviz.evaluation import Evaluation, default_engine
+from quantviz.evaluation.comparison import part_of
+from quantviz.evaluation.limits import ScalarQuantizer, optimal_scalar
+from quantviz.evaluation.predicted import expected_errors
 from quantviz.importance import importance_names, load_importance, of_rows
 from quantviz.inspection import Block
-from quantviz.limits import ScalarQuantizer, optimal_scalar
 from quantviz.outliers import Edit
 from quantviz.schemes import Scheme
 from quantviz.sources import Model, TensorInfo
@@ -28,7 +29,6 @@ from quantviz.sources.files import home_path
 from quantviz.statistics import TensorStatistics
 from quantviz.tensors import StoredTensor
 from quantviz.text.wording import size
-from quantviz.uniform_rounding import expected_errors
 
 from .imports import HUB, import_each
 from .jobs import Job

@@ -7,8 +7,8 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from quantviz import comparison
-from quantviz.comparison import Outcome
+from quantviz.evaluation import comparison
+from quantviz.evaluation.comparison import Outcome
 from quantviz.metrics import METRICS
 from quantviz.schemes import Scheme
 from quantviz.text.wording import decimals, difference, tooltip, value_text

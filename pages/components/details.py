@@ -6,11 +6,10 @@ from functools import partial
 
 import streamlit as st
 
-from quantviz import export
-from quantviz.evaluation import Evaluation
+from quantviz.evaluation import Evaluation, export
+from quantviz.evaluation.facts import largest_weights, statistics_facts
 from quantviz.metrics import METRICS
 from quantviz.statistics import TensorStatistics
-from quantviz.tables import largest_weights, statistics_facts
 from quantviz.text.wording import count, decimals, number, share, value_text
 
 from . import cached, say

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from quantviz.evaluation import Evaluation
+from quantviz.evaluation.sentences import against, sentences
 from quantviz.metrics import METRICS
-from quantviz.sentences import against, sentences
 from quantviz.text.wording import difference, shape, tooltip, value_text
 
 from . import say

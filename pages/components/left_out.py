@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from quantviz.comparison import Refusal
+from quantviz.evaluation.comparison import Refusal
 
 from . import say
 

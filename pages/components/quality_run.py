@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from quantviz.comparison import Refusal
 from quantviz.errors import QuantvizError
+from quantviz.evaluation.comparison import Refusal
 from quantviz.quality.measure import measure_quality
 from quantviz.quality.parts import refuse_other_than_causal
 from quantviz.text.wording import plural, size

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from quantviz.comparison import Refusal
 from quantviz.errors import QuantvizError
+from quantviz.evaluation.comparison import Refusal
 from quantviz.quality.parts import FORMS
 from quantviz.quality.results import Method, QualityResult
 

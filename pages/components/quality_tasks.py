@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from quantviz.comparison import Refusal
+from quantviz.evaluation.comparison import Refusal
 from quantviz.quality.activations import Activations, collect_activations, output_errors
 from quantviz.quality.continuation import continuations
 from quantviz.quality.super_weights import super_weights

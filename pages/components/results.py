@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import streamlit as st
 
-from quantviz.comparison import Outcome, refusal
 from quantviz.errors import QuantvizError
 from quantviz.evaluation import Evaluation
+from quantviz.evaluation.comparison import Outcome, refusal
 from quantviz.schemes import Scheme
 from quantviz.text.wording import count, size
 

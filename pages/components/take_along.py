@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from quantviz.export import plain
+from quantviz.text.plain import plain
 from quantviz.text.spreadsheets import csv_text, file_name
 
 from . import say

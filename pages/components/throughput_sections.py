@@ -6,8 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from quantviz import figures
-from quantviz.comparison import refusal
 from quantviz.errors import QuantvizError
+from quantviz.evaluation.comparison import refusal
 from quantviz.schemes import Scheme
 from quantviz.text.wording import number, shape, size
 from quantviz.throughput import MULTIPLIES, Measurement, Plan, Report

@@ -60,7 +60,7 @@ def _as_dict(a: Any) -> dict[str, Any]:
 
 
 def _print_one(a: Any) -> None:
-    from ..export import as_text
+    from ..evaluation.export import as_text
     from ..file_against_file import sentence
     from ..metrics import METRICS
     from ..text.wording import shape
@@ -75,7 +75,7 @@ def _print_one(a: Any) -> None:
 
 
 def _print_all(found: list[Any]) -> None:
-    from ..export import as_text
+    from ..evaluation.export import as_text
     from ..file_against_file import Against
     from ..text.wording import share
 

@@ -26,7 +26,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measures what each SCHEME loses on one TENSOR."""
-    from .. import evaluation
+    from ..evaluation import tensor as evaluation
     from ..importance import load_importance, of_rows, unseen_experts
     from ..kernels import check_engine
     from ..models import open_model
@@ -58,7 +58,7 @@ def evaluate(
     for notice in dict.fromkeys((*weights.notices, *told)):
         complain(notice)
     if as_json:
-        from ..export import plain
+        from ..text.plain import plain
 
         return print_json(
             [
@@ -82,7 +82,7 @@ def _parse_rows(text: str | None) -> tuple[int, int] | None:
 
 def _print_metrics(results: list[Any]) -> None:
     """A line a metric, a column a scheme."""
-    from ..export import as_text
+    from ..evaluation.export import as_text
     from ..metrics import METRICS
 
     arrow = {"lower": "lower is better", "higher": "higher is better", "neither": ""}

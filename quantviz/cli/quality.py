@@ -49,7 +49,7 @@ def quality(
     as_json: AsJson = False,
 ) -> None:
     """Measures what each SCHEME does to a language model's predictions: perplexity and KL divergence."""
-    from ..comparison import Refusal
+    from ..evaluation.comparison import Refusal
     from ..quality.measure import measure_quality
     from ..quality.results import method_text, quantized_text
     from ..quality.tables import as_record

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import plotly.graph_objects as go
 
-from ..codes import arithmetic, code_values
 from ..evaluation import Evaluation
 from ..inspection import Block
+from ..inspection.worked import arithmetic, code_values
 from ..schemes import Scheme
 from ..schemes.granularity import lengths
 from ..text.wording import number, plural

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from ..codes import code_text, code_values, is_whole
 from ..evaluation import Evaluation
+from ..inspection.worked import code_text, code_values, is_whole
 from ..schemes import Scheme
 from ..text.wording import MINUS, number, share
 from .style import DEQUANTIZED, figure

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from ..comparison import pareto
 from ..evaluation import Evaluation
-from ..limits import ScalarQuantizer, gaussian_sqnr_db
+from ..evaluation.comparison import pareto
+from ..evaluation.limits import ScalarQuantizer, gaussian_sqnr_db
 from ..statistics import Histogram
 from ..text.wording import bits, decibels, number, original_name, plural
 from .histograms import rebin, robust_range

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import QuantvizError
 from ..evaluation import describe
-from ..experts import apart
+from ..evaluation.experts import apart
 from ..kernels import check_importance
 from ..kernels.common import Progress
 from ..schemes import TENSOR, Scheme

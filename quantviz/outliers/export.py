@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..export import plain
 from ..metrics import METRICS
+from ..text.plain import plain
 from ..text.spreadsheets import csv_text
 from .attribution import OUTLIER_SIGMAS, Attribution, largest_table
 from .cures import Treated

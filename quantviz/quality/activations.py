@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from ..comparison import Refusal
 from ..errors import QuantvizError, did_you_mean
+from ..evaluation.comparison import Refusal
 from ..importance import MAX_BYTES, UnseenError, importance_names, llama_name, load_importance, unseen_experts
 from ..schemes import Scheme
 from ..sources.gguf_header import MAGIC

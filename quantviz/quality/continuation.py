@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ..comparison import Refusal
 from ..errors import QuantvizError
+from ..evaluation.comparison import Refusal
 from ..schemes import Scheme
 from .layers import DEFAULT_TARGETS, Mixture
 from .loading import LanguageModel

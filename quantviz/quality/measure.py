@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..comparison import Refusal
 from ..errors import QuantvizError
+from ..evaluation.comparison import Refusal
 from ..schemes import Scheme
 from ..text.wording import size
 from .layers import DEFAULT_TARGETS, Layer, Mixture

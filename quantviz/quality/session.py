@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..comparison import Refusal
 from ..errors import QuantvizError
+from ..evaluation.comparison import Refusal
 from ..schemes import Scheme
 from .layers import ALL, DEFAULT_TARGETS, Layer, Mixture, distinct, find_layers, select
 from .loading import LanguageModel, open_language_model

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from ..comparison import Refusal
+from ..evaluation.comparison import Refusal
 from .results import JSON_FIELDS, QualityResult
 
 if TYPE_CHECKING:

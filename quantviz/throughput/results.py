@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from ..export import plain
+from ..text.plain import plain
 
 # Name -> what one timed call does.
 WORKLOADS: Mapping[str, str] = MappingProxyType(

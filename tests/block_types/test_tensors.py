@@ -11,7 +11,7 @@ import torch
 import quantviz as qv
 from quantviz import QuantvizError
 from quantviz.block_types import BLOCK_TYPES, unpack
-from quantviz.codes import arithmetic, block_rows, rule_text
+from quantviz.inspection.worked import arithmetic, block_rows, rule_text
 from quantviz.kernels.blocks import dequantize_rows, quantize_rows
 from quantviz.kernels.cpu import blocks_tensor, rules
 from quantviz.kernels.cpu.blocks_numbers import unscaled

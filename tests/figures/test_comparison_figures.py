@@ -7,9 +7,9 @@ import pytest
 
 import quantviz as qv
 from quantviz import figures
-from quantviz.comparison import evaluations, pareto
+from quantviz.evaluation.comparison import evaluations, pareto
+from quantviz.evaluation.limits import gaussian_sqnr_db, optimal_scalar
 from quantviz.figures.comparison import COLUMNS, MOST_PANELS, PANEL_BINS
-from quantviz.limits import gaussian_sqnr_db, optimal_scalar
 
 KEYS = ("int4-sym-tensor", "int4-sym-b64", "int4-asym-b64", "nf4-b64", "mxfp4", "int8-sym-b64", "fp32")
 MOST_BYTES = 400_000

@@ -8,10 +8,10 @@ import pytest
 import quantviz as qv
 from quantviz import figures
 from quantviz.block_types import BLOCK_TYPES
+from quantviz.evaluation.predicted import expected_errors
 from quantviz.figures.block_types import block_layout, block_type_bits
 from quantviz.figures.blocks import block_window, levels
 from quantviz.figures.histograms import DRAWN_BINS, rebin
-from quantviz.uniform_rounding import expected_errors
 
 KEYS = ("int4-sym-tensor", "int4-sym-b64", "int4-asym-b32", "int3-offset-channel", "fp8_e4m3", "fp8_e4m3-b128x128",
         "nf4-b64", "ternary-tensor", "int1-sym-b64", "mxfp4", "nvfp4", "bf16", "fp32", "q4_0", "q8_0", "q4_k", "q6_k",

@@ -11,7 +11,7 @@ import torch
 
 import quantviz as qv
 from quantviz import kernels
-from quantviz.comparison import refusal
+from quantviz.evaluation.comparison import refusal
 from quantviz.kernels import cpu
 from quantviz.kernels.common import Bins, Quantized
 from quantviz.kernels.reference.blocks import BORROWED

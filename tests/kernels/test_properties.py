@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import quantviz as qv
-from quantviz.comparison import refusal
+from quantviz.evaluation.comparison import refusal
 from quantviz.formats import FORMATS, FloatFormat, IntFormat
 from quantviz.kernels.common import Quantized
 from quantviz.schemes import Scheme

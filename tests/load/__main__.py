@@ -23,7 +23,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import quantviz as qv
-from quantviz.export import as_text
+from quantviz.evaluation.export import as_text
 from quantviz.metrics import METRICS
 from tests.browser.app_server import running_app
 

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.components import quality_run, quality_state, quality_take_along, quality_tasks
 from quantviz import QuantvizError
-from quantviz.comparison import Refusal
+from quantviz.evaluation.comparison import Refusal
 from quantviz.quality.measure import DEFAULT_SCHEMES, measure_quality
 from quantviz.quality.results import Continuation, SuperWeights
 from quantviz.sources.demo import FOLDER

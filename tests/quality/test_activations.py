@@ -9,8 +9,8 @@ from safetensors.numpy import load as load_safetensors
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import quantviz as qv
-from quantviz.comparison import Refusal
 from quantviz.errors import QuantvizError
+from quantviz.evaluation.comparison import Refusal
 from quantviz.importance import importance_names, load_importance
 from quantviz.quality.activations import Activations, collect_activations, output_errors
 from quantviz.quality.texts import demo_text

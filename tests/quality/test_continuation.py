@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from quantviz.comparison import Refusal
 from quantviz.errors import QuantvizError
+from quantviz.evaluation.comparison import Refusal
 from quantviz.quality.continuation import DEFAULT_PROMPT, continuations
 from quantviz.sources.demo import FOLDER
 

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import quantviz as qv
-from quantviz.comparison import Refusal
 from quantviz.errors import QuantvizError
+from quantviz.evaluation.comparison import Refusal
 from quantviz.quality import predicting
 from quantviz.quality.loading import open_language_model
 from quantviz.quality.measure import encode_start, measure_quality

@@ -106,8 +106,8 @@ def test_differences_have_a_sign_unless_they_are_nothing():
 
 # Where numbers are written for people outside wording: what is left is fixed formats of whole numbers, of settings
 # that a visitor typed, of code to copy, and hover texts that Plotly fills in.
-WRITERS = sorted([*ROOT.glob("pages/**/*.py"), *ROOT.glob("quantviz/figures/*.py"), ROOT / "quantviz/sentences.py",
-                  *ROOT.glob("quantviz/outliers/*.py")])  # fmt: skip
+WRITERS = sorted([*ROOT.glob("pages/**/*.py"), *ROOT.glob("quantviz/figures/*.py"),
+                  ROOT / "quantviz/evaluation/sentences.py", *ROOT.glob("quantviz/outliers/*.py")])  # fmt: skip
 PLAIN = {"quantviz/figures/blocks.py": "x0 y0 x1 y1", "quantviz/outliers/cures.py": "percent"}  # paths, scheme keys
 
 

@@ -1,4 +1,4 @@
-"""The Hadamard rotation of rows, compiled; `quantviz.schemes.hadamard` defines it and fixes the order of every addition.
+"""The Hadamard rotation of rows, compiled; `quantviz.schemes.hadamard` defines it and the order of every addition.
 
 Single-threaded and without the GIL, for threads that each rotate rows of their own. About a nanosecond a weight
 for rows of a power of two; a factor m adds m / 4 additions a weight.

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from .block_types import Unpacked, unpack
-from .errors import QuantvizError
-from .kernels import check_importance, refuse_non_finite
-from .kernels.common import Extremes
-from .kernels.overflow import beyond_float32, is_finite
-from .schemes import Scheme
-from .statistics import TensorStatistics
-from .tensors import StoredTensor, as_stored
-from .text.wording import original_name
+from ..block_types import Unpacked, unpack
+from ..errors import QuantvizError
+from ..kernels import check_importance, refuse_non_finite
+from ..kernels.common import Extremes
+from ..kernels.overflow import beyond_float32, is_finite
+from ..schemes import Scheme
+from ..statistics import TensorStatistics
+from ..tensors import StoredTensor, as_stored
+from ..text.wording import original_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ def inspect_block(
     if scheme.rule == "block type":
         packed = _packed_block(stored, scheme, row, col, h)
         return replace(packed, dtype=stored.dtype)
-    from .kernels import cpu
+    from ..kernels import cpu
 
     r1, c1 = min(r0 + height, stored.rows), min(c0 + width, stored.cols)
     r0, r1, c0, c1 = _part(r0, r1, c0, c1, around or (r0, c0))
@@ -142,7 +142,7 @@ def _part(r0: int, r1: int, c0: int, c1: int, around: tuple[int, int]) -> tuple[
 
 def _packed_block(stored: StoredTensor, scheme: Scheme, row: int, col: int, importance: np.ndarray | None) -> Block:
     """A block as the bytes of its row hold it: with importance, a block is not quantized without its row."""
-    from .kernels.blocks import quantize_rows
+    from ..kernels.blocks import quantize_rows
 
     kind = scheme.fmt
     x = stored.read(row * stored.cols, (row + 1) * stored.cols)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import QuantvizError
-from .statistics import Histogram
+from ..errors import QuantvizError
+from ..statistics import Histogram
 
 DB_PER_BIT = 20 * math.log10(2)  # 6.02
 RATES = tuple(range(1, 9))  # bits

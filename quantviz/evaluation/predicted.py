@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .block_types import BlockType
-from .formats import MXINT8_STEP, BlockFormat, IntFormat
-from .kernels.common import Extremes
-from .schemes import Scheme
-from .statistics import TensorStatistics
-from .tensors import StoredTensor
+from ..block_types import BlockType
+from ..formats import MXINT8_STEP, BlockFormat, IntFormat
+from ..kernels.common import Extremes
+from ..schemes import Scheme
+from ..statistics import TensorStatistics
+from ..tensors import StoredTensor
 
 _SAMPLE_ROWS = 64
 _SAMPLE_WEIGHTS = 1 << 18
@@ -87,7 +87,7 @@ def _steps(
     """Scales in use, or quantiles of them, each for the same share of the weights; float64. 1 for a cast."""
     if scheme.granularity is None:
         return np.ones(1)
-    from .kernels import cpu
+    from ..kernels import cpu
 
     whole = None
     if scheme.needs_tensor_maximum:

@@ -9,27 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from . import metrics
-from .arrays import is_torch
-from .errors import QuantvizError
+from .. import metrics
+from ..arrays import is_torch
+from ..errors import QuantvizError
+from ..kernels import check_engine, check_importance, default_engine, refuse_non_finite
+from ..kernels.common import LOG_BIN_SHIFT, PERCENTILE_RESOLUTION, Bins, Counts, Pass, Progress, error_bins, value_bins
+from ..kernels.overflow import refuse_sums
+from ..schemes import Scheme
+from ..statistics import Histogram, TensorStatistics
+from ..tensors import StoredTensor, as_stored
 from .experts import measure_each
-from .kernels import check_engine, check_importance, default_engine, refuse_non_finite
-from .kernels.common import (
-    LOG_BIN_SHIFT,
-    PERCENTILE_RESOLUTION,
-    Bins,
-    Counts,
-    Pass,
-    Progress,
-    error_bins,
-    value_bins,
-)
-from .kernels.overflow import refuse_sums
-from .schemes import Scheme
-from .statistics import Histogram, TensorStatistics
-from .tensors import StoredTensor, as_stored
-
-__all__ = ["Evaluation", "default_engine", "describe", "evaluate"]
 
 DETAILS = ("full", "metrics")
 _SAMPLE_WEIGHTS = 1 << 16  # that set the span of the error histogram
@@ -76,7 +65,7 @@ def _is_on_gpu(w: Any) -> bool:
 def _as_stored(w: Any, device: str) -> StoredTensor:
     """The tensor as its engine reads it: one that lies on the GPU stays there for the engine cuda."""
     if device == "cuda" and _is_on_gpu(w):
-        from .kernels import cuda
+        from ..kernels import cuda
 
         return cuda.as_device_tensor(w)
     return as_stored(w)
@@ -84,10 +73,10 @@ def _as_stored(w: Any, device: str) -> StoredTensor:
 
 def _describe(stored: StoredTensor, progress: Progress | None = None) -> TensorStatistics:
     if type(stored.data).__module__.partition(".")[0] == "torch":  # it lies on the GPU
-        from .kernels import cuda
+        from ..kernels import cuda
 
         return cuda.describe(stored, progress)
-    from .kernels import cpu
+    from ..kernels import cpu
 
     return cpu.describe(stored, progress)
 
@@ -151,11 +140,11 @@ def evaluate(
 
 def _measure(stored, scheme, bins, importance, statistics, device, progress) -> Pass:
     if device == "cpu":
-        from .kernels import cpu
+        from ..kernels import cpu
 
         return cpu.measure(stored, scheme, bins, importance, statistics, progress)
     if device == "cuda":
-        from .kernels import cuda
+        from ..kernels import cuda
 
         if stored.is_wide:
             result = cuda.measure_wide(stored, scheme, bins, importance)
@@ -168,7 +157,7 @@ def _measure(stored, scheme, bins, importance, statistics, device, progress) -> 
         return result
     import torch
 
-    from .kernels import reference
+    from ..kernels import reference
 
     if statistics is None:
         refuse_non_finite(stored)
@@ -179,7 +168,7 @@ def _measure(stored, scheme, bins, importance, statistics, device, progress) -> 
 def _engine_name(device: str, scheme: Scheme, weighted: bool, wide: bool) -> str:
     if device != "cuda":
         return device
-    from .kernels import cuda
+    from ..kernels import cuda
 
     return cuda.engine_name(scheme, weighted, wide)
 
@@ -188,7 +177,7 @@ def _error_bins(
     stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics, importance: np.ndarray | None
 ) -> Bins:
     """A span for the error histogram, from rows spread over the tensor. It sets the axis, not the counts."""
-    from .kernels import cpu
+    from ..kernels import cpu
 
     tall = min(scheme.granularity.rows, stored.rows) if scheme.granularity else 0
     if tall > 1:  # one band of tiles, from the middle

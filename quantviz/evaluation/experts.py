@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .kernels.common import Counts, Pass
-from .metrics import Sums
-from .schemes import Scheme
-from .tensors import StoredTensor
+from ..kernels.common import Counts, Pass
+from ..metrics import Sums
+from ..schemes import Scheme
+from ..tensors import StoredTensor
 
 # measure(rows of one expert, its importance or None, progress)
 Measure = Callable[[StoredTensor, np.ndarray | None, Callable[[int, int], None] | None], Pass]

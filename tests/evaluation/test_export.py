@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import quantviz as qv
-from quantviz.export import as_csv, as_dict, as_text
+from quantviz.evaluation.export import as_csv, as_dict, as_text
 from quantviz.metrics import METRICS
 
 X = np.random.default_rng(0).standard_normal((6, 96), dtype=np.float32)

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import quantviz as qv
-from quantviz import comparison
-from quantviz.comparison import Refusal, against, best, compare, evaluations, pareto, tabulate, verdict
-from quantviz.evaluation import Evaluation
+from quantviz.evaluation import Evaluation, comparison
+from quantviz.evaluation.comparison import Refusal, against, best, compare, evaluations, pareto, tabulate, verdict
 
 KEYS = ("int4-sym-tensor", "int4-sym-b64", "nf4-b64", "fp16")
 

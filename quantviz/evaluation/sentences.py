@@ -9,13 +9,13 @@ import math
 
 import numpy as np
 
-from .codes import code_values
-from .evaluation import Evaluation
-from .inspection import Block
-from .schemes import TENSOR, Scheme
-from .statistics import TensorStatistics
-from .tensors import rows_and_cols
-from .text.wording import bits, decibels, number, plural, share, value_text, was_rounded
+from ..inspection import Block
+from ..inspection.worked import code_values
+from ..schemes import TENSOR, Scheme
+from ..statistics import TensorStatistics
+from ..tensors import rows_and_cols
+from ..text.wording import bits, decibels, number, plural, share, value_text, was_rounded
+from .tensor import Evaluation
 
 MOST = 3  # sentences at a time; the rules stand in order of importance
 

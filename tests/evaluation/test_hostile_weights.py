@@ -11,21 +11,23 @@ import numpy as np
 import pytest
 
 import quantviz as qv
-from quantviz import QuantvizError, codes, export, sentences, tables
-from quantviz.evaluation import Evaluation
+from quantviz import QuantvizError
+from quantviz.evaluation import Evaluation, export, sentences
+from quantviz.evaluation import facts as tables
+from quantviz.evaluation.limits import optimal_scalar
+from quantviz.evaluation.pairs import evaluate_pair
+from quantviz.evaluation.predicted import expected_errors
 from quantviz.figures import blocks, histograms
 from quantviz.figures import outliers as outlier_figures
-from quantviz.limits import optimal_scalar
+from quantviz.inspection import worked as codes
 from quantviz.outliers import attribution, cures, curves, edits
 from quantviz.outliers import export as outlier_export
 from quantviz.outliers import sentences as outlier_sentences
 from quantviz.schemes import Scheme
 from quantviz.statistics import TensorStatistics
 from quantviz.tensors import as_stored
-from quantviz.two_tensors import evaluate_pair
-from quantviz.uniform_rounding import expected_errors
 
-from .kernels.hostile import MAX, tensors
+from ..kernels.hostile import MAX, tensors
 
 TENSORS = dict(tensors(4))
 KEYS = ("int4-sym-b32", "int4-asym-tensor:scale=fp32", "fp8_e4m3", "nf4-b64", "mxfp4:rotate=hadamard", "q4_0:pad=1")

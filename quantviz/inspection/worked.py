@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from .block_types import BlockType
-from .formats import MXINT8_STEP, BlockFormat, CodebookFormat, FloatFormat, IntFormat
-from .inspection import Block
-from .schemes import Scheme
-from .text.wording import MINUS, number
+from ..block_types import BlockType
+from ..formats import MXINT8_STEP, BlockFormat, CodebookFormat, FloatFormat, IntFormat
+from ..schemes import Scheme
+from ..text.wording import MINUS, number
+from .block import Block
 
 
 def code_values(scheme: Scheme) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import quantviz as qv
-from quantviz.limits import CANDIDATES, RATES, gaussian_sqnr_db, lloyd_max, optimal_scalar
+from quantviz.evaluation.limits import CANDIDATES, RATES, gaussian_sqnr_db, lloyd_max, optimal_scalar
 from quantviz.statistics import Histogram
 
 # Max, "Quantizing for minimum distortion", IRE Trans. Inf. Theory 6 (1960), table I: levels, mean squared error.

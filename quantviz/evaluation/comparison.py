@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import QuantvizError
-from .evaluation import Evaluation, Progress, describe, evaluate
-from .metrics import METRICS
-from .schemes import Scheme
-from .statistics import TensorStatistics
-from .tensors import as_stored, rows_and_cols
-from .text.wording import bits, decibels
+from ..errors import QuantvizError
+from ..metrics import METRICS
+from ..schemes import Scheme
+from ..statistics import TensorStatistics
+from ..tensors import as_stored, rows_and_cols
+from ..text.wording import bits, decibels
+from .tensor import Evaluation, Progress, describe, evaluate
 
 MOST_NAMED = 6  # schemes that a sentence names
 

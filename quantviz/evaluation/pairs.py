@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from . import metrics
-from .block_types import BLOCK_TYPES, BlockType
-from .errors import QuantvizError
-from .evaluation import Evaluation, as_histogram, describe, percentile
-from .kernels import check_importance, refuse_non_finite
-from .kernels.common import LOG_BIN_SHIFT, LOG_BINS, PERCENTILE_RESOLUTION, Bins, Progress, error_bins, value_bins
-from .metrics import Sums
-from .statistics import TensorStatistics
-from .tensors import PackedTensor, StoredTensor, as_stored
+from .. import metrics
+from ..block_types import BLOCK_TYPES, BlockType
+from ..errors import QuantvizError
+from ..kernels import check_importance, refuse_non_finite
+from ..kernels.common import LOG_BIN_SHIFT, LOG_BINS, PERCENTILE_RESOLUTION, Bins, Progress, error_bins, value_bins
+from ..metrics import Sums
+from ..statistics import TensorStatistics
+from ..tensors import PackedTensor, StoredTensor, as_stored
+from .tensor import Evaluation, as_histogram, describe, percentile
 
 # What a stored dtype is called as a scheme; block types have their own names.
 SCHEMES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float64": "fp32",
@@ -84,7 +84,7 @@ class _Found:
 
 
 def _measure(x: StoredTensor, y: StoredTensor, importance, bins, progress: Progress | None) -> _Found:
-    from .kernels.cpu.workers import work
+    from ..kernels.cpu.workers import work
 
     kind = BLOCK_TYPES.get(y.dtype) if isinstance(y, PackedTensor) else None
     height = max(1, _PIECE // x.cols)

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import fields
 from typing import Any, Literal
 
 import numpy as np
 
-from .evaluation import Evaluation
-from .metrics import METRICS
-from .statistics import Histogram, TensorStatistics
-from .text.spreadsheets import csv_text
-from .text.wording import value_text
+from ..metrics import METRICS
+from ..statistics import Histogram, TensorStatistics
+from ..text.plain import plain
+from ..text.spreadsheets import csv_text
+from ..text.wording import value_text
+from .tensor import Evaluation
 
 BlockErrors = Literal["summary", "full", "none"]
-
-
-def plain(value: Any) -> Any:
-    """The same value in JSON's own types: NumPy arrays become lists, NaN and infinities None.
-
-    >>> plain({"a": np.float32(0.5), "b": math.nan, "c": np.arange(2)})
-    {'a': 0.5, 'b': None, 'c': [0, 1]}
-    """
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def as_dict(evaluation: Evaluation, block_errors: BlockErrors = "summary") -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 
 import quantviz as qv
 from quantviz.block_types import BLOCK_TYPES
-from quantviz.sentences import MOST, against, block_sentence, on_top_of, sentences
+from quantviz.evaluation.sentences import MOST, against, block_sentence, on_top_of, sentences
 from quantviz.text.wording import bits, decibels, value_text
 
 

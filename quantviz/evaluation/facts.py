@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .statistics import TensorStatistics
-from .tensors import rows_and_cols
-from .text.wording import count, number, share
+from ..statistics import TensorStatistics
+from ..tensors import rows_and_cols
+from ..text.wording import count, number, share
 
 
 @dataclass(frozen=True)
