@@ -7,8 +7,8 @@ from functools import partial
 import streamlit as st
 
 from quantviz.evaluation.export import metrics_table
-from quantviz.file_against_file import Against, Pair, Pairs, as_dict
 from quantviz.metrics import METRICS
+from quantviz.published.beside import Against, Pair, Pairs, as_dict
 from quantviz.text.wording import plural, share, tooltip, value_text
 
 from . import say

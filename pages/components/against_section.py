@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from quantviz import QuantvizError, figures
-from quantviz.file_against_file import Against, Pair, Pairs, against, pair_up, sentence, whole
-from quantviz.gguf_names import has_gguf_names
+from quantviz.checkpoints.names import has_gguf_names
 from quantviz.metrics import METRICS
+from quantviz.published.beside import Against, Pair, Pairs, against, pair_up, sentence, whole
 from quantviz.sources import Model, SeveralFiles
 from quantviz.text.wording import count, shape, tooltip, value_text
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import quantviz as qv
 from quantviz import figures, outliers
+from quantviz.calibration.importance import importance_names, load_importance, of_rows
 from quantviz.evaluation import Evaluation, default_engine
 from quantviz.evaluation.comparison import part_of
 from quantviz.evaluation.limits import ScalarQuantizer, optimal_scalar
 from quantviz.evaluation.predicted import expected_errors
-from quantviz.importance import importance_names, load_importance, of_rows
 from quantviz.inspection import Block
 from quantviz.outliers import Edit
 from quantviz.schemes import Scheme

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from quantviz.calibration.importance import entry_of, importance_names
 from quantviz.errors import QuantvizError
-from quantviz.importance import entry_of, importance_names
 from quantviz.text.wording import count
 
 from . import cached, say

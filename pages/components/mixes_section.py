@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from quantviz import QuantvizError, figures
-from quantviz.mixes import MIXES, SOURCE, Recipe, as_dict, notices, sizes, table
+from quantviz.published.mixes import MIXES, SOURCE, Recipe, as_dict, notices, sizes, table
 from quantviz.text.wording import bits, count, plural, shape, share, size
 
 from . import cached, choices, say

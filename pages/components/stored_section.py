@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from quantviz import QuantvizError, figures
-from quantviz.stored_blocks import (
+from quantviz.published.stored import (
     Contents,
     StoredBlock,
     contents,

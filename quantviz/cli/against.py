@@ -21,10 +21,10 @@ def against(
     as_json: AsJson = False,
 ) -> None:
     """Measures the error a file really carries, and says whether plain quantization gives its bytes."""
-    from .. import file_against_file as f
+    from ..calibration.importance import load_importance
     from ..errors import QuantvizError
-    from ..importance import load_importance
     from ..models import open_model
+    from ..published import beside as f
 
     if importance and tensor is None:
         raise QuantvizError("--importance goes with one TENSOR; name one.")
@@ -51,7 +51,7 @@ def against(
 
 
 def _as_dict(a: Any) -> dict[str, Any]:
-    from ..file_against_file import Against, as_dict
+    from ..published.beside import Against, as_dict
 
     if isinstance(a, Against):
         return as_dict(a)
@@ -61,8 +61,8 @@ def _as_dict(a: Any) -> dict[str, Any]:
 
 def _print_one(a: Any) -> None:
     from ..evaluation.export import as_text
-    from ..file_against_file import sentence
     from ..metrics import METRICS
+    from ..published.beside import sentence
     from ..text.wording import shape
 
     e = a.evaluation
@@ -76,7 +76,7 @@ def _print_one(a: Any) -> None:
 
 def _print_all(found: list[Any]) -> None:
     from ..evaluation.export import as_text
-    from ..file_against_file import Against
+    from ..published.beside import Against
     from ..text.wording import share
 
     shown = ("sqnr_db", "relative_l2_error", "max_abs_error")

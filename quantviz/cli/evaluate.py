@@ -26,8 +26,8 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measures what each SCHEME loses on one TENSOR."""
+    from ..calibration.importance import load_importance, of_rows, unseen_experts
     from ..evaluation import tensor as evaluation
-    from ..importance import load_importance, of_rows, unseen_experts
     from ..kernels import check_engine
     from ..models import open_model
     from ..schemes import Scheme

@@ -21,8 +21,8 @@ def mix(
     as_json: AsJson = False,
 ) -> None:
     """Says which tensor gets which type under a named mix of llama.cpp, and the size of the file."""
-    from ..mixes import as_dict, notices, recipe, sizes
     from ..models import open_model
+    from ..published.mixes import as_dict, notices, recipe, sizes
     from ..text.wording import shape, size
 
     model = open_model(ref)
@@ -53,7 +53,7 @@ def mix(
 
 def _print_sizes(found: dict, as_json: bool) -> None:
     """A line a mix; one that cannot be made of this model says why."""
-    from ..mixes import Recipe
+    from ..published.mixes import Recipe
     from ..text.wording import size
 
     if as_json:

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import plotly.graph_objects as go
 
-from ..mixes import Line, Recipe
+from ..published.mixes import Line, Recipe
 from ..text.wording import bits, share, size
 from .style import SEQUENTIAL, figure, told
 

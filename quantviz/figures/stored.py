@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
+from ..published.stored import Contents
 from ..statistics import Histogram
-from ..stored_blocks import Contents
 from ..text.wording import number, plural, share
 from .style import DEQUANTIZED, ORIGINAL, REFERENCE, figure, legend
 

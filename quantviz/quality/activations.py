@@ -19,9 +19,16 @@ from typing import Any
 
 import numpy as np
 
+from ..calibration.importance import (
+    MAX_BYTES,
+    UnseenError,
+    importance_names,
+    llama_name,
+    load_importance,
+    unseen_experts,
+)
 from ..errors import QuantvizError, did_you_mean
 from ..evaluation.comparison import Refusal
-from ..importance import MAX_BYTES, UnseenError, importance_names, llama_name, load_importance, unseen_experts
 from ..schemes import Scheme
 from ..sources.gguf_header import MAGIC
 from ..sources.opened import read_file

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..calibration.importance import llama_name
 from ..errors import QuantvizError
 from ..evaluation import evaluate
-from ..importance import llama_name
 from ..kernels import refuse_non_finite
 from ..schemes import Scheme
 from ..sources.model import TensorInfo

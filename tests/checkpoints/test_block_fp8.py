@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import quantviz as qv
-from quantviz.file_against_file import whole
-from quantviz.mixes import recipe
 from quantviz.outliers.edits import remove
+from quantviz.published.beside import whole
+from quantviz.published.mixes import recipe
 from tests.sources.builders import safetensors
 
 SHAPES = [(256, 384), (128, 128), (576, 200), (5, 7), (1, 300)]  # the last three are ragged

@@ -13,8 +13,8 @@ import quantviz as qv
 from quantviz.checkpoints.packed import FORMATS
 from quantviz.checkpoints.recognition import INSTEAD
 from quantviz.cli import main
-from quantviz.file_against_file import pair_up, whole
-from quantviz.mixes import recipe, sizes
+from quantviz.published.beside import pair_up, whole
+from quantviz.published.mixes import recipe, sizes
 from quantviz.sources.safetensors_header import DTYPES
 from tests.checkpoints.layouts import EXAMPLES, IN, OUT, Example, Tensors, example_of
 from tests.sources.builders import with_header

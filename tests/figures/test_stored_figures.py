@@ -7,8 +7,8 @@ import pytest
 
 import quantviz as qv
 from quantviz import figures
-from quantviz.mixes import recipe
-from quantviz.stored_blocks import contents
+from quantviz.published.mixes import recipe
+from quantviz.published.stored import contents
 from tests.sources.builders import weights
 from tests.sources.gguf_builder import write
 

@@ -178,7 +178,7 @@ def _imatrix(folder: Path) -> None:
 
 
 def _read_imatrix(folder: Path) -> bool:
-    from quantviz.importance import importance_names, load_importance
+    from quantviz.calibration.importance import importance_names, load_importance
 
     for name in importance_names(folder / "m.gguf")[:5]:
         load_importance(folder / "m.gguf", name)

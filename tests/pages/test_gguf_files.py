@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from quantviz.mixes import MIXES
+from quantviz.published.mixes import MIXES
 from tests.pages.running import opened, settled
 from tests.pages.test_explore import title
 from tests.sources.gguf_builder import demo

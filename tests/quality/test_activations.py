@@ -9,13 +9,13 @@ from safetensors.numpy import load as load_safetensors
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import quantviz as qv
+from quantviz.calibration.importance import importance_names, load_importance
 from quantviz.errors import QuantvizError
 from quantviz.evaluation.comparison import Refusal
-from quantviz.importance import importance_names, load_importance
 from quantviz.quality.activations import Activations, collect_activations, output_errors
 from quantviz.quality.texts import demo_text
 from quantviz.sources.demo import FOLDER
-from tests.test_importance import imatrix
+from tests.calibration.test_importance import imatrix
 
 NAME = "model.layers.1.mlp.down_proj.weight"
 

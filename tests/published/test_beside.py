@@ -9,22 +9,13 @@ import numpy as np
 import pytest
 
 import quantviz as qv
+from quantviz.checkpoints.names import Place
 from quantviz.cli import main
 from quantviz.errors import QuantvizError
 from quantviz.evaluation.pairs import evaluate_pair
-from quantviz.file_against_file import (
-    AS_THEY_ARE,
-    INTERLEAVED,
-    Against,
-    against,
-    opened,
-    pair_up,
-    sentence,
-    whole,
-)
-from quantviz.gguf_names import Place
 from quantviz.kernels.blocks import quantize_rows
-from quantviz.requantized import rounded
+from quantviz.published.beside import AS_THEY_ARE, INTERLEAVED, Against, against, opened, pair_up, sentence, whole
+from quantviz.published.requantized import rounded
 from tests.sources.builders import safetensors, weights
 from tests.sources.gguf_builder import HEADS, add, close, demo, permute, write
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from ..errors import QuantvizError, did_you_mean
+from ...errors import QuantvizError, did_you_mean
 from .architectures import called
 
 _LAYER = re.compile(

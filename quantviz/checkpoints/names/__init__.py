@@ -5,16 +5,7 @@ from __future__ import annotations
 from .architectures import said_by
 from .converting import Converted, converted, layers_in
 from .counts import experts, sharing, text_part
-from .table import (
-    NameMap,
-    Place,
-    architecture_of,
-    guess_architecture,
-    has_gguf_names,
-    layers_of,
-    llama_name,
-    name_map,
-)
+from .table import NameMap, Place, architecture_of, guess_architecture, has_gguf_names, layers_of, llama_name, name_map
 
 __all__ = ["Converted", "NameMap", "Place", "architecture_of", "converted", "experts", "guess_architecture",
            "has_gguf_names", "layers_in", "layers_of", "llama_name", "name_map", "said_by", "sharing",

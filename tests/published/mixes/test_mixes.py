@@ -10,7 +10,7 @@ import quantviz as qv
 from quantviz.block_types import BLOCK_TYPES
 from quantviz.cli import main
 from quantviz.errors import QuantvizError
-from quantviz.mixes import MIXES, Recipe, as_dict, recipe, sizes, table
+from quantviz.published.mixes import MIXES, Recipe, as_dict, recipe, sizes, table
 from quantviz.sources.model import Model, TensorInfo
 from tests.sources.gguf_builder import demo
 

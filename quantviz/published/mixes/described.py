@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .. import gguf_names
-from ..checkpoints import refuse_packed
-from ..errors import QuantvizError
-from ..sources import Model
+from ...checkpoints import names as gguf_names
+from ...checkpoints import refuse_packed
+from ...errors import QuantvizError
+from ...sources import Model
 from .base import Facts
 
 # Where each layer has its own number of heads, llama.cpp asks the first one, which may have no attention.

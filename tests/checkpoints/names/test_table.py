@@ -5,8 +5,8 @@ from __future__ import annotations
 import gguf
 import pytest
 
+from quantviz.checkpoints.names import Place, guess_architecture, has_gguf_names, layers_of, name_map
 from quantviz.errors import QuantvizError
-from quantviz.gguf_names import Place, guess_architecture, has_gguf_names, layers_of, name_map
 
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen2", "gemma3", "phi3", "bert", "gpt2", "falcon", "mamba"])

@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 
 from quantviz.errors import QuantvizError
-from quantviz.mixes import MIXES, mix_of, recipe, sizes
+from quantviz.published.mixes import MIXES, mix_of, recipe, sizes
 from quantviz.sources.model import Model, TensorInfo
-from tests.gguf_names.truth import original
+from tests.checkpoints.names.truth import original
 
 DATA = Path(__file__).parent / "data"
 GOLDEN = json.loads(gzip.decompress((DATA / "llama_mixes.json.gz").read_bytes()))

@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from .block_types import BLOCK_TYPES
-from .errors import QuantvizError
-from .evaluation import Evaluation, Progress
-from .evaluation.pairs import evaluate_pair
-from .gguf_names import Place, architecture_of, guess_architecture, has_gguf_names, layers_of, name_map
-from .kernels import check_importance
+from ..block_types import BLOCK_TYPES
+from ..checkpoints.names import Place, architecture_of, guess_architecture, has_gguf_names, layers_of, name_map
+from ..errors import QuantvizError
+from ..evaluation import Evaluation, Progress
+from ..evaluation.pairs import evaluate_pair
+from ..kernels import check_importance
+from ..sources import Model
+from ..statistics import TensorStatistics
+from ..tensors import StoredTensor
+from ..text.wording import share
 from .requantized import Requantized, requantized
-from .sources import Model
-from .statistics import TensorStatistics
-from .tensors import StoredTensor
-from .text.wording import share
 
 _QUERIES_OR_KEYS = re.compile(r"blk\.[0-9]+\.attn_([qk])\.(weight|bias)")
 AS_THEY_ARE, INTERLEAVED = "as they are", "the two halves of each head's rows interleaved"
@@ -218,7 +218,7 @@ def sentence(a: Against) -> str:
 
 def as_dict(a: Against) -> dict[str, Any]:
     """JSON-ready."""
-    from .text.plain import plain
+    from ..text.plain import plain
 
     r = a.requantized
     return {

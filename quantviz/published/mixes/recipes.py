@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import QuantvizError, did_you_mean
-from ..sources import Model
-from ..sources.gguf_types import NUMBERS, TYPES
+from ...errors import QuantvizError, did_you_mean
+from ...sources import Model
+from ...sources.gguf_types import NUMBERS, TYPES
 from .base import ALIASES, MIXES, VALUES, Facts, Mix, Question, is_quantized, role_of
 from .described import Described, described
 from .rules import choose, demands_importance

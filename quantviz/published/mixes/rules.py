@@ -5,8 +5,8 @@ Each function gives the type and the reason, or None where the mix's own type st
 
 from __future__ import annotations
 
-from ..block_types import BLOCK_TYPES
-from ..errors import QuantvizError
+from ...block_types import BLOCK_TYPES
+from ...errors import QuantvizError
 from .base import VALUES, Question, Role
 
 Answer = tuple[str, str] | None

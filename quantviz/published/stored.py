@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from .block_types import BLOCK_TYPES, BlockType, Unpacked
-from .errors import QuantvizError
-from .kernels.common import Progress
-from .metrics import entropy_bits
-from .statistics import Histogram
-from .tensors import PackedTensor, StoredTensor
-from .text.wording import MINUS, number, plural
+from ..block_types import BLOCK_TYPES, BlockType, Unpacked
+from ..errors import QuantvizError
+from ..kernels.common import Progress
+from ..metrics import entropy_bits
+from ..statistics import Histogram
+from ..tensors import PackedTensor, StoredTensor
+from ..text.wording import MINUS, number, plural
 
 _PIECE = 1 << 18  # weights taken apart at a time, about
 _BINS = 120  # of the histograms of scales and minima

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from quantviz.gguf_names import architecture_of
-from quantviz.gguf_names.architectures import called
-from tests.gguf_names.truth import ARCHITECTURES
+from quantviz.checkpoints.names import architecture_of
+from quantviz.checkpoints.names.architectures import called
+from tests.checkpoints.names.truth import ARCHITECTURES
 
 KNOWN = dict.fromkeys([*ARCHITECTURES["classes"].values(), *ARCHITECTURES["model_types"].values()])
 

@@ -10,10 +10,10 @@ import pytest
 import quantviz as qv
 from quantviz.cli import main
 from quantviz.errors import QuantvizError
-from quantviz.mixes import notices, recipe, sizes
-from quantviz.mixes.described import described
+from quantviz.published.mixes import notices, recipe, sizes
+from quantviz.published.mixes.described import described
 from quantviz.sources.model import Model
-from tests.gguf_names.truth import CONVERTED, Listing, file, original
+from tests.checkpoints.names.truth import CONVERTED, Listing, file, original
 from tests.sources.builders import with_header
 
 SHOWN = ("phi3", "deepseek_v3", "gpt_oss", "granitemoe", "falcon-7b", "bloom", "gpt2", "qwen3_vl_moe", "jamba", "bert")

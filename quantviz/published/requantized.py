@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .block_types import BLOCK_TYPES, BlockType
-from .evaluation import Progress
-from .kernels.blocks import quantize_rows
-from .tensors import PackedTensor, StoredTensor
+from ..block_types import BLOCK_TYPES, BlockType
+from ..evaluation import Progress
+from ..kernels.blocks import quantize_rows
+from ..tensors import PackedTensor, StoredTensor
 
 _PIECE = 1 << 20  # weights that are quantized anew at a time, about
 # From what a file's tensor may have been quantized: most converters write one of these first.

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import quantviz as qv
-from quantviz.importance import importance_names, llama_name, load_importance, of_rows, unseen_experts
+from quantviz.calibration.importance import importance_names, llama_name, load_importance, of_rows, unseen_experts
 from quantviz.outliers.attribution import attribute
 
 COLS = 8

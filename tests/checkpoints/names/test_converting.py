@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from quantviz.gguf_names import architecture_of, converted, layers_in, text_part
-from quantviz.gguf_names.rewriting import turned
-from tests.gguf_names.truth import CONVERTED
+from quantviz.checkpoints.names import architecture_of, converted, layers_in, text_part
+from quantviz.checkpoints.names.rewriting import turned
+from tests.checkpoints.names.truth import CONVERTED
 
 DROPPED = {  # what the converter leaves out of models that are not made to see
     "apertus": "act_fn", "bert": "pooler", "bert-mlm": "cls.predictions", "chatglm": "inv_freq",

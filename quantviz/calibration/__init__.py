@@ -1,0 +1,1 @@
+"""What a layer is fed: how much each of its inputs counts."""
