@@ -10,7 +10,7 @@ import streamlit as st
 
 from quantviz import figures
 from quantviz.quality.results import LayerError, QualityResult
-from quantviz.quality.words import layers_sentence
+from quantviz.quality.text.words import layers_sentence
 from quantviz.text.wording import bits, count, decimals, share, size
 
 from . import say

@@ -7,9 +7,9 @@ from typing import Any
 import streamlit as st
 
 from quantviz.errors import QuantvizError
-from quantviz.quality.layers import DEFAULT_TARGETS, WORDS
+from quantviz.quality.model.layers import DEFAULT_TARGETS, WORDS
 from quantviz.quality.results import METHODS, method_text
-from quantviz.quality.texts import decode
+from quantviz.quality.text.texts import decode
 from quantviz.text.numbers import whole_number
 from quantviz.text.wording import count, size
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from quantviz.quality.continuation import DEFAULT_PROMPT
 from quantviz.quality.results import Continuation
-from quantviz.quality.words import difference_text
+from quantviz.quality.text.words import difference_text
 
 from . import choices, say
 from .jobs import Job

@@ -10,7 +10,7 @@ import streamlit as st
 from quantviz import figures
 from quantviz.quality.results import QUALITY_METRICS, QualityMetric, QualityResult
 from quantviz.quality.tables import tabulate
-from quantviz.quality.words import added_text, metric_text, summary, with_error
+from quantviz.quality.text.words import added_text, metric_text, summary, with_error
 from quantviz.text.wording import decimals
 
 from . import quality_state, say

@@ -10,7 +10,7 @@ import streamlit as st
 from quantviz.errors import QuantvizError
 from quantviz.evaluation.comparison import Refusal
 from quantviz.quality.measure import measure_quality
-from quantviz.quality.parts import refuse_other_than_causal
+from quantviz.quality.model.parts import refuse_other_than_causal
 from quantviz.text.wording import plural, size
 
 from . import cached, jobs, say

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from quantviz.quality.layers import Mixture
 from quantviz.quality.measure import DEFAULT_SCHEMES
+from quantviz.quality.model.layers import Mixture
 from quantviz.schemes.presets import AS_SERVED, EIGHT_BITS, FOUR_BITS, PRESETS, preset
 
 from .scheme_set import scheme_chooser

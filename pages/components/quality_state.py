@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from quantviz.errors import QuantvizError
 from quantviz.evaluation.comparison import Refusal
-from quantviz.quality.parts import FORMS
+from quantviz.quality.model.parts import FORMS
 from quantviz.quality.results import Method, QualityResult
 
 from . import cached

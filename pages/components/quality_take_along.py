@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from quantviz.quality.layers import DEFAULT_TARGETS
+from quantviz.quality.model.layers import DEFAULT_TARGETS
 from quantviz.quality.results import QualityResult, SuperWeights
 from quantviz.quality.tables import as_record, tabulate
 

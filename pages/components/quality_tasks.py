@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from quantviz.evaluation.comparison import Refusal
-from quantviz.quality.activations import Activations, collect_activations, output_errors
 from quantviz.quality.continuation import continuations
+from quantviz.quality.model.activations import Activations, collect_activations, output_errors
 from quantviz.quality.super_weights import super_weights
 
 from . import jobs

@@ -8,9 +8,9 @@ import streamlit as st
 
 from quantviz import figures
 from quantviz.quality.results import QualityResult, SuperWeights, Verdict
-from quantviz.quality.training_log import demo_checkpoints
+from quantviz.quality.text.words import fragility_sentence
+from quantviz.quality.train_demo.log import demo_checkpoints
 from quantviz.quality.verdicts import verdicts
-from quantviz.quality.words import fragility_sentence
 
 from . import say
 from .charts import chart

@@ -10,8 +10,8 @@ from quantviz.schemes import Scheme
 from quantviz.text.wording import count, number
 from quantviz.throughput import MULTIPLIES, WORKLOADS, Card, Plan
 from quantviz.throughput.devices import available, card
-from quantviz.throughput.models import PRESETS, ModelShape, model_shape
 from quantviz.throughput.plan import MOST_ROUNDS, MOST_TOKENS, parse_shape
+from quantviz.throughput.shapes import PRESETS, ModelShape, model_shape
 
 from . import choices, jobs, say
 from .scheme_set import scheme_set

@@ -53,7 +53,7 @@ def quality(
     from ..quality.measure import measure_quality
     from ..quality.results import method_text, quantized_text
     from ..quality.tables import as_record
-    from ..quality.texts import read_text
+    from ..quality.text.texts import read_text
 
     passage = None if text is None else read_text(text)
     results: list[Any] = []
@@ -83,7 +83,7 @@ def quality(
 
 def _print_results(results: list[Any]) -> None:
     """A line a scheme."""
-    from ..quality.words import added_text
+    from ..quality.text.words import added_text
 
     heads = ("scheme", "bits", "perplexity", "added", "KL mean", "KL 99%", "KL max", "top-1", "seconds")
     print_table(

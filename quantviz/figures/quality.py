@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from ..formats import IntFormat
 from ..quality.results import QualityResult
-from ..quality.words import added_text, with_error
+from ..quality.text.words import added_text, with_error
 from ..schemes import Scheme
 from ..text.wording import bits, number, share
 from .outliers import LINES

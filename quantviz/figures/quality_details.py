@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..quality.results import LayerError, SuperWeights
-from ..quality.training_log import Checkpoint
-from ..quality.words import added_text
+from ..quality.text.words import added_text
+from ..quality.train_demo.log import Checkpoint
 from .quality import LEGEND_ROW, MOST_LINES, SHOWN, STYLES, added_ticks, legend_rows, log_span
 from .style import DEQUANTIZED, ORIGINAL, QUIET, figure, legend, told
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import re
+import subprocess
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -71,3 +73,12 @@ def _not_initialised(torch: Any) -> Missing:
     return Missing(
         f"There is an NVIDIA GPU, but torch (built for CUDA {torch.version.cuda}) cannot use it", "update the driver"
     )
+
+
+def driver_version() -> str | None:
+    """The version of the NVIDIA driver, as nvidia-smi gives it."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        lines = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.split()
+        return lines[0] if lines else None
+    return None

@@ -8,9 +8,9 @@ from typing import Any
 from ..errors import QuantvizError
 from ..evaluation.comparison import Refusal
 from ..schemes import Scheme
-from .layers import DEFAULT_TARGETS, Mixture
-from .loading import LanguageModel
-from .parts import Progress
+from .model.layers import DEFAULT_TARGETS, Mixture
+from .model.loading import LanguageModel
+from .model.parts import Progress
 from .results import Continuation
 from .session import Session, inference, open_session
 

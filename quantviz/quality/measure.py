@@ -14,19 +14,19 @@ import numpy as np
 
 from ..errors import QuantvizError
 from ..evaluation.comparison import Refusal
+from ..machine.memory import available
 from ..schemes import Scheme
 from ..text.wording import size
-from .layers import DEFAULT_TARGETS, Layer, Mixture
-from .loading import LanguageModel
-from .memory import available
-from .parts import Progress
-from .predicting import BATCH, KEPT, Predictor, read_tokens
-from .replacing import Change, Originals, fill
+from .model.layers import DEFAULT_TARGETS, Layer, Mixture
+from .model.loading import LanguageModel
+from .model.parts import Progress
+from .model.predicting import BATCH, KEPT, Predictor, read_tokens
+from .model.replacing import Change, Originals, fill
 from .results import Method, QualityResult
 from .scoring import Tally, compare
 from .session import Session, inference, open_session, text_of
-from .texts import identity
-from .windows import Window, batches, check, plan
+from .text.texts import identity
+from .text.windows import Window, batches, check, plan
 
 if TYPE_CHECKING:
     import torch

@@ -13,11 +13,11 @@ import numpy as np
 from ..errors import QuantvizError
 from ..evaluation.comparison import Refusal
 from ..schemes import Scheme
-from .layers import ALL, DEFAULT_TARGETS, Layer, Mixture, distinct, find_layers, select
-from .loading import LanguageModel, open_language_model
-from .parts import Progress
-from .replacing import Change, Originals, Replacer
-from .texts import decode, demo_text
+from .model.layers import ALL, DEFAULT_TARGETS, Layer, Mixture, distinct, find_layers, select
+from .model.loading import LanguageModel, open_language_model
+from .model.parts import Progress
+from .model.replacing import Change, Originals, Replacer
+from .text.texts import decode, demo_text
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from ..outliers.sentences import name_of
 from ..schemes import Scheme
 from ..text.wording import plural, share
 from .results import Finding, QualityResult, SuperWeights, Verdict
-from .words import added_text
+from .text.words import added_text
 
 Answer = Literal["yes", "no", "undecided"]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import threading
 
-from .models import PRESETS, Layer, ModelShape, model_shape
 from .plan import Plan
 from .results import MULTIPLIES, WORKLOADS, Card, Doing, Event, Finished, Measurement, Refused, Report, Spread, Waiting
 from .runner import run
+from .shapes import PRESETS, Layer, ModelShape, model_shape
 
 __all__ = [
     "MULTIPLIES", "PRESETS", "WORKLOADS", "Card", "Doing", "Event", "Finished", "Layer", "Measurement", "ModelShape",

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from ..errors import QuantvizError, did_you_mean
 from ..schemes import Scheme
 from . import devices
-from .models import ModelShape, model_shape
 from .results import WORKLOADS
+from .shapes import ModelShape, model_shape
 
 MOST_TOKENS = 4096
 MOST_ROUNDS = 1000

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from ..errors import QuantvizError
 from ..schemes import Scheme
 from ..text.wording import share, size
-from .models import ModelShape
 from .multiply import CASTS
 from .results import MULTIPLIES, Card, Measurement
+from .shapes import ModelShape
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ..errors import QuantvizError
-from . import devices, layers, tensors
+from . import devices
+from . import layer_work as layers
+from . import tensor_work as tensors
 from .bench import Bench, Stopped, device_errors
 from .plan import Plan
 from .results import MULTIPLIES, Card, Doing, Event, Finished, Measurement, Refused

@@ -19,9 +19,9 @@ import torch
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
-from quantviz.quality.loading import open_language_model
 from quantviz.quality.measure import Passage, measure_quality
-from quantviz.quality.memory import SLACK
+from quantviz.quality.model.loading import open_language_model
+from quantviz.quality.model.room import SLACK
 from quantviz.quality.session import text_of
 from tests.quality.models import as_gguf, random_llama
 

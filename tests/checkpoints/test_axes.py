@@ -11,7 +11,7 @@ import pytest
 import quantviz as qv
 from quantviz.checkpoints.axes import Architecture, layout
 from quantviz.checkpoints.turned import Turn, TurnedElements
-from quantviz.quality.quiet import transformers_quietly
+from quantviz.quality.model.quiet import transformers_quietly
 from quantviz.sources import TensorInfo
 from tests.sources.builders import safetensors
 
@@ -92,7 +92,7 @@ def test_every_linear_layer_of_gpt2_is_what_its_outputs_say(tmp_path: Path) -> N
 
 
 def test_quality_quantizes_gpt2_as_evaluate_does(tmp_path: Path) -> None:
-    from quantviz.quality.layers import find_layers
+    from quantviz.quality.model.layers import find_layers
 
     model, opened = saved(tmp_path, "gpt2", vocab_size=64, n_embd=48, n_layer=1, n_head=2, n_positions=32)
     layers = [layer for layer in find_layers(model) if "linear" in layer.kinds]

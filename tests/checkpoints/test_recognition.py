@@ -206,7 +206,7 @@ def test_against_compares_what_is_plain_and_refuses_the_rest_by_name(tmp_path: P
 
 
 def test_a_language_model_of_codes_is_refused_though_its_config_says_nothing(tmp_path: Path) -> None:
-    from quantviz.quality.loading import open_language_model
+    from quantviz.quality.model.loading import open_language_model
 
     demo = Path(qv.__file__).parent / "quality" / "demo"
     for path in demo.iterdir():

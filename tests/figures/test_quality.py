@@ -9,7 +9,7 @@ import pytest
 from quantviz import figures
 from quantviz.figures.quality import MOST_LINES, lines
 from quantviz.quality.results import LayerError, SuperWeights
-from quantviz.quality.training_log import demo_checkpoints
+from quantviz.quality.train_demo.log import demo_checkpoints
 from tests.quality.made_up import collapsed, result
 
 MOST_BYTES = 100_000

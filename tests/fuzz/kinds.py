@@ -194,7 +194,7 @@ def _demo(folder: Path) -> None:
 
 
 def _read_config(folder: Path) -> bool:
-    from quantviz.throughput.models import model_shape
+    from quantviz.throughput.shapes import model_shape
 
     try:
         model_shape(str(folder))
@@ -205,9 +205,9 @@ def _read_config(folder: Path) -> bool:
 
 def _read_language_model(folder: Path) -> bool:
     """As far as the configuration and the tokenizer; what follows is the same for every model."""
-    from quantviz.quality.loading import _config, _tokenizer
-    from quantviz.quality.parts import open_parts
-    from quantviz.quality.quiet import transformers_quietly
+    from quantviz.quality.model.loading import _config, _tokenizer
+    from quantviz.quality.model.parts import open_parts
+    from quantviz.quality.model.quiet import transformers_quietly
 
     with open_parts(str(folder)) as parts, transformers_quietly() as transformers:
         _config(transformers, parts)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from quantviz import cli
-from quantviz.quality import replacing
+from quantviz.quality.model import replacing
 from quantviz.quality.results import JSON_FIELDS
 
 ROOT = Path(__file__).parent.parent.parent

@@ -16,11 +16,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import quantviz as qv
 from quantviz.errors import QuantvizError
 from quantviz.evaluation.comparison import Refusal
-from quantviz.quality import predicting
-from quantviz.quality.loading import open_language_model
 from quantviz.quality.measure import encode_start, measure_quality
+from quantviz.quality.model import predicting
+from quantviz.quality.model.loading import open_language_model
 from quantviz.quality.results import QualityResult
-from quantviz.quality.texts import demo_text
+from quantviz.quality.text.texts import demo_text
 from quantviz.sources.demo import FOLDER
 
 SMALL = {"tokens": 512, "context": 128}
@@ -194,7 +194,7 @@ def test_a_scheme_that_cannot_apply_is_refused_before_anything_is_computed(llama
 
 
 def test_a_collapsed_model_is_shown_as_such_with_the_count(llama, monkeypatch) -> None:
-    from quantviz.quality import replacing
+    from quantviz.quality.model import replacing
 
     def ruin(stored, scheme, into, importance=None):
         into.fill_(math.nan)

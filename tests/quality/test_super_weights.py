@@ -10,9 +10,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from quantviz.errors import QuantvizError
-from quantviz.quality.loading import open_language_model
+from quantviz.quality.model.loading import open_language_model
 from quantviz.quality.super_weights import super_weights
-from quantviz.quality.texts import demo_text
+from quantviz.quality.text.texts import demo_text
 from quantviz.sources.demo import FOLDER
 from tests.quality.test_measure import plain_losses
 

@@ -69,7 +69,7 @@ def test_a_message_is_one_line_of_bounded_length():
 
 
 # Where `int` reads text that this package or the machine wrote.
-OWN = {"cache.py", "span.py", "ranged.py", "memory.py", "devices.py", "nvidia.py", "outliers.py", "text_numbers.py"}
+OWN = {"cache.py", "span.py", "ranged.py", "memory.py", "nvidia.py", "outliers.py", "numbers.py", "processor.py"}
 
 
 def test_digits_of_strangers_are_matched_with_a_bound():

@@ -27,7 +27,7 @@ from quantviz.text.wording import (
     value_text,
 )
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 VALUES = (
     0.0,
     -0.0,

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from quantviz.throughput import Card, Plan, bench, layers, measure, multiply, plan, runner, timing
+from quantviz.throughput import Card, Plan, bench, measure, multiply, plan, runner, timing
+from quantviz.throughput import layer_work as layers
 
 ALL = ("quantize", "dequantize", "evaluate", "linear", "decode")
 CARD = Card("cuda", "A GPU", "cuda", 16 << 30, 12 << 30, 1 << 10, 2, "580.0", {})

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import quantviz as qv
-from quantviz.machine import nvidia
+from quantviz.machine import nvidia, processor
 from quantviz.throughput import Plan, devices
 
 NVIDIA = SimpleNamespace(name="NVIDIA T4", L2_cache_size=4 << 20, total_memory=16 << 30)
@@ -67,7 +67,7 @@ def test_a_cpu_that_emulates_bfloat16_says_so(tmp_path, monkeypatch, listed: str
     path = tmp_path / "cpuinfo"
     if listed is not None:
         path.write_text(listed, "utf-8")
-    monkeypatch.setattr(devices, "CPU_INFO", path)
+    monkeypatch.setattr(processor, "CPU_INFO", path)
     assert devices.has_bf16("cpu") is devices.has_bf16("reference") is has and devices.takes_bf16("cpu")
     assert any("no bfloat16 instructions" in notice for notice in devices.card("cpu").notices) is not has
     assert "bf16" in Plan.make("cpu").schemes

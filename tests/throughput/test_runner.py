@@ -21,14 +21,14 @@ from quantviz.throughput import (
     Report,
     Waiting,
     bench,
-    layers,
     measure,
     multiply,
     run,
     runner,
-    tensors,
     timing,
 )
+from quantviz.throughput import layer_work as layers
+from quantviz.throughput import tensor_work as tensors
 from quantviz.throughput.turns import Turn
 
 pytestmark = pytest.mark.usefixtures("own_queue", "small_bandwidth")

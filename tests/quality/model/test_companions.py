@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import quantviz as qv
-from quantviz.quality import companions
 from quantviz.quality.blame import blamed
-from quantviz.quality.parts import open_parts
+from quantviz.quality.model import companions
+from quantviz.quality.model.parts import open_parts
 from quantviz.sources.demo import FOLDER
 from tests.sources.gguf_builder import demo
 

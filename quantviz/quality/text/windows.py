@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..errors import QuantvizError
-from .results import METHODS, Method
+from ...errors import QuantvizError
+from ..results import METHODS, Method
 
 MIN_CONTEXT = 4
 

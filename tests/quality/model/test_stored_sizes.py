@@ -6,7 +6,7 @@ import gguf
 import pytest
 
 from quantviz.quality.measure import measure_quality
-from quantviz.quality.stored_sizes import StoredSizes
+from quantviz.quality.model.stored_sizes import StoredSizes
 from tests.quality.models import as_gguf
 
 

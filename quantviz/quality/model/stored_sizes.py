@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ..checkpoints.names import NameMap, layers_of, name_map
-from ..errors import QuantvizError
+from ...checkpoints.names import NameMap, layers_of, name_map
+from ...errors import QuantvizError
 
 # Projections that transformers keeps in one tensor, and files in several.
 _TOGETHER = {"gate_up_proj": ("gate_proj", "up_proj"), "qkv_proj": ("q_proj", "k_proj", "v_proj")}

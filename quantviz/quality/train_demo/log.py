@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from ..errors import QuantvizError
-from ..sources.demo import FOLDER
+from ...errors import QuantvizError
+from ...sources.demo import FOLDER
 
 
 @dataclass(frozen=True)

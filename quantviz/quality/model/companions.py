@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import QuantvizError
-from ..sources.gguf_header import GGUFHeader
-from ..sources.json_text import read_json_object
-from ..sources.opened import OpenFile
+from ...errors import QuantvizError
+from ...sources.gguf_header import GGUFHeader
+from ...sources.json_text import read_json_object
+from ...sources.opened import OpenFile
 
 CONFIG = "config.json"
 # What a model's folder may hold beside its weights and transformers can read without running anything from it.

@@ -7,10 +7,10 @@ import gzip
 import hashlib
 from pathlib import Path
 
-from ..errors import QuantvizError
-from ..sources.demo import FOLDER
-from ..sources.files import home_path
-from ..sources.opened import open_regular
+from ...errors import QuantvizError
+from ...sources.demo import FOLDER
+from ...sources.files import home_path
+from ...sources.opened import open_regular
 
 MAX_BYTES = 256 << 20
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))

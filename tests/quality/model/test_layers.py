@@ -8,10 +8,10 @@ from transformers import MixtralConfig, MixtralForCausalLM
 
 from quantviz.errors import QuantvizError
 from quantviz.kernels import quantize
-from quantviz.quality.layers import Mixture, distinct, find_layers, matches, select
-from quantviz.quality.loading import open_language_model
 from quantviz.quality.measure import measure_quality
-from quantviz.quality.replacing import Originals, Replacer
+from quantviz.quality.model.layers import Mixture, distinct, find_layers, matches, select
+from quantviz.quality.model.loading import open_language_model
+from quantviz.quality.model.replacing import Originals, Replacer
 from quantviz.schemes import Scheme
 from tests.quality.models import save
 

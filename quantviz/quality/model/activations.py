@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ..calibration.importance import (
+from ...calibration.importance import (
     MAX_BYTES,
     UnseenError,
     importance_names,
@@ -27,19 +27,19 @@ from ..calibration.importance import (
     load_importance,
     unseen_experts,
 )
-from ..errors import QuantvizError, did_you_mean
-from ..evaluation.comparison import Refusal
-from ..schemes import Scheme
-from ..sources.gguf_header import MAGIC
-from ..sources.opened import read_file
-from ..sources.safetensors_header import LENGTH_BYTES, header_length, parse_header
+from ...errors import QuantvizError, did_you_mean
+from ...evaluation.comparison import Refusal
+from ...schemes import Scheme
+from ...sources.gguf_header import MAGIC
+from ...sources.opened import read_file
+from ...sources.safetensors_header import LENGTH_BYTES, header_length, parse_header
+from ..measure import DEFAULT_CONTEXT, Passage
+from ..results import LayerError
+from ..session import Session, inference, open_session, text_of
 from .layers import DEFAULT_TARGETS, Layer, Mixture, select
 from .loading import LanguageModel
-from .measure import DEFAULT_CONTEXT, Passage
 from .parts import Progress
 from .replacing import matrix_view
-from .results import LayerError
-from .session import Session, inference, open_session, text_of
 
 DEFAULT_TOKENS = 4096
 DEFAULT_SAMPLES = 256

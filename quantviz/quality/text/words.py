@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..text.wording import share
-from .results import QUALITY_METRICS, Continuation, LayerError, QualityResult
-from .training_log import Checkpoint
+from ...text.wording import share
+from ..results import QUALITY_METRICS, Continuation, LayerError, QualityResult
+from ..train_demo.log import Checkpoint
 
 FACTOR_FROM = 2.0  # ratios from here on are said as factors
 

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..checkpoints import packed_formats, refuse_packed
-from ..errors import QuantvizError, did_you_mean
-from ..sources.json_text import read_json_object
-from ..sources.model import Reader, TensorInfo
-from ..sources.opened import read_file
-from ..tensors import STORED_DTYPES, StoredTensor
-from .blame import blamed
+from ...checkpoints import packed_formats, refuse_packed
+from ...errors import QuantvizError, did_you_mean
+from ...sources.json_text import read_json_object
+from ...sources.model import Reader, TensorInfo
+from ...sources.opened import read_file
+from ...tensors import STORED_DTYPES, StoredTensor
+from ..blame import blamed
 from .companions import CONFIG, MAX_CONFIG
-from .memory import settle_dtype
 from .parts import Parts, Progress, open_parts
 from .quiet import transformers_quietly
+from .room import settle_dtype
 from .stored_sizes import StoredSizes
 
 if TYPE_CHECKING:

@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from ..errors import QuantvizError
-from ..text.wording import size
+from ...errors import QuantvizError
+from ...machine.memory import available
+from ...text.wording import size
 from .parts import Parts
 
 SLACK = 256 << 20  # activations, logits and small change, in bytes
 COMPUTE = ("float32", "bfloat16", "float16")
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-
-
-def available(device: str) -> int | None:
-    """Bytes that may still be taken: of the GPU, or of main memory and of the group the process is in."""
-    if device != "cpu":
-        import torch
-
-        return torch.cuda.mem_get_info(device)[0]
-    found = [free for free in (_of_machine(), _of_group()) if free is not None]
-    return min(found, default=None)
-
-
-def _of_machine() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")), None)
-
-
-def _of_group(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """What a container's limit leaves; pages of files do not count, since the system takes them back."""
-    try:
-        limit = (folder / "memory.max").read_text("ascii").strip()
-        used = int((folder / "memory.current").read_text("ascii"))
-        parts = dict(line.split() for line in (folder / "memory.stat").read_text("ascii").splitlines())
-        return None if limit == "max" else int(limit) - used + int(parts.get("file", 0))
-    except (OSError, ValueError):
-        return None
 
 
 def needed(parts: Parts, dtype: str) -> int:

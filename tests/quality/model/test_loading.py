@@ -11,12 +11,12 @@ import torch
 from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, LlamaForCausalLM
 
 from quantviz.errors import QuantvizError
-from quantviz.quality import memory
-from quantviz.quality.layers import find_layers
-from quantviz.quality.loading import open_language_model
 from quantviz.quality.measure import measure_quality
-from quantviz.quality.parts import refuse_other_than_causal
-from quantviz.quality.replacing import Originals, Replacer
+from quantviz.quality.model import room
+from quantviz.quality.model.layers import find_layers
+from quantviz.quality.model.loading import open_language_model
+from quantviz.quality.model.parts import refuse_other_than_causal
+from quantviz.quality.model.replacing import Originals, Replacer
 from quantviz.schemes import Scheme
 from tests.quality.models import as_gguf, edit_json, random_llama, save
 
@@ -204,9 +204,9 @@ def test_devices_and_dtypes(llama) -> None:
 
 
 def test_memory_is_checked_before_anything_is_read(llama, monkeypatch) -> None:
-    monkeypatch.setattr(memory, "available", lambda _: 100_000_000)
+    monkeypatch.setattr(room, "available", lambda _: 100_000_000)
     refused(llama, r"needs \d+ MB of memory in bfloat16, and 100 MB are free")
-    monkeypatch.setattr(memory, "available", lambda _: (256 << 20) + 1_600_000)
+    monkeypatch.setattr(room, "available", lambda _: (256 << 20) + 1_600_000)
     assert next(measure_quality(str(llama), ["int8"], **SMALL)).dtype == "bfloat16"  # float32 would not have fitted
 
 

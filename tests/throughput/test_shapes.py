@@ -6,7 +6,7 @@ import pytest
 
 import quantviz as qv
 from quantviz.throughput import PRESETS, model_shape
-from quantviz.throughput.models import from_config
+from quantviz.throughput.shapes import from_config
 
 # Parameters in all, as their makers count them: linear layers, and the table of embeddings where it is one of its own.
 # Qwen2.5 0.5B, Llama 3.2 1B and 3B and Gemma 2 share that table with the output head.

@@ -13,10 +13,10 @@ from ..text.wording import size
 from . import multiply
 from .bench import MOST_OF_FREE, Bench, TooLarge, device_errors
 from .devices import NAMES
-from .models import PRESETS, Layer, ModelShape
 from .multiply import Weights
 from .plan import Plan
 from .results import Doing, Measurement, Refused
+from .shapes import PRESETS, Layer, ModelShape
 from .timing import COLD, Contender, copies_for
 
 Call = tuple[Any, Any, Any]  # activations, packed weights, where the product goes

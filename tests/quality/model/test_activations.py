@@ -12,8 +12,8 @@ import quantviz as qv
 from quantviz.calibration.importance import importance_names, load_importance
 from quantviz.errors import QuantvizError
 from quantviz.evaluation.comparison import Refusal
-from quantviz.quality.activations import Activations, collect_activations, output_errors
-from quantviz.quality.texts import demo_text
+from quantviz.quality.model.activations import Activations, collect_activations, output_errors
+from quantviz.quality.text.texts import demo_text
 from quantviz.sources.demo import FOLDER
 from tests.calibration.test_importance import imatrix
 

@@ -13,13 +13,13 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import QuantvizError
-from ..sources.files import WHY_NO_PICKLE, allowed_path, home_path, is_pickle
-from ..sources.gguf_entries import entries_of
-from ..sources.gguf_file import header_of
-from ..sources.gguf_header import GGUFHeader
-from ..sources.model import Reader
-from ..sources.opened import OpenFile, open_regular, read_file
+from ...errors import QuantvizError
+from ...sources.files import WHY_NO_PICKLE, allowed_path, home_path, is_pickle
+from ...sources.gguf_entries import entries_of
+from ...sources.gguf_file import header_of
+from ...sources.gguf_header import GGUFHeader
+from ...sources.model import Reader
+from ...sources.opened import OpenFile, open_regular, read_file
 from .companions import COMPANIONS, CONFIG, MAX_COMPANION, MAX_CONFIG, lay_out, lay_out_header
 from .stored_sizes import StoredSizes
 
@@ -96,7 +96,7 @@ def open_parts(
     Arguments as `quantviz.open_model` has them. Raises QuantvizError with one sentence for whatever is wrong.
     """
     if ref == "demo":
-        from ..sources.demo import FOLDER, open_demo
+        from ...sources.demo import FOLDER, open_demo
 
         yield Parts(ref, "The demo model", FOLDER, open_demo())
     elif ref.startswith("hf:"):
@@ -121,7 +121,7 @@ def _from_path(path: Path, ref: str, gate: Callable[[Path], Path], folder: Path)
     except (OSError, ValueError):  # a name too long, a null byte
         is_folder = is_file = False
     if is_folder:
-        from ..sources.folder import open_folder
+        from ...sources.folder import open_folder
 
         where = f"The folder {path.name or path}"
         if not os.path.lexists(real / CONFIG):
@@ -146,8 +146,8 @@ def _from_path(path: Path, ref: str, gate: Callable[[Path], Path], folder: Path)
 
 def _from_hub(ref: str, token: str | bool | None, cache_dir: Path | None, folder: Path) -> Parts:
     """Configuration and tokenizer are written to `folder`; the weights stay in the cache, each fetched when opened."""
-    from ..sources.cache import Cache, key_of
-    from ..sources.hub import Hub, HubReader, HubRef
+    from ...sources.cache import Cache, key_of
+    from ...sources.hub import Hub, HubReader, HubRef
 
     hub, cache = Hub(HubRef.parse(ref), token), Cache.default(cache_dir)
     if hub.ref.file:

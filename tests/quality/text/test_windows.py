@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from quantviz.errors import QuantvizError
 from quantviz.quality.results import method_text
-from quantviz.quality.texts import decode, demo_text, read_text
-from quantviz.quality.windows import batches, plan
+from quantviz.quality.text.texts import decode, demo_text, read_text
+from quantviz.quality.text.windows import batches, plan
 
 
 @given(st.integers(4, 3000), st.integers(4, 512))

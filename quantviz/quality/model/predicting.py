@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..text.windows import Window
 from .loading import LanguageModel
-from .windows import Window
 
 if TYPE_CHECKING:
     import torch

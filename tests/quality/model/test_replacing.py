@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from quantviz import QuantvizError
-from quantviz.quality.replacing import place
+from quantviz.quality.model.replacing import place
 from quantviz.schemes import Scheme
 from quantviz.tensors import as_stored
 

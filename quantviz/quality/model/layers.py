@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from ..errors import QuantvizError, did_you_mean
-from ..schemes import Scheme
+from ...errors import QuantvizError, did_you_mean
+from ...schemes import Scheme
 
 if TYPE_CHECKING:
     import torch

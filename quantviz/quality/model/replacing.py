@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ..calibration.importance import llama_name
-from ..errors import QuantvizError
-from ..evaluation import evaluate
-from ..kernels import refuse_non_finite
-from ..schemes import Scheme
-from ..sources.model import TensorInfo
-from ..sources.opened import FileArray, OpenFile
-from ..tensors import STORED_DTYPES, StoredTensor
+from ...calibration.importance import llama_name
+from ...errors import QuantvizError
+from ...evaluation import evaluate
+from ...kernels import refuse_non_finite
+from ...schemes import Scheme
+from ...sources.model import TensorInfo
+from ...sources.opened import FileArray, OpenFile
+from ...tensors import STORED_DTYPES, StoredTensor
 from .layers import Layer
 from .loading import LanguageModel
 
@@ -92,7 +92,7 @@ class Originals:
     def _written(self, layer: Layer) -> StoredTensor:
         import torch
 
-        from ..sources.cache import Cache
+        from ...sources.cache import Cache
 
         weights, name = layer.parameter.detach(), str(layer.parameter.dtype).removeprefix("torch.")
         folder = Cache.default(None if self._cache_dir is None else Path(self._cache_dir)).folder
@@ -191,7 +191,7 @@ def place(stored: StoredTensor, scheme: Scheme, into: Any, importance: np.ndarra
     """Quantizes and dequantizes a matrix band by band straight into `into`, a torch tensor of its shape."""
     import torch
 
-    from ..kernels import cpu
+    from ...kernels import cpu
 
     scheme.check_importance_given(importance is not None)
     squared: list[float] = []

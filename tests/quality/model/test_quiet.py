@@ -6,7 +6,7 @@ import logging
 
 from transformers.utils import logging as theirs
 
-from quantviz.quality.quiet import transformers_quietly
+from quantviz.quality.model.quiet import transformers_quietly
 
 
 def test_what_was_set_comes_back_when_the_last_is_through() -> None:
