@@ -19,7 +19,7 @@ _PUBLIC = {
     "catalogue": ".schemes",
     "quantize": ".kernels",
     "dequantize": ".kernels",
-    "Quantized": ".kernels.common",
+    "Quantized": ".kernels.results",
     "Evaluation": ".evaluation",
     "evaluate": ".evaluation",
     "describe": ".evaluation",
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from .evaluation.comparison import compare
     from .inspection import inspect_block
     from .kernels import dequantize, quantize
-    from .kernels.common import Quantized
+    from .kernels.results import Quantized
     from .metrics import METRICS
     from .models import open_model
     from .schemes import Scheme, catalogue

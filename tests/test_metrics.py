@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import quantviz as qv
-from quantviz.evaluation import check_importance
-from quantviz.kernels.common import PERCENTILE_RESOLUTION
+from quantviz.kernels.bins import PERCENTILE_RESOLUTION
 from quantviz.metrics import METRICS, PERCENTILES, Sums, entropy_bits, from_sums
 from quantviz.schemes import TENSOR, Scheme
+from quantviz.tensors import check_importance
 
 # Sums of float32 terms, added in float64 or in short float32 runs.
 TOLERANCE = 1e-5

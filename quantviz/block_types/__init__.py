@@ -1,6 +1,6 @@
 """GGUF's block types: packed layouts, each with a rule of its own. Data and readable readers, a family a file.
 
-Here is what a type is; `quantviz.kernels.blocks` quantizes and dequantizes rows of them, bytes as ggml writes them.
+Here is what a type is; `quantviz.kernels.block_rows` quantizes and dequantizes rows of them, bytes as ggml writes them.
 """
 
 from __future__ import annotations

@@ -16,13 +16,13 @@ import numpy as np
 
 from ..checkpoints.names import llama_name
 from ..errors import QuantvizError, did_you_mean
-from ..evaluation import check_importance
 from ..sources.budget import MAX_TEXT, Held, Readable
 from ..sources.gguf_header import F32, MAGIC, GGUFTensor, read_header
 from ..sources.npy import MAX_HEADER as MAX_NPY_HEADER
 from ..sources.npy import NPY_MAGIC, parse_npy_header
 from ..sources.opened import open_regular
 from ..sources.safetensors_header import LENGTH_BYTES, Entry, read_table
+from ..tensors import check_importance
 from ..text.numbers import whole_number
 
 Source = str | os.PathLike[str] | bytes

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.common import Counts, Pass
+from ..kernels.results import Counts, Pass
 from ..metrics import Sums
 from ..schemes import Scheme
 from ..tensors import StoredTensor

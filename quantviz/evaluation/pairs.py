@@ -16,11 +16,11 @@ import numpy as np
 from .. import metrics
 from ..block_types import BLOCK_TYPES, BlockType
 from ..errors import QuantvizError
-from ..kernels import check_importance, refuse_non_finite
-from ..kernels.common import LOG_BIN_SHIFT, LOG_BINS, PERCENTILE_RESOLUTION, Bins, Progress, error_bins, value_bins
+from ..kernels.bins import LOG_BIN_SHIFT, LOG_BINS, PERCENTILE_RESOLUTION, Bins, error_bins, value_bins
+from ..kernels.results import Progress
 from ..metrics import Sums
 from ..statistics import TensorStatistics
-from ..tensors import PackedTensor, StoredTensor, as_stored
+from ..tensors import PackedTensor, StoredTensor, as_stored, check_importance, refuse_non_finite
 from .tensor import Evaluation, as_histogram, describe, percentile
 
 # What a stored dtype is called as a scheme; block types have their own names.

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..block_types import BlockType
 from ..formats import MXINT8_STEP, BlockFormat, IntFormat
-from ..kernels.common import Extremes
+from ..kernels.results import Extremes
 from ..schemes import Scheme
 from ..statistics import TensorStatistics
 from ..tensors import StoredTensor

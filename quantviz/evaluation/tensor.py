@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from .. import metrics
-from ..arrays import is_torch
 from ..errors import QuantvizError
-from ..kernels import check_engine, check_importance, default_engine, refuse_non_finite
-from ..kernels.common import LOG_BIN_SHIFT, PERCENTILE_RESOLUTION, Bins, Counts, Pass, Progress, error_bins, value_bins
+from ..kernels import check_engine, default_engine
+from ..kernels.bins import LOG_BIN_SHIFT, PERCENTILE_RESOLUTION, Bins, error_bins, value_bins
 from ..kernels.overflow import refuse_sums
+from ..kernels.results import Counts, Pass, Progress
 from ..schemes import Scheme
 from ..statistics import Histogram, TensorStatistics
-from ..tensors import StoredTensor, as_stored
+from ..tensors import StoredTensor, as_stored, check_importance, refuse_non_finite
+from ..tensors.arrays import is_torch
 from .experts import measure_each
 
 DETAILS = ("full", "metrics")

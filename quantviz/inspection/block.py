@@ -9,12 +9,11 @@ import numpy as np
 
 from ..block_types import Unpacked, unpack
 from ..errors import QuantvizError
-from ..kernels import check_importance, refuse_non_finite
-from ..kernels.common import Extremes
 from ..kernels.overflow import beyond_float32, is_finite
+from ..kernels.results import Extremes
 from ..schemes import Scheme
 from ..statistics import TensorStatistics
-from ..tensors import StoredTensor, as_stored
+from ..tensors import StoredTensor, as_stored, check_importance, refuse_non_finite
 from ..text.wording import original_name
 
 
@@ -142,7 +141,7 @@ def _part(r0: int, r1: int, c0: int, c1: int, around: tuple[int, int]) -> tuple[
 
 def _packed_block(stored: StoredTensor, scheme: Scheme, row: int, col: int, importance: np.ndarray | None) -> Block:
     """A block as the bytes of its row hold it: with importance, a block is not quantized without its row."""
-    from ..kernels.blocks import quantize_rows
+    from ..kernels.block_rows import quantize_rows
 
     kind = scheme.fmt
     x = stored.read(row * stored.cols, (row + 1) * stored.cols)

@@ -22,7 +22,7 @@ def decoder(name: str) -> Decode | None:
 
 
 def _decode(name: str, blocks: np.ndarray) -> np.ndarray:
-    from .cpu.blocks import kernels_of
+    from .cpu.blocks.run import kernels_of
 
     kind = BLOCK_TYPES[name]
     out = np.empty((len(blocks), kind.block), np.float32)

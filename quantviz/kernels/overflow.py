@@ -18,7 +18,7 @@ from ..metrics import Sums
 from ..schemes import Scheme
 
 if TYPE_CHECKING:
-    from .common import Quantized
+    from .results import Quantized
 
 LARGEST = float(np.finfo(np.float32).max)
 

@@ -18,11 +18,10 @@ import numpy as np
 from ..errors import QuantvizError
 from ..evaluation import describe
 from ..evaluation.experts import apart
-from ..kernels import check_importance
-from ..kernels.common import Progress
+from ..kernels.results import Progress
 from ..schemes import TENSOR, Scheme
 from ..statistics import TensorStatistics
-from ..tensors import as_stored
+from ..tensors import as_stored, check_importance
 from ..text.wording import number
 
 BAND_EDGES = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)  # in σ; a band is [lower, upper)
@@ -205,7 +204,7 @@ class _Tables:
 
     def add(self, first: int, x: np.ndarray, y: np.ndarray) -> None:
         """x, y: float32 [rows, cols], original and dequantized, from row `first` on."""
-        from ..kernels.cpu.attribution import attribute as run
+        from ..kernels.cpu.loops.attribution import attribute as run
 
         n, cols = x.shape
         top = first // self.height

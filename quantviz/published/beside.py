@@ -16,12 +16,12 @@ import numpy as np
 from ..block_types import BLOCK_TYPES
 from ..checkpoints.names import Place, architecture_of, guess_architecture, has_gguf_names, layers_of, name_map
 from ..errors import QuantvizError
-from ..evaluation import Evaluation, Progress
+from ..evaluation import Evaluation
 from ..evaluation.pairs import evaluate_pair
-from ..kernels import check_importance
+from ..kernels.results import Progress
 from ..sources import Model
 from ..statistics import TensorStatistics
-from ..tensors import StoredTensor
+from ..tensors import StoredTensor, check_importance
 from ..text.wording import share
 from .requantized import Requantized, requantized
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..block_types import BLOCK_TYPES, BlockType
-from ..evaluation import Progress
-from ..kernels.blocks import quantize_rows
+from ..kernels.block_rows import quantize_rows
+from ..kernels.results import Progress
 from ..tensors import PackedTensor, StoredTensor
 
 _PIECE = 1 << 20  # weights that are quantized anew at a time, about

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..block_types import BLOCK_TYPES, BlockType, Unpacked
 from ..errors import QuantvizError
-from ..kernels.common import Progress
+from ..kernels.results import Progress
 from ..metrics import entropy_bits
 from ..statistics import Histogram
 from ..tensors import PackedTensor, StoredTensor

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import QuantvizError
-from ..kernels.common import Quantized
+from ..kernels.results import Quantized
 from ..schemes import Scheme
 from ..tensors import as_stored
 from ..text.wording import size

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.common import Quantized
+from ..kernels.results import Quantized
 from ..schemes import Scheme
 from .bench import Bench
 from .devices import NAMES, has_bf16, takes_bf16
@@ -132,19 +132,19 @@ def _multiply_cast(x: Any, w: Any, out: Any) -> Any:
 def _multiplier(device: str, packed: Any, x: Any) -> tuple[Callable[[Any, Any, Any], Any], float]:
     """What multiplies, and how far it may be off."""
     if device == "cpu":
-        from ..kernels.linear import cpu
+        from ..kernels.cpu.linear import linear as cpu
 
         return cpu.linear, cpu.TOLERANCE
-    from ..kernels.linear import triton_linear
+    from ..kernels.cuda.linear import linear as triton_linear
 
     return triton_linear.linear, triton_linear.tolerance(packed, x.dtype, len(x))
 
 
 def _kernels(device: str) -> Any:
     if device == "cpu":
-        from ..kernels.linear import cpu as module
+        from ..kernels.cpu.linear import linear as module
     else:
-        from ..kernels.linear import triton_packing as module
+        from ..kernels.cuda.linear import packing as module
     return module
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import QuantvizError
-from ..kernels import as_numpy
-from ..kernels.common import Quantized
+from ..kernels.arrays import as_numpy
+from ..kernels.results import Quantized
 from ..schemes import Scheme
 from ..text.wording import shape as shape_text
 from .bench import Bench, device_errors

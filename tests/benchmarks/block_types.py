@@ -19,7 +19,7 @@ from gguf import GGMLQuantizationType, quants
 
 import quantviz as qv
 from quantviz.block_types import BLOCK_TYPES
-from quantviz.kernels.blocks import dequantize_rows, quantize_rows
+from quantviz.kernels.block_rows import dequantize_rows, quantize_rows
 from quantviz.kernels.cpu.workers import THREADS
 from tests.block_types.conformance import checks
 from tests.block_types.golden import ggml_name

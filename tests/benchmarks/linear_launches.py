@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from quantviz.kernels.linear.triton_linear import (
+from quantviz.kernels.cuda.linear.linear import (
     ALL_REGISTERS,
     REGISTERS,
     WARP_WORDS,
@@ -23,7 +23,7 @@ from quantviz.kernels.linear.triton_linear import (
     linear,
     tolerance,
 )
-from quantviz.kernels.linear.triton_packing import PackedWeights, pack
+from quantviz.kernels.cuda.linear.packing import PackedWeights, pack
 
 SHAPES = ((4096, 4096), (14336, 4096), (4096, 14336), (16384, 16384))
 SCHEMES = ("int4-asym-b64", "int8-sym-channel", "int3-asym-b128", "nf4-b64", "mxfp4")

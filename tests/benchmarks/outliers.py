@@ -12,7 +12,8 @@ import sys
 import numpy as np
 
 import quantviz as qv
-from quantviz.kernels.cpu import rotation, workers
+from quantviz.kernels.cpu import workers
+from quantviz.kernels.cpu.loops import rotation
 from quantviz.outliers.cures import treat
 from quantviz.outliers.curves import block_size_sweep
 

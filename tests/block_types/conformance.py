@@ -16,7 +16,7 @@ from gguf import GGMLQuantizationType, quants
 import quantviz.block_types
 from quantviz.block_types import BLOCK_TYPES, unpack
 from quantviz.block_types.conformance import FILE, Check
-from quantviz.kernels.blocks import dequantize_rows, quantize_rows
+from quantviz.kernels.block_rows import dequantize_rows, quantize_rows
 
 from .golden import ggml_name, golden
 from .test_gguf_package import QUANTIZED_THERE, rows

@@ -10,8 +10,8 @@ from hypothesis.extra import numpy as hnp
 
 from quantviz.block_types import BLOCK_TYPES, block_type, unpack
 from quantviz.errors import QuantvizError
-from quantviz.kernels.blocks import dequantize_rows, quantize_rows
-from quantviz.kernels.cpu import blocks
+from quantviz.kernels.block_rows import dequantize_rows, quantize_rows
+from quantviz.kernels.cpu.blocks import run as blocks
 
 from .golden import TYPES
 

@@ -7,7 +7,7 @@ import pytest
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, quants
 
 from quantviz.block_types import BLOCK_TYPES, unpack
-from quantviz.kernels.blocks import dequantize_rows, quantize_rows
+from quantviz.kernels.block_rows import dequantize_rows, quantize_rows
 
 from .golden import TYPES, ggml_name, golden, same_bits
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from quantviz.block_types import BLOCK_TYPES, unpack
-from quantviz.kernels.blocks import dequantize_rows, quantize_rows
+from quantviz.kernels.block_rows import dequantize_rows, quantize_rows
 
 from .golden import TYPES, WITH_AND_WITHOUT, ggml_name, golden, same_bits
 

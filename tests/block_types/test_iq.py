@@ -16,9 +16,9 @@ from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, quants
 
 from quantviz.block_types import BLOCK_TYPES, iq_grids, unpack
 from quantviz.errors import QuantvizError
-from quantviz.kernels.blocks import dequantize_rows, quantize_rows
-from quantviz.kernels.cpu.blocks_iq4 import LEVELS, MIDPOINTS
-from quantviz.kernels.cpu.blocks_iq_lattice import SHELLS, lattice
+from quantviz.kernels.block_rows import dequantize_rows, quantize_rows
+from quantviz.kernels.cpu.blocks.iq.iq4 import LEVELS, MIDPOINTS
+from quantviz.kernels.cpu.blocks.iq.lattice import SHELLS, lattice
 
 from .golden import ggml_name, golden, same_bits
 

@@ -12,9 +12,10 @@ import quantviz as qv
 from quantviz import QuantvizError
 from quantviz.block_types import BLOCK_TYPES, unpack
 from quantviz.inspection.worked import arithmetic, block_rows, rule_text
-from quantviz.kernels.blocks import dequantize_rows, quantize_rows
-from quantviz.kernels.cpu import blocks_tensor, rules
-from quantviz.kernels.cpu.blocks_numbers import unscaled
+from quantviz.kernels.block_rows import dequantize_rows, quantize_rows
+from quantviz.kernels.cpu.blocks import tensor as blocks_tensor
+from quantviz.kernels.cpu.blocks.numbers import unscaled
+from quantviz.kernels.cpu.rules import elements as rules
 from quantviz.outliers.attribution import attribute
 
 from ..kernels.cuda.block_inputs import two_peaks, zeros_of_both_signs

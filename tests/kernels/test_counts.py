@@ -6,9 +6,9 @@ import numba
 import numpy as np
 import pytest
 
-from quantviz.kernels.common import LOG_BIN_SHIFT, LOG_BINS, Bins
-from quantviz.kernels.cpu import counts
-from quantviz.kernels.cpu.passes import Tables, edges_of
+from quantviz.kernels.bins import LOG_BIN_SHIFT, LOG_BINS, Bins
+from quantviz.kernels.cpu.loops import counts
+from quantviz.kernels.cpu.loops.tables import Tables, edges_of
 
 f4 = np.float32
 LARGEST = np.finfo(f4).max

@@ -13,8 +13,9 @@ import quantviz as qv
 from quantviz import kernels
 from quantviz.evaluation.comparison import refusal
 from quantviz.kernels import cpu
-from quantviz.kernels.common import Bins, Quantized
+from quantviz.kernels.bins import Bins
 from quantviz.kernels.reference.blocks import BORROWED
+from quantviz.kernels.results import Quantized
 from quantviz.schemes import Scheme
 from quantviz.tensors import as_stored
 

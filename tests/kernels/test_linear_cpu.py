@@ -11,8 +11,9 @@ import pytest
 import torch
 
 import quantviz as qv
-from quantviz.kernels.linear import cpu, linear, pack
-from quantviz.kernels.linear.cpu_loops import gemv_kernel
+from quantviz.kernels.cpu.linear import linear as cpu
+from quantviz.kernels.cpu.linear.loops import gemv_kernel
+from quantviz.kernels.linear import linear, pack
 
 KEYS = (
     "int8-sym-b32", "int8-asym-b64", "int8-sym-channel", "int8-asym-channel:scale=fp32", "int4-sym-b32",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import quantviz as qv
 from quantviz import QuantvizError
-from quantviz.kernels.common import percentile_rank
+from quantviz.kernels.searching import percentile_rank
 from quantviz.schemes import Scheme
 
 from .test_engines import assert_same, shaped

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import quantviz as qv
 from quantviz.evaluation.comparison import refusal
 from quantviz.formats import FORMATS, FloatFormat, IntFormat
-from quantviz.kernels.common import Quantized
+from quantviz.kernels.results import Quantized
 from quantviz.schemes import Scheme
 
 from .hostile import with_options

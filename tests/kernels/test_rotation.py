@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from quantviz.errors import QuantvizError
 from quantviz.kernels import rotation as reference
-from quantviz.kernels.cpu import rotation as compiled
+from quantviz.kernels.cpu.loops import rotation as compiled
 from quantviz.schemes.hadamard import matrix, order, signs
 
 from .inputs import INPUTS, SUBNORMAL

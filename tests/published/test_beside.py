@@ -13,7 +13,7 @@ from quantviz.checkpoints.names import Place
 from quantviz.cli import main
 from quantviz.errors import QuantvizError
 from quantviz.evaluation.pairs import evaluate_pair
-from quantviz.kernels.blocks import quantize_rows
+from quantviz.kernels.block_rows import quantize_rows
 from quantviz.published.beside import AS_THEY_ARE, INTERLEAVED, Against, against, opened, pair_up, sentence, whole
 from quantviz.published.requantized import rounded
 from tests.sources.builders import safetensors, weights

@@ -8,7 +8,7 @@ import pytest
 import quantviz as qv
 from quantviz.block_types import BLOCK_TYPES, unpack
 from quantviz.errors import QuantvizError
-from quantviz.kernels.blocks import dequantize_rows
+from quantviz.kernels.block_rows import dequantize_rows
 from quantviz.published.stored import contents, field_rows, group_rows, kind_of, sentence, stored_block, weight_rows
 from tests.sources.builders import weights
 from tests.sources.gguf_builder import write

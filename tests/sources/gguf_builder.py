@@ -10,7 +10,7 @@ import numpy as np
 
 import quantviz as qv
 from quantviz.block_types import BLOCK_TYPES
-from quantviz.kernels.blocks import quantize_rows
+from quantviz.kernels.block_rows import quantize_rows
 
 HEADS = 4  # of the demo model, all with keys of their own
 LAYERS = 4

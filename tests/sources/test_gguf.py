@@ -15,7 +15,7 @@ import quantviz as qv
 from quantviz import outliers
 from quantviz.block_types import BLOCK_TYPES
 from quantviz.errors import QuantvizError
-from quantviz.kernels.blocks import dequantize_rows, quantize_rows
+from quantviz.kernels.block_rows import dequantize_rows, quantize_rows
 from quantviz.sources import open_model as open_without_kernels
 from quantviz.sources.budget import Held
 from quantviz.sources.gguf_header import read_header

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from quantviz.kernels.linear import cpu as linear_cpu
+from quantviz.kernels.cpu.linear import linear as linear_cpu
 from quantviz.throughput import (
     Card,
     Doing,

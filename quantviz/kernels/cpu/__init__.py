@@ -10,11 +10,11 @@ import numpy as np
 
 from ...schemes import Scheme
 from ...tensors import as_stored
-from ..common import value_bins
-from .describe import describe
-from .measuring import measure
-from .quantizing import code_dtype, dequantize, group, quantize, reconstruct
-from .transforms import in_fp16
+from ..bins import value_bins
+from .passes.describe import describe
+from .passes.measuring import measure
+from .passes.quantizing import code_dtype, dequantize, group, quantize, reconstruct
+from .passes.transforms import in_fp16
 
 __all__ = ["code_dtype", "describe", "dequantize", "group", "in_fp16", "measure", "quantize", "reconstruct", "warm_up"]
 

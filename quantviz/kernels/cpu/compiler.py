@@ -15,7 +15,8 @@ from ...machine import disk
 def _cache_folder() -> Path | None:
     """A writable folder named after the kernels' own source, so that a changed kernel is never served stale."""
     here = Path(__file__).parent
-    digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(here.glob("*.py")))).hexdigest()[:12]
+    sources = [*sorted(here.rglob("*.py")), here.parent / "bins.py", here.parent / "searching.py"]
+    digest = hashlib.sha256(b"".join(p.read_bytes() for p in sources)).hexdigest()[:12]
     try:
         folder = disk.cache_root() / "kernels" / digest
         folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ engine's name in a result says so. So do the bytes of those block types that tak
 from __future__ import annotations
 
 from ...schemes import Scheme
-from . import packed
+from .blocks import tensor as packed
 from .describe import describe
 from .device import as_device_tensor, on_device
 from .measuring import measure, measure_wide

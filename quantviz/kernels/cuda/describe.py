@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from ...statistics import LARGEST, Histogram, TensorStatistics
-from .. import refuse_non_finite
-from ..common import Progress, value_bins
+from ...tensors import refuse_non_finite
+from ..bins import value_bins
+from ..results import Progress
 from .device import DeviceTensor, using
 
 PIECE = 1 << 24  # weights at a time

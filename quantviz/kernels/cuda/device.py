@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...arrays import is_torch, plain_torch
 from ...errors import QuantvizError
 from ...tensors import StoredTensor, check_weights
+from ...tensors.arrays import is_torch, plain_torch
 from ...text.wording import size
 from .. import engines
 

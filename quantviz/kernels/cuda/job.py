@@ -9,12 +9,12 @@ import torch
 from triton import knobs
 
 from ...schemes import Scheme
-from ..common import scale_notices
 from ..reference.rules import Params, nvfp4_tensor_scale
 from ..reference.search import choose_minimum, choose_range, nested
-from ..reference.tiles import Tiles
-from ..reference.transforms import prepare
-from . import kernels
+from ..results import scale_notices
+from ..tiles import Tiles
+from ..transforms import prepare
+from . import group_loops as kernels
 from .plan import LARGEST_TILE, TILE, Plan, Rule, plan, table_of
 
 INTERPRETED_TILE = 1 << 16  # Triton's interpreter takes milliseconds a program, however large

@@ -5,11 +5,11 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from ..common import ERROR_BINS as _ERROR_BINS
-from ..common import LOG_BIN_SHIFT as _LOG_BIN_SHIFT
-from ..common import LOG_BINS as _LOG_BINS
-from ..common import VALUE_BINS as _VALUE_BINS
-from .kernels import group_parameters
+from ..bins import ERROR_BINS as _ERROR_BINS
+from ..bins import LOG_BIN_SHIFT as _LOG_BIN_SHIFT
+from ..bins import LOG_BINS as _LOG_BINS
+from ..bins import VALUE_BINS as _VALUE_BINS
+from .group_loops import group_parameters
 from .rules import INF, MAGNITUDE, bits_of, decode, encode, outside
 from .tiles import place, read
 

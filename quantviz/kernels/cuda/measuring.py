@@ -12,9 +12,10 @@ from ...schemes import Scheme
 from ...statistics import TensorStatistics
 from ...tensors import StoredTensor
 from .. import engines, reference
-from ..common import ERROR_BINS, LOG_BINS, VALUE_BINS, Bins, Counts, Pass
-from ..reference.transforms import restore
-from . import packed
+from ..bins import ERROR_BINS, LOG_BINS, VALUE_BINS, Bins
+from ..results import Counts, Pass
+from ..transforms import restore
+from .blocks import tensor as packed
 from .device import DeviceTensor, using
 from .job import Job, is_bf16, raw
 from .measure_kernel import SUM_NAMES, measure_kernel

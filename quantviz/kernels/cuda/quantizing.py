@@ -6,10 +6,11 @@ import numpy as np
 import torch
 
 from ...schemes import Scheme
-from ..common import Quantized
 from ..reference import code_dtype
-from ..reference.transforms import completed, in_fp16
-from . import kernels, packed
+from ..results import Quantized
+from ..transforms import completed, in_fp16
+from . import group_loops as kernels
+from .blocks import tensor as packed
 from .device import using
 from .job import Job, is_bf16, launch, raw, tile_weights
 from .plan import Rule, plan, table_of

@@ -7,13 +7,14 @@ from typing import Any
 import torch
 
 from ...schemes import Scheme
-from ..common import Bins, Counts, Pass, Quantized, scale_notices
+from ..bins import Bins
 from ..overflow import is_finite
+from ..results import Counts, Pass, Quantized, scale_notices
+from ..tiles import Tiles
+from ..transforms import completed, in_fp16, prepare, restore
 from . import blocks, measuring
 from .rules import Params, code_limits, decode, encode
 from .search import choose_params, nested
-from .tiles import Tiles
-from .transforms import completed, in_fp16, prepare, restore
 
 
 def code_dtype(scheme: Scheme) -> torch.dtype:

@@ -14,7 +14,8 @@ import torch
 
 from ...block_types import unpack
 from ...schemes import Scheme
-from ..common import Bins, Pass, Quantized
+from ..bins import Bins
+from ..results import Pass, Quantized
 from . import measuring
 
 BORROWED = (
@@ -26,7 +27,7 @@ BORROWED = (
 def quantize(x: torch.Tensor, scheme: Scheme, importance: Any = None) -> Quantized:
     """Quantizes a float32 tensor of any shape; arrays are torch's, on its own device."""
     from ...tensors import as_stored
-    from ..cpu import blocks_tensor
+    from ..cpu.blocks import tensor as blocks_tensor
 
     q = blocks_tensor.quantize(as_stored(x.cpu()), scheme, importance)
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from ...metrics import Sums
-from ..common import LOG_BIN_SHIFT, LOG_BINS, Bins, Counts
+from ..bins import LOG_BIN_SHIFT, LOG_BINS, Bins
+from ..results import Counts
 
 
 def sums(x: torch.Tensor, y: torch.Tensor, importance: Any = None) -> Sums:

@@ -9,7 +9,7 @@ import torch
 
 from ...schemes import Scheme
 from ...schemes.nested import nest
-from ..common import (
+from ..searching import (
     COARSE_SHRINKS,
     HOPELESS,
     HQQ_BETA,
@@ -18,8 +18,8 @@ from ..common import (
     NEARER_SHRINKS,
     percentile_rank,
 )
+from ..tiles import Tiles
 from .rules import Params, decode, encode, make_params, store_minimum
-from .tiles import Tiles
 
 
 def choose_params(tiles: Tiles, scheme: Scheme, importance: torch.Tensor | None = None) -> Params:

@@ -15,11 +15,10 @@ import numpy as np
 from ...calibration.importance import llama_name
 from ...errors import QuantvizError
 from ...evaluation import evaluate
-from ...kernels import refuse_non_finite
 from ...schemes import Scheme
 from ...sources.model import TensorInfo
 from ...sources.opened import FileArray, OpenFile
-from ...tensors import STORED_DTYPES, StoredTensor
+from ...tensors import STORED_DTYPES, StoredTensor, refuse_non_finite
 from .layers import Layer
 from .loading import LanguageModel
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from quantviz.kernels import as_numpy, cuda, reference
-from quantviz.kernels.common import Bins, Pass, value_bins
+from quantviz.kernels import cuda, reference
+from quantviz.kernels.arrays import as_numpy
+from quantviz.kernels.bins import Bins, value_bins
 from quantviz.kernels.reference.blocks import BORROWED
+from quantviz.kernels.results import Pass
 from quantviz.metrics import PERCENTILES
 from quantviz.schemes import Scheme
 

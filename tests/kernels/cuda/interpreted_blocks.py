@@ -8,8 +8,8 @@ import torch
 
 from quantviz import QuantvizError
 from quantviz.block_types import BLOCK_TYPES
-from quantviz.kernels import blocks as on_cpu
-from quantviz.kernels.cuda import blocks
+from quantviz.kernels import block_rows as on_cpu
+from quantviz.kernels.cuda.blocks import run as blocks
 
 from .block_inputs import hard_rows, stored_bytes
 

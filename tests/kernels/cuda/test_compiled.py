@@ -9,8 +9,8 @@ pytest.importorskip("triton")
 import torch  # noqa: E402
 
 from quantviz.kernels import cuda  # noqa: E402
-from quantviz.kernels.common import value_bins  # noqa: E402
-from quantviz.kernels.cuda import blocks  # noqa: E402
+from quantviz.kernels.bins import value_bins  # noqa: E402
+from quantviz.kernels.cuda.blocks import run as blocks  # noqa: E402
 from quantviz.schemes import Scheme  # noqa: E402
 
 from ..compiling import Compiled, compiled_only  # noqa: E402

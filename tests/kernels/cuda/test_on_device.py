@@ -8,7 +8,7 @@ import torch
 
 import quantviz as qv
 from quantviz.block_types import BLOCK_TYPES
-from quantviz.kernels import blocks as on_cpu
+from quantviz.kernels import block_rows as on_cpu
 from quantviz.kernels.engines import cuda_problem
 from quantviz.schemes import Scheme
 from quantviz.tensors import as_stored
@@ -87,7 +87,7 @@ def test_reference_gives_the_same_codes_on_the_gpu() -> None:
 
 @pytest.mark.parametrize("name", BLOCK_TYPES)
 def test_every_block_type_is_read_alike(name: str) -> None:
-    from quantviz.kernels.cuda import blocks
+    from quantviz.kernels.cuda.blocks import run as blocks
 
     data = stored_bytes(name)
     ours = blocks.dequantize_rows(name, torch.from_numpy(data).cuda(), 512).cpu().numpy()
@@ -95,7 +95,7 @@ def test_every_block_type_is_read_alike(name: str) -> None:
 
 
 def test_the_simple_block_types_are_written_alike() -> None:
-    from quantviz.kernels.cuda import blocks
+    from quantviz.kernels.cuda.blocks import run as blocks
 
     for name in blocks.WRITTEN:
         x = hard_rows(name)

@@ -16,8 +16,9 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from quantviz.kernels.linear import triton_kernels, triton_linear
-from quantviz.kernels.linear.triton_packing import PackedWeights
+from quantviz.kernels.cuda.linear import kernels as triton_kernels
+from quantviz.kernels.cuda.linear import linear as triton_linear
+from quantviz.kernels.cuda.linear.packing import PackedWeights
 
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
 H100 = GPUTarget("cuda", 90, 32)

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from quantviz.kernels import quantize
-from quantviz.kernels.common import Quantized
+from quantviz.kernels.results import Quantized
 from quantviz.schemes import Scheme
 
 # Every format, symmetry and type of scale, blocks shorter than a run of the layout, as long and longer, and none.

@@ -8,9 +8,9 @@ import torch
 
 from quantviz.errors import QuantvizError
 from quantviz.kernels import quantize
-from quantviz.kernels.linear import triton_linear
-from quantviz.kernels.linear.triton_linear import decode_step, dequantized, linear, tolerance
-from quantviz.kernels.linear.triton_packing import pack, pack_quantized
+from quantviz.kernels.cuda.linear import linear as triton_linear
+from quantviz.kernels.cuda.linear.linear import decode_step, dequantized, linear, tolerance
+from quantviz.kernels.cuda.linear.packing import pack, pack_quantized
 
 from ..inputs import INPUTS
 from .inputs import COLS, EVERY_CODE, KEYS, every_code, quantized

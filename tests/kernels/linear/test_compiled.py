@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("triton")
 
-from quantviz.kernels.linear.triton_packing import PackedWeights, pack  # noqa: E402
+from quantviz.kernels.cuda.linear.packing import PackedWeights, pack  # noqa: E402
 
 from .compiled import Compiled, compiled  # noqa: E402
 

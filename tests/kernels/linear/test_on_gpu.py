@@ -8,8 +8,8 @@ import torch
 pytest.importorskip("triton")
 
 from quantviz.errors import QuantvizError  # noqa: E402
-from quantviz.kernels.linear.triton_linear import decode_step, dequantized, linear, tolerance  # noqa: E402
-from quantviz.kernels.linear.triton_packing import pack, pack_quantized  # noqa: E402
+from quantviz.kernels.cuda.linear.linear import decode_step, dequantized, linear, tolerance  # noqa: E402
+from quantviz.kernels.cuda.linear.packing import pack, pack_quantized  # noqa: E402
 
 from .inputs import COLS, EVERY_CODE, KEYS, every_code, quantized  # noqa: E402
 

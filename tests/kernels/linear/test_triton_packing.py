@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from quantviz.errors import QuantvizError
-from quantviz.kernels.linear.triton_layouts import LAYOUTS, flush_steps, layout_of
-from quantviz.kernels.linear.triton_packing import PackedWeights, pack, pack_quantized, refusal
+from quantviz.kernels.cuda.linear.layouts import LAYOUTS, flush_steps, layout_of
+from quantviz.kernels.cuda.linear.packing import PackedWeights, pack, pack_quantized, refusal
 from quantviz.schemes import Scheme, catalogue
 
 from .inputs import COLS, EVERY_CODE, KEYS, every_code, quantized

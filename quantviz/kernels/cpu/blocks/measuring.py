@@ -1,0 +1,95 @@
+"""Measuring a tensor under a block type that is no rule for one weight: each piece goes to bytes and back."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ....schemes import Scheme
+from ....schemes.granularity import some_sizes
+from ....tensors import StoredTensor
+from ...bins import Bins
+from ...results import Counts, Progress
+from ..loops import groups as loops
+from ..loops import sums
+from ..loops.tables import Tables, Ticker, edges_of
+from ..rules import elements as rules
+from ..workers import work
+from .numbers import PLACES, by_code, count_beyond, count_numbers, unscaled
+from .tensor import Traveller, first_block, refuse_infinite, vanished
+
+# A kernel that takes what became of the weights from outside only measures. Its rule then says no more than that
+# there are scales; this one is compiled for other schemes anyway.
+_RULE = rules.SYM
+_CONSTANTS = Scheme.parse("int4-sym-b32")
+
+
+def measure(
+    stored: StoredTensor,
+    scheme: Scheme,
+    bins: tuple[Bins, Bins] | None,
+    importance: np.ndarray | None,
+    progress: Progress | None,
+) -> tuple[np.ndarray, Counts | None]:
+    """The sums of all pieces, and the counts if there are bins to count in."""
+    full, kind, cols = bins is not None, scheme.fmt, stored.cols
+    kernel = loops.measure_kernel(_RULE, kind.group if kind.group in loops.KNOWN_WIDTHS else 0)
+    fixed = rules.constants_of(_CONSTANTS, None), *rules.tables_of(_CONSTANTS)
+    edges = edges_of(bins)
+    grid, sizes_of_blocks = scheme.granularity.grid(stored.rows, cols), scheme.granularity.sizes(stored.rows, cols)
+    block_rmse = np.zeros(math.prod(grid) if full else 0, np.float32)
+    pieces = Traveller(stored, kind, importance).pieces()
+    outs = sums.empty(len(pieces))
+    tables: list[Tables] = []
+    ticker = Ticker(progress, stored.size)
+    no_codes, nothing = np.zeros((2, 0), np.int64), np.zeros(0, np.float32)
+
+    def run(tasks) -> None:
+        mine, traveller = Tables.of(bins, PLACES), Traveller(stored, kind, importance)
+        tables.append(mine)
+        for number, piece in tasks:
+            out, trip = outs[number], traveller.there_and_back(piece)
+            refuse_infinite(stored, scheme, trip.y)
+            y = trip.y if trip.y.shape == trip.x.shape else np.ascontiguousarray(trip.y[:, : piece.cols])
+            shared = kind.parameters(trip.data)
+            scales = shared.scales.reshape(piece.rows, -1)
+            sizes, errors = np.abs(scales), np.zeros(scales.shape if full else (1, 1))
+            first = piece.start % cols
+            weights = nothing if importance is None else importance[first : first + piece.cols]
+            x = stored.read_exactly(piece.start, piece.stop).reshape(trip.x.shape) if stored.is_wide else trip.x
+            kernel(
+                full, importance is not None, True, stored.is_wide, x, trip.x, y, kind.group, 1, True, *fixed,
+                sizes, sizes, sizes, weights, *edges, 0, mine.values, mine.cells, no_codes, errors, out,
+            )  # fmt: skip
+            out[sums.CLIPPED] = 0  # by the rule that only lends its kernel
+            out[sums.VANISHED] = vanished(kind, trip.x, shared.scales)
+            if full:
+                at, found = first_block(piece, grid[1]), errors.reshape(-1, kind.groups).sum(axis=1)
+                blocks = slice(at, at + len(found))
+                block_rmse[blocks] = np.sqrt(found / some_sizes(sizes_of_blocks, grid, blocks))
+                _count(traveller, trip, scales, shared.minima, mine.codes, out)
+            ticker.tick(piece.stop - piece.start)
+
+    work(pieces, run)
+    out = sums.added(outs)
+    if not full:
+        return out, None
+    *counted, numbers = Tables.added(tables, bins, PLACES)
+    return out, Counts(
+        *counted, by_code(kind, numbers), block_rmse.reshape(grid), int(out[sums.ZEROED]),
+        int(out[sums.CLIPPED]) if kind.ends else None, float(out[sums.LEAST_ERROR]),
+    )  # fmt: skip
+
+
+def _count(traveller: Traveller, trip, scales: np.ndarray, minima: np.ndarray | None, table: np.ndarray, out) -> None:
+    """Codes, and weights beyond the outermost codes of types whose codes are a range."""
+    kind, cols = traveller.kind, trip.x.shape[1]
+    if kind.ends:
+        shifts = np.zeros_like(scales) if minima is None else minima.reshape(scales.shape)
+        ends = *map(np.float32, kind.ends), np.float32(kind.margin)
+        out[sums.CLIPPED] = count_beyond(trip.x, np.ascontiguousarray(scales), shifts, kind.group, *ends)
+    numbers = traveller.memory("numbers", trip.y.shape, np.float32)
+    view = unscaled(kind, trip.data, traveller.memory("view", trip.data.shape, np.uint8))
+    traveller.kernels.dequantize(view, numbers.reshape(-1, kind.block))
+    count_numbers(numbers, cols, table)

@@ -1,0 +1,329 @@
+"""The compiled loops: over the groups of a piece, stretch by stretch, each stretch small enough to stay in cache.
+
+A piece is x float32 [rows, cols]; its groups are `height` rows high and `width` weights wide, the last of a row
+maybe narrower; group parameters are float32 [ceil(rows / height), ceil(cols / width)]. Kernels are made per rule, and
+that which measures also per block length: sums of short blocks of known length vectorise across blocks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..bits import place
+from ..blocks.plain import peak
+from ..compiler import inlined, kernel
+from ..once import once
+from ..rules import elements as rules
+from ..rules.elements import (
+    ASYM,
+    BF16,
+    CAST,
+    CENTRED,
+    IDENTITY,
+    MINIMUM,
+    OFFSET,
+    SIGN,
+    STORE_BF16,
+    STORE_FP16,
+    TERNARY,
+    decode,
+    encode,
+    parameters,
+    roundtrip,
+)
+from . import sums
+from .counts import codes_of, count, count_outside, tally_codes
+from .plan import STRETCH
+
+f4, f8, i4, u4 = np.float32, np.float64, np.int32, np.uint32
+
+KNOWN_WIDTHS = (16, 32, 64)  # block lengths with measuring kernels of their own; 0 stands for any other
+
+MAX_FINITE, MAX_FP16, MAX_BF16 = rules.MAX_FINITE, rules.MAX_FP16, rules.MAX_BF16
+
+
+@inlined()
+def largest_storable(store):
+    if store == STORE_FP16:
+        return MAX_FP16
+    return MAX_BF16 if store == STORE_BF16 else MAX_FINITE
+
+
+@inlined()
+def stretch_of(width):
+    """How many weights of a row to take at a time: whole groups, or part of one that is larger than a stretch."""
+    return STRETCH if width > STRETCH else STRETCH // width * width
+
+
+@inlined()
+def group_extremes(rule, x, n):
+    """low, high and mean magnitude of n weights, as far as the rule asks for them.
+
+    Of a centred block type, high is the weight of largest magnitude with its sign.
+    """
+    if rule == TERNARY or rule == SIGN:
+        return f4(0), f4(0), f4(sums.sum_abs(x, n) / n)
+    if rule == ASYM or rule == OFFSET or rule == MINIMUM:
+        low, high = sums.extremes(x, n)
+        return low, high, f4(0)
+    if rule == CENTRED:
+        return f4(0), peak(x, n), f4(0)
+    high = sums.largest_magnitude(x, n)
+    return -high, high, f4(0)
+
+
+@inlined()
+def lowest(rule, low, high):
+    """The smallest weight a group may hold, of what `group_extremes` gives."""
+    return low if rule == ASYM or rule == OFFSET or rule == MINIMUM else -abs(high)
+
+
+@once
+def extremes_kernel(rule: int):
+    """x, width, height -> low, high float32 and Σ|x| float64 of every group, merged into what the arrays hold."""
+
+    @kernel
+    def run(x, width, height, low, high, total):
+        rows, cols = x.shape
+        for i in range(rows):
+            gi = i // height
+            for g in range(low.shape[1]):
+                for o in range(g * width, min((g + 1) * width, cols), sums.RUN * 16):
+                    n = min(sums.RUN * 16, min((g + 1) * width, cols) - o)
+                    part = x[i, o : o + n]
+                    if rule == TERNARY or rule == SIGN:
+                        total[gi, g] += sums.sum_abs(part, n)
+                    else:
+                        a, b = sums.extremes(part, n)
+                        low[gi, g] = min(low[gi, g], a)
+                        high[gi, g] = max(high[gi, g], b)
+
+    return run
+
+
+@kernel
+def stored_kernel(minimum, k):
+    """Minima rounded to the type they are stored in."""
+    out = np.empty_like(minimum)
+    for i in range(minimum.shape[0]):
+        for g in range(minimum.shape[1]):
+            out[i, g] = rules.store(minimum[i, g], k.store)
+    return out
+
+
+@once
+def parameters_kernel(rule: int):
+    """low, high, mean -> factor, stored, extra of every group; counts[VANISHED], counts[SATURATED] += 1 where due."""
+
+    @kernel
+    def run(low, high, mean, k, factor, stored, extra, counts):
+        limit = largest_storable(k.store)
+        for i in range(low.shape[0]):
+            for g in range(low.shape[1]):
+                factor[i, g], stored[i, g], extra[i, g], exact = parameters(rule, low[i, g], high[i, g], mean[i, g], k)
+                counts[sums.VANISHED] += f8(1) if exact > f4(0) and stored[i, g] == f4(0) else f8(0)
+                counts[sums.SATURATED] += f8(1) if exact > limit else f8(0)
+
+    return run
+
+
+@inlined()
+def fill_parameters(rule, x, n, length, gi, g0, k, factor, stored, extra, out, low, high, mean):
+    """The parameters of the groups of x[0:n], part of one row, from group (gi, g0) on."""
+    groups = n // length
+    for g in range(groups):
+        low[g], high[g], mean[g] = group_extremes(rule, x[g * length :], length)
+    if groups * length < n:
+        low[groups], high[groups], mean[groups] = group_extremes(rule, x[groups * length :], n - groups * length)
+        groups += 1
+    limit = largest_storable(k.store)
+    vanished, saturated = i4(0), i4(0)
+    factors, scales, extras = factor[gi, g0 : g0 + groups], stored[gi, g0 : g0 + groups], extra[gi, g0 : g0 + groups]
+    for g in range(groups):
+        a, b, c, exact = parameters(rule, lowest(rule, low[g], high[g]), high[g], mean[g], k)
+        factors[g], scales[g], extras[g] = a, b, c
+        vanished = i4(vanished + (i4(1) if (exact > f4(0)) & (b == f4(0)) else i4(0)))
+        saturated = i4(saturated + (i4(1) if exact > limit else i4(0)))
+    out[sums.VANISHED] += f8(vanished)
+    out[sums.SATURATED] += f8(saturated)
+
+
+@inlined()
+def fill_values(rule, length, x, y, n, gi, g0, k, thresholds, levels, factor, stored, extra):
+    """y[0:n], the dequantized weights of x[0:n], part of one row, from group (gi, g0) on."""
+    for g in range(-(-n // length)):
+        a, b, c = factor[gi, g0 + g], stored[gi, g0 + g], extra[gi, g0 + g]
+        xg, yg = x[g * length : (g + 1) * length], y[g * length : (g + 1) * length]
+        for j in range(xg.shape[0]):  # a length known in advance would be unrolled, if it is small, and not vectorised
+            yg[j] = roundtrip(rule, xg[j], a, b, c, k, thresholds, levels)
+
+
+@inlined()
+def fill_values_and_codes(
+    rule, length, x, y, index, n, gi, g0, k, thresholds, levels, codes, factor, stored, extra, first_code, many
+):
+    """The same, and index[0:n], the codes counted from `first_code`, below `many`: in one loop, what both need is
+    computed once."""
+    for g in range(-(-n // length)):
+        a, b, c = factor[gi, g0 + g], stored[gi, g0 + g], extra[gi, g0 + g]
+        s = slice(g * length, (g + 1) * length)
+        xg, yg, ig = x[s], y[s], index[s]
+        for j in range(xg.shape[0]):
+            yg[j] = roundtrip(rule, xg[j], a, b, c, k, thresholds, levels)
+            ig[j] = place(encode(rule, xg[j], a, c, k, thresholds, codes) - first_code, many)
+
+
+@inlined()
+def fill_codes(rule, length, x, q, n, gi, g0, k, thresholds, codes, factor, extra):
+    """q[0:n], the codes of x[0:n], part of one row, from group (gi, g0) on."""
+    for g in range(-(-n // length)):
+        a, c = factor[gi, g0 + g], extra[gi, g0 + g]
+        xg, qg = x[g * length : (g + 1) * length], q[g * length : (g + 1) * length]
+        for j in range(xg.shape[0]):
+            qg[j] = encode(rule, xg[j], a, c, k, thresholds, codes)
+
+
+@once
+def quantize_kernel(rule: int, codes: bool):
+    """One piece: parameters (unless given), and into `y` [rows, cols] its codes, or its dequantized weights.
+
+    table: the code book's codes, or its levels.
+    """
+
+    @kernel
+    def run(x, width, height, given, k, thresholds, table, factor, stored, extra, y, out):
+        rows, cols = x.shape
+        low, high, mean = np.empty(STRETCH, f4), np.empty(STRETCH, f4), np.empty(STRETCH, f4)
+        step = stretch_of(width)
+        for i in range(rows):
+            gi = i // height
+            for o in range(0, cols, step):
+                n = min(step, cols - o)
+                xs, ys, g0 = x[i, o : o + n], y[i, o : o + n], o // width
+                if not given:
+                    fill_parameters(rule, xs, n, width, gi, g0, k, factor, stored, extra, out, low, high, mean)
+                if codes:
+                    fill_codes(rule, width, xs, ys, n, gi, g0, k, thresholds, table, factor, extra)
+                else:
+                    fill_values(rule, width, xs, ys, n, gi, g0, k, thresholds, table, factor, stored, extra)
+
+    return run
+
+
+@once
+def measure_kernel(rule: int, known: int):
+    """One piece: quantize, dequantize and measure. See `measure` of the package for the arguments.
+
+    full: count as well.  weighted: weigh squared errors with `importance`.  z: what is quantized in place of x, or x
+    again.  apart: `given_y` holds what became of x, so that only measuring is left.  wide: x is float64, and so are all
+    sums. These four are asked once a stretch, so they need no kernels of their own.
+    """
+    has_scale = rule not in (IDENTITY, BF16, CAST)
+    seen = rule not in (TERNARY, SIGN)  # whether a group's extremes are known once it has parameters
+    narrow = 0 < known < 64  # so short that reducing one block at a time would not vectorise
+
+    @kernel
+    def run(
+        full,
+        weighted,
+        apart,
+        wide,
+        x,
+        z,
+        given_y,
+        width,
+        height,
+        given,
+        k,
+        thresholds,
+        levels,
+        codes,
+        factor,
+        stored,
+        extra,
+        importance,
+        value_bins,
+        error_bins,
+        first_code,
+        values,
+        cells,
+        code_table,
+        block_error,
+        out,
+    ):
+        rows, cols = x.shape
+        length = known if known else width
+        y = np.empty(STRETCH, f4)
+        index = np.empty(STRETCH, u4)
+        halves, squares = np.empty(STRETCH, f4), np.empty(STRETCH, f8)
+        low, high, mean = np.empty(STRETCH, f4), np.empty(STRETCH, f4), np.empty(STRETCH, f4)
+        step = stretch_of(length)
+        for i in range(rows):
+            gi = i // height
+            for o in range(0, cols, step):
+                n = min(step, cols - o)
+                xs, zs, g0 = x[i, o : o + n], z[i, o : o + n], o // length
+                ys = given_y[i, o : o + n] if apart else y[:n]
+                whole = n // length
+                if not given:
+                    fill_parameters(rule, zs, n, width, gi, g0, k, factor, stored, extra, out, low, high, mean)
+                if full and code_table.shape[1] > 0:
+                    fill_values_and_codes(
+                        rule, length, zs, y[:n], index[:n], n, gi, g0, k, thresholds, levels, codes, factor, stored,
+                        extra, first_code, codes_of(code_table),
+                    )  # fmt: skip
+                    tally_codes(index, n, code_table)
+                elif not apart:
+                    fill_values(rule, length, zs, ys, n, gi, g0, k, thresholds, levels, factor, stored, extra)
+                if narrow:
+                    sums.squared_errors(xs, ys, whole * known, known, halves)
+                    for g in range(whole):
+                        squares[g] = f8(halves[g])
+                moved = sums.moments(xs, ys, wide, out)
+                groups = -(-n // length)
+                for g in range(whole if narrow else 0, groups):
+                    o_g, n_g = g * length, min(length, n - g * length)
+                    if n_g < length:
+                        squares[g] = sums.squared_error(xs[o_g:], ys[o_g:], n_g)
+                    else:
+                        squares[g] = sums.squared_error(xs[o_g:], ys[o_g:], length)
+                if moved:
+                    sums.mend_squared_errors(xs, ys, n, length, wide, squares)
+                scales = stored[gi, g0 : g0 + groups]
+                total, steps = sums.of_groups(squares, scales, groups)
+                out[sums.SQUARED_ERROR] += total
+                out[sums.SQUARED_STEPS] += steps if has_scale else f8(0)
+                if full:
+                    for g in range(groups):
+                        block_error[gi, g0 + g] += squares[g]
+                if weighted:
+                    out[sums.WEIGHTED] += sums.weighted_squared_error(xs, ys, importance[o : o + n])
+                if full:
+                    zeroed, least = count(xs, ys, n, value_bins, error_bins, index, values, cells)
+                    out[sums.ZEROED] += f8(zeroed)
+                    out[sums.LEAST_ERROR] = min(out[sums.LEAST_ERROR], f8(least))
+                    for g in range(groups):
+                        under, over = rules.code_limits(rule, stored[gi, g0 + g], extra[gi, g0 + g], k)
+                        if given or not seen or lowest(rule, low[g], high[g]) < under or abs(high[g]) > over:
+                            zg = zs[g * length : (g + 1) * length]
+                            out[sums.CLIPPED] += f8(count_outside(zg, zg.shape[0], under, over))
+
+    return run
+
+
+@once
+def decode_kernel(rule: int):
+    """One piece: codes -> float32 weights. `values` is the value of each code for formats that are a table."""
+
+    @kernel
+    def run(codes, width, height, stored, extra, values, out):
+        rows, cols = codes.shape
+        for i in range(rows):
+            gi = i // height
+            for o in range(0, cols, width):
+                b, c = stored[gi, o // width], extra[gi, o // width]
+                cs, ys = codes[i, o : min(o + width, cols)], out[i, o : min(o + width, cols)]
+                for j in range(cs.shape[0]):
+                    ys[j] = decode(rule, cs[j], b, c, values)
+
+    return run
