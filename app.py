@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components.imports import import_first
+from pages.components.shell.imports import import_first
 
 # Before the imports below: the first visitors may come all at once, each on a thread of its own.
 import_first()
 
-from pages.components.frame import ABOUT, enter, navigation
-from pages.components.address import begin
-from pages.components.sidebar import sidebar
-from pages.components.style import style
-from pages.components.warm_up import warm_up
+from pages.components.shell.frame import ABOUT, enter, navigation
+from pages.components.link.address import begin
+from pages.components.sidebar.sidebar import sidebar
+from pages.components.shell.style import style
+from pages.components.shell.warm_up import warm_up
 
 # A tab has an icon of ours: Streamlit's own would be fetched from another host.
 st.set_page_config(page_icon="pages/components/icon.svg", layout="wide", menu_items={"About": ABOUT})

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import cached, say
-from pages.components.charts import chart
-from pages.components.compare_table import partial_table, table_section, take_along
-from pages.components.frame import require_app
-from pages.components.importance_upload import importance_upload
-from pages.components.left_out import left_out
-from pages.components.results import outcomes
-from pages.components.scheme_set import scheme_set, served_table
-from pages.components.state import current
+from pages.components.compare.table import partial_table, table_section, take_along
+from pages.components.link.state import current
+from pages.components.shared import say
+from pages.components.shared.charts import chart
+from pages.components.shared.importance_upload import importance_upload
+from pages.components.shared.left_out import left_out
+from pages.components.shared.results import outcomes
+from pages.components.shared.scheme_set import scheme_set, served_table
+from pages.components.shell.frame import require_app
+from pages.components.work import cached
 from quantviz import QuantvizError, figures
 from quantviz.evaluation import Evaluation, default_engine
 from quantviz.evaluation.comparison import Refusal, tabulate, verdict

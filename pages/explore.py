@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import cached, say
-from pages.components.axis_controls import axis_controls
-from pages.components.blocks import block_section
-from pages.components.charts import chart
-from pages.components.details import details_section
-from pages.components.frame import require_app
-from pages.components.headline import headline
-from pages.components.importance_upload import importance_upload
-from pages.components.results import against_pinned, evaluated
-from pages.components.state import current
-from pages.components.stored_section import stored_section
+from pages.components.explore.block import block_section
+from pages.components.explore.details import details_section
+from pages.components.explore.stored import stored_section
+from pages.components.link.state import current
+from pages.components.shared import say
+from pages.components.shared.axis_controls import axis_controls
+from pages.components.shared.charts import chart
+from pages.components.shared.headline import headline
+from pages.components.shared.importance_upload import importance_upload
+from pages.components.shared.results import against_pinned, evaluated
+from pages.components.shell.frame import require_app
+from pages.components.work import cached
 from quantviz import QuantvizError, figures
 
 require_app()

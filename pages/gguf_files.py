@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import choices
-from pages.components.against_section import against_section
-from pages.components.frame import require_app
-from pages.components.mixes_section import mixes_section
-from pages.components.state import current
+from pages.components.gguf.against import against_section
+from pages.components.gguf.mixes import mixes_section
+from pages.components.link import choices
+from pages.components.link.state import current
+from pages.components.shell.frame import require_app
 
 AGAINST, MIXES = "File against original", "Named mixes"
 

@@ -8,10 +8,12 @@ from fractions import Fraction
 
 import streamlit as st
 
-from pages.components import address, bit_toggles, block_layouts, choices, format_table, say
-from pages.components.address import chosen_text, put
-from pages.components.charts import chart, picture_setting
-from pages.components.frame import require_app, runs_alone
+from pages.components.link import address, choices
+from pages.components.link.address import chosen_text, put
+from pages.components.number_formats import bit_toggles, block_layouts, format_table
+from pages.components.shared import say
+from pages.components.shared.charts import chart, picture_setting
+from pages.components.shell.frame import require_app, runs_alone
 from quantviz import QuantvizError
 from quantviz.figures import alt_text
 from quantviz.figures import number_line as line

@@ -6,19 +6,15 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.components import laboratory, say
-from pages.components.frame import require_app
-from pages.components.importance_upload import importance_upload
-from pages.components.outlier_controls import edit_controls
-from pages.components.outlier_details import details_section
-from pages.components.outlier_sections import (
-    attribution_section,
-    before_and_after,
-    cures_section,
-    curves_section,
-)
-from pages.components.results import evaluated
-from pages.components.state import current
+from pages.components.link.state import current
+from pages.components.outliers import laboratory
+from pages.components.outliers.controls import edit_controls
+from pages.components.outliers.details import details_section
+from pages.components.outliers.sections import attribution_section, before_and_after, cures_section, curves_section
+from pages.components.shared import say
+from pages.components.shared.importance_upload import importance_upload
+from pages.components.shared.results import evaluated
+from pages.components.shell.frame import require_app
 from quantviz import QuantvizError
 from quantviz.evaluation.sentences import on_top_of
 from quantviz.text.wording import shape

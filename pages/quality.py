@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components.frame import require_app
-from pages.components.quality_activations import activations_section
-from pages.components.quality_controls import quality_controls
-from pages.components.quality_passage import passage_section
-from pages.components.quality_results import results_section
-from pages.components.quality_run import measure
-from pages.components.quality_schemes import quality_schemes
-from pages.components.quality_take_along import take_along
-from pages.components.quality_verdicts import fragility_section, verdicts_section
-from pages.components.state import current
+from pages.components.link.state import current
+from pages.components.quality.activations import activations_section
+from pages.components.quality.controls import quality_controls
+from pages.components.quality.passage import passage_section
+from pages.components.quality.results import results_section
+from pages.components.quality.run import measure
+from pages.components.quality.schemes import quality_schemes
+from pages.components.quality.take_along import take_along
+from pages.components.quality.verdicts import fragility_section, verdicts_section
+from pages.components.shell.frame import require_app
 
 require_app()
 view = current()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import measuring
-from pages.components.frame import require_app
-from pages.components.state import current
-from pages.components.throughput_controls import idle_card, throughput_controls
-from pages.components.throughput_details import take_along
-from pages.components.throughput_live import live, outcome, start_controls
-from pages.components.throughput_results import device_card, results_section
-from pages.components.throughput_sections import claim_section, error_and_speed_section, roofline_section
+from pages.components.link.state import current
+from pages.components.shell.frame import require_app
+from pages.components.throughput.controls import idle_card, throughput_controls
+from pages.components.throughput.details import take_along
+from pages.components.throughput.live import live, outcome, start_controls
+from pages.components.throughput.results import device_card, results_section
+from pages.components.throughput.sections import claim_section, error_and_speed_section, roofline_section
+from pages.components.work import runs
 
 require_app()
 view = current()
@@ -23,7 +23,7 @@ plan = throughput_controls(view)
 if plan is None:  # what it lacks is on the page
     st.stop()
 
-run = measuring.find(plan)
+run = runs.find(plan)
 report = run.report if run else None
 if run and not run.over:
     live(view, run)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# Public name -> the module that defines it.
+# Public name -> the module that defines it, and the name it has there where that is another.
 _PUBLIC = {
     "Scheme": ".schemes",
     "catalogue": ".schemes",
@@ -23,26 +23,42 @@ _PUBLIC = {
     "Evaluation": ".evaluation",
     "evaluate": ".evaluation",
     "describe": ".evaluation",
+    "expected_errors": ".evaluation.predicted",
+    "optimal_scalar": ".evaluation.limits",
+    "compare": ".evaluation.comparison",
+    "evaluations": ".evaluation.comparison",
+    "tabulate": ".evaluation.comparison",
+    "best": ".evaluation.comparison",
     "inspect_block": ".inspection",
-    "compare": ".comparison",
     "METRICS": ".metrics",
     "open_model": ".models",
+    "load_importance": ".calibration.importance",
+    "measure_quality": ".quality.measure",
+    "quality_table": ".quality.tables:tabulate",
+    "quality_verdicts": ".quality.verdicts:verdicts",
     "QuantvizError": ".errors",
 }
-# What holds more names than stand here: `qv.formats.get`, `qv.figures.weights`.
-_MODULES = ("figures", "formats", "outliers", "throughput")
+# What holds more names than stand above: `qv.formats.get`, `qv.figures.weights`.
+_MODULES = ("figures", "formats", "outliers", "published", "throughput")
 __all__ = [*_PUBLIC, *_MODULES]
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from . import figures, formats, outliers, published, throughput
+    from .calibration.importance import load_importance
     from .errors import QuantvizError
     from .evaluation import Evaluation, describe, evaluate
-    from .evaluation.comparison import compare
+    from .evaluation.comparison import best, compare, evaluations, tabulate
+    from .evaluation.limits import optimal_scalar
+    from .evaluation.predicted import expected_errors
     from .inspection import inspect_block
     from .kernels import dequantize, quantize
     from .kernels.results import Quantized
     from .metrics import METRICS
     from .models import open_model
+    from .quality.measure import measure_quality
+    from .quality.tables import tabulate as quality_table
+    from .quality.verdicts import verdicts as quality_verdicts
     from .schemes import Scheme, catalogue
 
 
@@ -51,7 +67,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f".{name}", __name__)
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_PUBLIC[name], __name__), name)
+    module, _, there = _PUBLIC[name].partition(":")
+    value = getattr(import_module(module, __name__), there or name)
     globals()[name] = value
     return value
 

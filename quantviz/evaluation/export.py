@@ -72,5 +72,5 @@ def as_csv(evaluation: Evaluation) -> str:
 
 
 def as_text(name: str, value: float) -> str:
-    """The value of metric `name` for people: `quantviz.wording.value_text`."""
+    """The value of metric `name` for people: `quantviz.text.wording.value_text`."""
     return value_text(name, value)

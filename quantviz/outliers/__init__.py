@@ -1,5 +1,11 @@
 """The outlier laboratory: put outliers in or take them out, see who carries the error, and what cures it."""
 
+from .attribution import attribute
+from .cures import treat
+from .curves import block_size_sweep, magnitude_sweep
 from .edits import WHERES, Edit, Injection, Removal, apply, changed, inject, places, remove
 
-__all__ = ["WHERES", "Edit", "Injection", "Removal", "apply", "changed", "inject", "places", "remove"]
+__all__ = [
+    "WHERES", "Edit", "Injection", "Removal", "apply", "attribute", "block_size_sweep", "changed", "inject",
+    "magnitude_sweep", "places", "remove", "treat",
+]  # fmt: skip

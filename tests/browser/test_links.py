@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from pages.components.address import NAMES, PAGES, SIDEBAR
+from pages.components.link.address import NAMES, PAGES, SIDEBAR
 from tests.sources.gguf_builder import demo
 
 from .actions import page_without_figures

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pages.components import address
-from pages.components.frame import pages
+from pages.components.link import address
+from pages.components.shell.frame import pages
 
 from .running import SMALL, opened, settled
 
@@ -23,7 +23,7 @@ def calls(path: Path) -> list[ast.Call]:
 
 
 def choice_keys(path: Path) -> set[str]:
-    """Keys of the controls of pages/components/choices that a file draws; those handed on as arguments left out."""
+    """Keys of the controls of link/choices.py that a file draws; those handed on as arguments left out."""
     drawn = [
         c
         for c in calls(path)

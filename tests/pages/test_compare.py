@@ -146,7 +146,7 @@ def test_everything_to_take_along_draws(more):
 
 
 def test_the_data_is_json(monkeypatch):
-    from pages.components import compare_table
+    from pages.components.compare import table as compare_table
 
     kept = {}
     monkeypatch.setattr(compare_table.st, "download_button", lambda label, text, *a, **k: kept.update({label: text}))

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pages.components import jobs
-from pages.components.places import Places, Work
+from pages.components.work import jobs
+from pages.components.work.places import Places, Work
 
 WAIT = 10  # seconds within which another thread surely gets its turn
 
@@ -130,7 +130,7 @@ def test_stopped_work_in_memory_keeps_its_place_for_a_while(monkeypatch):
     places.add(Work(began.set, "b"))
     places.stop(first)
     assert not began.wait(0.1)
-    monkeypatch.setattr("pages.components.places.LINGER", 0)
+    monkeypatch.setattr("pages.components.work.places.LINGER", 0)
     places.look()
     assert began.wait(WAIT)
     release.set()

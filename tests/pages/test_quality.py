@@ -9,7 +9,10 @@ import threading
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.components import quality_run, quality_state, quality_take_along, quality_tasks
+from pages.components.quality import run as quality_run
+from pages.components.quality import state as quality_state
+from pages.components.quality import take_along as quality_take_along
+from pages.components.quality import tasks as quality_tasks
 from quantviz import QuantvizError
 from quantviz.evaluation.comparison import Refusal
 from quantviz.quality.measure import DEFAULT_SCHEMES, measure_quality

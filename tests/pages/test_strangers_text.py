@@ -1,4 +1,4 @@
-"""Whatever Streamlit reads as Markdown is written in the source, is a number, or went through pages/components/say."""
+"""Whatever Streamlit reads as Markdown is written in the source, is a number, or went through shared/say.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SAY = ROOT / "pages/components/say.py"
+SAY = ROOT / "pages/components/shared/say.py"
 PAGES = [ROOT / "app.py", *(path for path in sorted(ROOT.glob("pages/**/*.py")) if path != SAY)]
 FIRST = {
     "markdown", "caption", "header", "subheader", "title", "warning", "error", "info", "success", "toast", "expander",
@@ -22,7 +22,7 @@ WHOLE = {"metric"}  # label, value and difference
 NAMED = {"label", "body", "text", "help", "value"}
 LABELS = {"label", "help"}  # parameters of these names are checked where they are passed, by whatever function
 WRAPPERS = {"_number": 2}  # functions of this app: where their label stands
-CHOICES = {"text": 0, "number": 0, "toggle": 0, "one_of": 1, "some_of": 1}  # the same of pages/components/choices
+CHOICES = {"text": 0, "number": 0, "toggle": 0, "one_of": 1, "some_of": 1}  # the same of pages/components/link/choices
 REFUSED = {"write", "table", "exception", "latex", "echo", "write_stream"}
 ESCAPED = {"plain", "name"}
 # What gives numbers, or words of this project alone.

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.components import measuring
-from pages.components.throughput_details import command, snippet
+from pages.components.throughput.details import command, snippet
+from pages.components.work import runs
 from quantviz import QuantvizError, throughput
 from quantviz.throughput import Plan
 from quantviz.throughput.plan import parse_shape
@@ -29,10 +29,10 @@ START, STOP = "start-measuring", "stop-measuring"
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """No run of another test, and measurements that take no time."""
-    monkeypatch.setattr(measuring, "_RUNS", type(measuring._RUNS)())
+    monkeypatch.setattr(runs, "_RUNS", type(runs._RUNS)())
     monkeypatch.setattr(throughput, "run", fake_run())
     yield
-    for run in measuring.under_way():
+    for run in runs.under_way():
         run.stop()
         assert run.wait(10)
 
@@ -78,7 +78,7 @@ def keys(app: AppTest) -> set[str]:
 def test_nothing_is_measured_before_the_visitor_says_so():
     app = opened()
     assert "Nothing is measured before you press it" in said(app) and "25 s" in said(app)
-    assert not measuring.under_way() and not measuring._RUNS
+    assert not runs.under_way() and not runs._RUNS
     assert START in keys(app) and STOP not in keys(app)
     assert "not on a CUDA GPU" in app.info[0].value, "what is measured comes first"
     assert {metric.label: metric.value for metric in app.metric}["Copy"] == "not yet"
@@ -110,7 +110,7 @@ def test_a_run_gives_card_table_bounds_verdict_and_speed_beside_error():
 def test_figures_arrive_while_it_runs_and_stop_keeps_them(monkeypatch):
     monkeypatch.setattr(throughput, "run", fake_run(pace=0.1, rounds=200))
     app = pressed(opened(), START)
-    run = measuring.under_way()[0]
+    run = runs.under_way()[0]
     for _ in range(100):
         if run.arrived:
             break
@@ -129,7 +129,7 @@ def test_stop_pressed_at_once_leaves_an_empty_page_that_can_start_again(monkeypa
     monkeypatch.setattr(throughput, "run", fake_run(gate=threading.Event()))
     app = pressed(opened(), START)
     settled(pressed(app, STOP))
-    assert "stopped by a visitor" in said(app) and not measuring.under_way()
+    assert "stopped by a visitor" in said(app) and not runs.under_way()
     assert "scheme" not in tables(app) and START in keys(app)
 
 
@@ -149,7 +149,7 @@ def test_the_same_plan_from_another_window_is_the_same_run(monkeypatch):
     monkeypatch.setattr(throughput, "run", fake_run(pace=0.05, rounds=1000))
     first = pressed(opened(), START)
     second = opened()
-    assert STOP in keys(second) and len(measuring.under_way()) == 1
+    assert STOP in keys(second) and len(runs.under_way()) == 1
     settled(pressed(second, STOP))
     assert "stopped by a visitor" in said(settled(first))
 
@@ -162,35 +162,35 @@ def test_controls_moved_while_it_runs_leave_a_way_to_stop_it(monkeypatch):
     assert "What you began before goes on" in said(app) and START in keys(app)
     next(b for b in app.button if b.label == "Stop it").click()
     app.run()
-    assert not measuring.under_way() or measuring.under_way()[0].wait(5)
+    assert not runs.under_way() or runs.under_way()[0].wait(5)
 
 
 def test_a_closed_window_ends_its_run(monkeypatch):
     monkeypatch.setattr(throughput, "run", fake_run(pace=0.02, rounds=100_000))
-    monkeypatch.setattr(measuring, "GRACE", 0.3)
-    monkeypatch.setattr(measuring, "LOOK", 0.05)
+    monkeypatch.setattr(runs, "GRACE", 0.3)
+    monkeypatch.setattr(runs, "LOOK", 0.05)
     pressed(opened(), START)
-    run = measuring.under_way()[0]
-    assert run.wait(10) and run.why == measuring.LEFT
+    run = runs.under_way()[0]
+    assert run.wait(10) and run.why == runs.LEFT
 
 
 def test_a_window_that_is_open_keeps_its_run_and_a_run_has_a_longest_time(monkeypatch):
     monkeypatch.setattr(throughput, "run", fake_run(pace=0.02, rounds=100_000))
-    monkeypatch.setattr(measuring, "GRACE", 0.1)
-    monkeypatch.setattr(measuring, "LOOK", 0.02)
-    monkeypatch.setattr(measuring, "is_connected", lambda session: True)
-    monkeypatch.setattr(measuring, "LONGEST", 1.0)
-    run = measuring.start(Plan.make("cpu"))
+    monkeypatch.setattr(runs, "GRACE", 0.1)
+    monkeypatch.setattr(runs, "LOOK", 0.02)
+    monkeypatch.setattr(runs, "is_connected", lambda session: True)
+    monkeypatch.setattr(runs, "LONGEST", 1.0)
+    run = runs.start(Plan.make("cpu"))
     assert not run.wait(0.6), "somebody is there"
-    assert run.wait(10) and run.why == measuring.TOO_LONG
+    assert run.wait(10) and run.why == runs.TOO_LONG
 
 
 def test_too_many_at_once_are_refused_in_a_sentence(monkeypatch):
     monkeypatch.setattr(throughput, "run", fake_run(gate=threading.Event()))
-    for batch in range(measuring.MOST_AT_ONCE):
-        measuring.start(Plan.make("cpu", batch=batch + 1))
+    for batch in range(runs.MOST_AT_ONCE):
+        runs.start(Plan.make("cpu", batch=batch + 1))
     with pytest.raises(QuantvizError, match="wait for their turn"):
-        measuring.start(Plan.make("cpu", batch=99))
+        runs.start(Plan.make("cpu", batch=99))
     app = pressed(opened(), START)
     assert "wait for their turn" in said(app)
 
@@ -272,7 +272,7 @@ def test_the_command_is_one_that_the_command_line_takes(monkeypatch, capsys):
 
 
 def test_the_data_is_what_the_command_line_prints(monkeypatch):
-    from pages.components import throughput_details
+    from pages.components.throughput import details as throughput_details
 
     kept = {}
     monkeypatch.setattr(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pages.components.time_left import TimeLeft
+from pages.components.work.time_left import TimeLeft
 
 
 class Clock:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 READ = """
 import re, sys
 import numpy, quantviz as qv
-from quantviz.importance import importance_names
+from quantviz.calibration.importance import importance_names
 import quantviz.sources.safetensors_file, quantviz.sources.gguf_file
 
 def peak():

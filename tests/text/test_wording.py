@@ -119,4 +119,4 @@ def test_no_number_is_written_past_the_writer(path):
             spec = "".join(str(p.value) for p in node.format_spec.values if isinstance(p, ast.Constant))
             if re.search(r"[+~]|\d[gef%]|^[g%]$", spec) and ast.unparse(node.value) not in plain:
                 found.append(f"{node.lineno}: {{{ast.unparse(node.value)}:{spec}}}")
-    assert not found, f"{path.relative_to(ROOT)} writes numbers itself; use quantviz.wording: " + "; ".join(found)
+    assert not found, f"{path.relative_to(ROOT)} writes numbers itself; use quantviz.text.wording: " + "; ".join(found)

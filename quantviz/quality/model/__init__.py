@@ -1,0 +1,1 @@
+"""The language model: found, read, and its layers replaced."""

@@ -1,0 +1,1 @@
+"""Block types on the CPU: their bytes written, read and measured, compiled."""

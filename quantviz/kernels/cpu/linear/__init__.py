@@ -1,0 +1,1 @@
+"""A linear layer with quantized weights on the CPU."""

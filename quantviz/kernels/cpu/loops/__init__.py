@@ -1,0 +1,1 @@
+"""The compiled loops over a piece of a tensor."""

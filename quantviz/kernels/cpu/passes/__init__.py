@@ -1,0 +1,1 @@
+"""Whole passes over a tensor: describe, measure, quantize, dequantize."""

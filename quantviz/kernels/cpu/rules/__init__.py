@@ -1,0 +1,1 @@
+"""The rules for one weight, as numba sees them."""

@@ -1,0 +1,1 @@
+"""Searches for a better range or minimum of a group."""

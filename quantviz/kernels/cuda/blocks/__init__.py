@@ -1,0 +1,1 @@
+"""Block types on a GPU."""

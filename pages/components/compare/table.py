@@ -1,0 +1,129 @@
+"""The table of a comparison: every metric, the best of each marked, and everything to take along."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from quantviz.evaluation import comparison
+from quantviz.evaluation.comparison import Outcome
+from quantviz.metrics import METRICS
+from quantviz.schemes import Scheme
+from quantviz.text.wording import decimals, difference, tooltip, value_text
+
+from ..link.address import link
+from ..link.state import View, choose_pinned
+from ..shared import say
+from ..shared.snippet import comparison_snippet
+from ..shared.tables import NONE, table, written
+from ..shared.take_along import downloads, link_note
+from ..work import cached
+
+FIGURES, AGAINST = "Figures", "Against the pinned"
+FIRST = ("bits_per_weight", "sqnr_db", "mean_relative_error", "relative_l2_error")  # columns that stand first
+MOST_ROWS = 20  # seen without scrolling
+_BEST = "background-color: rgba(0, 166, 125, 0.22); font-weight: bold"
+_PINNED = "background-color: rgba(128, 128, 128, 0.18); font-weight: bold"
+_ROW = 35  # pixels
+GAP = "against pinned"
+
+
+def partial_table(found: list[Outcome], pinned: Scheme | None) -> None:
+    """What is there already of a comparison that is still being made."""
+    if found:
+        _draw(comparison.tabulate(found), pinned and pinned.key, FIGURES, "compare_partial")
+
+
+def table_section(view: View, frame: pd.DataFrame) -> None:
+    title, mode = st.columns([3, 2], vertical_alignment="bottom")
+    title.subheader("Every metric", help="Click a heading to sort, hover it for its formula, tick a row to open it.")
+    pinned = view.pinned and view.pinned.key
+    shown = FIGURES
+    if pinned in comparison.with_figures(frame):
+        shown = mode.segmented_control(
+            "Show", [FIGURES, AGAINST], default=FIGURES, required=True, key="compare_shown",
+            label_visibility="collapsed", width="stretch",
+        )  # fmt: skip
+    event = _draw(frame, pinned, shown, "compare_table", on_select="rerun", selection_mode="single-row")
+    rows = event["selection"]["rows"]
+    st.caption(
+        "Bold on green: the best of its column, by that metric's own direction; nothing is marked where all are equal. "
+        "Bold on grey: the pinned scheme."
+    )
+    if rows and rows[0] < len(frame):
+        _row_buttons(frame.scheme.iloc[rows[0]], pinned)
+
+
+def _draw(frame: pd.DataFrame, pinned: str | None, shown: str, key: str, **more):
+    best = comparison.best(frame)
+    values = comparison.against(frame, pinned) if shown == AGAINST else frame
+    columns = _ordered(comparison.measured(frame))
+    values = values[["scheme", *columns, "seconds", "notices"]]
+    if shown == FIGURES and pinned in comparison.with_figures(frame):
+        values.insert(3, GAP, comparison.against(frame, pinned)["sqnr_db"])
+    how = {
+        name: (lambda v, name=name: difference(name, v, 0.0) or NONE) if shown == AGAINST else partial(value_text, name)
+        for name in columns
+    }
+    how |= {GAP: lambda v: difference("sqnr_db", v, 0.0) or NONE, "seconds": partial(decimals, places=3)}
+    styled = written(values, how).apply(_marks, axis=None, best=best, pinned=pinned)
+    height = "content" if len(frame) <= MOST_ROWS else _ROW * (MOST_ROWS + 1)
+    return table(styled, how, key, _headings(columns), height=height, **more)
+
+
+def _ordered(columns: list[str]) -> list[str]:
+    return [name for name in FIRST if name in columns] + [name for name in columns if name not in FIRST]
+
+
+def _marks(values: pd.DataFrame, best: dict[str, list[str]], pinned: str | None) -> pd.DataFrame:
+    marks = pd.DataFrame("", index=values.index, columns=values.columns)
+    for name, schemes in best.items():
+        marks.loc[values.scheme.isin(schemes), name] = _BEST
+    marks.loc[values.scheme == pinned, "scheme"] = _PINNED
+    return marks
+
+
+def _headings(columns: list[str]) -> dict:
+    headings = {name: st.column_config.Column(METRICS[name].label, help=tooltip(METRICS[name])) for name in columns}
+    return headings | {
+        "scheme": st.column_config.Column("Scheme", pinned=True),
+        GAP: st.column_config.Column("SQNR against pinned", help="SQNR minus that of the pinned scheme."),
+        "seconds": st.column_config.Column("Seconds", help="What the evaluation took."),
+        "notices": st.column_config.Column("Notices", width="large"),
+    }
+
+
+def _row_buttons(scheme: str, pinned: str | None) -> None:
+    with st.container(horizontal=True):
+        st.page_link(
+            "pages/explore.py", label=f"Open {say.name(scheme)} in Explore", icon=":material/search_insights:",
+            query_params=link("explore", scheme=scheme),
+        )  # fmt: skip
+        if scheme != pinned:
+            st.button(f"Pin {say.name(scheme)}", icon=":material/keep:", on_click=choose_pinned, args=(scheme,))
+
+
+@st.fragment
+def take_along(view: View, frame: pd.DataFrame, importance: cached.Importance | None) -> None:
+    """Code, data and the link."""
+    chosen = st.segmented_control("More", ["Python", "Data and link"], key="compare_more", persist_state="session")
+    pinned = view.pinned and view.pinned.key
+    if chosen == "Python":
+        st.code(comparison_snippet(view, frame.scheme.tolist(), pinned, importance), language="python")
+    elif chosen == "Data and link":
+        _data(view, frame, importance)
+
+
+def _data(view: View, frame: pd.DataFrame, importance: cached.Importance | None) -> None:
+    downloads(
+        (view.at.tensor, "comparison"),
+        {
+            "ref": view.at.source.ref, "tensor": view.at.tensor, "rows": view.at.rows,
+            "pinned": view.pinned and view.pinned.key, "importance": importance and importance.file,
+            "schemes": frame.to_dict("records"),
+        },
+        (frame.columns, frame.itertuples(index=False, name=None)),
+    )  # fmt: skip
+    link_note(view.at.source.ref, uploads=importance is not None)

@@ -1,0 +1,156 @@
+"""Where the error sits: the map of blocks, and the block that is open."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from quantviz import QuantvizError, figures
+from quantviz.evaluation import Evaluation
+from quantviz.evaluation.sentences import block_sentence
+from quantviz.inspection import MAX_BLOCK_WEIGHTS, Block
+from quantviz.inspection.worked import block_rows, rule_text
+from quantviz.schemes import Scheme
+from quantviz.text.wording import count
+
+from ..link import choices
+from ..link.address import chosen_text, put
+from ..link.state import View, pair
+from ..shared import say
+from ..shared.charts import chart
+from ..work import cached
+
+
+def opened_block(evaluation: Evaluation) -> tuple[int, int]:
+    """(row, column) of the open block in the grid of blocks: the one that is chosen, or else the worst."""
+    if evaluation.block_errors.size == 1:
+        return 0, 0
+    text = chosen_text("block")
+    return parse_block(text, evaluation) if text else figures.worst_block(evaluation.block_errors)
+
+
+def parse_block(text: str, evaluation: Evaluation) -> tuple[int, int]:
+    """From "3, 4"; QuantvizError where that is no block."""
+    rows, cols = evaluation.block_errors.shape
+    place = pair(text, ",")
+    if not place or place[0] >= rows or place[1] >= cols:
+        raise QuantvizError(f"There is no block {text!r} among {rows:,} × {cols:,}; write its row and column, as 0, 0.")
+    return place
+
+
+@st.fragment
+def block_section(view: View, evaluation: Evaluation, importance: cached.Importance | None) -> None:
+    st.subheader("Where the error sits")
+    if Scheme.parse(evaluation.scheme).rotate != "none":
+        st.caption(
+            "Rows are rotated before they are quantized, and blocks lie on the rotated rows: the map, the block and "
+            "its table show rotated weights, not those of the model. All figures above are of the model's own weights."
+        )
+    if evaluation.block_errors.size == 1:
+        st.caption("One scale, or none, serves the whole tensor: there is one block. Smaller blocks draw a map here.")
+        if view.weights > MAX_BLOCK_WEIGHTS:
+            _weight_text(view, evaluation)
+        else:
+            choices.unneeded("block", "0,0", lambda text: parse_block(text, evaluation))
+        block = _block(view, evaluation, (0, 0), importance)
+        if block is not None:
+            _weights(view, block)
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _block_text(evaluation)
+        place = opened_block(evaluation)
+        chart(figures.error_map(evaluation, place), "map", on_select=_open_clicked, selection_mode="points")
+        rows, cols = evaluation.block_errors.shape
+        st.caption(f"{rows:,} × {cols:,} blocks. Click the map to open the worst block nearby.")
+    with right:
+        block = _block(view, evaluation, place, importance)
+    if block is not None:
+        _weights(view, block)
+
+
+def _block(
+    view: View, evaluation: Evaluation, place: tuple[int, int], importance: cached.Importance | None
+) -> Block | None:
+    try:
+        block = cached.inspect(view.at, evaluation, *place, importance, shown_weight(view, evaluation))
+    except QuantvizError as problem:
+        say.error(problem)
+        return None
+    whole = evaluation.block_errors.size == 1
+    name = "Part of the tensor" if whole and block.original.size < view.weights else f"Block {place[0]:,}, {place[1]:,}"
+    st.markdown(f"**{name}** · {say.plain(_where(block))}")
+    if said := block_sentence(block, evaluation.statistics):
+        say.text(said)
+    chart(figures.block(block), "block")
+    return block
+
+
+def _block_text(evaluation: Evaluation) -> None:
+    worst = figures.worst_block(evaluation.block_errors)
+    choices.text(
+        "Block", "block", check=lambda text: text and parse_block(text, evaluation),
+        placeholder=f"the worst: {worst[0]}, {worst[1]}",
+        help="Row and column of a block in the grid of blocks, counted from 0; empty for the worst one.",
+    )  # fmt: skip
+
+
+def _weight_text(view: View, evaluation: Evaluation) -> None:
+    row, col = _largest(view, evaluation)
+    choices.text(
+        "Weight", "block", check=lambda text: text and parse_weight(text, view),
+        placeholder=f"the largest: {row}, {col}",
+        help="Row and column of a weight, counted from 0: the part of the tensor that holds it is shown.",
+    )  # fmt: skip
+
+
+def shown_weight(view: View, evaluation: Evaluation) -> tuple[int, int] | None:
+    """(row, column) of the weight that is shown of a tensor that is one block and too large to be shown whole."""
+    if evaluation.block_errors.size > 1 or view.weights <= MAX_BLOCK_WEIGHTS:
+        return None
+    text = chosen_text("block")
+    return parse_weight(text, view) if text else _largest(view, evaluation)
+
+
+def parse_weight(text: str, view: View) -> tuple[int, int]:
+    """From "3, 4"; QuantvizError where the tensor has no such weight."""
+    place = pair(text, ",")
+    if not place or place[0] >= view.rows or place[1] >= view.info.cols:
+        raise QuantvizError(
+            f"There is no weight {text!r} among {view.rows:,} rows × {view.info.cols:,} columns; write both, as 0, 0."
+        )
+    return place
+
+
+def _largest(view: View, evaluation: Evaluation) -> tuple[int, int]:
+    return divmod(int(evaluation.statistics.largest_index[0]), view.info.cols)
+
+
+def _open_clicked() -> None:
+    points = st.session_state["figure_map"]["selection"]["points"]
+    if points and "customdata" in points[0]:
+        put(block=points[0]["customdata"])
+
+
+def _where(block: Block) -> str:
+    (r0, r1), (c0, c1) = block.rows, block.cols
+    rows = f"row {r0:,}" if r1 - r0 == 1 else f"rows {r0:,} to {r1 - 1:,}"
+    return f"{rows}, columns {c0:,} to {c1 - 1:,}"
+
+
+def _weights(view: View, block: Block) -> None:
+    st.markdown(f"**Weight by weight** · {say.plain(rule_text(block))}")
+    if block.unpacked is not None:
+        say.caption(Scheme.parse(block.scheme).fmt.rule)
+    st.dataframe(
+        block_rows(block), hide_index=True, height=300, key="block_table",
+        column_config={
+            block.names[0]: st.column_config.NumberColumn(format="%.6g"),
+            "arithmetic": st.column_config.TextColumn(width="large"),
+            block.names[1]: st.column_config.NumberColumn(format="%.6g"),
+            "error": st.column_config.NumberColumn(format="%.3g", help="dequantized − original"),
+            "scale": st.column_config.NumberColumn(format="%.4g", help="Of the weight's own group in the block."),
+            "minimum": st.column_config.NumberColumn(format="%.4g", help="Of the weight's own group in the block."),
+        },
+    )  # fmt: skip
+    if str(Scheme.parse(block.scheme).granularity) in ("None", "tensor") and block.original.size < view.weights:
+        st.caption(f"The first {count(block.original.size)} of {count(view.weights)} weights.")

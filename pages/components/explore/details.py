@@ -1,0 +1,81 @@
+"""All figures, the tensor itself, and everything to take along: code, data, pictures, the link."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from quantviz.evaluation import Evaluation, export
+from quantviz.evaluation.facts import largest_weights, statistics_facts
+from quantviz.metrics import METRICS
+from quantviz.statistics import TensorStatistics
+from quantviz.text.wording import count, decimals, number, share, value_text
+
+from ..link.state import View
+from ..shared import say
+from ..shared.snippet import snippet
+from ..shared.tables import table
+from ..shared.take_along import downloads, link_note
+from ..work import cached
+from .block import opened_block, shown_weight
+
+ALL, TENSOR, PYTHON, DATA = "All metrics", "The tensor", "Python", "Data and link"
+
+
+@st.fragment
+def details_section(view: View, evaluation: Evaluation, importance: cached.Importance | None) -> None:
+    chosen = st.segmented_control("More", [ALL, TENSOR, PYTHON, DATA], key="details", persist_state="session")
+    match chosen:
+        case "The tensor":
+            _tensor(evaluation.statistics)
+        case "Python":
+            axis, full = st.session_state.get("axis", "log"), st.session_state.get("range") == "all"
+            place, around = opened_block(evaluation), shown_weight(view, evaluation)
+            st.code(snippet(view, place, importance, axis, full, around), language="python")
+        case "Data and link":
+            _data(view, evaluation, importance)
+        case "All metrics":
+            _metrics(evaluation)
+
+
+def _metrics(evaluation: Evaluation) -> None:
+    shown = [(METRICS[name], value) for name, value in evaluation.metrics.items()]
+    table(
+        {
+            "metric": [m.label for m, _ in shown],
+            "value": [value_text(m.name, value) for m, value in shown],
+            "formula": [m.formula for m, _ in shown],
+            "unit": [{"fraction": "%", "": "number"}.get(m.unit, m.unit) for m, _ in shown],
+            "better": [m.direction for m, _ in shown],
+            "meaning": [m.meaning for m, _ in shown],
+        },
+        {}, "all_metrics", height="content",
+    )  # fmt: skip
+    say.caption(
+        "e = dequantized − original. "
+        f"Percentiles of |e| are read from bins {share(evaluation.percentile_resolution)} wide. "
+        f"Engine: {evaluation.engine}, {decimals(evaluation.seconds, 3)} s."
+    )
+
+
+def _tensor(statistics: TensorStatistics) -> None:
+    facts = statistics_facts(statistics)
+    for start in range(0, len(facts), 4):
+        for column, fact in zip(st.columns(4), facts[start : start + 4], strict=False):
+            column.metric(fact.label, fact.text, help=fact.meaning)
+    st.markdown("**Largest weights**")
+    how = {"row": count, "column": count, "weight": partial(number, fixed=True), "in σ": partial(decimals, places=2)}
+    table(largest_weights(statistics), how, "largest_of_tensor", height=300)
+
+
+def _data(view: View, evaluation: Evaluation, importance: cached.Importance | None) -> None:
+    downloads(
+        (view.at.tensor, view.scheme.key),
+        {
+            "ref": view.at.source.ref, "tensor": view.at.tensor, "rows": view.at.rows,
+            "importance": importance and importance.file, **export.as_dict(evaluation),
+        },
+        export.metrics_table(evaluation),
+    )  # fmt: skip
+    link_note(view.at.source.ref, uploads=importance is not None)

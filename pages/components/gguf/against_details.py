@@ -1,0 +1,103 @@
+"""What a comparison of files gives to take along, and its table of tensors."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from quantviz.evaluation.export import metrics_table
+from quantviz.metrics import METRICS
+from quantviz.published.beside import Against, Pair, Pairs, as_dict
+from quantviz.text.wording import plural, share, tooltip, value_text
+
+from ..link.address import put
+from ..link.state import ANOTHER_TENSOR
+from ..shared import say
+from ..shared.snippet import written
+from ..shared.tables import table
+from ..shared.take_along import downloads, link_note
+
+ALL, PYTHON, DATA = "All metrics", "Python", "Data and link"
+_COLUMNS = ("bits_per_weight", "sqnr_db", "relative_l2_error", "max_abs_error")
+
+
+@st.fragment
+def details(a: Against, original: str, file: str) -> None:
+    chosen = st.segmented_control("More", [ALL, PYTHON, DATA], key="against_details", persist_state="session")
+    if chosen == ALL:
+        shown = [(METRICS[name], value) for name, value in a.evaluation.metrics.items()]
+        table(
+            {
+                "metric": [m.label for m, _ in shown],
+                "value": [value_text(m.name, value) for m, value in shown],
+                "formula": [m.formula for m, _ in shown],
+                "better": [m.direction for m, _ in shown],
+                "meaning": [m.meaning for m, _ in shown],
+            },
+            {}, "against_metrics", height="content",
+        )  # fmt: skip
+    elif chosen == PYTHON:
+        st.code(snippet(a.pair, original, file), language="python")
+    elif chosen == DATA:
+        downloads(
+            (a.pair.original, a.evaluation.scheme), {"original": original, "file": file, **as_dict(a)},
+            metrics_table(a.evaluation),
+        )  # fmt: skip
+        link_note(original, file)
+
+
+def snippet(pair: Pair, original: str, file: str) -> str:
+    """A script that makes the comparison."""
+    return (
+        "import quantviz as qv\n"
+        "\n"
+        f"original = qv.open_model({written(original)!r})\n"
+        f"file = qv.open_model({written(file)!r})\n"
+        f"a = qv.published.against(original, file, qv.published.pair_up(original, file).of({pair.original!r}))\n"
+        "print(qv.published.sentence(a))\n"
+        "for name, value in a.evaluation.metrics.items():\n"
+        '    print(f"{qv.METRICS[name].label}: {value:.6g} {qv.METRICS[name].unit}")\n'
+        "qv.figures.weights(a.evaluation).show()\n"
+        "qv.figures.errors(a.evaluation).show()\n"
+    )
+
+
+def all_tensors(found: list[Against | tuple[Pair, str]], pairs: Pairs, swapped: bool) -> None:
+    """The table of all tensors; ticking a row opens its tensor. swapped: whether the sidebar holds the file."""
+    rows = [_row(a) for a in found]
+    order = ["tensor", "in the file", "type", "plain quantization", *_COLUMNS]
+    headings = {name: st.column_config.Column(METRICS[name].label, help=tooltip(METRICS[name])) for name in _COLUMNS}
+    st.caption("Tick a row to open that tensor.")
+    plainly = "How much of the file plain quantization of the original gives, byte for byte."
+    table(
+        {name: [row.get(name) for row in rows] for name in order}, {n: partial(value_text, n) for n in _COLUMNS},
+        "against_table", headings | {"plain quantization": st.column_config.TextColumn(help=plainly)},
+        on_select=lambda: _take(found, swapped), selection_mode="single-row", height=420,
+    )  # fmt: skip
+    told = [a.requantized for a in found if isinstance(a, Against) and a.requantized]
+    same = sum(r.same for r in told)
+    say.text(f"Plain quantization gives exactly the bytes of {same:,} of {plural(len(found), 'tensor')}.")
+    for names, where in ((pairs.only_original, "the original"), (pairs.only_file, "the file")):
+        if names:
+            more = f" and {len(names) - 6:,} more" if len(names) > 6 else ""
+            say.caption(f"Only in {where}: {', '.join(names[:6])}{more}.")
+
+
+def _row(a: Against | tuple[Pair, str]) -> dict:
+    if not isinstance(a, Against):
+        return {"tensor": a[0].original, "in the file": a[0].place.name, "plain quantization": a[1]}
+    r, place = a.requantized, a.pair.place
+    plain = a.why_not if r is None else "same bytes" if r.same else f"{share(r.equal / r.count)} of {r.unit}"
+    where = place.name if place.expert is None else f"{place.name}[{place.expert}]"
+    metrics = {name: a.evaluation.metrics[name] for name in _COLUMNS}
+    return {"tensor": a.pair.original, "in the file": where, "type": a.evaluation.scheme, **metrics,
+            "plain quantization": plain}  # fmt: skip
+
+
+def _take(found: list[Against | tuple[Pair, str]], swapped: bool) -> None:
+    rows = st.session_state["against_table"]["selection"]["rows"]
+    if rows:
+        a = found[rows[0]]
+        pair = a.pair if isinstance(a, Against) else a[0]
+        put(tensor=pair.place.name if swapped else pair.original, **ANOTHER_TENSOR)

@@ -1,0 +1,155 @@
+"""The address bar: what the visitor has chosen, each thing under a name of its own, and nothing else.
+
+What is chosen lives in the session as text, by key; a thing that was not chosen, or was chosen as it is by default,
+is not there, and not in the address. The address is read where it says something new: on a first visit, a link, Back
+and Forward. It is written once for each change, so that Back undoes one change.
+
+Streamlit's own binding is not used: a change by hand would leave no step to go back to, one by a button several, and a
+default that depends on the rest of the view would be left out of links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from ..shared import say
+
+SIDEBAR = ("ref", "tensor", "rows", "scheme", "pinned")  # on every page
+SHARED = ("axis", "range")  # meant to be the same on both pages that have them
+PAGES = {
+    "explore": (*SHARED, "block", "stored"),
+    "compare": ("schemes",),
+    "outliers": (
+        *SHARED, "edit", "inject_count", "inject_magnitude", "inject_where", "inject_channel", "inject_seed",
+        "remove_by", "remove_sigmas", "remove_percent", "remove_how", "beyond", "bits", "swept", "along",
+    ),
+    "quality": (
+        "model", "text", "text_id", "tokens", "context", "method", "layers", "measured", "prompt", "length",
+    ),
+    "gguf_files": ("gguf", "beside", "mix", "mix_importance"),
+    "throughput": (
+        "workloads", "device", "batch", "throughput_model", "throughput_schemes", "tensor_shape", "layer", "rounds",
+        "seconds",
+    ),
+    "number_formats": (
+        "number_format", "number_value", "number_scale", "line_formats", "line_window", "line_axis", "block_type",
+    ),
+}  # fmt: skip
+# Where two pages call different things by one name, one of the keys differs from the name in the address.
+NAMES = {"throughput_model": "model", "throughput_schemes": "schemes"}
+
+_PAGE, _CHOSEN, _SAID, _BOX, _INSIDE, _SEEN = "_page", "_chosen", "_said", "_notices", "_changing", "_address"
+
+
+def begin(page: str) -> None:
+    """Called before anything is drawn: takes what the address says, if that is new, and draws what is to be noticed."""
+    state = st.session_state
+    before, going_back = state.get(_PAGE), get_script_run_ctx().is_history_navigation
+    state[_PAGE] = page
+    if before is None or going_back or page != before:
+        state[_SAID] = {}
+        _read(page, keep=before is not None and not going_back)
+        if before is not None and not going_back:
+            _write()
+    elif _there() != state[_SEEN]:  # a link of the page to itself, drawn before the last change
+        _write()
+    state[_SEEN] = _there()
+    state[_BOX] = st.container()
+    for text in state[_SAID].values():
+        say.notice(text, state[_BOX])
+
+
+def chosen(key: str) -> list[str] | None:
+    """What was chosen, as text; None where nothing was."""
+    return st.session_state.get(_CHOSEN, {}).get(key)
+
+
+def chosen_text(key: str) -> str:
+    """A single text that was chosen; "" where none was."""
+    return (chosen(key) or [""])[-1]
+
+
+def put(**choices: str | Sequence[str] | None) -> None:
+    """For callbacks: chooses by key, None for the default; all of them are one step for Back."""
+    with changing():
+        for key, value in choices.items():
+            if value is None:
+                st.session_state[_CHOSEN].pop(key, None)
+            else:
+                st.session_state[_CHOSEN][key] = [value] if isinstance(value, str) else list(value) or [""]
+
+
+@contextmanager
+def changing() -> Iterator[None]:
+    """What the visitor changes inside is one step; what was to be noticed has been."""
+    state = st.session_state
+    if state.get(_INSIDE):
+        yield
+        return
+    before, state[_SAID], state[_INSIDE] = state[_SAID], {}, True
+    shared = [chosen(key) for key in SHARED]
+    try:
+        yield
+    finally:
+        state[_INSIDE] = False
+    _write()
+    run = get_script_run_ctx()
+    if run.fragment_ids_this_run and not run.has_script_started:
+        if state[_SAID] != before or [chosen(key) for key in SHARED] != shared:
+            st.rerun()  # a notice, and links to pages, stand outside the fragment that alone would be drawn again
+
+
+def settle(key: str, texts: list[str]) -> None:
+    """What was chosen, as the control says it: without what was wrong in it, which is noticed once."""
+    st.session_state[_CHOSEN][key] = texts
+
+
+def wrong(key: str, text: str) -> None:
+    """Something chosen that cannot be shown: it is forgotten, and `text` stays until the visitor changes something."""
+    st.session_state[_CHOSEN].pop(key, None)
+    notice(text, key)
+
+
+def notice(text: str, key: str = "") -> None:
+    """A sentence at the top of the page until the visitor changes something; another of the same key replaces it."""
+    state = st.session_state
+    state[_SAID][key or text] = text
+    if get_script_run_ctx().has_script_started:
+        say.notice(text, state[_BOX])
+
+
+def passing(text: str) -> None:
+    """A sentence at the top of the page in this run."""
+    say.notice(text, st.session_state[_BOX])
+
+
+def link(page: str, **instead: str) -> dict[str, list[str]]:
+    """The address of a page as it would be opened now: name -> texts. instead: by key, what is to be chosen there."""
+    there = st.session_state[_CHOSEN] | {key: [text] for key, text in instead.items()}
+    return {NAMES.get(key, key): there[key] for key in (*SIDEBAR, *PAGES[page]) if key in there}
+
+
+def _read(page: str, keep: bool) -> None:
+    """keep: what the address does not name stays chosen."""
+    held = st.session_state.setdefault(_CHOSEN, {})
+    for key in (*SIDEBAR, *PAGES[page]):
+        name = NAMES.get(key, key)
+        if name in st.query_params:
+            held[key] = st.query_params.get_all(name)
+        elif not keep:
+            held.pop(key, None)
+
+
+def _write() -> None:
+    wanted = link(st.session_state[_PAGE])
+    if wanted != _there():
+        st.query_params.from_dict(wanted)
+    st.session_state[_SEEN] = _there()
+
+
+def _there() -> dict[str, list[str]]:
+    return {name: st.query_params.get_all(name) for name in st.query_params}

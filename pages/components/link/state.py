@@ -1,0 +1,95 @@
+"""What the visitor has chosen, as the address bar holds it: one line of text for each thing.
+
+The text is the state: `ref`, `tensor`, `rows`, `scheme`, `pinned` stand in the address, and the controls beside them
+only rewrite it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from quantviz.errors import QuantvizError
+from quantviz.schemes import Scheme
+from quantviz.sources import TensorInfo
+from quantviz.text.numbers import whole_number
+
+from ..work.cached import Importance, Selection
+from .address import put
+
+DEFAULT_REF = "random:normal?outliers=0.001"
+DEFAULT_SCHEME = "int4-sym-tensor"
+DEFAULT_PINNED = "int4-sym-b64"
+NOTHING = "none"
+ANOTHER_TENSOR = dict.fromkeys(("rows", "block", "stored"))  # what is not kept when another tensor is chosen
+
+
+@dataclass(frozen=True)
+class View:
+    """What a page shows. at and info are None until a tensor could be opened.
+
+    importance: that weighs everything on the page, where it takes one.
+    """
+
+    scheme: Scheme
+    pinned: Scheme | None = None
+    at: Selection | None = None
+    info: TensorInfo | None = None
+    token: str | bool | None = field(default=None, repr=False)
+    importance: Importance | None = None
+
+    @property
+    def weighing(self) -> str | None:
+        """Tells one importance from another; None without any."""
+        return self.importance and self.importance.digest
+
+    @property
+    def rows(self) -> int:
+        """How many rows are selected."""
+        start, stop = self.at.rows or (0, self.info.rows)
+        return stop - start
+
+    @property
+    def weights(self) -> int:
+        """How many weights are selected."""
+        return self.rows * self.info.cols
+
+
+def current() -> View:
+    """The choice in the sidebar, which app.py has drawn before the page."""
+    return st.session_state["_view"]
+
+
+def choose_scheme(key: str) -> None:
+    """For callbacks: the scheme becomes `key`."""
+    put(scheme=None if key == DEFAULT_SCHEME else key)
+
+
+def choose_pinned(key: str) -> None:
+    put(pinned=None if key == DEFAULT_PINNED else key)
+
+
+def choose_ref(ref: str) -> None:
+    """For callbacks: another source, of which no tensor and no rows are chosen yet."""
+    put(ref=None if ref == DEFAULT_REF else ref, tensor=None, **ANOTHER_TENSOR)
+
+
+def parse_rows(text: str, info: TensorInfo) -> tuple[int, int] | None:
+    """From "0:512"; None for all rows."""
+    if not text:
+        return None
+    found = pair(text, ":")
+    if not found:
+        raise QuantvizError(f"{text!r} is no range of rows; write from:to, for example 0:{min(info.rows, 512)}.")
+    first, last = found
+    if not first < last <= info.rows:
+        raise QuantvizError(f"Rows {text} are not in {info.name}, which has {info.rows:,} rows, counted from 0.")
+    return first, last
+
+
+def pair(text: str, mark: str) -> tuple[int, int] | None:
+    """The two whole numbers on either side of the mark; None where there are none."""
+    first, _, second = text.partition(mark)
+    numbers = whole_number(first.strip()), whole_number(second.strip())
+    return None if None in numbers else numbers

@@ -1,0 +1,106 @@
+"""Everything to take along from the outlier laboratory: code, data, pictures, the link."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+import streamlit as st
+
+from quantviz.evaluation import Evaluation
+from quantviz.outliers import export
+
+from ..link.state import View
+from ..shared.snippet import importance_loading
+from ..shared.take_along import downloads, link_note
+from ..sidebar.tensor_controls import UPLOAD
+from . import laboratory
+from .sections import chosen_bits, symmetry_of
+
+PYTHON, DATA = "Python", "Data and link"
+
+
+@st.fragment
+def details_section(view: View, before: Evaluation, after: Evaluation | None) -> None:
+    chosen = st.segmented_control("More", [PYTHON, DATA], key="outlier_details", persist_state="session")
+    if chosen == PYTHON:
+        st.code(snippet(view, chosen_bits(view), st.session_state.get("beyond", 6.0)), language="python")
+    elif chosen == DATA:
+        _data(view, before, after)
+
+
+def snippet(view: View, bits: int, sigmas: float) -> str:
+    """A script that reproduces the view; the token, if any, stays out of it."""
+    ref, rows, edit = view.at.source.ref, view.at.rows, view.at.edit
+    lines = [
+        "import quantviz as qv",
+        "",
+    ]
+    if ref.startswith("hf:") and view.token:
+        lines.append("# A gated or private model needs a token: set HF_TOKEN, or run `hf auth login`.")
+    if ref.startswith(UPLOAD):
+        ref = PurePath(ref.removeprefix(UPLOAD)).name
+        lines.append("# The file that was uploaded, in the current folder.")
+    selection = f", rows=({rows[0]}, {rows[1]})" if rows else ""
+    lines += [
+        f"w = qv.open_model({ref!r}).open({view.at.tensor!r}{selection})",
+        *importance_loading(view.importance),
+        f"scheme = {view.scheme.key!r}",
+    ]
+    weighted, by = (", importance", ", importance=importance") if view.importance else ("", "")
+    drawn = ["    qv.figures.weights(r),"]
+    if edit:
+        lines += [
+            f"before = qv.evaluate(w, scheme{weighted})",
+            f"w = qv.outliers.apply(w, qv.outliers.{edit!r}, before.statistics)",
+        ]
+        drawn = ["    *qv.figures.outliers.before_and_after(before, r),"]
+    lines += [
+        f"r = qv.evaluate(w, scheme{weighted})",
+        f"carried = qv.outliers.attribute(w, scheme, r.statistics{by})",
+        f"points = qv.outliers.block_size_sweep(w, {bits}, statistics=r.statistics)",
+        f"growing = qv.outliers.magnitude_sweep(w, {bits}, {symmetry_of(view)!r})",
+        f"treated = qv.outliers.treat(w, scheme, r.statistics{by})",
+        "",
+        "for t in treated:",
+        "    if t.metrics:",
+        "        print(f\"{t.cure.name}: {t.metrics['sqnr_db']:.2f} dB, {t.metrics['bits_per_weight']:.3f} bits\")",
+        "",
+        "drawn = [",
+        *drawn,
+        "    qv.figures.outliers.bands(carried),",
+        f"    qv.figures.outliers.block_sides(carried, {sigmas}),",
+        "    qv.figures.outliers.channels(carried),",
+        "    qv.figures.outliers.block_sizes(points),",
+        "    qv.figures.outliers.magnitudes(growing),",
+        "    qv.figures.outliers.cures(treated),",
+        "]",
+        "for figure in drawn:",
+        "    if figure is not None:",
+        "        figure.show()",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _data(view: View, before: Evaluation, after: Evaluation | None) -> None:
+    bits = chosen_bits(view)
+    tasks = (
+        laboratory.attribution(view), laboratory.block_sizes(view, bits),
+        laboratory.magnitudes(view, bits, symmetry_of(view)), laboratory.cures(view),
+    )  # fmt: skip
+    found = [task.result() for task in tasks]
+    if any(result is None for result in found):
+        return
+    carried, points, growing, treated = found
+    document = {
+        "ref": view.at.source.ref, "tensor": view.at.tensor, "rows": view.at.rows, "scheme": view.scheme.key,
+        "importance": view.importance and view.importance.file,
+        "edit": export.edit_dict(view.at.edit), "before": before.metrics, "after": after and after.metrics,
+        "attribution": export.attribution_dict(carried, st.session_state.get("beyond", 6.0)),
+        "block_sizes": export.points_dict(points), "magnitudes": export.magnitudes_dict(growing),
+        "cures": export.cures_dict(treated),
+    }  # fmt: skip
+    downloads(
+        ("outliers", view.at.tensor, view.scheme.key), document, export.schemes_table(points, treated),
+        "Every scheme of the block sizes and of the cures, with its metrics.",
+    )  # fmt: skip
+    link_note(view.at.source.ref, uploads=view.importance is not None)

@@ -1,0 +1,69 @@
+"""The same passage continued by the model as it is stored and under each scheme, token by token."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from quantviz.quality.continuation import DEFAULT_PROMPT
+from quantviz.quality.results import Continuation
+from quantviz.quality.text.words import difference_text
+
+from ..link import choices
+from ..shared import say
+from ..work.jobs import Job
+from .state import Ask
+from .tasks import going_on, refusals
+
+LENGTH, LENGTHS = 40, (10, 120)
+AS_STORED = "as stored"
+
+
+@st.fragment
+def passage_section(ask: Ask, schemes: tuple[str, ...]) -> None:
+    st.subheader(
+        "The same passage, continued",
+        help="Each model always takes the token it holds likeliest (greedy), so any difference is quantization's.",
+    )
+    left, right = st.columns([3, 1], gap="medium", vertical_alignment="bottom")
+    prompt = choices.text("Beginning", "prompt", DEFAULT_PROMPT, on=left, help="What every model is given to continue.")
+    length = choices.number("Tokens to write", "length", LENGTH, *LENGTHS, 10, on=right, draw="slider")
+    task = going_on(ask, schemes, prompt, length)
+    if not (ask.is_demo or task.known):
+        st.caption("One token after another under each scheme takes a while with a large model.")
+        st.button("Write", icon=":material/edit_note:", on_click=task.begin)
+        return
+    found = task.result(_so_far, patience=0.3)
+    if found is not None:
+        _draw(found)
+
+
+def _so_far(job: Job) -> None:
+    _draw(list(job.found))
+
+
+def _draw(found: list) -> None:
+    for refused in refusals(found):
+        say.caption(f"{refused.scheme} is left out. {refused.reason}")
+    written = [item for item in found if isinstance(item, Continuation)]
+    if not written:
+        return
+    st.html(f'<div class="qv-passages" role="list">{"".join(_passage(c) for c in written)}</div>')
+    st.caption("Boxed and underlined: tokens that the model as it is stored does not have at that place.")
+
+
+def _passage(c: Continuation) -> str:
+    """A row: the scheme, how far it agrees, and the text, in which a run of other tokens is one mark."""
+    text, inside = [], False
+    for piece, other in zip(c.pieces, c.differs, strict=True):
+        if other != inside:
+            text.append("<mark>" if other else "</mark>")
+            inside = other
+        text.append(escape(piece).replace("\n", "<br>"))
+    text.append("</mark>" * inside)
+    return (
+        f'<div role="listitem"><div class="qv-scheme">{escape(c.scheme or AS_STORED)}</div>'
+        f'<div class="qv-agrees">{escape(difference_text(c))}</div>'
+        f'<div class="qv-text"><span class="qv-prompt">{escape(c.prompt)}</span>{"".join(text)}</div></div>'
+    )

@@ -1,0 +1,32 @@
+"""The schemes that Quality measures: chosen, typed, a preset, or tables of patterns; the address holds them."""
+
+from __future__ import annotations
+
+from quantviz.quality.measure import DEFAULT_SCHEMES
+from quantviz.quality.model.layers import Mixture
+from quantviz.schemes.presets import AS_SERVED, EIGHT_BITS, FOUR_BITS, PRESETS, preset
+
+from ..link.state import View
+from ..shared.scheme_set import scheme_chooser
+
+KEY = "measured"
+MOST = 64  # schemes at a time
+FIRST = "8, 4 and 2 bits"
+_HELP = (
+    "Any scheme key may be typed, several with spaces between them, and tables such as "
+    "`down_proj=int8-sym-b32;*=int4-asym-b32`."
+)
+SETS = {
+    FIRST: ("Integers of 8, 4 and 2 bits, sym and asym, in blocks of 32 and with one scale a tensor.", DEFAULT_SCHEMES),
+    **{name: (PRESETS[name], preset(name, (4096, 4096))) for name in (FOUR_BITS, EIGHT_BITS, AS_SERVED)},
+}
+
+
+def quality_schemes(view: View) -> tuple[str, ...]:
+    """Draws the controls. Gives canonical keys and tables, each once; none if none was chosen."""
+    return tuple(scheme_chooser(view, KEY, SETS, DEFAULT_SCHEMES, _keys, MOST, _HELP, Mixture.parse))
+
+
+def _keys(text: str) -> list[str]:
+    """Rules of a table may have spaces after their semicolons; keys beside one another have them too."""
+    return text.replace("; ", ";").split()

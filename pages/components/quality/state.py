@@ -1,0 +1,111 @@
+"""What is to be measured on a language model, and what is there of it already, by session and by server."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from quantviz.errors import QuantvizError
+from quantviz.evaluation.comparison import Refusal
+from quantviz.quality.model.parts import FORMS
+from quantviz.quality.results import Method, QualityResult
+
+from ..shared.access import files_root
+from ..sidebar.tensor_controls import DEMO_REF
+from ..work import cached
+from ..work.shelf import Shelf
+
+Found = QualityResult | Refusal
+
+TEXTS = 256 << 20  # bytes of visitors' texts that the server keeps
+_texts: Shelf[str] = Shelf(TEXTS, lambda text: 4 * len(text))
+_found: Shelf[Found] = Shelf(20_000, lambda _: 1)
+
+
+@dataclass(frozen=True)
+class Text:
+    """digest: of the text, "" for the demo's own, which nobody need bring."""
+
+    digest: str = ""
+
+    @property
+    def content(self) -> str | None:
+        """None for the demo's own text."""
+        return _texts.peek(self.digest) if self.digest else None
+
+
+def keep_text(content: str) -> Text:
+    """Keeps a visitor's text on the server, by its fingerprint, so that a reload or a link finds it again."""
+    digest = hashlib.blake2b(content.encode(), digest_size=12).hexdigest()
+    _texts.put(digest, content)
+    return Text(digest)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A model, a text, and how the one is measured on the other: all that a result depends on beside its scheme."""
+
+    source: cached.Source
+    text: Text
+    tokens: int | None
+    context: int
+    method: Method
+    targets: tuple[str, ...]
+    token: str | bool | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def is_demo(self) -> bool:
+        return self.source.ref == DEMO_REF
+
+    @property
+    def opening(self) -> dict:
+        """How quantviz.quality opens the model."""
+        return {"token": self.token, "root": self.source.root}
+
+    @property
+    def measuring(self) -> dict:
+        """How quantviz.quality measures it."""
+        return {"text": self.text.content, "tokens": self.tokens, "context": self.context}
+
+
+def source_of(ref: str, token: str | bool | None) -> cached.Source:
+    """The model as this visitor may open it. One of the Hub is not asked for anew: a measurement may take hours."""
+    if ref.startswith("random:"):
+        raise QuantvizError(f"{ref[:80]!r} is a random tensor, no language model; give {FORMS}.")
+    is_file = ref != DEMO_REF and not ref.startswith("hf:")
+    source = cached.source_of(ref, ref, files_root() if is_file else None, token)
+    return replace(source, version="") if ref.startswith("hf:") else source
+
+
+def found(ask: Ask, scheme: str) -> Found | None:
+    """What is known of a scheme, be it of some windows only."""
+    return _found.peek((ask, scheme))
+
+
+def keep(ask: Ask, scheme: str, result: Found) -> None:
+    _found.put((ask, scheme), result)
+
+
+def is_complete(result: Found | None) -> bool:
+    return result is not None and (isinstance(result, Refusal) or result.complete)
+
+
+def missing(ask: Ask, schemes: tuple[str, ...]) -> tuple[str, ...]:
+    """The schemes that are yet to be measured, or measured to the end."""
+    return tuple(scheme for scheme in schemes if not is_complete(found(ask, scheme)))
+
+
+def results(ask: Ask, schemes: tuple[str, ...]) -> Iterator[QualityResult]:
+    """What was measured so far, in the order of the schemes."""
+    for scheme in schemes:
+        result = found(ask, scheme)
+        if isinstance(result, QualityResult) and result.windows:
+            yield result
+
+
+def refusals(ask: Ask, schemes: tuple[str, ...]) -> Iterator[Refusal]:
+    for scheme in schemes:
+        result = found(ask, scheme)
+        if isinstance(result, Refusal):
+            yield result

@@ -1,0 +1,99 @@
+"""Everything to take along from Quality: the Python, the command line, the data, the link."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+import streamlit as st
+
+from quantviz.quality.model.layers import DEFAULT_TARGETS
+from quantviz.quality.results import QualityResult, SuperWeights
+from quantviz.quality.tables import as_record, tabulate
+
+from ..shared.take_along import downloads, link_note
+from .state import Ask
+
+PYTHON, COMMAND, DATA = "Python", "Command line", "Data and link"
+TEXT_FILE = "text.txt"
+
+
+@st.fragment
+def take_along(
+    ask: Ask, schemes: tuple[str, ...], results: Sequence[QualityResult], supers: list[SuperWeights]
+) -> None:
+    chosen = st.segmented_control("More", [PYTHON, COMMAND, DATA], key="quality_more", persist_state="session")
+    if chosen == PYTHON:
+        st.code(snippet(ask, schemes), language="python")
+    elif chosen == COMMAND:
+        st.code(command(ask, schemes), language="bash", wrap_lines=True)
+    elif chosen == DATA:
+        _data(ask, results, supers)
+
+
+def snippet(ask: Ask, schemes: Sequence[str]) -> str:
+    """A script that measures the same; the token, if any, stays out of it."""
+    lines = [
+        *(["from pathlib import Path", ""] if ask.text.digest else []),
+        "import quantviz as qv",
+        "",
+        *_token_note(ask),
+    ]
+    given = [f"tokens={ask.tokens}", f"context={ask.context}", f"method={ask.method!r}"]
+    if ask.text.digest:
+        lines.append(f"# The text that was measured, in the current folder as {TEXT_FILE}.")
+        given.insert(0, f"text=Path({TEXT_FILE!r}).read_text()")
+    if ask.targets != DEFAULT_TARGETS:
+        given.append(f"targets={list(ask.targets)!r}")
+    lines += [
+        f"schemes = {list(schemes)!r}",
+        f"arriving = qv.measure_quality({ask.source.ref!r}, schemes, {', '.join(given)})",
+        'results = [r for r in arriving if getattr(r, "complete", False)]',
+        "print(qv.quality_table(results).to_string())",
+        "for v in qv.quality_verdicts(results):",
+        '    print(f"Claim {v.claim} {v.finding}: {v.summary}")',
+        "qv.figures.quality.ratios(results).show()",
+        "qv.figures.quality.divergences(results).show()",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def command(ask: Ask, schemes: Sequence[str]) -> str:
+    """The command line that measures the same."""
+    words = ["python", "-m", "quantviz", "quality", ask.source.ref, *schemes]
+    if ask.text.digest:
+        words += ["--text", TEXT_FILE]
+    words += ["--tokens", str(ask.tokens or 0), "--context", str(ask.context), "--method", ask.method]
+    if ask.targets != DEFAULT_TARGETS:
+        words += ["--targets", ",".join(ask.targets)]
+    return "\n".join([*_token_note(ask), shlex.join([*words, "--json"])])
+
+
+def _token_note(ask: Ask) -> list[str]:
+    if ask.source.ref.startswith("hf:") and ask.token:
+        return ["# A gated or private model needs a token: set HF_TOKEN, or run `hf auth login`."]
+    return []
+
+
+def _data(ask: Ask, results: Sequence[QualityResult], supers: list[SuperWeights]) -> None:
+    document = {
+        "ref": ask.source.ref, "tokens": ask.tokens, "context": ask.context, "method": ask.method,
+        "layers": list(ask.targets), "text": ask.text.digest or "the demo's test book",
+        "results": [as_record(r) for r in results],
+        "largest_weights": [
+            {"count": s.count, "ratio": s.ratio, "random_ratios": s.random_ratios, "largest": s.largest} for s in supers
+        ],
+    }  # fmt: skip
+    frame = tabulate(results)
+    downloads(
+        ("quality", ask.source.ref.rsplit("/", 1)[-1]), document,
+        (frame.columns, frame.itertuples(index=False, name=None)),
+    )  # fmt: skip
+    if ask.text.digest:
+        st.download_button(
+            "Text", ask.text.content or "", TEXT_FILE, "text/plain", icon=":material/download:", on_click="ignore",
+            help="As the Python and the command line above expect it.",
+        )  # fmt: skip
+        st.caption("The address bar holds this view; your text stays on the server until that ends.")
+    else:
+        link_note(ask.source.ref)

@@ -1,0 +1,108 @@
+"""What Quality makes beside the measurement itself, each in the background and kept by what it depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from quantviz.evaluation.comparison import Refusal
+from quantviz.quality.continuation import continuations
+from quantviz.quality.model.activations import Activations, collect_activations, output_errors
+from quantviz.quality.super_weights import super_weights
+
+from ..work import jobs
+from ..work.jobs import Job
+from ..work.shelf import Shelf
+from ..work.tasks import Task
+from .state import Ask
+
+_small: Shelf[list] = Shelf(2000, lambda _: 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Collected:
+    """content: of the .safetensors file that holds the activations."""
+
+    activations: Activations
+    content: bytes
+
+    @property
+    def tokens(self) -> int:
+        return max(self.activations.counts.values(), default=0)
+
+
+_activations: Shelf[Collected] = Shelf(512 << 20, lambda c: 2 * len(c.content))
+
+
+def going_on(ask: Ask, schemes: tuple[str, ...], prompt: str, tokens: int) -> Task:
+    """How the model as it is stored and each scheme's continue a prompt: a list of Continuation and Refusal."""
+
+    def make(job: Job) -> list:
+        items = continuations(
+            ask.source.opens, schemes, prompt, tokens, ask.targets, progress=_steps(job, "tokens"), **ask.opening
+        )
+        return _collected(job, items)
+
+    return Task(("continuations", ask, schemes, prompt, tokens), "Continuations", make, _small, heavy=True)
+
+
+def largest_weights(ask: Ask) -> Task:
+    """What becomes of the model without its largest weights: a list of SuperWeights."""
+
+    def make(job: Job) -> list:
+        arriving = super_weights(
+            ask.source.opens, method=ask.method, targets=ask.targets, progress=_steps(job, "passes"), **ask.measuring,
+            **ask.opening,
+        )  # fmt: skip
+        return _collected(job, arriving)
+
+    return Task(("super weights", ask), "Without the largest weights", make, _small, heavy=True)
+
+
+def activations(ask: Ask) -> Task:
+    """The mean squares, and a sample, of what flows into each layer while the model reads the text."""
+
+    def make(job: Job) -> Collected:
+        collected = collect_activations(
+            ask.source.opens, targets=ask.targets, progress=_steps(job, "windows"), **ask.measuring, **ask.opening
+        )
+        return Collected(collected, collected.to_bytes())
+
+    return Task(("activations", ask), "Activations", make, _activations, heavy=True)
+
+
+def layer_errors(ask: Ask, scheme: str, collected: Collected) -> Task:
+    """The error of each layer's output beside that of its weights: a list of LayerError and Refusal."""
+
+    def make(job: Job) -> list:
+        arriving = output_errors(
+            ask.source.opens, scheme, collected.activations, targets=ask.targets, progress=_steps(job, "layers"),
+            **ask.opening,
+        )  # fmt: skip
+        return _collected(job, arriving)
+
+    return Task(("layer errors", ask, scheme), f"Layers under {scheme}", make, _small, heavy=True)
+
+
+def _collected(job: Job, items: Iterator[Any]) -> list[Any]:
+    """All items; each is in `job.found` as soon as it is there."""
+    for item in items:
+        job.found.append(item)
+    return list(job.found)
+
+
+def _steps(job: Job, unit: str) -> Callable[[str, int, int], None]:
+    """From quantviz's progress(what, done, total) to the job's, a step for each `what`."""
+    current: list = [None, None]
+
+    def progress(what: str, done: int, total: int) -> None:
+        if current[0] != what:
+            current[:] = what, job.step(what, jobs.unit_of(what, unit))
+        current[1](done, total)
+
+    return progress
+
+
+def refusals(found: list[Any]) -> list[Refusal]:
+    return [item for item in found if isinstance(item, Refusal)]

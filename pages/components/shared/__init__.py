@@ -1,0 +1,1 @@
+"""What several pages show: tables, figures, sentences, what is taken along."""

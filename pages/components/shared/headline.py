@@ -1,0 +1,76 @@
+"""The headline figures, what they are compared with, and what happened in words."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from quantviz.evaluation import Evaluation
+from quantviz.evaluation.sentences import against, sentences
+from quantviz.metrics import METRICS
+from quantviz.text.wording import difference, shape, tooltip, value_text
+
+from ..link.address import changing
+from ..link.state import NOTHING, View, choose_pinned, choose_scheme
+from . import say
+
+HEADLINES = (
+    "mean_relative_error", "relative_l2_error", "sqnr_db", "max_abs_error", "zeroed_fraction", "bits_per_weight",
+)  # fmt: skip
+
+
+def headline(view: View, evaluation: Evaluation, pinned: Evaluation | None, unfit: str = "") -> None:
+    """unfit: why there is nothing to compare with, if the pinned scheme is to blame."""
+    title, buttons = st.columns([3, 2], vertical_alignment="bottom")
+    rows = f", rows {view.at.rows[0]:,} to {view.at.rows[1] - 1:,}" if view.at.rows else ""
+    say.title(f"{view.info.name} under {view.scheme}", on=title)
+    say.caption(
+        f"{view.at.source.ref} · {shape(evaluation.shape)} {evaluation.dtype}{rows} · engine {evaluation.engine}",
+        on=title,
+    )
+    with buttons.container(horizontal=True, horizontal_alignment="right"):
+        _pin_buttons(view)
+    for notice in evaluation.notices:
+        say.warning(notice)
+    said = sentences(evaluation) + ([text] if pinned and (text := against(evaluation, pinned)) else [])
+    if said:
+        say.text(*said)
+    _figures(evaluation, pinned)
+    if unfit:
+        say.notice(unfit)
+
+
+def _pin_buttons(view: View) -> None:
+    if view.pinned == view.scheme:
+        st.button(
+            "Unpin", icon=":material/keep_off:", on_click=choose_pinned, args=(NOTHING,), help="Compare with nothing."
+        )
+        return
+    if view.pinned:
+        st.button(
+            f"Open {say.name(view.pinned)}", icon=":material/swap_horiz:", on_click=_swap, args=(view,),
+            help="Show the pinned scheme, and pin this one instead.",
+        )  # fmt: skip
+    st.button(
+        "Pin",
+        icon=":material/keep:",
+        on_click=choose_pinned,
+        args=(view.scheme.key,),
+        help="Compare others with this scheme.",
+    )
+
+
+def _swap(view: View) -> None:
+    with changing():
+        choose_scheme(view.pinned.key)
+        choose_pinned(view.scheme.key)
+
+
+def _figures(evaluation: Evaluation, pinned: Evaluation | None) -> None:
+    compared = pinned is not None and pinned.scheme != evaluation.scheme
+    for column, name in zip(st.columns(len(HEADLINES)), HEADLINES, strict=True):
+        metric, value = METRICS[name], evaluation.metrics[name]
+        change = difference(name, value, pinned.metrics[name]) if compared else None
+        say.metric(
+            metric.label, value_text(name, value), change, metric.direction,
+            help=tooltip(metric), border=True, on=column,
+        )  # fmt: skip

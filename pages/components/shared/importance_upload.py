@@ -1,0 +1,93 @@
+"""Importance of the input channels, from a file: .npy, llama.cpp's imatrix, or what the page Quality collected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from quantviz.calibration.importance import entry_of, importance_names
+from quantviz.errors import QuantvizError
+from quantviz.text.wording import count
+
+from ..link.state import View
+from ..sidebar.tensor_controls import upload_folder
+from ..work import cached
+from . import say
+
+_HELP = """
+The mean square `E[x²]` of what flows into each input channel, over some text: an error in a channel through which
+much flows costs more. It adds the importance-weighted MSE; `clip=mse` and GGUF's block types search by it, and
+iq2_xs, iq2_xxs, iq1_s and iq1_m cannot do without.
+
+- **.npy**: one number a channel
+- **.gguf**: what llama.cpp's `llama-imatrix` writes
+- **.safetensors**: what the page Quality collects
+"""
+
+
+def importance_upload(view: View) -> cached.Importance | None:
+    """Draws the controls. Gives the importance for the tensor at hand; None where there is none."""
+    with st.expander("Importance of the input channels"):
+        st.file_uploader(
+            "E[x²] of each input channel", type=["npy", "gguf", "safetensors"], key="importance_file",
+            on_change=_keep, help=_HELP,
+        )  # fmt: skip
+        kept = st.session_state.get("_importance")
+        if kept is None:
+            st.caption("Without it, every input channel counts alike.")
+            return None
+        name, path = kept
+        unfit = None
+        try:
+            entry = _entry(path, view.at.tensor)
+            found = cached.importance_of(name, path, entry, view.info, view.at.rows) if entry is not None else None
+        except QuantvizError as problem:
+            found, unfit = None, problem
+        st.button(f"Forget {say.name(name)}", icon=":material/close:", on_click=_forget)
+    if unfit is not None:  # where it is seen though the box above is closed
+        say.warning(f"Errors are not weighed here. {unfit}")
+    if found is not None:
+        say.caption(
+            f"Importance from {name}{f', {found.entry}' if found.entry else ''}: {count(view.info.cols)} channels."
+        )
+    return found
+
+
+def _entry(path: str, tensor: str) -> str | None:
+    """Which entry of the file is meant: the tensor's own where it is there; None until one is chosen."""
+    names = importance_names(path)
+    if not names:
+        return ""
+    own = entry_of(tensor, names)
+    names = names if own is None or own in names else (own, *names)  # of experts that lie in one tensor, all together
+    if st.session_state.get("importance_entry") not in names:
+        st.session_state["importance_entry"] = own
+    return st.selectbox(
+        "Tensor in the file", names, key="importance_entry", index=None, filter_mode="contains",
+        placeholder=f"none is called {tensor}; choose the one it belongs to", persist_state="session",
+    )  # fmt: skip
+
+
+def _keep() -> None:
+    upload = st.session_state["importance_file"]
+    if upload is not None:
+        take_importance(Path(upload.name).name, upload.getbuffer())
+
+
+def take_importance(name: str, content: bytes | memoryview) -> None:
+    """For callbacks: importance from now on comes from this file, called `name`."""
+    path = upload_folder() / f"importance{Path(name).suffix.lower()}"  # no name of a visitor's making
+    with path.open("wb") as file:
+        file.write(content)
+    st.session_state["_importance"] = name, str(path)
+    st.session_state["importance_entry"] = None
+
+
+def importance_in_use() -> str | None:
+    """The name of the file that importance comes from, if there is one."""
+    return st.session_state.get("_importance", (None,))[0]
+
+
+def _forget() -> None:
+    st.session_state.pop("_importance", None)

@@ -1,0 +1,117 @@
+"""From a view to its evaluations: at once where that is quick, as a job with progress where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import streamlit as st
+
+from quantviz.errors import QuantvizError
+from quantviz.evaluation import Evaluation
+from quantviz.evaluation.comparison import Outcome, refusal
+from quantviz.schemes import Scheme
+from quantviz.text.wording import count, size
+
+from ..link.address import put
+from ..link.state import View
+from ..work import cached, jobs
+from . import say
+
+LARGE = 1 << 26  # weights; what is larger is not loaded before the visitor says so
+FIRST_LOOK = 1 << 24  # weights of the row range offered instead
+
+
+def evaluated(
+    view: View, scheme: Scheme, importance: cached.Importance | None = None, role: str = "shown"
+) -> Evaluation | None:
+    """The evaluation under `scheme`, weighed by `importance` if there is any.
+
+    role: what it is on the page; a visitor who moves on to another scheme for it waits for the old one no longer.
+    None while it is being made or waits for a word of the visitor's.
+    Raises QuantvizError for a tensor or a scheme that does not fit.
+    """
+    if view.at is None:
+        return None
+    found = cached.ready(view.at, scheme.key, importance)
+    job = view.at, scheme.key, importance and importance.digest
+    if found is not None:
+        jobs.want(role, None)
+        return found
+    scheme.check_shape(view.rows, view.info.cols)  # before anything is moved
+    scheme.check_importance_given(importance is not None)
+    if view.weights > LARGE and _unedited(view) not in st.session_state.setdefault("_agreed", set()):
+        _ask_first(view)
+        return None
+    return jobs.result(
+        job, view.at.tensor, lambda at_work: cached.evaluate(view.at, scheme.key, importance, at_work), kind=role
+    )
+
+
+def against_pinned(view: View, importance: cached.Importance | None = None) -> tuple[Evaluation | None, str]:
+    """The evaluation under the pinned scheme, and why there can be none; none and "" while it is being made."""
+    try:
+        return view.pinned and evaluated(view, view.pinned, importance, "pinned"), ""
+    except QuantvizError as problem:
+        return None, f"There is nothing to compare with: the pinned scheme does not fit this tensor. {problem}"
+
+
+def outcomes(
+    view: View,
+    schemes: Sequence[Scheme],
+    importance: cached.Importance | None,
+    show: Callable[[list[Outcome], Scheme | None], None] | None = None,
+) -> list[Outcome] | None:
+    """What each scheme does to the tensor, or why it cannot; None while they are being made, one by one.
+
+    show: draws those that are there already, and the pinned scheme, until then.
+    Raises QuantvizError for a tensor that cannot be evaluated.
+    """
+
+    def so_far() -> list[Outcome | None]:
+        return [refused.get(s) or cached.compared(view.at, s.key, importance) for s in schemes]
+
+    refused = {s: r for s in schemes if (r := refusal(s, (view.rows, view.info.cols), importance is not None))}
+    job = view.at, schemes, importance and importance.digest
+    missing = [s.key for s, found in zip(schemes, so_far(), strict=True) if found is None]
+    if not missing:
+        jobs.want("compare", None)  # it is done, and was shown while it went on
+        return so_far()
+    if view.weights > LARGE and _unedited(view) not in st.session_state.setdefault("_agreed", set()):
+        _ask_first(view, len(missing) + 1)
+        return None
+    done = jobs.result(
+        job, view.at.tensor, lambda at_work: cached.compare(view.at, missing, importance, at_work),
+        meanwhile=show and (lambda: show([o for o in so_far() if o], view.pinned)), patience=0.2, kind="compare",
+    )  # fmt: skip
+    return so_far() if done else None
+
+
+def _ask_first(view: View, passes: int = 2) -> None:
+    """What a large tensor will take, and the choice of a part of it."""
+    weights, info = view.weights, view.info
+    nbytes = weights * info.nbytes / info.size
+    rows = max(1, min(info.rows, FIRST_LOOK // info.cols))
+    lines = [f"{info.name} has {count(weights)} weights, {size(nbytes)} as stored."]
+    if view.at.source.ref.startswith("hf:"):
+        lines.append(f"Download: {jobs.estimate(nbytes, 'B')}, unless it is in the cache already")
+    # Once for the tensor's own statistics, once under each scheme.
+    lines.append(f"Evaluation: {jobs.estimate(passes * weights, 'weights')}, in pieces, never held whole as float32")
+    say.plan(*lines)
+    with st.container(horizontal=True):
+        st.button("Evaluate all of it", type="primary", on_click=_agree, args=(view,))
+        if rows < info.rows:
+            st.button(f"Only the first {rows:,} rows", on_click=_take_rows, args=(rows,))
+    st.caption("Any other range of rows can be written in the sidebar.")
+
+
+def _unedited(view: View) -> cached.Selection:
+    return replace(view.at, edit=None)
+
+
+def _agree(view: View) -> None:
+    st.session_state["_agreed"].add(_unedited(view))
+
+
+def _take_rows(rows: int) -> None:
+    put(rows=f"0:{rows}")

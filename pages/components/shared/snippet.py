@@ -1,0 +1,117 @@
+"""The Python that computes and draws what the page shows."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from ..link.state import View
+from ..sidebar.tensor_controls import UPLOAD
+from ..work.cached import Importance
+
+
+def snippet(
+    view: View,
+    block: tuple[int, int],
+    importance: Importance | None = None,
+    axis: str = "log",
+    full: bool = False,
+    around: tuple[int, int] | None = None,
+) -> str:
+    """A script that reproduces the view; the token, if any, stays out of it."""
+    at = f", around={around}" if around else ""
+    weighted, by = (", importance", ", importance=importance") if importance else ("", "")
+    lines = [
+        "import quantviz as qv",
+        "",
+        *_opening(view),
+        *importance_loading(importance),
+        f"scheme = qv.Scheme.parse({view.scheme.key!r})",
+        f"r = qv.evaluate(w, scheme{weighted})",
+    ]
+    against = ""
+    if view.pinned and view.pinned != view.scheme:
+        lines.append(f"pinned = qv.evaluate(w, {view.pinned.key!r}{weighted}, statistics=r.statistics)")
+        against = ", pinned"
+    lines += [
+        f"expected = qv.expected_errors(w, scheme, r.statistics, r.code_counts, qv.figures.error_bins(r)[0]{weighted})",
+        f"block = qv.inspect_block(w, scheme, {block[0]}, {block[1]}, statistics=r.statistics{by}{at})",
+        "",
+        "for name, value in r.metrics.items():",
+        '    print(f"{qv.METRICS[name].label}: {value:.6g} {qv.METRICS[name].unit}")',
+        "",
+        *_stored(view),
+        "drawn = [",
+        f"    qv.figures.weights(r{against}, axis={axis!r}{', full=True' if full else ''}),",
+        f"    qv.figures.errors(r, expected, axis={axis!r}),",
+        "    qv.figures.code_usage(r),",
+        f"    qv.figures.error_map(r, {block}),",
+        "    qv.figures.block(block),",
+        *(["    qv.figures.stored_codes(c),", "    qv.figures.stored_scales(c),"] if view.info.packing else []),
+        "]",
+        "for figure in drawn:",
+        "    if figure is not None:",
+        "        figure.show()",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _stored(view: View) -> list[str]:
+    """The lines that read a tensor of a GGUF file as it is stored."""
+    if not view.info.packing:
+        return []
+    return [
+        "# As it is stored: codes, scales and minima, and one block byte by byte.",
+        "c, first = qv.published.contents(w), qv.published.stored_block(w, 0, 0)",
+        "print(qv.published.field_rows(first), qv.published.weight_rows(first))",
+        "",
+    ]
+
+
+def comparison_snippet(view: View, keys: list[str], pinned: str | None, importance: Importance | None) -> str:
+    """A script that makes the table and the figures of Compare."""
+    lines = [
+        "import quantviz as qv",
+        "",
+        *_opening(view),
+        f"keys = {keys!r}",
+    ]
+    weighted = ", importance" if importance else ""
+    lines += [
+        *importance_loading(importance),
+        f"outcomes = list(qv.evaluations(w, keys{weighted}))",
+        f"table = qv.tabulate(outcomes)  # as qv.compare(w, keys{weighted}) gives it",
+        "print(table.to_string())",
+        "print(qv.best(table))",
+        "",
+        "results = [r for r in outcomes if isinstance(r, qv.Evaluation)]  # the others could not apply",
+        "limits = qv.optimal_scalar(results[0].statistics.histogram)",
+        f"qv.figures.trade_off(results, {pinned!r}, limits).show()",
+        f"qv.figures.histogram_grid(results, {pinned!r}).show()",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def importance_loading(importance: Importance | None) -> list[str]:
+    if not importance:
+        return []
+    entry = f", {importance.entry!r}" if importance.entry else ""
+    return [
+        "# The file of importance, in the current folder.",
+        f"importance = qv.load_importance({PurePath(importance.file).name!r}{entry})",
+    ]
+
+
+def written(ref: str) -> str:
+    """A reference as a script has it: a file that was uploaded is taken from the current folder."""
+    return PurePath(ref.removeprefix(UPLOAD)).name if ref.startswith(UPLOAD) else ref
+
+
+def _opening(view: View) -> list[str]:
+    """The lines that make `w` the tensor of the view."""
+    ref, rows, lines = view.at.source.ref, view.at.rows, []
+    if ref.startswith("hf:") and view.token:
+        lines.append("# A gated or private model needs a token: set HF_TOKEN, or run `hf auth login`.")
+    if ref.startswith(UPLOAD):
+        lines.append("# The file that was uploaded, in the current folder.")
+    selection = f", rows=({rows[0]}, {rows[1]})" if rows else ""
+    return [*lines, f"model = qv.open_model({written(ref)!r})", f"w = model.open({view.at.tensor!r}{selection})"]

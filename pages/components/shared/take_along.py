@@ -1,0 +1,64 @@
+"""What a visitor takes along from any page: data as JSON and CSV, pictures, and what the address is good for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import streamlit as st
+
+from quantviz.text.plain import plain
+from quantviz.text.spreadsheets import csv_text, file_name
+
+from ..sidebar.tensor_controls import UPLOAD
+from . import say
+from .access import is_loopback
+from .charts import picture_setting
+
+Table = tuple[Iterable[object], Iterable[Iterable[Any]]]
+
+
+def downloads(
+    name: Iterable[object], document: Any = None, table: Table | None = None, help: str | None = None, pictures=True
+) -> None:
+    """Buttons for the data of a page. name: parts of the files' name.  table: heading and rows of the CSV."""
+    called = file_name("quantviz", *name)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if document is not None:
+            _button("JSON", json.dumps(plain(document), indent=1), f"{called}.json", "application/json")
+        if table is not None:
+            _button("CSV", csv_text(*table), f"{called}.csv", "text/csv", help)
+        if pictures:
+            picture_setting()
+
+
+def _button(label: str, text: str, name: str, kind: str, help: str | None = None) -> None:
+    st.download_button(label, text, name, kind, icon=":material/download:", on_click="ignore", help=help)
+
+
+def link_note(*refs: str, uploads: bool = False) -> None:
+    """What the address in the browser opens again, where, and what it cannot.
+
+    refs: every reference that the view shows.  uploads: whether another file of the visitor's takes part, such as an
+    importance.
+    """
+    say.caption(" ".join(link_sentences(refs, uploads, is_loopback())))
+
+
+def link_sentences(refs: Iterable[str], uploads: bool, on_loopback: bool) -> list[str]:
+    """`link_note` in sentences. on_loopback: whether only this machine reaches the app."""
+    refs = [ref for ref in refs if ref]
+    where = "in any browser of this computer" if on_loopback else "for everyone who can open this address"
+    if uploads or any(ref.startswith(UPLOAD) for ref in refs):
+        return ["An uploaded file stays in this window, so the address opens the rest of this view without it."]
+    said = [f"The address bar holds this view: copied, it opens the same {where}."]
+    if any(_is_path(ref) for ref in refs):
+        said.append("It names a file, which has to stay where it is and as it is.")
+    if any(ref.startswith("hf:") and "@" not in ref for ref in refs):
+        said.append("It names no revision of the model, so it shows what the Hub holds by then.")
+    return said
+
+
+def _is_path(ref: str) -> bool:
+    return ref != "demo" and not ref.startswith(("hf:", "random:", "values:", UPLOAD))

@@ -1,0 +1,72 @@
+"""What app.py does around every page, and how a page makes sure that it was done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from ..link.address import link
+
+ABOUT = """
+**quantviz** shows what quantization does to the weights of a model: point at a layer, choose a number format,
+a symmetry and a block size, and see what is lost. Every format is computed exactly as the library that ships it does.
+"""
+
+
+FIRST = "explore"  # the page of the bare address
+
+
+# Title and icon of each page by the name that its address and its script have, in the order of the sidebar.
+_PAGES = {
+    "explore": ("Explore", ":material/search_insights:"),
+    "compare": ("Compare", ":material/balance:"),
+    "outliers": ("Outliers", ":material/scatter_plot:"),
+    "quality": ("Quality", ":material/psychology:"),
+    "gguf_files": ("GGUF files", ":material/deployed_code:"),
+    "throughput": ("Throughput", ":material/speed:"),
+    "number_formats": ("Number formats", ":material/123:"),
+}
+
+
+def pages() -> dict[str, StreamlitPage]:
+    """Every page of the app by its name. Without icons: the browser would fetch one from another host for its tab."""
+    return {
+        name: st.Page(f"pages/{name}.py", title=title, default=name == FIRST) for name, (title, _) in _PAGES.items()
+    }
+
+
+def navigation() -> tuple[str, StreamlitPage]:
+    """The page that the address asks for, and its name. Links to the pages are drawn by `page_links`."""
+    every = pages()
+    page = st.navigation(list(every.values()), position="hidden")
+    return page.url_path or FIRST, page
+
+
+def page_links() -> None:
+    """Links that carry what is chosen to each page: those of st.navigation would lead to its defaults first."""
+    for name, page in pages().items():
+        st.page_link(page, icon=_PAGES[name][1], query_params=link(name), width="stretch")
+
+
+def enter() -> None:
+    """Called by app.py: the page that runs next has its sidebar."""
+    st.session_state["_in_app"] = True
+
+
+def require_app() -> None:
+    """Begins again through app.py if the page was run without it.
+
+    Until st.navigation is called for the first time on a server, Streamlit takes a folder `pages` for an app of
+    its older kind and runs a page that is opened by its own address alone.
+    """
+    if not st.session_state.pop("_in_app", False):
+        navigation()  # the same pages, so that the address still leads to this one
+        st.rerun()
+
+
+def runs_alone(page: str) -> bool:
+    """Whether Streamlit was started with this very page, as tests of a page that needs no sidebar do."""
+    return Path(get_script_run_ctx().main_script_path).resolve() == Path(page).resolve()

@@ -1,0 +1,44 @@
+"""Modules that several threads would import at once are imported once, one thread at a time.
+
+Python lets a thread have a module that another is still in the middle of importing, where waiting would be a deadlock;
+and Plotly looks among the loaded modules for pandas without waiting at all. Twenty visitors of a server that has just
+started met that.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import threading
+from importlib import import_module
+from pathlib import Path
+
+FIRST = (
+    "pandas",
+    "pyarrow",
+    "plotly.graph_objects",
+    "quantviz.kernels.cpu",
+    "quantviz.evaluation.comparison",
+    "quantviz.figures",
+)
+LANGUAGE_MODELS = ("torch", "transformers", "quantviz.kernels.reference")
+HUB = ("huggingface_hub", "httpx2", "quantviz.sources.hub")
+_COMPONENTS = str(Path(__file__).parents[1])
+_lock = threading.RLock()
+
+
+def import_first() -> None:
+    """What every page needs, before any visitor gets an answer. Others who come meanwhile wait."""
+    with _lock:
+        from quantviz.evaluation import default_engine
+
+    device = ("torch", "triton", "quantviz.kernels.cuda") if default_engine() == "cuda" else ()
+    import_each(*FIRST, *device)
+    with _lock:
+        import_each(*(part.name for part in pkgutil.walk_packages([_COMPONENTS], "pages.components.")))
+
+
+def import_each(*names: str) -> None:
+    """Imports the modules, unless another thread is at it: then waits until it has."""
+    with _lock:
+        for name in names:
+            import_module(name)

@@ -1,0 +1,1 @@
+"""The sidebar: the tensor and the scheme."""

@@ -1,0 +1,30 @@
+"""The sidebar that all pages share."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ..link.state import View
+from ..shell.frame import page_links
+from .scheme_controls import chosen_schemes, scheme_controls
+from .tensor_controls import tensor_controls
+
+WITHOUT_TENSOR = ("number_formats",)
+WITHOUT_SCHEME = ("number_formats", "quality")
+
+
+def sidebar(page: str) -> None:
+    """Draws pages, tensor and scheme as far as this page takes them; leaves the choice for it: see `state.current`."""
+    with st.sidebar:
+        with st.container(gap="xxsmall"):
+            page_links()
+        tensor, scheme = st.container(), st.container()
+        if page in WITHOUT_SCHEME:
+            chosen, pinned = chosen_schemes()
+        else:
+            with scheme:
+                chosen, pinned = scheme_controls()
+        with tensor:
+            found = None if page in WITHOUT_TENSOR else tensor_controls()
+    at, info, token = found or (None, None, None)
+    st.session_state["_view"] = View(chosen, pinned, at, info, token)

@@ -1,0 +1,110 @@
+"""Start, stop, and what is seen while a measurement waits or goes on."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from quantviz.errors import QuantvizError
+from quantviz.text.wording import about, duration
+from quantviz.throughput import Plan
+
+from ..link.address import changing, notice
+from ..link.state import View
+from ..shared import say
+from ..work import runs
+from ..work.runs import Run
+from .controls import idle_card
+from .results import device_card, results
+from .sections import error_and_speed, sqnr_known
+
+POLL = 1.0  # seconds between two drawings: on a CPU each takes time from what is measured
+STOP = "stop-measuring"
+
+
+def start_controls(plan: Plan, run: Run | None) -> None:
+    """The button that begins, with what it will take; what of the visitor's goes on with another plan."""
+    _elsewhere(plan)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Measure again" if run else "Start", key="start-measuring", type="primary", icon=":material/play_arrow:",
+            on_click=_start, args=(plan,),
+        )  # fmt: skip
+        if run is None:
+            st.markdown(
+                f"Nothing is measured before you press it. Timing takes about "
+                f"{duration(plan.seconds)}; making and checking what is timed comes before that."
+            )
+    if run is None:
+        say.caption(f"{describe(plan)}. It goes on while you look at other pages, and ends when this window is closed.")
+
+
+def describe(plan: Plan) -> str:
+    """What a plan measures, in words."""
+    words = f"{_listed(plan.workloads)} with {len(plan.schemes)} schemes on {plan.device}"
+    return words[:1].upper() + words[1:]
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+
+
+def _start(plan: Plan) -> None:
+    with changing():
+        try:
+            runs.start(plan)
+        except QuantvizError as problem:
+            notice(str(problem))
+
+
+def _elsewhere(plan: Plan) -> None:
+    """Runs of other plans that this visitor began before the controls were moved, each with a way to stop it."""
+    for run in runs.under_way():
+        if run.plan == plan or not run.is_mine():
+            continue
+        run.look()
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f":material/hourglass_top: What you began before goes on: {say.plain(describe(run.plan))}.")
+            st.button("Stop it", key=f"other-{run.asked}", on_click=run.stop)
+
+
+@st.fragment(run_every=POLL)
+def live(view: View, run: Run) -> None:
+    """Progress, the button that stops, and the figures as they arrive."""
+    run.look()
+    if run.over:
+        st.rerun()
+    report = run.report
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Stop", key=STOP, type="primary", icon=":material/stop:", on_click=run.stop, disabled=run.is_stopping)
+        if run.is_stopping:
+            st.markdown("Stopping, as soon as the call that is being timed is over …")
+        elif report.waiting:
+            st.markdown(f":material/hourglass_top: {say.plain(report.waiting.sentence)}")
+        elif report.doing is None:
+            st.markdown("Getting ready …")
+        else:
+            doing, total = report.doing, report.doing.total
+            counted = f", {doing.done} of {total}" if total else " …"
+            left = run.left()
+            counted += "" if left is None else f", {about(left)} left of it"
+            done, what = min(doing.done / total, 1.0) if total else 0.0, say.plain(f"{doing.what}{counted}")
+            st.progress(done, text=what, width="stretch")
+    with st.container():
+        if report.waiting and not run.is_stopping:
+            _elsewhere(run.plan)
+            st.caption("One measurement at a time on a device, so that none disturbs another.")
+    device_card(report.card or idle_card(run.plan.device))
+    results(run, live=True)
+    if known := sqnr_known(view, report):
+        error_and_speed(view, report, known)
+
+
+def outcome(run: Run) -> None:
+    """How a run that is over ended."""
+    if isinstance(run.problem, QuantvizError):
+        say.error(run.problem)
+    elif run.problem is not None:
+        runs.forget(run.plan)
+        raise run.problem
+    elif run.why:
+        say.info(f"It ended early: {run.why}. What had been measured is below.", ":material/stop_circle:")

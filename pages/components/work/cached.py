@@ -1,0 +1,230 @@
+"""The calls into quantviz that pages make, each kept by what it depends on and never by a tensor.
+
+Kept here rather than with st.cache_data: results are frozen and shared, not copied at every rerun; limits are in
+bytes; and background jobs fill the same shelves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import quantviz as qv
+from quantviz import figures, outliers
+from quantviz.calibration.importance import importance_names, load_importance, of_rows
+from quantviz.evaluation import Evaluation, default_engine
+from quantviz.evaluation.comparison import part_of
+from quantviz.evaluation.limits import ScalarQuantizer, optimal_scalar
+from quantviz.evaluation.predicted import expected_errors
+from quantviz.inspection import Block
+from quantviz.outliers import Edit
+from quantviz.schemes import Scheme
+from quantviz.sources import Model, TensorInfo
+from quantviz.sources.files import home_path
+from quantviz.statistics import TensorStatistics
+from quantviz.tensors import StoredTensor
+from quantviz.text.wording import size
+
+from ..shell.imports import HUB, import_each
+from .jobs import Job
+from .shelf import Shelf
+
+MEMORY = 4 << 30  # bytes of tensors that are kept; those of files and the Hub cost no memory, but an open file
+LARGEST_RANDOM = 2 << 30  # bytes of a random tensor, which has to be in memory whole
+MODEL_LIFETIME = 600  # seconds until a Hub repository is asked again what it holds
+_SALT = secrets.token_bytes(16)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A reference as one visitor may open it.
+
+    ref: as links and snippets have it.  opens: what is opened, a private copy in the case of an upload.
+    root: the only folder to open files from.  version: changes when the file does, or with time for the Hub.
+    visitor: tells tokens apart without holding one, so that nobody is served what another's token opened.
+    """
+
+    ref: str
+    opens: str
+    root: str | None = None
+    version: str = ""
+    visitor: str = ""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One tensor of a source, or some of its rows, maybe edited: what all results below are kept by."""
+
+    source: Source
+    tensor: str
+    rows: tuple[int, int] | None = None
+    edit: Edit | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Importance:
+    """E[x²] of each input channel of one tensor, from a visitor's file.
+
+    file: its name.  entry: which of an imatrix, "" for a .npy file.  values: float32 [cols].  digest: of the values.
+    """
+
+    file: str
+    entry: str
+    values: object
+    digest: str
+
+
+def source_of(ref: str, opens: str, root: str | None, token: str | bool | None) -> Source:
+    if opens.startswith("random:"):
+        return Source(ref, opens)
+    if opens.startswith("hf:"):
+        visitor = hashlib.blake2b(str(token).encode(), key=_SALT, digest_size=8).hexdigest()
+        return Source(ref, opens, None, str(int(time.time() // MODEL_LIFETIME)), visitor)
+    try:
+        facts = (Path(root, opens) if root else home_path(opens)).stat()
+        return Source(ref, opens, root, f"{facts.st_mtime_ns}-{facts.st_size}")
+    except (OSError, ValueError):
+        return Source(ref, opens, root)  # opening it will say what is wrong
+
+
+def _evaluation_bytes(e: Evaluation) -> int:
+    counted = 0 if e.code_counts is None else e.code_counts.nbytes
+    return e.block_errors.nbytes + counted + (1 << 16)
+
+
+_models: Shelf[Model] = Shelf(200, lambda _: 1)
+_tensors: Shelf[StoredTensor] = Shelf(MEMORY, lambda t: max(t.nbytes, MEMORY >> 8))  # so, at most 256 open files
+_statistics: Shelf[TensorStatistics] = Shelf(1000, lambda _: 1)
+_evaluations: Shelf[Evaluation] = Shelf(512 << 20, _evaluation_bytes)
+_predictions: Shelf[tuple] = Shelf(1000, lambda _: 1)
+# Without the errors of each block, which grow with the tensor: so a comparison of hundreds stays here whole.
+_compared: Shelf[Evaluation] = Shelf(
+    256 << 20, lambda e: (1 << 16) + (0 if e.code_counts is None else e.code_counts.nbytes)
+)
+_optima: Shelf[list[ScalarQuantizer]] = Shelf(1000, lambda _: 1)
+
+
+def opened(source: Source) -> Model | None:
+    """The model, if it was opened before."""
+    return _models.peek(source)
+
+
+def open_model(source: Source, token: str | bool | None, job: Job) -> Model:
+    """The model, opened if need be. The token goes no further than to the Hub."""
+    job.step("reading the list of tensors", "B")
+    if source.opens.startswith("hf:"):
+        import_each(*HUB)
+    return _models.get(source, lambda: qv.open_model(source.opens, token=token, root=source.root))
+
+
+def _tensor(at: Selection, progress: Callable | None = None) -> StoredTensor:
+    model = _models.peek(at.source)
+    if model is None:
+        raise qv.QuantvizError(f"{at.source.ref} has been closed; load the page again.")
+    info = model.info(at.tensor)
+    start, stop = at.rows or (0, info.rows)
+    if at.source.opens.startswith("random:") and 4 * (stop - start) * info.cols > LARGEST_RANDOM:
+        raise qv.QuantvizError(
+            f"{at.source.ref} takes {size(info.nbytes)} of memory, and this app gives a random tensor "
+            f"{size(LARGEST_RANDOM)}; choose fewer rows or columns, or a range of rows."
+        )
+    if at.edit is None:
+        return _tensors.get(at, lambda: model.open(at.tensor, at.rows, progress))
+    unedited = replace(at, edit=None)
+    before = _tensor(unedited, progress)
+    return _tensors.get(at, lambda: outliers.apply(before, at.edit, _statistics_of(unedited, before)))
+
+
+def _statistics_of(at: Selection, stored: StoredTensor, job: Job | None = None) -> TensorStatistics:
+    progress = job.step("reading its statistics", "weights") if job else None
+    return _statistics.get(at, lambda: qv.describe(stored, progress))
+
+
+def measured(at: Selection, job: Job) -> tuple[StoredTensor, TensorStatistics]:
+    """The tensor and its statistics, reported to `job` step by step."""
+    stored = _tensor(at, job.step("loading", "B"))
+    return stored, _statistics_of(at, stored, job)
+
+
+def ready(at: Selection, key: str, importance: Importance | None = None) -> Evaluation | None:
+    """The evaluation, if it was made before."""
+    return _evaluations.peek((at, key, importance and importance.digest))
+
+
+def evaluate(at: Selection, key: str, importance: Importance | None, job: Job) -> Evaluation:
+    """The full evaluation of a tensor under a scheme, reported to `job` step by step."""
+    stored, statistics = measured(at, job)
+    progress = job.step(f"evaluating {key}", "weights")
+    values, device = importance and importance.values, default_engine()
+    return _evaluations.get(
+        (at, key, importance and importance.digest),
+        lambda: qv.evaluate(stored, key, values, device, statistics=statistics, progress=progress),
+    )
+
+
+def predicted_errors(at: Selection, evaluation: Evaluation, importance: Importance | None = None):
+    """What uniform rounding predicts for the bins of the error figure; None where it predicts nothing."""
+
+    def predict() -> tuple:
+        edges = figures.error_bins(evaluation)[0]
+        scheme = Scheme.parse(evaluation.scheme)
+        facts = evaluation.statistics, evaluation.code_counts
+        return (expected_errors(_tensor(at), scheme, *facts, edges, importance and importance.values),)
+
+    return _predictions.get((at, evaluation.scheme, importance and importance.digest), predict)[0]
+
+
+def inspect(
+    at: Selection, evaluation: Evaluation, row: int, col: int, importance: Importance | None = None,
+    around: tuple[int, int] | None = None,
+) -> Block:  # fmt: skip
+    return qv.inspect_block(
+        _tensor(at), evaluation.scheme, row, col, evaluation.statistics, importance and importance.values, around
+    )
+
+
+# -- many schemes ------------------------------------------------------------------------------
+
+
+def compared(at: Selection, key: str, importance: Importance | None) -> Evaluation | None:
+    """The evaluation for a comparison, if it was made before; it lacks block_errors."""
+    return _compared.peek((at, key, importance and importance.digest))
+
+
+def compare(at: Selection, keys: list[str], importance: Importance | None, job: Job) -> int:
+    """Evaluates the schemes one after the other; `compared` has each as soon as it is made. Gives how many."""
+    stored, statistics = measured(at, job)
+    progress = job.step("", "weights")
+    values = importance and importance.values
+    for i, key in enumerate(keys):
+        job.name = f"{key}, {i + 1} of {len(keys)}"
+        make = partial(_slim, stored, key, values, statistics, part_of(progress, i, len(keys)))
+        _compared.get((at, key, importance and importance.digest), make)
+    return len(keys)
+
+
+def _slim(stored: StoredTensor, key: str, importance: object, statistics: TensorStatistics, progress) -> Evaluation:
+    made = qv.evaluate(stored, key, importance, default_engine(), statistics=statistics, progress=progress)
+    return replace(made, block_errors=None)
+
+
+def best_scalar(at: Selection, statistics: TensorStatistics) -> list[ScalarQuantizer]:
+    """The best scalar quantizer of 1 to 8 bits for the tensor's histogram."""
+    return _optima.get(at, lambda: optimal_scalar(statistics.histogram))
+
+
+def importance_of(
+    file: str, path: str, entry: str, info: TensorInfo, rows: tuple[int, int] | None = None
+) -> Importance:
+    """One entry of an uploaded file, kept at `path`, for these rows. Raises QuantvizError for what cannot be used."""
+    every = load_importance(path, entry, info.cols)
+    values = of_rows(every, info.rows, rows)
+    if values.ndim < every.ndim:  # rows of one expert
+        entry = f"{entry}[{rows[0] * len(every) // info.rows}]"
+    digest = hashlib.blake2b(values.tobytes(), digest_size=8).hexdigest()
+    return Importance(file, entry if importance_names(path) else "", values, digest)

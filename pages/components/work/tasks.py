@@ -1,0 +1,64 @@
+"""One result that is made in the background and kept: what a section of a page waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from quantviz.errors import QuantvizError
+
+from ..shared import say
+from . import jobs
+from .jobs import Job
+from .shelf import Shelf
+
+
+@dataclass(frozen=True)
+class Task:
+    """One result: its key, what it is called while it is being made, how it is made, and where it is kept.
+
+    heavy: whether it needs a language model in memory, so that one such task runs at a time.
+    """
+
+    key: Hashable
+    title: str
+    make: Callable[[Job], Any]
+    shelf: Shelf
+    heavy: bool = False
+
+    @property
+    def ready(self) -> Any | None:
+        """What it gave, if it was made before."""
+        return self.shelf.peek(self.key)
+
+    @property
+    def known(self) -> bool:
+        """Whether it is there or under way, or ended with an error that nobody has seen."""
+        return self.ready is not None or jobs.running(self.key) is not None
+
+    def begin(self) -> None:
+        """Starts it in the background, unless it is there or under way."""
+        if self.ready is None:
+            jobs.start(self.key, self.title, self._work, self.heavy)
+
+    def result(self, meanwhile: Callable[[Job], None] | None = None, patience: float = jobs.PATIENCE) -> Any | None:
+        """What it gives; None, with progress or a sentence on the page, as long as there is nothing.
+
+        meanwhile: draws what `Job.found` holds already, under the progress.
+        """
+        found = self.ready
+        if found is not None:
+            jobs.forget(self.key)
+            return found
+        job = jobs.start(self.key, self.title, self._work, self.heavy)
+        try:
+            return jobs.result(
+                self.key, self.title, self._work, meanwhile and (lambda: meanwhile(job)), patience, self.heavy
+            )
+        except QuantvizError as problem:
+            say.error(problem)
+            return None
+
+    def _work(self, job: Job) -> Any:
+        return self.shelf.get(self.key, lambda: self.make(job))
