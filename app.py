@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components.shell.imports import import_first
+from pages.components.work.imports import import_first
 
 # Before the imports below: the first visitors may come all at once, each on a thread of its own.
 import_first()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.components import say
 from pages.components.compare.table import partial_table, table_section, take_along
 from pages.components.link.state import current
-from pages.components.shared import say
 from pages.components.shared.charts import chart
 from pages.components.shared.importance_upload import importance_upload
 from pages.components.shared.left_out import left_out

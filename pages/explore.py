@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.components import say
 from pages.components.explore.block import block_section
 from pages.components.explore.details import details_section
 from pages.components.explore.stored import stored_section
 from pages.components.link.state import current
-from pages.components.shared import say
 from pages.components.shared.axis_controls import axis_controls
 from pages.components.shared.charts import chart
 from pages.components.shared.headline import headline

@@ -8,10 +8,10 @@ from fractions import Fraction
 
 import streamlit as st
 
+from pages.components import say
 from pages.components.link import address, choices
 from pages.components.link.address import chosen_text, put
 from pages.components.number_formats import bit_toggles, block_layouts, format_table
-from pages.components.shared import say
 from pages.components.shared.charts import chart, picture_setting
 from pages.components.shell.frame import require_app, runs_alone
 from quantviz import QuantvizError

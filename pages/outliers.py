@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import streamlit as st
 
+from pages.components import say
 from pages.components.link.state import current
 from pages.components.outliers import laboratory
 from pages.components.outliers.controls import edit_controls
 from pages.components.outliers.details import details_section
 from pages.components.outliers.sections import attribution_section, before_and_after, cures_section, curves_section
-from pages.components.shared import say
 from pages.components.shared.importance_upload import importance_upload
 from pages.components.shared.results import evaluated
 from pages.components.shell.frame import require_app

@@ -8,12 +8,13 @@ import pytest
 import streamlit as st
 
 import quantviz as qv
-from pages.components.link.state import View, parse_rows
+from pages.components.link.state import parse_rows
+from pages.components.selection import Selection, Source, View
 from pages.components.shared import access
 from pages.components.shared.snippet import snippet
 from pages.components.sidebar.tensor_controls import as_written
 from pages.components.work import jobs
-from pages.components.work.cached import Selection, Source, source_of
+from pages.components.work.cached import source_of
 from pages.components.work.shelf import Shelf
 from quantviz import QuantvizError, Scheme
 from quantviz.sources import TensorInfo

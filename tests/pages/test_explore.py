@@ -135,7 +135,7 @@ def test_uploaded_importance_weighs_the_error_and_the_search():
     app.session_state["details"] = "Python"
     settled(app)
     scope: dict = {"load": np.arange(256, dtype=np.float32)}
-    code = app.code[0].value.replace("figure.show()", "figure.to_json()").replace("load_importance('h.npy')", "load")
+    code = app.code[0].value.replace("figure.show()", "figure.to_json()").replace("qv.load_importance('h.npy')", "load")
     exec(compile(code, "snippet", "exec"), scope)  # noqa: S102
     assert "weighted_mse" in scope["r"].metrics
     assert value_text("relative_l2_error", scope["r"].metrics["relative_l2_error"]) == app.metric[1].value

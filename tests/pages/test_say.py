@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pages.components.shared.say import name, plain
+from pages.components.say import name, plain
 
 HARMLESS = (
     "q4_0", "model.layers.0.mlp.up_proj.weight", "int4-sym-b64, q8_0 and nf4-b64", "4,096 × 1,024", "−0.25 dB (3%)",

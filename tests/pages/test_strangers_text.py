@@ -1,4 +1,4 @@
-"""Whatever Streamlit reads as Markdown is written in the source, is a number, or went through shared/say.py."""
+"""Whatever Streamlit reads as Markdown is written in the source, is a number, or went through say.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SAY = ROOT / "pages/components/shared/say.py"
+SAY = ROOT / "pages/components/say.py"
 PAGES = [ROOT / "app.py", *(path for path in sorted(ROOT.glob("pages/**/*.py")) if path != SAY)]
 FIRST = {
     "markdown", "caption", "header", "subheader", "title", "warning", "error", "info", "success", "toast", "expander",

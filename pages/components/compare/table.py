@@ -13,13 +13,13 @@ from quantviz.metrics import METRICS
 from quantviz.schemes import Scheme
 from quantviz.text.wording import decimals, difference, tooltip, value_text
 
+from .. import say
 from ..link.address import link
-from ..link.state import View, choose_pinned
-from ..shared import say
+from ..link.state import choose_pinned
+from ..selection import Importance, View
 from ..shared.snippet import comparison_snippet
 from ..shared.tables import NONE, table, written
 from ..shared.take_along import downloads, link_note
-from ..work import cached
 
 FIGURES, AGAINST = "Figures", "Against the pinned"
 FIRST = ("bits_per_weight", "sqnr_db", "mean_relative_error", "relative_l2_error")  # columns that stand first
@@ -106,7 +106,7 @@ def _row_buttons(scheme: str, pinned: str | None) -> None:
 
 
 @st.fragment
-def take_along(view: View, frame: pd.DataFrame, importance: cached.Importance | None) -> None:
+def take_along(view: View, frame: pd.DataFrame, importance: Importance | None) -> None:
     """Code, data and the link."""
     chosen = st.segmented_control("More", ["Python", "Data and link"], key="compare_more", persist_state="session")
     pinned = view.pinned and view.pinned.key
@@ -116,7 +116,7 @@ def take_along(view: View, frame: pd.DataFrame, importance: cached.Importance | 
         _data(view, frame, importance)
 
 
-def _data(view: View, frame: pd.DataFrame, importance: cached.Importance | None) -> None:
+def _data(view: View, frame: pd.DataFrame, importance: Importance | None) -> None:
     downloads(
         (view.at.tensor, "comparison"),
         {

@@ -12,10 +12,11 @@ from quantviz.inspection.worked import block_rows, rule_text
 from quantviz.schemes import Scheme
 from quantviz.text.wording import count
 
+from .. import say
 from ..link import choices
 from ..link.address import chosen_text, put
-from ..link.state import View, pair
-from ..shared import say
+from ..link.state import pair
+from ..selection import Importance, View
 from ..shared.charts import chart
 from ..work import cached
 
@@ -38,7 +39,7 @@ def parse_block(text: str, evaluation: Evaluation) -> tuple[int, int]:
 
 
 @st.fragment
-def block_section(view: View, evaluation: Evaluation, importance: cached.Importance | None) -> None:
+def block_section(view: View, evaluation: Evaluation, importance: Importance | None) -> None:
     st.subheader("Where the error sits")
     if Scheme.parse(evaluation.scheme).rotate != "none":
         st.caption(
@@ -68,9 +69,7 @@ def block_section(view: View, evaluation: Evaluation, importance: cached.Importa
         _weights(view, block)
 
 
-def _block(
-    view: View, evaluation: Evaluation, place: tuple[int, int], importance: cached.Importance | None
-) -> Block | None:
+def _block(view: View, evaluation: Evaluation, place: tuple[int, int], importance: Importance | None) -> Block | None:
     try:
         block = cached.inspect(view.at, evaluation, *place, importance, shown_weight(view, evaluation))
     except QuantvizError as problem:

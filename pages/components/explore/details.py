@@ -12,19 +12,18 @@ from quantviz.metrics import METRICS
 from quantviz.statistics import TensorStatistics
 from quantviz.text.wording import count, decimals, number, share, value_text
 
-from ..link.state import View
-from ..shared import say
+from .. import say
+from ..selection import Importance, View
 from ..shared.snippet import snippet
 from ..shared.tables import table
 from ..shared.take_along import downloads, link_note
-from ..work import cached
 from .block import opened_block, shown_weight
 
 ALL, TENSOR, PYTHON, DATA = "All metrics", "The tensor", "Python", "Data and link"
 
 
 @st.fragment
-def details_section(view: View, evaluation: Evaluation, importance: cached.Importance | None) -> None:
+def details_section(view: View, evaluation: Evaluation, importance: Importance | None) -> None:
     chosen = st.segmented_control("More", [ALL, TENSOR, PYTHON, DATA], key="details", persist_state="session")
     match chosen:
         case "The tensor":
@@ -69,7 +68,7 @@ def _tensor(statistics: TensorStatistics) -> None:
     table(largest_weights(statistics), how, "largest_of_tensor", height=300)
 
 
-def _data(view: View, evaluation: Evaluation, importance: cached.Importance | None) -> None:
+def _data(view: View, evaluation: Evaluation, importance: Importance | None) -> None:
     downloads(
         (view.at.tensor, view.scheme.key),
         {

@@ -18,9 +18,10 @@ from quantviz.published.stored import (
 from quantviz.tensors import PackedTensor
 from quantviz.text.wording import number
 
+from .. import say
 from ..link import choices
-from ..link.state import View, pair
-from ..shared import say
+from ..link.state import pair
+from ..selection import View
 from ..shared.charts import chart
 from ..work import cached, jobs
 from ..work.shelf import Shelf

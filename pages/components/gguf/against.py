@@ -11,15 +11,16 @@ from quantviz.published.beside import Against, Pair, Pairs, against, pair_up, se
 from quantviz.sources import Model, SeveralFiles
 from quantviz.text.wording import count, shape, tooltip, value_text
 
+from .. import say
 from ..link import choices
 from ..link.address import put
-from ..link.state import View, choose_ref
-from ..shared import say
+from ..link.state import choose_ref
+from ..selection import DEMO_REF, Source, View
 from ..shared.charts import chart
 from ..shared.headline import HEADLINES
 from ..shared.importance_upload import importance_upload
 from ..shared.results import LARGE
-from ..sidebar.tensor_controls import DEMO_REF, choose_file, source_for
+from ..sidebar.tensor_controls import choose_file, source_for
 from ..work import cached, jobs
 from ..work.shelf import Shelf
 from .against_details import all_tensors, details
@@ -71,7 +72,7 @@ def against_section(view: View) -> None:
     _every_tensor(sides, original, file, pairs, is_file)
 
 
-def _open(ref: str, token: str | bool | None) -> tuple[cached.Source, Model] | None:
+def _open(ref: str, token: str | bool | None) -> tuple[Source, Model] | None:
     try:
         source = source_for(ref, token)
         model = cached.opened(source) or jobs.result(

@@ -11,9 +11,9 @@ from quantviz.metrics import METRICS
 from quantviz.published.beside import Against, Pair, Pairs, as_dict
 from quantviz.text.wording import plural, share, tooltip, value_text
 
+from .. import say
 from ..link.address import put
 from ..link.state import ANOTHER_TENSOR
-from ..shared import say
 from ..shared.snippet import written
 from ..shared.tables import table
 from ..shared.take_along import downloads, link_note

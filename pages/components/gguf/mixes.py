@@ -8,9 +8,9 @@ from quantviz import QuantvizError, figures
 from quantviz.published.mixes import MIXES, SOURCE, Recipe, as_dict, notices, sizes, table
 from quantviz.text.wording import bits, count, plural, shape, share, size
 
+from .. import say
 from ..link import choices
-from ..link.state import View
-from ..shared import say
+from ..selection import View
 from ..shared.charts import chart
 from ..shared.snippet import written
 from ..shared.take_along import downloads, link_note

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from ..shared import say
+from .. import say
 
 SIDEBAR = ("ref", "tensor", "rows", "scheme", "pinned")  # on every page
 SHARED = ("axis", "range")  # meant to be the same on both pages that have them
@@ -48,7 +48,7 @@ _PAGE, _CHOSEN, _SAID, _BOX, _INSIDE, _SEEN = "_page", "_chosen", "_said", "_not
 def begin(page: str) -> None:
     """Called before anything is drawn: takes what the address says, if that is new, and draws what is to be noticed."""
     state = st.session_state
-    before, going_back = state.get(_PAGE), get_script_run_ctx().is_history_navigation
+    before, going_back = state.get(_PAGE), is_going_back()
     state[_PAGE] = page
     if before is None or going_back or page != before:
         state[_SAID] = {}
@@ -61,6 +61,12 @@ def begin(page: str) -> None:
     state[_BOX] = st.container()
     for text in state[_SAID].values():
         say.notice(text, state[_BOX])
+
+
+def is_going_back() -> bool:
+    """Whether this run answers Back or Forward: then the address says what is chosen, and what the browser sends along
+    of controls is from before it went back."""
+    return get_script_run_ctx().is_history_navigation
 
 
 def chosen(key: str) -> list[str] | None:

@@ -61,7 +61,9 @@ class _Choice:
         return draw(label, *options, key=self.key, on_change=self._take, args=(st.session_state[self.key],), **more)
 
     def _take(self, shown: Any) -> None:
-        """The visitor moved the control, which showed `shown`."""
+        """The visitor moved the control, which showed `shown`; on the way back it was the address that moved it."""
+        if address.is_going_back():
+            return
         state = st.session_state
         with address.changing():
             moved = self.default if state[self.key] == self.empty else state[self.key]

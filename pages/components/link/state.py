@@ -6,16 +6,13 @@ only rewrite it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import streamlit as st
 
 from quantviz.errors import QuantvizError
-from quantviz.schemes import Scheme
 from quantviz.sources import TensorInfo
 from quantviz.text.numbers import whole_number
 
-from ..work.cached import Importance, Selection
+from ..selection import View
 from .address import put
 
 DEFAULT_REF = "random:normal?outliers=0.001"
@@ -23,37 +20,6 @@ DEFAULT_SCHEME = "int4-sym-tensor"
 DEFAULT_PINNED = "int4-sym-b64"
 NOTHING = "none"
 ANOTHER_TENSOR = dict.fromkeys(("rows", "block", "stored"))  # what is not kept when another tensor is chosen
-
-
-@dataclass(frozen=True)
-class View:
-    """What a page shows. at and info are None until a tensor could be opened.
-
-    importance: that weighs everything on the page, where it takes one.
-    """
-
-    scheme: Scheme
-    pinned: Scheme | None = None
-    at: Selection | None = None
-    info: TensorInfo | None = None
-    token: str | bool | None = field(default=None, repr=False)
-    importance: Importance | None = None
-
-    @property
-    def weighing(self) -> str | None:
-        """Tells one importance from another; None without any."""
-        return self.importance and self.importance.digest
-
-    @property
-    def rows(self) -> int:
-        """How many rows are selected."""
-        start, stop = self.at.rows or (0, self.info.rows)
-        return stop - start
-
-    @property
-    def weights(self) -> int:
-        """How many weights are selected."""
-        return self.rows * self.info.cols
 
 
 def current() -> View:

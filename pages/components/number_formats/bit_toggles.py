@@ -8,7 +8,7 @@ import streamlit as st
 
 from quantviz.formats import bits
 
-from ..shared import say
+from .. import say
 
 # Field -> colour: distinct to colour-blind readers, 4.5:1 against white. Every field is also named in words.
 COLOURS = {"sign": "#B84A00", "exponent": "#00735C", "mantissa": "#0067A3", "integer": "#0067A3", "index": "#0067A3"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from pages.components import say
 from pages.components.link import choices
-from pages.components.shared import say
 from pages.components.shared.charts import chart
 from quantviz.block_types import BLOCK_TYPES
 from quantviz.block_types.base import SOURCE

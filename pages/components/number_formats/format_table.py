@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.components.shared import say
+from pages.components import say
 from pages.components.shared.charts import chart
 from quantviz.figures import alt_text
 from quantviz.figures import number_line as line

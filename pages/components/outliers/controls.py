@@ -8,9 +8,9 @@ from quantviz.errors import QuantvizError
 from quantviz.outliers import WHERES, Edit, Injection, Removal
 from quantviz.text.numbers import whole_number
 
+from .. import say
 from ..link import choices
-from ..link.state import View
-from ..shared import say
+from ..selection import View
 
 NOTHING, INJECT, REMOVE = "as it is", "inject", "remove"
 BEYOND, LARGEST = "beyond σ", "largest"

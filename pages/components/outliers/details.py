@@ -9,10 +9,9 @@ import streamlit as st
 from quantviz.evaluation import Evaluation
 from quantviz.outliers import export
 
-from ..link.state import View
+from ..selection import UPLOAD, View
 from ..shared.snippet import importance_loading
 from ..shared.take_along import downloads, link_note
-from ..sidebar.tensor_controls import UPLOAD
 from . import laboratory
 from .sections import chosen_bits, symmetry_of
 

@@ -10,7 +10,7 @@ from quantviz.outliers.attribution import Attribution, attribute
 from quantviz.outliers.cures import Treated, treat
 from quantviz.outliers.curves import MagnitudeSweep, Point, block_size_sweep, magnitude_sweep
 
-from ..link.state import View
+from ..selection import View
 from ..work import cached
 from ..work.jobs import Job
 from ..work.shelf import Shelf

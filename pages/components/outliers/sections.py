@@ -32,10 +32,11 @@ from quantviz.text.wording import (
     value_text,
 )
 
+from .. import say
 from ..link import choices
 from ..link.address import chosen_text
-from ..link.state import View, choose_scheme
-from ..shared import say
+from ..link.state import choose_scheme
+from ..selection import View
 from ..shared.axis_controls import axis_controls
 from ..shared.charts import chart
 from ..shared.tables import table

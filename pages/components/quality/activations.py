@@ -13,9 +13,9 @@ from quantviz.quality.results import LayerError, QualityResult
 from quantviz.quality.text.words import layers_sentence
 from quantviz.text.wording import bits, count, decimals, share, size
 
+from .. import say
 from ..link.address import chosen_text, link
 from ..link.state import DEFAULT_REF, choose_ref
-from ..shared import say
 from ..shared.charts import chart
 from ..shared.importance_upload import importance_in_use, take_importance
 from ..shared.tables import table

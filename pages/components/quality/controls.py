@@ -13,12 +13,11 @@ from quantviz.quality.text.texts import decode
 from quantviz.text.numbers import whole_number
 from quantviz.text.wording import count, size
 
+from .. import say
 from ..link import address, choices
 from ..link.address import put
-from ..link.state import View
-from ..shared import say
+from ..selection import DEMO_REF, UPLOAD, View
 from ..shared.access import hub_token, may_open_files
-from ..sidebar.tensor_controls import DEMO_REF, UPLOAD
 from .state import Ask, Text, keep_text, source_of
 
 TEXTS = DEMO_TEXT, OWN = "demo", "own"

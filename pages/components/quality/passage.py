@@ -10,8 +10,8 @@ from quantviz.quality.continuation import DEFAULT_PROMPT
 from quantviz.quality.results import Continuation
 from quantviz.quality.text.words import difference_text
 
+from .. import say
 from ..link import choices
-from ..shared import say
 from ..work.jobs import Job
 from .state import Ask
 from .tasks import going_on, refusals

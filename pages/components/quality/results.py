@@ -13,8 +13,8 @@ from quantviz.quality.tables import tabulate
 from quantviz.quality.text.words import added_text, metric_text, summary, with_error
 from quantviz.text.wording import decimals
 
+from .. import say
 from ..link.address import link
-from ..shared import say
 from ..shared.charts import chart
 from ..shared.left_out import left_out
 from ..shared.tables import table

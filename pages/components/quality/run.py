@@ -13,7 +13,7 @@ from quantviz.quality.measure import measure_quality
 from quantviz.quality.model.parts import refuse_other_than_causal
 from quantviz.text.wording import plural, size
 
-from ..shared import say
+from .. import say
 from ..work import cached, jobs
 from ..work.jobs import Job
 from .state import Ask, keep, missing

@@ -6,7 +6,7 @@ from quantviz.quality.measure import DEFAULT_SCHEMES
 from quantviz.quality.model.layers import Mixture
 from quantviz.schemes.presets import AS_SERVED, EIGHT_BITS, FOUR_BITS, PRESETS, preset
 
-from ..link.state import View
+from ..selection import View
 from ..shared.scheme_set import scheme_chooser
 
 KEY = "measured"

@@ -12,7 +12,7 @@ from quantviz.quality.text.words import fragility_sentence
 from quantviz.quality.train_demo.log import demo_checkpoints
 from quantviz.quality.verdicts import verdicts
 
-from ..shared import say
+from .. import say
 from ..shared.charts import chart
 from .state import Ask
 from .tasks import largest_weights

@@ -9,9 +9,10 @@ from quantviz.evaluation.sentences import against, sentences
 from quantviz.metrics import METRICS
 from quantviz.text.wording import difference, shape, tooltip, value_text
 
+from .. import say
 from ..link.address import changing
-from ..link.state import NOTHING, View, choose_pinned, choose_scheme
-from . import say
+from ..link.state import NOTHING, choose_pinned, choose_scheme
+from ..selection import View
 
 HEADLINES = (
     "mean_relative_error", "relative_l2_error", "sqnr_db", "max_abs_error", "zeroed_fraction", "bits_per_weight",

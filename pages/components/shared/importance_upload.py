@@ -10,10 +10,10 @@ from quantviz.calibration.importance import entry_of, importance_names
 from quantviz.errors import QuantvizError
 from quantviz.text.wording import count
 
-from ..link.state import View
-from ..sidebar.tensor_controls import upload_folder
+from .. import say
+from ..selection import Importance, View
 from ..work import cached
-from . import say
+from .uploads import upload_folder
 
 _HELP = """
 The mean square `E[x²]` of what flows into each input channel, over some text: an error in a channel through which
@@ -26,7 +26,7 @@ iq2_xs, iq2_xxs, iq1_s and iq1_m cannot do without.
 """
 
 
-def importance_upload(view: View) -> cached.Importance | None:
+def importance_upload(view: View) -> Importance | None:
     """Draws the controls. Gives the importance for the tensor at hand; None where there is none."""
     with st.expander("Importance of the input channels"):
         st.file_uploader(

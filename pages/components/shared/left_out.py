@@ -8,7 +8,7 @@ import streamlit as st
 
 from quantviz.evaluation.comparison import Refusal
 
-from . import say
+from .. import say
 
 
 def left_out(refused: Iterable[Refusal]) -> None:

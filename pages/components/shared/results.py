@@ -13,17 +13,17 @@ from quantviz.evaluation.comparison import Outcome, refusal
 from quantviz.schemes import Scheme
 from quantviz.text.wording import count, size
 
+from .. import say
 from ..link.address import put
-from ..link.state import View
+from ..selection import Importance, Selection, View
 from ..work import cached, jobs
-from . import say
 
 LARGE = 1 << 26  # weights; what is larger is not loaded before the visitor says so
 FIRST_LOOK = 1 << 24  # weights of the row range offered instead
 
 
 def evaluated(
-    view: View, scheme: Scheme, importance: cached.Importance | None = None, role: str = "shown"
+    view: View, scheme: Scheme, importance: Importance | None = None, role: str = "shown"
 ) -> Evaluation | None:
     """The evaluation under `scheme`, weighed by `importance` if there is any.
 
@@ -48,7 +48,7 @@ def evaluated(
     )
 
 
-def against_pinned(view: View, importance: cached.Importance | None = None) -> tuple[Evaluation | None, str]:
+def against_pinned(view: View, importance: Importance | None = None) -> tuple[Evaluation | None, str]:
     """The evaluation under the pinned scheme, and why there can be none; none and "" while it is being made."""
     try:
         return view.pinned and evaluated(view, view.pinned, importance, "pinned"), ""
@@ -59,7 +59,7 @@ def against_pinned(view: View, importance: cached.Importance | None = None) -> t
 def outcomes(
     view: View,
     schemes: Sequence[Scheme],
-    importance: cached.Importance | None,
+    importance: Importance | None,
     show: Callable[[list[Outcome], Scheme | None], None] | None = None,
 ) -> list[Outcome] | None:
     """What each scheme does to the tensor, or why it cannot; None while they are being made, one by one.
@@ -105,7 +105,7 @@ def _ask_first(view: View, passes: int = 2) -> None:
     st.caption("Any other range of rows can be written in the sidebar.")
 
 
-def _unedited(view: View) -> cached.Selection:
+def _unedited(view: View) -> Selection:
     return replace(view.at, edit=None)
 
 

@@ -10,10 +10,10 @@ from quantviz.errors import QuantvizError
 from quantviz.schemes import Scheme, catalogue
 from quantviz.schemes.presets import AS_SERVED, FOUR_BITS, PRESETS, SERVED, preset
 
+from .. import say
 from ..link import choices
 from ..link.address import put
-from ..link.state import View
-from . import say
+from ..selection import View
 
 MOST = 256  # schemes at a time
 _HELP = "Any scheme key may be typed, several with spaces between them. The pinned scheme is always compared."

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from ..link.state import View
-from ..sidebar.tensor_controls import UPLOAD
-from ..work.cached import Importance
+from ..selection import UPLOAD, Importance, View
 
 
 def snippet(

@@ -11,8 +11,8 @@ import streamlit as st
 from quantviz.text.plain import plain
 from quantviz.text.spreadsheets import csv_text, file_name
 
-from ..sidebar.tensor_controls import UPLOAD
-from . import say
+from .. import say
+from ..selection import UPLOAD
 from .access import is_loopback
 from .charts import picture_setting
 

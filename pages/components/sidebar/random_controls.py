@@ -10,9 +10,9 @@ from quantviz.errors import QuantvizError
 from quantviz.sources.synthetic import DISTRIBUTIONS, SyntheticSpec, formula
 from quantviz.text.numbers import whole_number
 
+from .. import say
 from ..link.address import changing, notice
 from ..link.state import DEFAULT_REF, choose_ref
-from ..shared import say
 
 LONGEST_SIDE = 1 << 31
 

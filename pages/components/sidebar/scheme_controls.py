@@ -13,10 +13,10 @@ from quantviz.schemes import GRANULARITIES, KINDS, OPTIONS, SCALE_TYPES, SYMMETR
 from quantviz.schemes.options import CLIPS, LARGEST_KEEP
 from quantviz.text.wording import number
 
+from .. import say
 from ..link import choices
 from ..link.address import chosen_text
 from ..link.state import DEFAULT_PINNED, DEFAULT_SCHEME, NOTHING, choose_scheme
-from ..shared import say
 
 FAMILIES = {
     "Integer": lambda f: isinstance(f, IntFormat),

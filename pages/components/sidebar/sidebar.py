@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ..link.state import View
+from ..selection import View
 from ..shell.frame import page_links
 from .scheme_controls import chosen_schemes, scheme_controls
 from .tensor_controls import tensor_controls

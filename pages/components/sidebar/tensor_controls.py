@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path, PurePosixPath
-from shutil import rmtree
 
 import streamlit as st
 
 from quantviz.errors import QuantvizError
 from quantviz.sources import Model, SeveralFiles, TensorInfo
-from quantviz.text.printable import printable
 from quantviz.text.wording import count, number, shape, size
 
+from .. import say
 from ..link import address, choices
 from ..link.address import chosen_text, put
 from ..link.state import ANOTHER_TENSOR, DEFAULT_REF, choose_ref, parse_rows
-from ..shared import say
+from ..selection import DEMO_REF, UPLOAD, Selection, Source
+from ..shared import uploads
 from ..shared.access import files_root, hub_token, may_open_files
 from ..work import cached, jobs
 from .random_controls import random_controls
 
 RANDOM, DEMO, HUB, FILE = "Random", "Demo", "Hub", "File"
-DEMO_REF = "demo"
-UPLOAD = "upload:"
-UPLOADS = (".safetensors", ".gguf", ".npy")
 LONGEST_SHOWN = 26  # characters of a tensor's name that its list has room for
-LONGEST_STEM = 200  # bytes of an uploaded file's name that are kept: a folder takes 255
 
 
-def tensor_controls() -> tuple[cached.Selection, TensorInfo, str | bool | None] | None:
+def tensor_controls() -> tuple[Selection, TensorInfo, str | bool | None] | None:
     """Draws the controls. Gives what is selected and the visitor's token; None while a model is being opened."""
     st.subheader("Tensor")
     above = st.container()
@@ -54,7 +48,7 @@ def tensor_controls() -> tuple[cached.Selection, TensorInfo, str | bool | None] 
     say.caption(
         f"{shape(info.shape) or 'no axes'} · {info.dtype} · {count(info.size)} weights · {size(info.nbytes)}{bits}"
     )
-    return cached.Selection(source, info.name, rows), info, token
+    return Selection(source, info.name, rows), info, token
 
 
 def _is_given(ref: str) -> None:
@@ -145,7 +139,7 @@ def _file_controls(ref: str) -> None:
             placeholder="model.safetensors, its index.json, a folder, .gguf or .npy",
         )  # fmt: skip
     st.file_uploader(
-        "Upload a file", type=[suffix[1:] for suffix in UPLOADS], key="uploaded", on_change=_keep_upload,
+        "Upload a file", type=[suffix[1:] for suffix in uploads.ENDINGS], key="uploaded", on_change=_take_upload,
         help="Kept in a private folder until you close the page; a link cannot carry it.",
     )  # fmt: skip
 
@@ -155,44 +149,17 @@ def _choose_path() -> None:
         choose_ref(path)
 
 
-@st.cache_resource(scope="session", on_release=lambda folder: rmtree(folder, ignore_errors=True), show_spinner=False)
-def upload_folder() -> Path:
-    """A folder of this session's own, readable by nobody else, gone when the session is."""
-    return Path(tempfile.mkdtemp(prefix="quantviz-"))
+def _take_upload() -> None:
+    if (upload := st.session_state["uploaded"]) is not None:
+        choose_ref(UPLOAD + uploads.keep(upload.name, upload.getbuffer()))
 
 
-def _keep_upload() -> None:
-    upload = st.session_state["uploaded"]
-    if upload is None:
-        return
-    uploads = st.session_state.setdefault("_uploads", {})
-    folder = upload_folder() / str(len(uploads))  # of its own: nothing that is there before is written over
-    folder.mkdir()
-    name = own_name(upload.name)
-    with (folder / name).open("wb") as file:
-        file.write(upload.getbuffer())
-    uploads[name] = str(folder / name)
-    choose_ref(UPLOAD + name)
-
-
-def own_name(name: str) -> str:
-    """The name of a visitor's file as a name in a folder: a .npy's tensor and its snippets are called after it.
-
-    >>> own_name("six numbers.NPY"), own_name("../../etc/passwd"), own_name("C:\\\\b.npy"), len(own_name(999 * "x"))
-    ('six numbers.npy', 'passwd', 'b.npy', 200)
-    """
-    last = PurePosixPath(name.replace("\\", "/")).name
-    stem = printable(last.removesuffix(suffix) if (suffix := PurePosixPath(last).suffix) else last).lstrip(".")
-    known = suffix.lower() if suffix.lower() in UPLOADS else ""
-    return (stem.encode()[:LONGEST_STEM].decode(errors="ignore") or "file") + known
-
-
-def source_for(ref: str, token: str | bool | None) -> cached.Source:
+def source_for(ref: str, token: str | bool | None) -> Source:
     """A reference as this visitor may open it; raises QuantvizError for files that are not theirs."""
     if not ref.startswith(UPLOAD):
         root = files_root() if _kind(ref) == FILE else None
         return cached.source_of(ref, ref, root, token)
-    kept = st.session_state.get("_uploads", {}).get(ref.removeprefix(UPLOAD))
+    kept = uploads.path_of(ref.removeprefix(UPLOAD))
     if kept is None:
         raise QuantvizError(
             f"{ref.removeprefix(UPLOAD)!r} is an upload that this window does not have: a link does not carry it, and "
@@ -201,7 +168,7 @@ def source_for(ref: str, token: str | bool | None) -> cached.Source:
     return cached.source_of(ref, kept, None, token)
 
 
-def _open(ref: str, token: str | bool | None) -> tuple[cached.Source, Model] | None:
+def _open(ref: str, token: str | bool | None) -> tuple[Source, Model] | None:
     """The model, or the last one that opened, with a notice; None while it is being opened."""
     state = st.session_state
     try:
@@ -244,7 +211,7 @@ def choose_file(ref: str, names: tuple[str, ...], key: str, then: Callable[[str]
     )  # fmt: skip
 
 
-def _last_good(ref: str, token: str | bool | None, problem: QuantvizError) -> tuple[cached.Source, Model]:
+def _last_good(ref: str, token: str | bool | None, problem: QuantvizError) -> tuple[Source, Model]:
     """What was open before `ref` turned out wrong, if it opens still; else the first view's tensor."""
     for last in (st.session_state.get("_good_ref", DEFAULT_REF), DEFAULT_REF):
         if last == ref:

@@ -13,11 +13,10 @@ from quantviz.throughput.devices import available, card
 from quantviz.throughput.plan import MOST_ROUNDS, MOST_TOKENS, parse_shape
 from quantviz.throughput.shapes import PRESETS, ModelShape, model_shape
 
+from .. import say
 from ..link import choices
-from ..link.state import View
-from ..shared import say
+from ..selection import UPLOAD, View
 from ..shared.scheme_set import scheme_set
-from ..sidebar.tensor_controls import UPLOAD
 from ..work import jobs
 from ..work.shelf import Shelf
 

@@ -8,9 +8,9 @@ from quantviz.errors import QuantvizError
 from quantviz.text.wording import about, duration
 from quantviz.throughput import Plan
 
+from .. import say
 from ..link.address import changing, notice
-from ..link.state import View
-from ..shared import say
+from ..selection import View
 from ..work import runs
 from ..work.runs import Run
 from .controls import idle_card

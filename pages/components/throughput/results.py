@@ -10,7 +10,7 @@ from quantviz.text.wording import count, shape, size
 from quantviz.throughput import WORKLOADS, Card, Measurement
 from quantviz.throughput.roofline import bound
 
-from ..shared import say
+from .. import say
 from ..shared.charts import chart
 from ..work.runs import Run
 from .table import refused, table

@@ -14,8 +14,8 @@ from quantviz.throughput import MULTIPLIES, Measurement, Plan, Report
 from quantviz.throughput.claim import STATEMENT, verdict
 from quantviz.throughput.roofline import Ceiling, ceilings, without_ceiling
 
-from ..link.state import View
-from ..shared import say
+from .. import say
+from ..selection import View
 from ..shared.charts import chart
 from ..shared.results import outcomes
 from ..work import cached

@@ -11,7 +11,7 @@ from quantviz.text.wording import count, decimals, number, share, size
 from quantviz.throughput import MULTIPLIES, Measurement, Report
 from quantviz.throughput.results import UNSTEADY
 
-from ..shared import say
+from .. import say
 from ..shared.tables import table as fitted_table
 from ..shared.tables import written
 

@@ -10,7 +10,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from quantviz.evaluation.comparison import part_of
 from quantviz.evaluation.limits import ScalarQuantizer, optimal_scalar
 from quantviz.evaluation.predicted import expected_errors
 from quantviz.inspection import Block
-from quantviz.outliers import Edit
 from quantviz.schemes import Scheme
 from quantviz.sources import Model, TensorInfo
 from quantviz.sources.files import home_path
@@ -30,7 +29,8 @@ from quantviz.statistics import TensorStatistics
 from quantviz.tensors import StoredTensor
 from quantviz.text.wording import size
 
-from ..shell.imports import HUB, import_each
+from ..selection import Importance, Selection, Source
+from .imports import HUB, import_each
 from .jobs import Job
 from .shelf import Shelf
 
@@ -38,45 +38,6 @@ MEMORY = 4 << 30  # bytes of tensors that are kept; those of files and the Hub c
 LARGEST_RANDOM = 2 << 30  # bytes of a random tensor, which has to be in memory whole
 MODEL_LIFETIME = 600  # seconds until a Hub repository is asked again what it holds
 _SALT = secrets.token_bytes(16)
-
-
-@dataclass(frozen=True)
-class Source:
-    """A reference as one visitor may open it.
-
-    ref: as links and snippets have it.  opens: what is opened, a private copy in the case of an upload.
-    root: the only folder to open files from.  version: changes when the file does, or with time for the Hub.
-    visitor: tells tokens apart without holding one, so that nobody is served what another's token opened.
-    """
-
-    ref: str
-    opens: str
-    root: str | None = None
-    version: str = ""
-    visitor: str = ""
-
-
-@dataclass(frozen=True)
-class Selection:
-    """One tensor of a source, or some of its rows, maybe edited: what all results below are kept by."""
-
-    source: Source
-    tensor: str
-    rows: tuple[int, int] | None = None
-    edit: Edit | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Importance:
-    """E[x²] of each input channel of one tensor, from a visitor's file.
-
-    file: its name.  entry: which of an imatrix, "" for a .npy file.  values: float32 [cols].  digest: of the values.
-    """
-
-    file: str
-    entry: str
-    values: object
-    digest: str
 
 
 def source_of(ref: str, opens: str, root: str | None, token: str | bool | None) -> Source:

@@ -19,8 +19,8 @@ import streamlit as st
 from quantviz.errors import QuantvizError
 from quantviz.text.wording import about, count, duration, size
 
-from ..shared import say
-from ..shell.imports import LANGUAGE_MODELS, import_each
+from .. import say
+from .imports import LANGUAGE_MODELS, import_each
 from .places import Places, Work
 from .time_left import TimeLeft
 from .visitors import is_connected, session, visitor

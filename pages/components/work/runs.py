@@ -19,7 +19,7 @@ from quantviz import throughput
 from quantviz.errors import QuantvizError
 from quantviz.throughput import Doing, Measurement, Plan, Report
 
-from ..shell.imports import import_each
+from .imports import import_each
 from .time_left import TimeLeft
 from .visitors import is_connected, session
 

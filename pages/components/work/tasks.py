@@ -8,7 +8,7 @@ from typing import Any
 
 from quantviz.errors import QuantvizError
 
-from ..shared import say
+from .. import say
 from . import jobs
 from .jobs import Job
 from .shelf import Shelf

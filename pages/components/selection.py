@@ -1,0 +1,82 @@
+"""What the visitor looks at: a source, a tensor of it or some of its rows, a scheme, and an importance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from quantviz.outliers import Edit
+from quantviz.schemes import Scheme
+from quantviz.sources import TensorInfo
+
+DEMO_REF = "demo"
+UPLOAD = "upload:"  # begins the reference of a file that the visitor uploaded
+
+
+@dataclass(frozen=True)
+class Source:
+    """A reference as one visitor may open it.
+
+    ref: as links and snippets have it.  opens: what is opened, a private copy in the case of an upload.
+    root: the only folder to open files from.  version: changes when the file does, or with time for the Hub.
+    visitor: tells tokens apart without holding one, so that nobody is served what another's token opened.
+    """
+
+    ref: str
+    opens: str
+    root: str | None = None
+    version: str = ""
+    visitor: str = ""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One tensor of a source, or some of its rows, maybe edited: what all results below are kept by."""
+
+    source: Source
+    tensor: str
+    rows: tuple[int, int] | None = None
+    edit: Edit | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Importance:
+    """E[x²] of each input channel of one tensor, from a visitor's file.
+
+    file: its name.  entry: which of an imatrix, "" for a .npy file.  values: float32 [cols].  digest: of the values.
+    """
+
+    file: str
+    entry: str
+    values: object
+    digest: str
+
+
+@dataclass(frozen=True)
+class View:
+    """What a page shows. at and info are None until a tensor could be opened.
+
+    importance: that weighs everything on the page, where it takes one.
+    """
+
+    scheme: Scheme
+    pinned: Scheme | None = None
+    at: Selection | None = None
+    info: TensorInfo | None = None
+    token: str | bool | None = field(default=None, repr=False)
+    importance: Importance | None = None
+
+    @property
+    def weighing(self) -> str | None:
+        """Tells one importance from another; None without any."""
+        return self.importance and self.importance.digest
+
+    @property
+    def rows(self) -> int:
+        """How many rows are selected."""
+        start, stop = self.at.rows or (0, self.info.rows)
+        return stop - start
+
+    @property
+    def weights(self) -> int:
+        """How many weights are selected."""
+        return self.rows * self.info.cols
