@@ -13,31 +13,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from ..block_types import BLOCK_TYPES, BlockType
 from ..errors import QuantvizError, did_you_mean
 from ..formats import FORMATS, BlockFormat, CodebookFormat, FloatFormat, Format, IntFormat, TernaryFormat
 from ..tensors import rows_and_cols
 from . import hadamard
-from .granularity import GRANULARITIES, TENSOR, TILES, Granularity
+from .granularity import TENSOR, Granularity
 from .nested import NESTED_BITS, nested_bits
 from .options import SCALE_TYPES, check_options, keep_text, parse_options, read_option
+from .ready_made import INTEGERS, SYMMETRIES, catalogue
+from .rules import Rule, dtype_of, rule_of
 
 # What a key may begin with: the formats, and GGUF's block types.
 KINDS: dict[str, Format | BlockType] = {**FORMATS, **BLOCK_TYPES}
-
-SYMMETRIES = ("sym", "asym", "offset")
-
-# What turns a weight into a code. Engines implement one function a rule.
-#   cast      nearest value of the format itself
-#   sym       zero-centred integers            asym    integers with an integer zero point
-#   offset    integers with a float minimum    sign    one bit: the sign, times the mean magnitude
-#   ternary   BitNet's absmean                 scaled  cast of x / s
-#   codebook  nearest level of x / absmax      mx      OCP MX, power-of-two scales
-#   nvfp4     e4m3 scales under a tensor scale
-#   block type  a runtime's own layout and rule: quantviz.block_types
-Rule = Literal["cast", "sym", "asym", "offset", "sign", "ternary", "scaled", "codebook", "mx", "nvfp4", "block type"]
 
 
 @dataclass(frozen=True)
@@ -117,7 +107,8 @@ class Scheme:
             symmetry, granularity = symmetry or "sym", granularity or TENSOR
         elif symmetry:
             raise QuantvizError(
-                f"{format} has no symmetry to choose, so {symmetry!r} does not apply; only int1 to int8 have."
+                f"{format} has no symmetry to choose, so {symmetry!r} does not apply; only {INTEGERS[-1]} to "
+                f"{INTEGERS[0]} have."
             )
         if isinstance(f, TernaryFormat):
             granularity = granularity or TENSOR
@@ -164,34 +155,24 @@ class Scheme:
         return KINDS[self.format]
 
     @cached_property
-    def rule(self) -> Rule:
-        f = self.fmt
-        if isinstance(f, FloatFormat):
-            return "cast" if self.granularity is None else "scaled"
-        if isinstance(f, CodebookFormat):
-            return "codebook"
-        if isinstance(f, TernaryFormat):
-            return "ternary"
-        if isinstance(f, BlockType):
-            return "block type"
-        if isinstance(f, BlockFormat):
-            return "mx" if f.scale == "e8m0" else "nvfp4"
-        if f.bits == 1 and self.symmetry == "sym":
-            return "sign"
-        return self.symmetry  # type: ignore[return-value]
+    def how(self) -> Rule:
+        """The rule as data: an element under a scaling."""
+        return rule_of(self.fmt, self.symmetry, self.granularity is not None)
 
     @property
+    def rule(self) -> str:
+        """The name of the rule: see `rules.RULES`."""
+        return self.how.name
+
+    @cached_property
     def code_range(self) -> tuple[int, int]:
         """Smallest and largest code, both inclusive; bit patterns for float formats."""
-        f = self.fmt
-        if isinstance(f, BlockType):
-            return f.first_code, f.first_code + 2**f.bits - 1
-        if self.rule in ("sign", "ternary"):
-            return -1, 1
-        if self.rule == "sym" or self.format == "mxint8":
-            q = 127 if self.format == "mxint8" else f.max_symmetric
-            return -q, q
-        return 0, 2**f.bits - 1
+        return self.how.code_range(self.fmt)
+
+    @property
+    def code_dtype(self) -> str:
+        """Name of the smallest dtype that holds every code; of a zero point, which is a code, too."""
+        return dtype_of(*self.code_range)
 
     @property
     def needs_tensor_maximum(self) -> bool:
@@ -297,30 +278,3 @@ def _default_scale(f: Format | BlockType, granularity: Granularity | None) -> st
     if granularity is None or isinstance(f, BlockFormat | BlockType):
         return None
     return "fp16" if isinstance(f, IntFormat | TernaryFormat) else "fp32"
-
-
-def _catalogue() -> tuple[str, ...]:
-    ints = [
-        f"int{bits}-{symmetry}-{granularity}"
-        for bits in range(8, 0, -1)
-        for symmetry in SYMMETRIES
-        for granularity in GRANULARITIES
-    ]
-    small_floats = ("fp8_e4m3", "fp8_e5m2", "fp6_e3m2", "fp6_e2m3", "fp4_e2m1")
-    return (
-        "fp32", "fp16", "bf16", *small_floats,
-        *ints,
-        *(f"{f}-{g}" for f in small_floats for g in (*GRANULARITIES, *TILES)),
-        *(f"{f}-{g}" for f in ("nf4", "bnb_fp4") for g in ("b256", "b128", "b64", "b32", "b16")),
-        *(f"ternary-{g}" for g in ("tensor", "channel", "b128", "b64")),
-        "mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4", "mxint8", "nvfp4",
-        *BLOCK_TYPES,
-    )  # fmt: skip
-
-
-_CATALOGUE = _catalogue()
-
-
-def catalogue() -> tuple[str, ...]:
-    """Every ready-made scheme key, in a teaching order: casts, integers, scaled floats, block formats, block types."""
-    return _CATALOGUE

@@ -15,7 +15,7 @@ from quantviz.inspection.worked import arithmetic, block_rows, rule_text
 from quantviz.kernels.block_rows import dequantize_rows, quantize_rows
 from quantviz.kernels.cpu.blocks import tensor as blocks_tensor
 from quantviz.kernels.cpu.blocks.numbers import unscaled
-from quantviz.kernels.cpu.rules import elements as rules
+from quantviz.kernels.cpu.rules import constants as rules
 from quantviz.outliers.attribution import attribute
 
 from ..kernels.cuda.block_inputs import two_peaks, zeros_of_both_signs

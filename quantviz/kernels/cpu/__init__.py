@@ -13,10 +13,10 @@ from ...tensors import as_stored
 from ..bins import value_bins
 from .passes.describe import describe
 from .passes.measuring import measure
-from .passes.quantizing import code_dtype, dequantize, group, quantize, reconstruct
+from .passes.quantizing import dequantize, group, quantize, reconstruct
 from .passes.transforms import in_fp16
 
-__all__ = ["code_dtype", "describe", "dequantize", "group", "in_fp16", "measure", "quantize", "reconstruct", "warm_up"]
+__all__ = ["describe", "dequantize", "group", "in_fp16", "measure", "quantize", "reconstruct", "warm_up"]
 
 
 def warm_up(key: str = "int4-sym-tensor") -> None:

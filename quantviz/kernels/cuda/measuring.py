@@ -120,5 +120,5 @@ def _measure(job: Job, y: torch.Tensor | None, bins, weights, own: dict, wide: b
     blocks = mean_squares.sqrt().float().reshape(job.grid_shape).cpu().numpy()
     return found, Counts(
         tables[0], tables[1], tables[2], tables[3] if codes else None, blocks,
-        int(found["zeroed"]), None if job.rule.name == "sign" else int(found["clipped"]), least,
+        int(found["zeroed"]), None if job.rule.element == "signs" else int(found["clipped"]), least,
     )  # fmt: skip

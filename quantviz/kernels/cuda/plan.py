@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...formats import CodebookFormat, FloatFormat, IntFormat
+from ...formats import CodebookFormat, FloatFormat
 from ...schemes import TENSOR, Scheme
+from ...schemes.rules import element_of
 
 TILE = 4096  # weights a program takes, where a group is no larger
 LARGEST_TILE = 16384  # a group of at most this many weights stays in registers, so that it is read once
@@ -20,12 +21,14 @@ INT32 = 2**31
 class Rule:
     """A scheme's arithmetic. A constant of each kernel, so that its branches vanish.
 
-    name: as Scheme.rule, but "identity" and "bf16" for those casts, and "mxint" for mx on integers.
-    store: type of the scales.  top: largest code, or largest value of a float format.  emin: exponent of the smallest
-    normal, with float32's bias.  tiny: smallest subnormal.  infinities: whether max_code + 1 is one.
+    element, scaling: as `schemes.rules` has them, but the elements "identity" and "bf16" for those casts, and "stepped"
+    for the multiples of 1/64 of MXINT8.  store: type of the scales.  first, top: smallest and largest code, or the
+    largest value of a float format.  emin: exponent of the smallest normal, with float32's bias.  tiny: smallest
+    subnormal.  infinities: whether max_code + 1 is one.
     """
 
-    name: str
+    element: str
+    scaling: str
     store: str
     first: int
     bits: int
@@ -39,26 +42,21 @@ class Rule:
 
     @classmethod
     def of(cls, scheme: Scheme) -> Rule:
-        f = scheme.fmt
-        e = getattr(f, "element", f)
-        name = scheme.rule
-        if name == "cast":
-            name = {"fp32": "identity", "bf16": "bf16"}.get(scheme.format, "cast")
-        if name == "mx" and isinstance(e, IntFormat):
-            name = "mxint"
-        common = (name, scheme.scale or "fp32", scheme.code_range[0], e.bits)
+        how, e = scheme.how, element_of(scheme.fmt)
+        element = "stepped" if how.step != 1 else how.element
+        if scheme.rule == "cast":
+            element = {"fp32": "identity", "bf16": "bf16"}.get(scheme.format, element)
+        common = (element, how.scaling, scheme.scale or "fp32", scheme.code_range[0], e.bits)
         if isinstance(e, FloatFormat):
             return cls(
                 *common, e.max, e.mantissa_bits, e.emin + 127, e.emax, e.max_code, e.min_subnormal,
                 e.specials == "ieee",
             )  # fmt: skip
-        if isinstance(e, IntFormat):
-            return cls(*common, float(e.max_symmetric if name in ("sym", "mxint") else e.max_unsigned))
-        return cls(*common, 1.0)
+        return cls(*common, float(scheme.code_range[1]) if how.element == "integers" else 1.0)
 
     @property
     def has_scale(self) -> bool:
-        return self.name not in ("cast", "identity", "bf16")
+        return self.scaling != "none"
 
 
 def table_of(scheme: Scheme) -> np.ndarray:

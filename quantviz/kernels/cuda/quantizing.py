@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from ...schemes import Scheme
-from ..reference import code_dtype
 from ..results import Quantized
 from ..transforms import completed, in_fp16
 from . import group_loops as kernels
@@ -28,7 +27,7 @@ def quantize(x: torch.Tensor, scheme: Scheme, importance: np.ndarray | None = No
         kept = job.kept
         return Quantized(
             scheme, tuple(x.shape), codes.reshape(x.shape), _scales(job),
-            g.extra.reshape(job.grid_shape).to(torch.uint8) if scheme.rule == "asym" else None,
+            g.extra.reshape(job.grid_shape).to(codes.dtype) if scheme.rule == "asym" else None,
             g.extra.reshape(job.grid_shape) if scheme.rule == "offset" else None,
             float(job.tensor_scale) if scheme.rule == "nvfp4" else None, job.notices(),
             None if kept is None else kept.reshape(-1).nonzero()[:, 0],
@@ -38,7 +37,7 @@ def quantize(x: torch.Tensor, scheme: Scheme, importance: np.ndarray | None = No
 
 def encode(job: Job) -> torch.Tensor:
     """Codes [rows, cols] of what the job quantizes; fills the parameters of its groups."""
-    codes = torch.empty(job.z.shape, dtype=code_dtype(job.scheme), device=job.z.device)
+    codes = torch.empty(job.z.shape, dtype=getattr(torch, job.scheme.code_dtype), device=job.z.device)
     job.launch(
         kernels.quantize_kernel, raw(job.z), codes, *job.parameters, BF16=is_bf16(job.z), GIVEN=job.groups.given
     )  # fmt: skip

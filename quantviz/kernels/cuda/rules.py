@@ -1,10 +1,10 @@
-"""Every rule for one weight, as Triton sees it. `K`, a plan.Rule, is a constant, so its branches vanish.
+"""Every element and scaling for one weight, as Triton sees it. `K`, a plan.Rule, is a constant: its branches vanish.
 
 A group's parameters are three float32 numbers:
-  factor   what a weight is divided by (sym, ternary, offset, scaled) or multiplied by (the rest); of asym, where the
+  factor   what a weight is divided by (largest, mean, minimum) or multiplied by (the rest); of a zero point, where the
            reciprocal of a scale is beyond float32, minus the scale
   stored   what dequantization multiplies by
-  extra    zero point (asym), minimum (offset), block scale (nvfp4)
+  extra    zero point, minimum, or the block scale of two levels
 The arithmetic and its order are those of `reference`, which names the sources. Two things keep the bits the same on
 a GPU: divisions are `div_rn`, and kernels are launched with enable_fp_fusion=False, so that a·b + c rounds twice.
 Floats are made and rounded through their bit patterns, because Triton's interpreter casts bf16 and fp8 wrongly.
@@ -138,14 +138,14 @@ def parameters(low, high, mean, tensor_scale, K: tl.constexpr):
     """factor, stored, extra, and the scale before rounding (0 where no rounding is counted), of groups."""
     largest = tl.abs(tl.maximum(-low, high))  # like a range below, never -0
     none = tl.zeros_like(low)
-    if K.name == "sym" or K.name == "scaled":
+    if K.scaling == "largest":
         exact = tl.div_rn(largest, K.top)
         s = store(exact, K.store)
         return divisor(s), s, none, exact
-    elif K.name == "ternary" or K.name == "sign":
+    elif K.scaling == "mean":
         s = store(mean, K.store)
         return divisor(s), s, none, mean
-    elif K.name == "asym":
+    elif K.scaling == "zero point":
         low, high = tl.minimum(low, 0.0), tl.maximum(high, 0.0)
         exact = tl.div_rn(tl.abs(high - low), K.top)
         s = store(exact, K.store)
@@ -154,20 +154,20 @@ def parameters(low, high, mean, tensor_scale, K: tl.constexpr):
         reciprocal = tl.div_rn(1.0, safe)
         factor = tl.where(reciprocal > MAX_FINITE, -s, reciprocal)
         return tl.where(s > 0, factor, 0.0), s, tl.where(s > 0, zero, 0.0), exact
-    elif K.name == "offset":
+    elif K.scaling == "minimum":
         exact = tl.div_rn(tl.abs(high - low), K.top)
         s = store(exact, K.store)
         return divisor(s), s, store(low, K.store), exact
-    elif K.name == "codebook":
+    elif K.scaling == "unit":
         s = store(largest, K.store)
         least = tl.full(s.shape, SMALLEST_ABSMAX, tl.float32)  # subnormal, so a bare number would count as float64
         return tl.div_rn(1.0, tl.maximum(s, least)), s, none, largest
-    elif K.name == "mx" or K.name == "mxint":
+    elif K.scaling == "power of two":
         exponent = tl.maximum((bits_of(largest) >> 23) - K.emax, 0)
         # 2^-127 is subnormal: stored so, but weights are divided by 2^-126, as torchao has it.
         s = float_of(tl.where(exponent > 0, exponent << 23, 1 << 22))
         return tl.div_rn(1.0, tl.maximum(s, MIN_NORMAL)), s, none, none
-    elif K.name == "nvfp4":
+    elif K.scaling == "two levels":
         whole = none + tl.where(tensor_scale > 0, tensor_scale, 1.0)
         exact = clip(tl.div_rn(tl.div_rn(largest, 6.0), whole), NVFP4_SMALLEST_SCALE, 448.0)
         block = tl.where(tensor_scale > 0, cast(exact, 3, 121, 448.0), 0.0)
@@ -191,75 +191,91 @@ def rank_of(v, table):
 
 
 @triton.jit
+def to_steps(v, factor, extra, K: tl.constexpr):
+    """A weight as the element sees it."""
+    if K.scaling == "none" or K.element == "signs":
+        return v
+    elif K.scaling == "largest" or K.scaling == "mean":
+        return tl.div_rn(v, factor)
+    elif K.scaling == "zero point":
+        return tl.where(factor < 0, tl.div_rn(v, tl.where(factor < 0, -factor, 1.0)), v * factor)
+    elif K.scaling == "minimum":
+        return tl.div_rn(v - extra, factor)
+    elif K.scaling == "unit":
+        return clip(v * factor, -1.0, 1.0)
+    elif K.scaling == "two levels":
+        return clip(v * factor, -6.0, 6.0)
+    else:  # a power of two
+        return v * factor
+
+
+@triton.jit
+def from_steps(value, stored, extra, K: tl.constexpr):
+    """A weight from what the element stands for."""
+    if K.scaling == "none":
+        return value
+    elif K.scaling == "zero point":
+        return (value - extra) * stored
+    elif K.scaling == "minimum":
+        return extra + value * stored
+    else:
+        return value * stored
+
+
+@triton.jit
 def encode(v, factor, extra, table, K: tl.constexpr):
-    """The code: a whole number in float32 for the rules that round to integers, else int32."""
-    if K.name == "identity":
-        return bits_of(v)
-    elif K.name == "bf16":
-        return (bits_of(to_bf16(v)) >> 16) & 0xFFFF
-    elif K.name == "cast":
-        return cast_code(v, K)
-    elif K.name == "sym" or K.name == "ternary":
-        return rint(clip(tl.div_rn(v, factor), -K.top, K.top))
-    elif K.name == "sign":
-        return tl.where(v >= 0, 1.0, -1.0)
-    elif K.name == "asym":
-        steps = tl.where(factor < 0, tl.div_rn(v, tl.where(factor < 0, -factor, 1.0)), v * factor)
-        return rint(clip(steps, -extra, K.top - extra)) + extra
-    elif K.name == "offset":
-        return rint(clip(tl.div_rn(v - extra, factor), 0.0, K.top))
-    elif K.name == "scaled":
-        return cast_code(tl.div_rn(v, factor), K)
-    elif K.name == "codebook":
-        return tl.load(table + 32 + rank_of(clip(v * factor, -1.0, 1.0), table)).to(tl.int32)
-    elif K.name == "mx":
-        return cast_code(v * factor, K)
-    elif K.name == "mxint":
-        return rint(clip(v * factor * 64.0, -127.0, 127.0))
-    else:  # nvfp4
-        return cast_code(clip(v * factor, -6.0, 6.0), K)
+    """The code: a whole number in float32 for the elements that are whole numbers or signs, else int32."""
+    u = to_steps(v, factor, extra, K)
+    if K.element == "identity":
+        return bits_of(u)
+    elif K.element == "bf16":
+        return (bits_of(to_bf16(u)) >> 16) & 0xFFFF
+    elif K.element == "floats":
+        return cast_code(u, K)
+    elif K.element == "signs":
+        return tl.where(u >= 0, 1.0, -1.0)
+    elif K.element == "levels":
+        return tl.load(table + 32 + rank_of(u, table)).to(tl.int32)
+    elif K.element == "stepped":
+        return rint(clip(u * 64.0, -127.0, 127.0))
+    elif K.scaling == "zero point":  # clipped before it is rounded, and only then shifted: see rint
+        return rint(clip(u, -extra, K.top - extra)) + extra
+    else:
+        return rint(clip(u, K.first * 1.0, K.top))
 
 
 @triton.jit
 def decode(code, stored, extra, table, K: tl.constexpr):
     """The dequantized weight of a code, in either form that `encode` gives, or an integer."""
-    if K.name == "identity":
+    if K.element == "identity":
         return float_of(code)
-    elif K.name == "bf16":
+    elif K.element == "bf16":
         return float_of(code << 16)
-    elif K.name == "cast":
-        return code_value(code, K)
-    elif K.name == "asym":
-        return (code.to(tl.float32) - extra) * stored
-    elif K.name == "offset":
-        return extra + code.to(tl.float32) * stored
-    elif K.name == "codebook":
-        return tl.load(table + 16 + (code & 15)) * stored
-    elif K.name == "mxint":
-        return code.to(tl.float32) * MXINT8_STEP * stored
-    elif K.name == "scaled" or K.name == "mx" or K.name == "nvfp4":
-        return code_value(code, K) * stored
-    else:  # sym, ternary, sign
-        return code.to(tl.float32) * stored
+    elif K.element == "floats":
+        return from_steps(code_value(code, K), stored, extra, K)
+    elif K.element == "levels":
+        return from_steps(tl.load(table + 16 + (code & 15)), stored, extra, K)
+    elif K.element == "stepped":
+        return from_steps(code.to(tl.float32) * MXINT8_STEP, stored, extra, K)
+    else:
+        return from_steps(code.to(tl.float32), stored, extra, K)
 
 
 @triton.jit
 def outside(v, stored, extra, K: tl.constexpr):
     """Whether weights round beyond the smallest or largest code, as `reference.code_limits` has it."""
     half_step = K.top + (2.0 ** (K.emax - K.mantissa)) * 0.5  # of a float format
-    if K.name == "identity" or K.name == "sign":
+    if K.element == "identity" or K.element == "signs":
         return v != v
-    elif K.name == "bf16" or K.name == "cast":
+    elif K.scaling == "none":
         return tl.abs(v) > half_step
-    elif K.name == "codebook":
-        return (stored > 0) & (tl.abs(v) > stored)
-    elif K.name == "asym":
-        return (stored > 0) & ((v < (-0.5 - extra) * stored) | (v > (K.top + 0.5 - extra) * stored))
-    elif K.name == "offset":
-        return (stored > 0) & ((v < extra - 0.5 * stored) | (v > extra + (K.top + 0.5) * stored))
-    elif K.name == "mxint":
-        return (stored > 0) & (tl.abs(v) > 127.5 * MXINT8_STEP * stored)
-    elif K.name == "sym" or K.name == "ternary":
-        return (stored > 0) & (tl.abs(v) > (K.top + 0.5) * stored)
-    else:  # scaled, mx, nvfp4
+    elif K.element == "floats":
         return (stored > 0) & (tl.abs(v) > half_step * stored)
+    elif K.element == "levels":
+        return (stored > 0) & (tl.abs(v) > stored)
+    elif K.element == "stepped":
+        return (stored > 0) & (tl.abs(v) > 127.5 * MXINT8_STEP * stored)
+    else:
+        low = from_steps(K.first - 0.5 + tl.zeros_like(stored), stored, extra, K)
+        high = from_steps(K.top + 0.5 + tl.zeros_like(stored), stored, extra, K)
+        return (stored > 0) & ((v < low) | (v > high))

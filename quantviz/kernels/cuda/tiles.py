@@ -53,11 +53,11 @@ def read(x, offset, valid, BF16: tl.constexpr):
 def extremes(v, valid, size, K: tl.constexpr):
     """Smallest, largest and mean magnitude of each tile, as far as the rule asks; a missing weight counts as none."""
     none = tl.zeros([v.shape[0]], tl.float32)
-    if K.name == "ternary" or K.name == "sign":
+    if K.scaling == "mean":
         return none, none, tl.sum(tl.abs(v).to(tl.float64), 1)
-    elif K.name == "offset":
+    elif K.scaling == "minimum":
         return tl.min(tl.where(valid, v, INF), 1), tl.max(tl.where(valid, v, -INF), 1), none.to(tl.float64)
-    elif K.name == "asym":  # whose range holds 0 anyway
+    elif K.scaling == "zero point":  # whose range holds 0 anyway
         return tl.min(v, 1), tl.max(v, 1), none.to(tl.float64)
     else:
         high = tl.max(tl.abs(v), 1)

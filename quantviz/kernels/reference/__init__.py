@@ -17,13 +17,6 @@ from .rules import Params, code_limits, decode, encode
 from .search import choose_params, nested
 
 
-def code_dtype(scheme: Scheme) -> torch.dtype:
-    """Smallest dtype that holds every code."""
-    if scheme.code_range[0] < 0:
-        return torch.int8
-    return {True: torch.uint8, False: torch.uint16}[scheme.fmt.bits <= 8] if scheme.fmt.bits <= 16 else torch.uint32
-
-
 def quantize(x: torch.Tensor, scheme: Scheme, importance: Any = None) -> Quantized:
     """Quantizes a float32 tensor of any shape, on its own device; see `Quantized`."""
     if scheme.rule == "block type":
@@ -33,7 +26,7 @@ def quantize(x: torch.Tensor, scheme: Scheme, importance: Any = None) -> Quantiz
     tiles = Tiles.of(z, scheme)
     p = choose_params(tiles, scheme, importance)
     scales_stored, p = nested(p, scheme)
-    codes = tiles.flat(encode(tiles.x, p, scheme)).reshape(x.shape).to(code_dtype(scheme))
+    codes = tiles.flat(encode(tiles.x, p, scheme)).reshape(x.shape).to(getattr(torch, scheme.code_dtype))
     scales = p.stored if p.block_scale is None else p.block_scale
 
     def grid(parameter: torch.Tensor | None) -> torch.Tensor | None:
@@ -41,7 +34,7 @@ def quantize(x: torch.Tensor, scheme: Scheme, importance: Any = None) -> Quantiz
 
     zeros = grid(p.zero)
     return Quantized(
-        scheme, tuple(x.shape), codes, grid(scales), None if zeros is None else zeros.to(torch.uint8), grid(p.minimum),
+        scheme, tuple(x.shape), codes, grid(scales), None if zeros is None else zeros.to(codes.dtype), grid(p.minimum),
         p.tensor_scale, scale_notices(scheme, p.vanished, p.saturated),
         None if kept is None else kept.reshape(-1).nonzero()[:, 0], None if kept is None else in_fp16(whole[kept]),
         scales_stored,
@@ -88,7 +81,7 @@ def measure(x: torch.Tensor, scheme: Scheme, bins: tuple[Bins, Bins] | None, imp
 
 def _count(tiles, x, y, e, codes, p, scheme: Scheme, bins: tuple[Bins, Bins]) -> Counts:
     outside = None
-    if scheme.rule != "sign":
+    if scheme.how.element != "signs":
         low, high = code_limits(p, scheme)
         outside = tiles.flat((tiles.x < low) | (tiles.x > high))
     code_counts = None

@@ -1,6 +1,7 @@
-"""Every rule: the parameters of a group from its extremes, codes from weights, weights from codes.
+"""The definition of every element and scaling; `quantviz.schemes.rules` says which rule has which.
 
-All arithmetic is float32 in the order of the source library, except where a comment says float64.
+A rule goes from weights to steps of their group (the scaling), from steps to codes (the element), and back. All
+arithmetic is float32 in the order of the source library, except where a comment says float64.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from typing import Any
 
 import torch
 
-from ...formats import MXINT8_STEP, FloatFormat, IntFormat
+from ...formats import FORMATS, CodebookFormat, FloatFormat
 from ...schemes import Scheme
+from ...schemes.rules import element_of
 
 MIN_NORMAL = 2.0**-126  # smallest normal float32
 SMALLEST_ABSMAX = 1e-38  # bitsandbytes clamps a block's absmax to this before taking the reciprocal
@@ -100,47 +102,48 @@ def store_minimum(minimum: torch.Tensor, scheme: Scheme) -> torch.Tensor:
 
 def make_params(low: torch.Tensor, high: torch.Tensor, mean: torch.Tensor, scheme: Scheme) -> Params:
     """The scale of every group, and its zero point or minimum, from its extremes and mean magnitude."""
-    f, largest = scheme.fmt, torch.maximum(-low, high).abs()  # never -0
-    match scheme.rule:
-        case "cast":
+    largest, most = torch.maximum(-low, high).abs(), scheme.code_range[1]  # the largest is never -0
+    match scheme.how.scaling:
+        case "none":
             return Params()
-        case "sym":
-            return _store(over(largest, f.max_symmetric), scheme)
-        case "sign" | "ternary":
+        case "largest":
+            return _store(over(largest, most if scheme.how.element == "integers" else scheme.fmt.max), scheme)
+        case "mean":
             return _store(mean, scheme)
-        case "scaled":
-            return _store(over(largest, f.max), scheme)
-        case "codebook":
+        case "unit":
             return _store(largest, scheme)
-        case "asym":
+        case "zero point":
             low, high = low.clamp(max=0), high.clamp(min=0)
-            p = _store(over(high - low, f.max_unsigned), scheme)
-            zero = torch.where(p.scale > 0, torch.round(-low / p.scale), 0).clamp(0, f.max_unsigned)
-            return replace(p, zero=zero)
-        case "offset":
-            p = _store(over(high - low, f.max_unsigned), scheme)
+            p = _store(over(high - low, most), scheme)
+            return replace(p, zero=torch.where(p.scale > 0, torch.round(-low / p.scale), 0).clamp(0, most))
+        case "minimum":
+            p = _store(over(high - low, most), scheme)
             return replace(p, minimum=store_minimum(low, scheme))
-        case "mx":
+        case "power of two":
             # floor(log2 max|x|) is the exponent field; a subnormal maximum counts as 2^-127, as torchao has it.
             field = (largest.view(torch.int32) >> 23) & 0xFF
-            exponent = (field - 127 - f.element_emax).clamp(min=-127)
+            exponent = (field - 127 - scheme.fmt.element_emax).clamp(min=-127)
             stored = power_of_two(exponent).float()
             return Params(stored.clamp(min=MIN_NORMAL), stored)
-        case "nvfp4":
-            maximum = largest.amax()
-            if maximum == 0:
-                zeros = torch.zeros_like(largest)
-                return Params(zeros, zeros, block_scale=zeros, tensor_scale=0.0)
-            tensor_scale = nvfp4_tensor_scale(maximum)
-            e4m3 = _E4M3
-            exact = (over(largest, 6.0) / tensor_scale).clamp(NVFP4_SMALLEST_SCALE, e4m3.max)
-            block = decode_float(encode_float(exact, e4m3), e4m3)
-            # torchao multiplies by (1 / tensor scale) / block scale, to match its Triton kernel.
-            # Of weights below 2^-122 or so that is infinite, and the largest number takes its place.
-            factor = ((1.0 / tensor_scale) / block).clamp(max=torch.finfo(torch.float32).max)
-            return Params(factor, tensor_scale * block, block_scale=block,
-                          tensor_scale=float(tensor_scale))  # fmt: skip
+        case "two levels":
+            return _two_levels(largest)
     raise AssertionError(scheme.rule)
+
+
+def _two_levels(largest: torch.Tensor) -> Params:
+    """NVFP4: a float32 scale of the tensor, and of each block a scale in e4m3 that it multiplies."""
+    maximum = largest.amax()
+    if maximum == 0:
+        zeros = torch.zeros_like(largest)
+        return Params(zeros, zeros, block_scale=zeros, tensor_scale=0.0)
+    tensor_scale = nvfp4_tensor_scale(maximum)
+    e4m3 = FORMATS["fp8_e4m3"]
+    exact = (over(largest, 6.0) / tensor_scale).clamp(NVFP4_SMALLEST_SCALE, e4m3.max)
+    block = decode_float(encode_float(exact, e4m3), e4m3)
+    # torchao multiplies by (1 / tensor scale) / block scale, to match its Triton kernel.
+    # Of weights below 2^-122 or so that is infinite, and the largest number takes its place.
+    factor = ((1.0 / tensor_scale) / block).clamp(max=torch.finfo(torch.float32).max)
+    return Params(factor, tensor_scale * block, block_scale=block, tensor_scale=float(tensor_scale))
 
 
 def nvfp4_tensor_scale(maximum: torch.Tensor) -> torch.Tensor:
@@ -148,10 +151,7 @@ def nvfp4_tensor_scale(maximum: torch.Tensor) -> torch.Tensor:
     return over(maximum, 448.0 * 6.0).clamp(min=MIN_NORMAL)
 
 
-_E4M3 = FloatFormat("fp8_e4m3", 4, 3, "fn", "OFP8")
-
-
-# -- codes -------------------------------------------------------------------------------------
+# -- scalings: weights in steps of their group, and back ------------------------------------------
 
 
 def _divide(x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
@@ -159,80 +159,83 @@ def _divide(x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     return x / torch.where(scale > 0, scale, torch.inf)
 
 
+def to_steps(x: torch.Tensor, p: Params, scheme: Scheme) -> torch.Tensor:
+    """Weights as the element sees them."""
+    match scheme.how.scaling:
+        case "none":
+            return x
+        case "zero point":  # torchao multiplies by the reciprocal; of the smallest scales there is none in float32
+            reciprocal = torch.where(p.scale > 0, 1.0 / p.scale, 0)
+            return torch.where(reciprocal.isinf(), _divide(x, p.scale), x * reciprocal)
+        case "minimum":
+            return _divide(x - p.minimum, p.scale)
+        case "unit":
+            return (x * (1.0 / p.scale.clamp(min=SMALLEST_ABSMAX))).clamp(-1, 1)
+        case "power of two":
+            return x / p.scale
+        case "two levels":
+            return (x * p.scale).clamp(-6.0, 6.0)
+    return _divide(x, p.scale)
+
+
+def from_steps(v: torch.Tensor, p: Params, scheme: Scheme) -> torch.Tensor:
+    """Weights from what the element stands for."""
+    match scheme.how.scaling:
+        case "none":
+            return v
+        case "zero point":
+            return (v - p.zero) * p.stored
+        case "minimum":
+            return p.minimum + v * p.stored
+    return v * p.stored
+
+
+# -- elements: steps to codes, and what codes stand for -------------------------------------------
+
+
 def encode(x: torch.Tensor, p: Params, scheme: Scheme) -> torch.Tensor:
     """Codes (int64) of weights under the parameters of their groups."""
-    f = scheme.fmt
-    match scheme.rule:
-        case "cast":
-            return encode_float(x, f)
-        case "sym" | "ternary":
-            q = 1 if scheme.rule == "ternary" else f.max_symmetric
-            code = torch.round(_divide(x, p.scale)).clamp(-q, q)
-        case "sign":
-            code = torch.where(x >= 0, 1, -1)
-        case "asym":  # torchao multiplies by the reciprocal; of the smallest scales there is none in float32
-            reciprocal = torch.where(p.scale > 0, 1.0 / p.scale, 0)
-            steps = torch.where(reciprocal.isinf(), _divide(x, p.scale), x * reciprocal)
-            code = (torch.round(steps) + p.zero).clamp(0, f.max_unsigned)
-        case "offset":
-            code = torch.round(_divide(x - p.minimum, p.scale)).clamp(0, f.max_unsigned)
-        case "scaled":
-            return encode_float(_divide(x, p.scale), f)
-        case "codebook":
-            v = (x * (1.0 / p.scale.clamp(min=SMALLEST_ABSMAX))).clamp(-1, 1)
-            rank = torch.bucketize(v.contiguous(), torch.from_numpy(f.thresholds.copy()).to(x.device))
-            return torch.from_numpy(f.order.copy()).to(x.device)[rank].to(torch.int64)
-        case "mx" if isinstance(f.element, IntFormat):
-            code = torch.round(x / p.scale / MXINT8_STEP).clamp(-127, 127)
-        case "mx":
-            return encode_float(x / p.scale, f.element)
-        case "nvfp4":
-            return encode_float((x * p.scale).clamp(-6.0, 6.0), f.element)
-    return code.to(torch.int64)
+    how, f = scheme.how, element_of(scheme.fmt)
+    match how.element:
+        case "signs":  # which needs no scale
+            return torch.where(x >= 0, 1, -1)
+        case "floats":
+            return encode_float(to_steps(x, p, scheme), f)
+        case "levels":
+            thresholds, order = (torch.from_numpy(part.copy()).to(x.device) for part in (f.thresholds, f.order))
+            return order[torch.bucketize(to_steps(x, p, scheme).contiguous(), thresholds)].to(torch.int64)
+    steps = to_steps(x, p, scheme)
+    code = torch.round(steps if how.step == 1 else steps / how.step)
+    return (code if p.zero is None else code + p.zero).clamp(*scheme.code_range).to(torch.int64)
 
 
 def decode(code: torch.Tensor, p: Params, scheme: Scheme) -> torch.Tensor:
     """float32 weights of codes under the parameters of their groups."""
-    f = scheme.fmt
-    match scheme.rule:
-        case "cast":
-            return decode_float(code, f)
-        case "asym":
-            return (code.float() - p.zero) * p.stored
-        case "offset":
-            return p.minimum + code.float() * p.stored
-        case "scaled":
-            return p.stored * decode_float(code, f)
-        case "codebook":
-            return torch.from_numpy(f.values.copy()).to(code.device)[code] * p.stored
-        case "mx" if isinstance(f.element, IntFormat):
-            return code.float() * MXINT8_STEP * p.stored
-        case "mx" | "nvfp4":
-            return decode_float(code, f.element) * p.stored
-    return code.float() * p.stored
+    how, f = scheme.how, element_of(scheme.fmt)
+    match how.element:
+        case "floats":
+            v = decode_float(code, f)
+        case "levels":
+            v = torch.from_numpy(f.values.copy()).to(code.device)[code]
+        case _:
+            v = code.float() if how.step == 1 else code.float() * how.step
+    return from_steps(v, p, scheme)
 
 
 def code_limits(p: Params, scheme: Scheme) -> tuple[Any, Any]:
     """Below and above what a weight is cut off: half a step past the smallest or largest code, where a weight rounds
     beyond it; of code books, whose steps differ, the outermost level itself. Signs have no end."""
-    f = scheme.fmt
-    match scheme.rule:
-        case "cast" | "scaled" | "mx" | "nvfp4" if not isinstance(getattr(f, "element", f), IntFormat):
-            e = getattr(f, "element", f)
-            limit = e.max + 2.0 ** (e.emax - e.mantissa_bits) / 2
-        case "mx":
-            limit = 127.5 * MXINT8_STEP
-        case "sym" | "ternary":
-            limit = (1 if scheme.rule == "ternary" else f.max_symmetric) + 0.5
-        case "asym":
-            low, high = (-0.5 - p.zero) * p.stored, (f.max_unsigned + 0.5 - p.zero) * p.stored
-        case "offset":
-            low, high = p.minimum - 0.5 * p.stored, p.minimum + (f.max_unsigned + 0.5) * p.stored
-        case "codebook":
-            limit = 1.0  # the outermost levels; what lies beyond is cut to them
-    if scheme.rule == "cast":
-        return -limit, limit
-    if scheme.rule not in ("asym", "offset"):
-        low, high = -limit * p.stored, limit * p.stored
+    how, f = scheme.how, element_of(scheme.fmt)
+    if isinstance(f, FloatFormat):
+        most = f.max + 2.0 ** (f.emax - f.mantissa_bits) / 2
+        ends = -most, most
+    elif isinstance(f, CodebookFormat):
+        ends = -1.0, 1.0
+    else:
+        first, last = scheme.code_range
+        ends = (first - 0.5) * how.step, (last + 0.5) * how.step
+    if how.scaling == "none":
+        return ends
+    low, high = (from_steps(end, p, scheme) for end in ends)
     # Without a scale nothing is cut off: the weights are zeroed, or all equal the minimum.
     return torch.where(p.stored > 0, low, -torch.inf), torch.where(p.stored > 0, high, torch.inf)

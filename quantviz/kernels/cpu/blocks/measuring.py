@@ -14,14 +14,14 @@ from ...results import Counts, Progress
 from ..loops import groups as loops
 from ..loops import sums
 from ..loops.tables import Tables, Ticker, edges_of
-from ..rules import elements as rules
+from ..rules.constants import SYMMETRIC, constants_of, tables_of
 from ..workers import work
 from .numbers import PLACES, by_code, count_beyond, count_numbers, unscaled
 from .tensor import Traveller, first_block, refuse_infinite, vanished
 
 # A kernel that takes what became of the weights from outside only measures. Its rule then says no more than that
 # there are scales; this one is compiled for other schemes anyway.
-_RULE = rules.SYM
+_RULE = SYMMETRIC
 _CONSTANTS = Scheme.parse("int4-sym-b32")
 
 
@@ -35,7 +35,7 @@ def measure(
     """The sums of all pieces, and the counts if there are bins to count in."""
     full, kind, cols = bins is not None, scheme.fmt, stored.cols
     kernel = loops.measure_kernel(_RULE, kind.group if kind.group in loops.KNOWN_WIDTHS else 0)
-    fixed = rules.constants_of(_CONSTANTS, None), *rules.tables_of(_CONSTANTS)
+    fixed = constants_of(_CONSTANTS, None), *tables_of(_CONSTANTS)
     edges = edges_of(bins)
     grid, sizes_of_blocks = scheme.granularity.grid(stored.rows, cols), scheme.granularity.sizes(stored.rows, cols)
     block_rmse = np.zeros(math.prod(grid) if full else 0, np.float32)

@@ -103,7 +103,7 @@ def quantize(stored: StoredTensor, scheme: Scheme, importance: np.ndarray | None
     kind, rows, cols = scheme.fmt, stored.rows, stored.cols
     grid_cols = kind.padded(cols) // kind.block
     data = np.empty((rows * grid_cols, kind.nbytes), np.uint8)
-    codes = np.empty(stored.size, np.int8 if kind.first_code < 0 else np.uint8)
+    codes = np.empty(stored.size, scheme.code_dtype)
     scales, minima = (np.empty((rows * grid_cols, kind.groups), np.float32) for _ in range(2))
     counted, lock = [0], threading.Lock()
 

@@ -13,24 +13,10 @@ from ..bits import place
 from ..blocks.plain import peak
 from ..compiler import inlined, kernel
 from ..once import once
-from ..rules import elements as rules
-from ..rules.elements import (
-    ASYM,
-    BF16,
-    CAST,
-    CENTRED,
-    IDENTITY,
-    MINIMUM,
-    OFFSET,
-    SIGN,
-    STORE_BF16,
-    STORE_FP16,
-    TERNARY,
-    decode,
-    encode,
-    parameters,
-    roundtrip,
-)
+from ..rules.casts import MAX_BF16, MAX_FINITE, MAX_FP16, store
+from ..rules.constants import CENTRED, MEAN, NONE, STORE_BF16, STORE_FP16
+from ..rules.elements import code_limits, decode, encode, roundtrip
+from ..rules.scalings import element_of, is_ranged, parameters, scaling_of
 from . import sums
 from .counts import codes_of, count, count_outside, tally_codes
 from .plan import STRETCH
@@ -38,8 +24,6 @@ from .plan import STRETCH
 f4, f8, i4, u4 = np.float32, np.float64, np.int32, np.uint32
 
 KNOWN_WIDTHS = (16, 32, 64)  # block lengths with measuring kernels of their own; 0 stands for any other
-
-MAX_FINITE, MAX_FP16, MAX_BF16 = rules.MAX_FINITE, rules.MAX_FP16, rules.MAX_BF16
 
 
 @inlined()
@@ -61,12 +45,12 @@ def group_extremes(rule, x, n):
 
     Of a centred block type, high is the weight of largest magnitude with its sign.
     """
-    if rule == TERNARY or rule == SIGN:
+    if scaling_of(rule) == MEAN:
         return f4(0), f4(0), f4(sums.sum_abs(x, n) / n)
-    if rule == ASYM or rule == OFFSET or rule == MINIMUM:
+    if is_ranged(rule):
         low, high = sums.extremes(x, n)
         return low, high, f4(0)
-    if rule == CENTRED:
+    if element_of(rule) == CENTRED:
         return f4(0), peak(x, n), f4(0)
     high = sums.largest_magnitude(x, n)
     return -high, high, f4(0)
@@ -75,7 +59,7 @@ def group_extremes(rule, x, n):
 @inlined()
 def lowest(rule, low, high):
     """The smallest weight a group may hold, of what `group_extremes` gives."""
-    return low if rule == ASYM or rule == OFFSET or rule == MINIMUM else -abs(high)
+    return low if is_ranged(rule) else -abs(high)
 
 
 @once
@@ -91,7 +75,7 @@ def extremes_kernel(rule: int):
                 for o in range(g * width, min((g + 1) * width, cols), sums.RUN * 16):
                     n = min(sums.RUN * 16, min((g + 1) * width, cols) - o)
                     part = x[i, o : o + n]
-                    if rule == TERNARY or rule == SIGN:
+                    if scaling_of(rule) == MEAN:
                         total[gi, g] += sums.sum_abs(part, n)
                     else:
                         a, b = sums.extremes(part, n)
@@ -107,7 +91,7 @@ def stored_kernel(minimum, k):
     out = np.empty_like(minimum)
     for i in range(minimum.shape[0]):
         for g in range(minimum.shape[1]):
-            out[i, g] = rules.store(minimum[i, g], k.store)
+            out[i, g] = store(minimum[i, g], k.store)
     return out
 
 
@@ -218,8 +202,8 @@ def measure_kernel(rule: int, known: int):
     again.  apart: `given_y` holds what became of x, so that only measuring is left.  wide: x is float64, and so are all
     sums. These four are asked once a stretch, so they need no kernels of their own.
     """
-    has_scale = rule not in (IDENTITY, BF16, CAST)
-    seen = rule not in (TERNARY, SIGN)  # whether a group's extremes are known once it has parameters
+    has_scale = scaling_of(rule) != NONE
+    seen = scaling_of(rule) != MEAN  # whether a group's extremes are known once it has parameters
     narrow = 0 < known < 64  # so short that reducing one block at a time would not vectorise
 
     @kernel
@@ -303,7 +287,7 @@ def measure_kernel(rule: int, known: int):
                     out[sums.ZEROED] += f8(zeroed)
                     out[sums.LEAST_ERROR] = min(out[sums.LEAST_ERROR], f8(least))
                     for g in range(groups):
-                        under, over = rules.code_limits(rule, stored[gi, g0 + g], extra[gi, g0 + g], k)
+                        under, over = code_limits(rule, stored[gi, g0 + g], extra[gi, g0 + g], k)
                         if given or not seen or lowest(rule, low[g], high[g]) < under or abs(high[g]) > over:
                             zg = zs[g * length : (g + 1) * length]
                             out[sums.CLIPPED] += f8(count_outside(zg, zg.shape[0], under, over))

@@ -15,7 +15,8 @@ from ...results import Extremes
 from ..loops import groups as loops
 from ..loops import sums
 from ..loops.plan import Piece, Plan, Task, plan
-from ..rules import elements as rules
+from ..rules.constants import MEAN, constants_of, rule_of, tables_of
+from ..rules.scalings import scaling_of
 from ..search import choose as search
 from ..workers import work
 from .describe import basics
@@ -68,8 +69,8 @@ class Job:
         by_row: bool = False,
     ) -> None:
         self.stored, self.scheme = stored, scheme
-        self.rule = rules.rule_of(scheme)
-        self.tables = rules.tables_of(scheme)
+        self.rule = rule_of(scheme)
+        self.tables = tables_of(scheme)
         self.importance = importance
         self.plan: Plan = plan(scheme, stored.rows, stored.cols, by_row or scheme.transforms or importance is not None)
         self.known = self.plan.width if self.plan.width in loops.KNOWN_WIDTHS else 0
@@ -77,7 +78,7 @@ class Job:
         self.transform = Transform(stored, scheme, self.plan) if scheme.transforms else None
         if scheme.needs_tensor_maximum and (whole is None or self.transform):
             whole = self._extremes()
-        self.constants = rules.constants_of(scheme, whole)
+        self.constants = constants_of(scheme, whole)
         self.shared = self._shared(whole) if self.plan.shared else None
         self.nested = self._nest() if scheme.double else None
 
@@ -138,7 +139,7 @@ class Job:
     def _extremes(self) -> Extremes:
         """Of what is quantized, over the whole tensor."""
         if self.transform is None:
-            return basics(self.stored, with_mean=self.rule in (rules.TERNARY, rules.SIGN)).extremes
+            return basics(self.stored, with_mean=scaling_of(self.rule) == MEAN).extremes
         low, high, mean = search.Groups(self, None, one=True).extremes()
         return Extremes(float(low[0, 0]), float(high[0, 0]), float(mean[0, 0]))
 

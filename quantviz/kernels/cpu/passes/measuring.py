@@ -20,7 +20,7 @@ from ..blocks import tensor as blocks_tensor
 from ..loops import groups as loops
 from ..loops import sums
 from ..loops.tables import Tables, Ticker, edges_of
-from ..rules import elements as rules
+from ..rules.constants import has_rule
 from ..workers import work
 from .job import Job
 from .quantizing import notices, values
@@ -70,7 +70,7 @@ def _needs_bytes(stored: StoredTensor, scheme: Scheme, importance: np.ndarray | 
     if scheme.rule != "block type":
         return False
     searches = importance is not None and scheme.fmt.uses_importance
-    return searches or not rules.has_rule(scheme) or stored.cols % scheme.fmt.block != 0
+    return searches or not has_rule(scheme) or stored.cols % scheme.fmt.block != 0
 
 
 def _measure(job: Job, bins, progress) -> tuple[np.ndarray, Counts | None]:

@@ -19,7 +19,7 @@ from ..loops import groups as loops
 from ..loops import sums
 from ..loops.plan import Task, plan
 from ..loops.rotation import unrotate
-from ..rules import elements as rules
+from ..rules.constants import rule_of, values_of
 from ..workers import work
 from .job import Job, Panel, Parameters
 from .transforms import in_fp16
@@ -80,7 +80,7 @@ def quantize(
         return blocks_tensor.quantize(stored, scheme, importance)
     job = Job(stored, scheme, whole, importance)
     p, size = job.plan, stored.size
-    out_codes = np.empty(size, code_dtype(scheme))
+    out_codes = np.empty(size, scheme.code_dtype)
     grid = (1, 1) if p.shared else scheme.granularity.grid(stored.rows, stored.cols)
     saved = [np.empty(math.prod(grid), np.float32) for _ in range(2)]
     outs = np.zeros((len(p.tasks), sums.SUMS))
@@ -111,7 +111,7 @@ def quantize(
     return Quantized(
         scheme, stored.shape, out_codes.reshape(stored.shape),
         None if scheme.granularity is None else extra if nvfp4 else scales,
-        extra.astype(np.uint8) if scheme.rule == "asym" else None,
+        extra.astype(scheme.code_dtype) if scheme.rule == "asym" else None,
         extra if scheme.rule == "offset" else None,
         float(job.constants.tensor_scale) if nvfp4 else None,
         notices(scheme, outs.sum(axis=0) + job.notes),
@@ -164,7 +164,7 @@ def group(
 
     x = cut(panel.x if panel.x is not None else stored.read(task.start, task.stop))
     z = cut(panel.z) if panel.z is not None else x
-    codes, y, ignored = np.empty(z.shape, code_dtype(scheme)), np.empty_like(z), np.zeros(sums.SUMS)
+    codes, y, ignored = np.empty(z.shape, scheme.code_dtype), np.empty_like(z), np.zeros(sums.SUMS)
     thresholds, levels, table = job.tables
     one = max(z.size, 1), max(z.shape[0], 1)  # a single group, higher and wider than what is here of it
     for are_codes, means, into in ((True, table, codes), (False, levels, y)):
@@ -184,13 +184,13 @@ def dequantize(q: Quantized) -> np.ndarray:
     scheme, cols = q.scheme, q.shape[-1]
     rows = math.prod(q.shape[:-1])
     p = plan(scheme, rows, cols)
-    rule = rules.rule_of(scheme)
+    rule = rule_of(scheme)
     stored = np.ones((1, 1), np.float32) if q.scales is None else np.asarray(q.scales, np.float32)
     if q.tensor_scale is not None:
         stored = np.float32(q.tensor_scale) * stored
     extra = next((e for e in (q.zero_points, q.minima) if e is not None), None)
     extra = np.zeros(stored.shape, np.float32) if extra is None else np.asarray(extra, np.float32)
-    codes, table = np.ascontiguousarray(q.codes).reshape(-1), rules.values_of(scheme)
+    codes, table = np.ascontiguousarray(q.codes).reshape(-1), values_of(scheme)
     out = np.empty(codes.size, np.float32)
     kernel = loops.decode_kernel(rule)
 
@@ -209,11 +209,3 @@ def dequantize(q: Quantized) -> np.ndarray:
     if q.kept_index is not None:
         out[q.kept_index] = q.kept_values
     return out.reshape(q.shape)
-
-
-def code_dtype(scheme: Scheme) -> type:
-    """Smallest dtype that holds every code."""
-    if scheme.code_range[0] < 0:
-        return np.int8
-    bits = scheme.fmt.bits
-    return np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32

@@ -17,8 +17,9 @@ from ..loops import groups as loops
 from ..loops import sums
 from ..loops.plan import Task
 from ..once import once
-from ..rules import elements as rules
+from ..rules.constants import MEAN, MINIMUM, ZERO_POINT
 from ..rules.elements import roundtrip
+from ..rules.scalings import parameters, scaling_of
 from ..workers import work
 from .hqq import half_quadratic
 from .percentile import percentiles
@@ -102,7 +103,7 @@ class Groups:
 
         self.each(visit)
         mean = total.sum(axis=0)
-        if self.job.rule in (rules.TERNARY, rules.SIGN):
+        if scaling_of(self.job.rule) == MEAN:
             mean = mean / self.sizes()
         return low.min(axis=0), high.max(axis=0), mean.astype(f4)
 
@@ -132,9 +133,9 @@ def choose(groups: Groups, notes: np.ndarray) -> Parameters:
 
 def shrink(rule: int, low: np.ndarray, high: np.ndarray, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A range made `factor` times as wide (at most 1): about 0, or about its middle for `offset`. All float32."""
-    if rule == rules.ASYM:
+    if scaling_of(rule) == ZERO_POINT:
         return np.minimum(low, f4(0)) * factor, np.maximum(high, f4(0)) * factor
-    if rule == rules.OFFSET:
+    if scaling_of(rule) == MINIMUM:
         cut = (f4(1) - factor) * f4(0.5) * (high - low)
         return np.where(factor == 1, low, low + cut), np.where(factor == 1, high, high - cut)
     largest = np.maximum(-low, high) * factor
@@ -206,9 +207,9 @@ def _least_squares_in_place(groups: Groups, low, high, mean) -> tuple[np.ndarray
 @inlined()
 def _shrunk_range(rule, low, high, factor):
     """`shrink` for one group."""
-    if rule == rules.ASYM:
+    if scaling_of(rule) == ZERO_POINT:
         return f4(f4(min(low, f4(0))) * factor), f4(f4(max(high, f4(0))) * factor)
-    if rule == rules.OFFSET:
+    if scaling_of(rule) == MINIMUM:
         if factor == f4(1):
             return low, high
         cut = f4(f4(f4(f4(1) - factor) * f4(0.5)) * f4(high - low))
@@ -224,7 +225,7 @@ def least_squares_kernel(rule: int, weighted: bool):
     @inlined()
     def error(x, h, n, low, high, mean, factor, k, thresholds, levels):
         lo, hi = _shrunk_range(rule, low, high, factor)
-        a, b, c, _ = rules.parameters(rule, lo, hi, mean, k)
+        a, b, c, _ = parameters(rule, lo, hi, mean, k)
         if weighted:
             return _weighted_squared_error(rule, x, h, n, a, b, c, k, thresholds, levels)
         return _squared_error(rule, x, n, a, b, c, k, thresholds, levels)

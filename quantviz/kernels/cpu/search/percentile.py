@@ -12,7 +12,7 @@ from ..bits import MAGNITUDE, bits_of
 from ..compiler import inlined, kernel
 from ..loops import sums
 from ..once import once
-from ..rules import elements as rules
+from ..rules.scalings import is_ranged
 
 if TYPE_CHECKING:
     from .choose import Groups
@@ -24,7 +24,7 @@ def percentiles(groups: Groups, percentile: Fraction) -> tuple[np.ndarray, np.nd
     """Order statistics of each group, by nearest rank: of the magnitudes, or of both ends without a symmetry."""
     sizes = groups.sizes()
     rank = percentile_rank(percentile, sizes)
-    if groups.job.rule in (rules.ASYM, rules.OFFSET):
+    if is_ranged(groups.job.rule):
         return _order_statistic(groups, sizes - rank + 1, True), _order_statistic(groups, rank, True)
     largest = _order_statistic(groups, rank, False)
     return -largest, largest

@@ -1,0 +1,148 @@
+"""Every scaling for one group, as numba sees it: its parameters, and weights in steps of it and back.
+
+A group's parameters are three float32 numbers:
+  factor   what a weight is divided by (largest, mean, minimum) or multiplied by (the rest); of a zero point, where the
+           reciprocal of a scale is beyond float32, minus the scale
+  stored   what dequantization multiplies by
+  extra    zero point, minimum, or the block scale of two levels
+The arithmetic and its order are those of `reference`, which names the sources; GGUF's plain block types have theirs in
+packed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..bits import bits_of, float_of
+from ..compiler import inlined
+from . import packed
+from .casts import MAX_FINITE, cast, store
+from .constants import (
+    CENTRED,
+    FROM_LOWEST,
+    LARGEST,
+    MEAN,
+    MIN_NORMAL,
+    MINIMUM,
+    NONE,
+    POWER_OF_TWO,
+    SCALING_BITS,
+    SIGNS,
+    TWO_LEVELS,
+    UNIT,
+    ZERO_POINT,
+)  # fmt: skip
+
+f4, i4 = np.float32, np.int32
+SMALLEST_ABSMAX = f4(1e-38)  # as in reference
+NVFP4_SMALLEST_SCALE = f4(2.0**-6)
+E4M3_MAX = f4(448.0)
+E2M1_MAX = f4(6.0)
+
+
+@inlined()
+def scaling_of(rule):
+    return rule & ((1 << SCALING_BITS) - 1)
+
+
+@inlined()
+def element_of(rule):
+    return rule >> SCALING_BITS
+
+
+@inlined()
+def is_ranged(rule):
+    """Whether a group is described by its smallest and its largest weight, not by a magnitude."""
+    return scaling_of(rule) == ZERO_POINT or scaling_of(rule) == MINIMUM or element_of(rule) == FROM_LOWEST
+
+
+@inlined()
+def divisor(scale):
+    """A scale to divide by: dividing by infinity turns the weights of a vanished scale into zeros."""
+    return scale if scale > f4(0) else f4(np.inf)
+
+
+@inlined()
+def clip(q, low, high):
+    return f4(min(max(q, low), high))
+
+
+@inlined()
+def parameters(rule, low, high, mean, k):
+    """factor, stored, extra, and the scale before rounding, of a group with these extremes."""
+    scaling, element = scaling_of(rule), element_of(rule)
+    largest = f4(abs(max(-low, high)))  # never -0
+    zero = f4(0)
+    if scaling == NONE:
+        return f4(1), f4(1), zero, f4(1)
+    if scaling == LARGEST:
+        exact = f4(largest / k.top)
+        s = store(exact, k.store)
+        return divisor(s), s, zero, exact
+    if scaling == MEAN:
+        s = store(mean, k.store)
+        return divisor(s), s, zero, mean
+    if scaling == ZERO_POINT:
+        low, high = f4(min(low, zero)), f4(max(high, zero))
+        exact = f4(f4(high - low) / k.top)
+        s = store(exact, k.store)
+        if s > zero:
+            reciprocal, z = f4(f4(1) / s), f4(min(max(f4(np.rint(f4(-low / s))), zero), k.top))
+            return -s if reciprocal > MAX_FINITE else reciprocal, s, z, exact
+        return zero, s, zero, exact
+    if scaling == MINIMUM:
+        exact = f4(f4(high - low) / k.top)
+        s = store(exact, k.store)
+        return divisor(s), s, store(low, k.store), exact
+    if scaling == UNIT:
+        s = store(largest, k.store)
+        return f4(f4(1) / f4(max(s, SMALLEST_ABSMAX))), s, zero, largest
+    if scaling == POWER_OF_TWO:
+        exponent = i4(max(i4(i4(bits_of(largest) >> i4(23)) - i4(127) - k.emax), i4(-127)))
+        # 2^-127 is subnormal: stored so, but weights are divided by 2^-126, as torchao has it.
+        s = float_of(i4(exponent + i4(127)) << i4(23)) if exponent > i4(-127) else float_of(i4(1) << i4(22))
+        return f4(f4(1) / f4(max(s, MIN_NORMAL))), s, zero, s
+    if scaling == TWO_LEVELS:
+        if k.tensor_scale == zero:
+            return zero, zero, zero, zero
+        exact = f4(f4(largest / E2M1_MAX) / k.tensor_scale)
+        block = cast(f4(min(max(exact, NVFP4_SMALLEST_SCALE), E4M3_MAX)), i4(3), i4(121), E4M3_MAX)
+        factor = f4(f4(f4(1) / k.tensor_scale) / block)  # infinite for weights below 2^-122 or so
+        return f4(min(factor, MAX_FINITE)), f4(k.tensor_scale * block), block, block
+    if element == CENTRED:
+        return packed.centred_parameters(high, k.top)
+    if element == FROM_LOWEST:
+        return packed.minimum_parameters(low, high, k.top)
+    return packed.byte_parameters(largest)
+
+
+@inlined()
+def to_steps(rule, v, factor, extra):
+    """A weight as the element sees it."""
+    scaling = scaling_of(rule)
+    if scaling == NONE or element_of(rule) == SIGNS:
+        return v
+    if scaling == LARGEST or scaling == MEAN:
+        return f4(v / factor)
+    if scaling == ZERO_POINT:  # by the reciprocal of the scale as torchao has it, or by division where there is none
+        return f4(v / -factor) if factor < f4(0) else f4(v * factor)
+    if scaling == MINIMUM:
+        return f4(f4(v - extra) / factor)
+    if scaling == UNIT:
+        return clip(f4(v * factor), f4(-1), f4(1))
+    if scaling == TWO_LEVELS:
+        return clip(f4(v * factor), -E2M1_MAX, E2M1_MAX)
+    return f4(v * factor)
+
+
+@inlined()
+def from_steps(rule, value, stored, extra):
+    """A weight from what the element stands for."""
+    scaling = scaling_of(rule)
+    if scaling == NONE:
+        return value
+    if scaling == ZERO_POINT:
+        return f4(f4(value - extra) * stored)
+    if scaling == MINIMUM:
+        return f4(extra + f4(value * stored))
+    return f4(value * stored)
