@@ -11,8 +11,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import pytest
 from hypothesis import settings
 
-from quantviz.kernels import ENGINES
-from quantviz.kernels.engines import cuda_problem
+from quantviz.kernels.engines import present
 
 settings.register_profile("default", deadline=None, max_examples=60, print_blob=True)
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
@@ -22,7 +21,7 @@ SLOW_LAST = ("real_model", "browser")
 
 
 # The engines that are present: cuda joins where there is a GPU.
-@pytest.fixture(params=[e for e in ENGINES if e != "cuda" or cuda_problem() is None], scope="session")
+@pytest.fixture(params=present(), scope="session")
 def engine(request: pytest.FixtureRequest) -> str:
     return request.param
 

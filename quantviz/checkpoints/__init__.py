@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import MissingFile, QuantvizError
 from ..sources import Model, Progress, TensorInfo
-from ..sources.config import JSON_FILES
+from ..sources.json_text import JSON_FILES
 from ..sources.model import Reader, select
 from ..tensors import StoredTensor
 from .axes import Architecture, Layout, layout

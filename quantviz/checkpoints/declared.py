@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..sources.config import JSON_FILES
+from ..sources.json_text import JSON_FILES
 from ..text.printable import printable
 
 CONFIG, MODELOPT, OLD_GPTQ, OLD_AWQ = JSON_FILES

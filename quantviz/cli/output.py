@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..text.printable import printable
-from .process import CLEARED
+from .terminal import CLEARED
 
 
 def print_json(document: Any) -> None:

@@ -17,12 +17,12 @@ from typing import NoReturn
 
 from ..errors import QuantvizError
 from ..text.printable import printable
+from .terminal import CLEARED
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 EXIT_NO_READER = 141  # 128 + SIGPIPE: whoever read standard output, such as head, had enough
 GRACE = 5.0  # seconds that work in other threads has to end in after an interruption
-CLEARED = "\r\x1b[K"  # a terminal's line, empty again
 
 
 def entry() -> NoReturn:

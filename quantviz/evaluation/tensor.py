@@ -13,11 +13,12 @@ from .. import metrics
 from ..errors import QuantvizError
 from ..kernels import check_engine, default_engine
 from ..kernels.bins import LOG_BIN_SHIFT, PERCENTILE_RESOLUTION, Bins, error_bins, value_bins
+from ..kernels.engines import verbs
 from ..kernels.overflow import refuse_sums
-from ..kernels.results import Counts, Pass, Progress
+from ..kernels.results import Counts, Progress
 from ..schemes import Scheme
 from ..statistics import Histogram, TensorStatistics
-from ..tensors import StoredTensor, as_stored, check_importance, refuse_non_finite
+from ..tensors import StoredTensor, check_importance
 from ..tensors.arrays import is_torch
 from .experts import measure_each
 
@@ -56,30 +57,8 @@ def describe(w: Any, progress: Progress | None = None) -> TensorStatistics:
 
     A torch tensor on a GPU that the engine cuda can use is described there.
     """
-    return _describe(_as_stored(w, default_engine() if _is_on_gpu(w) else "cpu"), progress)
-
-
-def _is_on_gpu(w: Any) -> bool:
-    return is_torch(w) and w.device.type == "cuda"
-
-
-def _as_stored(w: Any, device: str) -> StoredTensor:
-    """The tensor as its engine reads it: one that lies on the GPU stays there for the engine cuda."""
-    if device == "cuda" and _is_on_gpu(w):
-        from ..kernels import cuda
-
-        return cuda.as_device_tensor(w)
-    return as_stored(w)
-
-
-def _describe(stored: StoredTensor, progress: Progress | None = None) -> TensorStatistics:
-    if type(stored.data).__module__.partition(".")[0] == "torch":  # it lies on the GPU
-        from ..kernels import cuda
-
-        return cuda.describe(stored, progress)
-    from ..kernels import cpu
-
-    return cpu.describe(stored, progress)
+    use = verbs(default_engine() if is_torch(w) and w.device.type == "cuda" else "cpu")
+    return use.describe(use.take(w), progress)
 
 
 def evaluate(
@@ -111,67 +90,33 @@ def evaluate(
     check_engine(device)
     if detail not in DETAILS:
         raise QuantvizError(f"There is no detail {detail!r}; choose {' or '.join(DETAILS)}.")
-    stored = _as_stored(w, device)
+    use = verbs(device)
+    stored = use.take(w)
     scheme.check_shape(stored.rows, stored.cols)
     scheme.check_importance_given(importance is not None)
     weights = check_importance(importance, stored.cols, stored.rows)
     began = time.perf_counter()
     bins = None
     if detail == "full":
-        statistics = statistics or _describe(stored)
+        statistics = statistics or use.describe(stored)
         bins = value_bins(statistics.min, statistics.max), _error_bins(stored, scheme, statistics, weights)
     if weights is not None and weights.ndim == 2:
-        statistics = statistics or _describe(stored)  # of all experts, where one scale serves them all
+        statistics = statistics or use.describe(stored)  # of all experts, where one scale serves them all
         result = measure_each(
-            stored, scheme, weights, lambda x, h, told: _measure(x, scheme, bins, h, statistics, device, told), progress
+            stored, scheme, weights, lambda x, h, told: use.measure(x, scheme, bins, h, statistics, told), progress
         )
     else:
-        result = _measure(stored, scheme, bins, weights, statistics, device, progress)
+        result = use.measure(stored, scheme, bins, weights, statistics, progress)
     refuse_sums(result.sums, stored.name, scheme)
     values = metrics.from_sums(result.sums)
     values["bits_per_weight"] = scheme.bits_per_weight(stored.matrix)
     values["compression_ratio"] = stored.bits_per_weight / values["bits_per_weight"]
     extra = {} if result.counts is None else _counted(result.counts, values, bins, statistics, stored, scheme)
     return Evaluation(
-        scheme.key, stored.shape, stored.stored_as, _engine_name(device, scheme, weights is not None, stored.is_wide),
+        scheme.key, stored.shape, stored.stored_as, use.name(scheme, weights is not None, stored.is_wide),
         time.perf_counter() - began, values,
         notices=(*stored.remarks, *scheme.shape_notices(stored.rows, stored.cols), *result.notices), **extra,
     )  # fmt: skip
-
-
-def _measure(stored, scheme, bins, importance, statistics, device, progress) -> Pass:
-    if device == "cpu":
-        from ..kernels import cpu
-
-        return cpu.measure(stored, scheme, bins, importance, statistics, progress)
-    if device == "cuda":
-        from ..kernels import cuda
-
-        if stored.is_wide:
-            result = cuda.measure_wide(stored, scheme, bins, importance)
-        else:
-            result = cuda.measure(cuda.on_device(stored), scheme, bins, importance, statistics)
-        if not math.isfinite(result.sums.squared + result.sums.squared_error):
-            refuse_non_finite(stored)
-        if progress:
-            progress(stored.size, stored.size)
-        return result
-    import torch
-
-    from ..kernels import reference
-
-    if statistics is None:
-        refuse_non_finite(stored)
-    x = torch.from_numpy(np.array(stored.read_exactly())).reshape(stored.rows, stored.cols)
-    return reference.measure(x, scheme, bins, importance)
-
-
-def _engine_name(device: str, scheme: Scheme, weighted: bool, wide: bool) -> str:
-    if device != "cuda":
-        return device
-    from ..kernels import cuda
-
-    return cuda.engine_name(scheme, weighted, wide)
 
 
 def _error_bins(

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..schemes import Scheme
-from ..tensors import StoredTensor, as_stored, check_importance, check_weights, refuse_non_finite, rows_and_cols
-from ..tensors.arrays import is_torch, plain_torch
-from .arrays import as_numpy, as_torch, moved
-from .engines import ENGINES, check_engine, default_engine
+from ..tensors import check_importance
+from .arrays import as_numpy, in_arrays_of
+from .engines import ENGINES, check_engine, default_engine, verbs
 from .overflow import refuse_values
 from .results import Quantized
 
@@ -39,59 +38,15 @@ def quantize(w: Any, key: str | Scheme, importance: Any = None, engine: str = "c
     scheme = Scheme.parse(key)
     scheme.check_importance_given(importance is not None)
     check_engine(engine)
-    q = _quantize(w, scheme, importance, engine)
-    refuse_values(q, w.name if isinstance(w, StoredTensor) else "")
+    use = verbs(engine)
+    stored = use.take(w)
+    scheme.check_shape(*stored.matrix)
+    use.check_finite(stored)
+    q = use.quantize(stored, scheme, check_importance(importance, stored.cols))
+    q = in_arrays_of(w, q.shaped(stored.shape, stored.input_axes))
+    refuse_values(q, stored.name)
     said = scheme.shape_notices(*q.matrix)
     return replace(q, notices=(*said, *q.notices)) if said else q
-
-
-def _quantize(w: Any, scheme: Scheme, importance: Any, engine: str) -> Quantized:
-    if of_torch := is_torch(w):
-        w = plain_torch(w)
-        check_weights(str(w.dtype).removeprefix("torch."), tuple(w.shape))
-    if engine == "cuda":
-        return _cuda_quantize(w, scheme, importance, of_torch)
-    if of_torch and engine == "reference":
-        return _reference_quantize(w, scheme, importance)
-    stored = as_stored(w)
-    scheme.check_shape(stored.rows, stored.cols)
-    refuse_non_finite(stored)
-    whole = replace(stored, shape=stored.matrix)  # what an engine sees has rows and columns
-    if engine == "reference":
-        import torch
-
-        q = as_numpy(_reference_quantize(torch.from_numpy(np.array(whole.numpy())), scheme, importance))
-    else:
-        from . import cpu
-
-        q = cpu.quantize(whole, scheme, importance=check_importance(importance, stored.cols))
-    q = q.shaped(stored.shape, stored.input_axes)
-    return as_torch(q) if of_torch else q
-
-
-def _reference_quantize(w: Any, scheme: Scheme, importance: Any) -> Quantized:
-    from . import reference
-
-    shape = tuple(w.shape)
-    rows, cols = rows_and_cols(shape)
-    scheme.check_shape(rows, cols)
-    x = w.float().reshape(rows, cols)
-    if not bool(x.isfinite().all()):
-        refuse_non_finite(as_stored(w))
-    return reference.quantize(x, scheme, check_importance(importance, cols)).shaped(shape)
-
-
-def _cuda_quantize(w: Any, scheme: Scheme, importance: Any, of_torch: bool) -> Quantized:
-    from . import cuda
-
-    stored = cuda.as_device_tensor(w) or as_stored(w)
-    scheme.check_shape(stored.rows, stored.cols)
-    x = cuda.on_device(stored)
-    if not bool(x.isfinite().all()):
-        refuse_non_finite(stored)
-    q = cuda.quantize(x.reshape(stored.matrix), scheme, check_importance(importance, stored.cols))
-    q = q.shaped(stored.shape, stored.input_axes)
-    return moved(q, w.device) if of_torch else as_numpy(q)
 
 
 def dequantize(q: Quantized) -> Any:
@@ -102,20 +57,13 @@ def dequantize(q: Quantized) -> Any:
 def _dequantize(q: Quantized) -> Any:
     """Of rows and columns."""
     if isinstance(q.codes, np.ndarray):
-        from . import cpu
-
-        return cpu.dequantize(q)
-    if q.codes.device.type == "cpu":
+        return verbs("cpu").dequantize(q)
+    device = q.codes.device.type
+    if device == "cpu":
         import torch
 
-        return torch.from_numpy(_dequantize(as_numpy(q)))
-    if q.codes.device.type == "cuda" and default_engine() == "cuda":
-        from . import cuda
-
-        return cuda.dequantize(q)
-    from . import reference
-
-    return reference.dequantize(q)
+        return torch.from_numpy(verbs("cpu").dequantize(as_numpy(q)))
+    return verbs("cuda" if device == "cuda" == default_engine() else "reference").dequantize(q)
 
 
 def warm_up(key: str = "int4-sym-tensor") -> None:

@@ -9,13 +9,8 @@ from typing import Any
 
 from ..errors import MissingFile, QuantvizError
 from .files import allowed_path, home_path
-from .json_text import read_json_object
+from .json_text import CONFIG, MAX_CONFIG_BYTES, read_json_object
 from .opened import read_file
-
-CONFIG = "config.json"
-# The files beside the weights that say how these are to be read; the last three are of ModelOpt, AutoGPTQ and AutoAWQ.
-JSON_FILES = (CONFIG, "hf_quant_config.json", "quantize_config.json", "quant_config.json")
-MAX_BYTES = 4 << 20  # a config.json has some kilobytes
 
 
 def read_config(
@@ -23,7 +18,7 @@ def read_config(
 ) -> dict[str, Any]:
     """The object in the config.json of `demo`, `hf:org/name@revision`, or a path: of a folder, or inside one.
 
-    token, root: as for `open_model`.  name: of another of JSON_FILES.
+    token, root: as for `open_model`.  name: of another of json_text.JSON_FILES.
     Raises MissingFile where there is none, QuantvizError for one that is no JSON.
 
     >>> read_config("demo")["hidden_size"]
@@ -33,7 +28,7 @@ def read_config(
         from .hub import Hub, HubRef
 
         hub = Hub(HubRef.parse(ref), token)
-        return read_json_object(hub.small_file(name, MAX_BYTES), f"{name} of {hub.ref.repo}")
+        return read_json_object(hub.small_file(name, MAX_CONFIG_BYTES), f"{name} of {hub.ref.repo}")
     if ref == "demo":
         from .demo import FOLDER
 
@@ -50,7 +45,7 @@ def _read(path: Path, gate: Any, name: str) -> dict[str, Any]:
         file = gate(folder / name)
         if not file.is_file():
             raise MissingFile(f"There is no {name} at {str(path)[:200]!r}; give the folder of a Hub model.")
-        return read_json_object(read_file(file, MAX_BYTES), name)
+        return read_json_object(read_file(file, MAX_CONFIG_BYTES), name)
     except QuantvizError:  # a ValueError too
         raise
     except (OSError, ValueError) as problem:

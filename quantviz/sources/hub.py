@@ -22,11 +22,11 @@ from ..errors import MissingFile, QuantvizError
 from ..tensors import StoredTensor
 from .budget import Budget, Held
 from .cache import Cache, key_of
-from .config import JSON_FILES, MAX_BYTES
 from .files import weight_files
 from .gguf_entries import check_split, entries_of, is_gguf
 from .gguf_entries import choose as choose_gguf
 from .gguf_header import GGUFHeader, read_header
+from .json_text import JSON_FILES, MAX_CONFIG_BYTES
 from .model import Decoders, Progress, TensorInfo, byte_range, element_type, select, tensor_of
 from .ranged import RemoteFile, fetch, in_parallel
 from .retry import MAY_PASS, Interrupted, Patience, network_reason, passing_trouble, persist
@@ -280,7 +280,7 @@ class HubReader:
 
     def _whole(self, file: RemoteFile, cancel: threading.Event) -> bytes | None:
         """A small file's content, kept for the next time."""
-        if file.size > MAX_BYTES:
+        if file.size > MAX_CONFIG_BYTES:
             return None
         key = key_of(*self._scope, file.etag, file.name, "whole")
         content = self._cache.header(key)
@@ -295,7 +295,7 @@ class HubReader:
             raise MissingFile(f"{self._scope[1]} has no {name} beside its weights.")
         content = self._json[name]
         if content is None:
-            raise QuantvizError(f"{name} is larger than {MAX_BYTES:,} bytes, which none needs to be.")
+            raise QuantvizError(f"{name} is larger than {MAX_CONFIG_BYTES:,} bytes, which none needs to be.")
         return read_json_object(content, f"{name} of {self._scope[1]}")
 
     def _entries(self, file: RemoteFile, cancel: threading.Event) -> tuple[Entry, ...]:

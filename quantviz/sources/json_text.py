@@ -16,6 +16,11 @@ MAX_BYTES = 32 << 20
 MAX_BYTES_BEYOND_ASCII = 8 << 20
 MAX_VALUES = 800_000
 
+CONFIG = "config.json"
+# The files beside the weights that say how these are to be read; the last three are of ModelOpt, AutoGPTQ and AutoAWQ.
+JSON_FILES = (CONFIG, "hf_quant_config.json", "quantize_config.json", "quant_config.json")
+MAX_CONFIG_BYTES = 4 << 20  # such a file has some kilobytes
+
 
 def read_json_object(text: bytes, what: str) -> dict[str, Any]:
     """The object that `text` is; `what` begins the sentence where it is refused.

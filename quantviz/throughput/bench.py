@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import QuantvizError
+from ..kernels.engines import verbs
 from ..kernels.results import Quantized
 from ..schemes import Scheme
-from ..tensors import as_stored
 from ..text.wording import size
-from .devices import NAMES, has_bf16, memory_of, torch_device
+from .devices import NAMES, engine_of, has_bf16, memory_of, torch_device
 from .results import Card
 from .timing import COLD
 
@@ -101,24 +101,18 @@ class Bench:
     # -- the engine ----------------------------------------------------------------------------
 
     def quantize(self, w: Any, scheme: Scheme) -> Quantized:
-        return self._engine.quantize(as_stored(w) if self.device == "cpu" else w, scheme)
+        return self._engine.quantize(self._engine.take(w), scheme)
 
     def dequantize(self, q: Quantized) -> Any:
         return self._engine.dequantize(q)
 
     def measure(self, w: Any, scheme: Scheme) -> Any:
         """The sums of one pass, which are what `evaluate` waits for."""
-        return self._engine.measure(as_stored(w) if self.device == "cpu" else w, scheme, None).sums
+        return self._engine.measure(self._engine.take(w), scheme).sums
 
     @property
     def _engine(self) -> Any:
-        if self.device == "cpu":
-            from ..kernels import cpu as engine
-        elif self.device == "cuda":
-            from ..kernels import cuda as engine
-        else:
-            from ..kernels import reference as engine
-        return engine
+        return verbs(engine_of(self.device))
 
     def release(self) -> None:
         """Gives back what torch keeps of the device's memory, once nothing refers to it."""

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import quantviz as qv
-from quantviz.sources.config import MAX_BYTES, read_config
+from quantviz.sources.config import read_config
+from quantviz.sources.json_text import MAX_CONFIG_BYTES
 from tests.sources.builders import safetensors, weights
 
 CONFIG = {"model_type": "llama", "hidden_size": 64}
@@ -27,7 +28,7 @@ def test_it_is_fetched_from_the_hub_alone(hub) -> None:
 
 def test_what_the_hub_may_answer(hub) -> None:
     hub.add_repo("org/none", {"model.safetensors": b"weights"})
-    hub.add_repo("org/huge", {"config.json": b" " * (MAX_BYTES + 1)})
+    hub.add_repo("org/huge", {"config.json": b" " * (MAX_CONFIG_BYTES + 1)})
     hub.add_repo("org/gated", {"config.json": b"{}"}, gated=True)
     for ref, said in (
         ("hf:org/none", "has no file config.json"),

@@ -9,14 +9,15 @@ import torch
 
 from ...statistics import LARGEST, Histogram, TensorStatistics
 from ...tensors import refuse_non_finite
+from ..arrays import TorchTensor
 from ..bins import value_bins
 from ..results import Progress
-from .device import DeviceTensor, using
+from .device import using
 
 PIECE = 1 << 24  # weights at a time
 
 
-def describe(stored: DeviceTensor, progress: Progress | None = None) -> TensorStatistics:
+def describe(stored: TorchTensor, progress: Progress | None = None) -> TensorStatistics:
     """Moments, extremes, histogram and largest weights. Raises QuantvizError for NaN and infinity."""
     n = stored.size
     pieces = [(start, stored.data[start : start + PIECE]) for start in range(0, n, PIECE)]

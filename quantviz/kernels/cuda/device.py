@@ -7,17 +7,17 @@ import subprocess
 import threading
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from ...errors import QuantvizError
-from ...tensors import StoredTensor, check_weights
-from ...tensors.arrays import is_torch, plain_torch
+from ...tensors import StoredTensor
+from ...tensors.arrays import is_torch
 from ...text.wording import size
 from .. import engines
+from ..arrays import TorchTensor
 
 NATIVE = (torch.float32, torch.float16, torch.bfloat16)  # what kernels read as it is; the rest is widened to float32
 STAGING = 1 << 24  # bytes of host memory that an upload passes through
@@ -49,25 +49,9 @@ def using(device: torch.device, nbytes: int) -> Iterator[None]:
 # -- tensors on the device ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class DeviceTensor(StoredTensor):
-    """A tensor that lies on the device: `data` is a flat torch tensor of its own dtype there."""
-
-    data: Any
-
-    def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """float32 weights [start, stop), copied to the host: for the few that are shown."""
-        return self.data[start:stop].float().cpu().numpy()
-
-
 def as_device_tensor(w: Any) -> StoredTensor | None:
     """A torch tensor that is on a device already, without a copy; None for anything else."""
-    if not is_torch(w) or w.device.type != "cuda":
-        return None
-    x, shape = plain_torch(w), tuple(w.shape)
-    dtype = str(x.dtype).removeprefix("torch.")
-    check_weights(dtype, shape)
-    return DeviceTensor(x.contiguous().reshape(-1), dtype, shape)
+    return TorchTensor.of(w) if is_torch(w) and w.device.type == "cuda" else None
 
 
 _last: tuple[weakref.ref, torch.Tensor] | None = None
@@ -80,7 +64,7 @@ def on_device(stored: StoredTensor) -> torch.Tensor:
     The last one uploaded stays there for as long as `stored` lives, so that scheme after scheme finds it.
     """
     global _last
-    if isinstance(stored, DeviceTensor):
+    if isinstance(stored, TorchTensor):
         return _readable(stored.data).reshape(stored.rows, stored.cols)
     device = engines.cuda_device()
     with _lock:

@@ -12,11 +12,12 @@ from ...schemes import Scheme
 from ...statistics import TensorStatistics
 from ...tensors import StoredTensor
 from .. import engines, reference
+from ..arrays import TorchTensor
 from ..bins import ERROR_BINS, LOG_BINS, VALUE_BINS, Bins
 from ..results import Counts, Pass
 from ..transforms import restore
 from .blocks import tensor as packed
-from .device import DeviceTensor, using
+from .device import using
 from .job import Job, is_bf16, raw
 from .measure_kernel import SUM_NAMES, measure_kernel
 from .plan import LARGEST_MEASURED
@@ -72,7 +73,7 @@ def measure_wide(
     stored: StoredTensor, scheme: Scheme, bins: tuple[Bins, Bins] | None = None, importance: np.ndarray | None = None
 ) -> Pass:
     """The same of float64 weights, which no kernel reads: by `reference` on the device."""
-    if isinstance(stored, DeviceTensor):
+    if isinstance(stored, TorchTensor):
         x = stored.data
     else:
         x = torch.from_numpy(np.array(stored.read_exactly())).to(engines.cuda_device())

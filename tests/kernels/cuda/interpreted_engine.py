@@ -9,9 +9,9 @@ import torch
 import quantviz as qv
 from quantviz import QuantvizError
 from quantviz.kernels import cuda, engines, reference
+from quantviz.kernels.arrays import TorchTensor
 from quantviz.kernels.cpu import describe
 from quantviz.kernels.cuda import job
-from quantviz.kernels.cuda.device import DeviceTensor
 from quantviz.schemes import Scheme
 from quantviz.tensors import StoredTensor, as_stored
 
@@ -161,7 +161,7 @@ def test_non_finite_weights_are_refused_with_their_place(bad: float) -> None:
 def test_a_tensor_on_the_device_is_described_there(shape: tuple[int, ...]) -> None:
     x = shaped(shape)
     tensor = torch.from_numpy(x)
-    ours = cuda.describe(DeviceTensor(tensor.reshape(-1), "float32", x.shape))
+    ours = cuda.describe(TorchTensor(tensor.reshape(-1), "float32", x.shape))
     theirs = describe(as_stored(x))
     for name in ("shape", "count", "zeros", "min", "max"):
         assert getattr(ours, name) == getattr(theirs, name)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from ...searching import HQQ_BETA, HQQ_EXPONENT, HQQ_ITERATIONS
 from ..compiler import inlined, kernel
 from ..loops import groups as loops
-
-if TYPE_CHECKING:
-    from ..passes.job import Parameters
-    from .choose import Groups
+from .groups import Groups, Parameters
 
 f4, f8 = np.float32, np.float64
 

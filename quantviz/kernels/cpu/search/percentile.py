@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +12,7 @@ from ..compiler import inlined, kernel
 from ..loops import sums
 from ..once import once
 from ..rules.scalings import is_ranged
-
-if TYPE_CHECKING:
-    from .choose import Groups
+from .groups import Groups
 
 f4, i4 = np.float32, np.int32
 

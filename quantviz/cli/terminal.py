@@ -1,0 +1,3 @@
+"""What a terminal is told."""
+
+CLEARED = "\r\x1b[K"  # a line, empty again
