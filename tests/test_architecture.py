@@ -13,31 +13,47 @@ import pytest
 ROOT = Path(__file__).parent.parent
 OURS = [ROOT / "app.py", *sorted(ROOT.glob("pages/**/*.py")), *sorted(ROOT.glob("quantviz/**/*.py"))]
 TESTS = sorted(ROOT.glob("tests/**/*.py"))
-MAX_LINES = 400
-# The parts of quantviz, lowest first; a module may import from its own layer and those below it.
+MAX_LINES, MAX_TEST_LINES = 300, 400
+# What each folder or loose module of quantviz may import, besides itself; typing-only imports count.
 # fmt: off
-LAYERS = (
-    {"arrays", "errors", "printable", "spreadsheets", "text_numbers"},
-    {"disk"},
-    {"formats", "tensors", "granularity", "options", "nested"},
-    {"schemes", "block_types", "metrics", "statistics", "sources", "bits", "numerals", "arithmetic", "hadamard",
-     "gguf_names"},
-    {"checkpoints"},
-    {"kernels", "wording", "experts"},
-    {"evaluation", "inspection", "uniform_rounding", "models", "mixes", "stored_blocks",
-     "two_tensors", "requantized"},
-    {"codes", "sentences", "tables", "export", "outliers", "comparison", "presets", "limits",
-     "importance", "file_against_file"},
-    {"quality", "throughput"},
-    {"figures"},
-    {"cli"},
-    {"__main__"},
-    {"__init__"},
-)
+GROUND = {"errors", "text"}
+DATA = GROUND | {"formats", "block_types", "tensors", "schemes", "statistics", "metrics"}
+ENGINE = DATA | {"machine", "kernels"}
+ABOVE = ENGINE | {"randomness", "sources", "checkpoints", "models", "inspection", "evaluation"}
+MAY_IMPORT = {
+    "errors": {"text"},  # printable: how a name that a stranger chose is shown
+    "text": {"metrics", "block_types"},  # wording: units of metrics, names of types
+    "machine": GROUND, "randomness": set(), "formats": GROUND, "block_types": GROUND | {"formats"}, "tensors": GROUND,
+    "statistics": GROUND, "metrics": GROUND,
+    "schemes": GROUND | {"formats", "block_types", "tensors", "randomness"},
+    "kernels": ENGINE | {"kernels.cpu", "kernels.cuda"},  # the doors to linear layers and to rows of blocks
+    "kernels.reference": ENGINE | {"kernels.cpu"},  # borrows, as the table of engines says
+    "kernels.cpu": ENGINE,
+    "kernels.cuda": ENGINE | {"kernels.reference", "kernels.cpu"},  # likewise
+    "sources": GROUND | {"machine", "randomness", "tensors", "block_types"},
+    "checkpoints": GROUND | {"sources", "tensors", "block_types"},
+    "models": GROUND | {"sources", "checkpoints", "kernels"},
+    "calibration": GROUND | {"sources", "checkpoints", "tensors"},
+    "inspection": ENGINE | {"kernels.cpu"},
+    "evaluation": ENGINE | {"kernels.cpu", "inspection"},
+    "published": ABOVE,
+    "outliers": ABOVE | {"kernels.cpu"},
+    "quality": ABOVE | {"kernels.cpu", "calibration", "outliers"},
+    "throughput": ENGINE | {"kernels.cpu", "kernels.reference", "kernels.cuda", "sources"},
+    "figures": ABOVE | {"published", "outliers", "quality", "throughput"},
+    "cli": ABOVE | {"calibration", "published", "quality", "throughput"},
+    "__main__": {"cli"},
+}
+# What each folder of pages/components may import of the others; a page's own folder may use all but other pages'.
+COMPONENTS = {
+    "say": set(), "selection": set(), "link": {"say", "selection"}, "work": {"say", "selection", "link"},
+    "shared": {"say", "selection", "link", "work"}, "shell": {"say", "link", "work"},
+    "sidebar": {"say", "selection", "link", "work", "shared", "shell"},
+}
 # fmt: on
-LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts}
-# Sources and metrics depend on nothing above formats; they meet the rest through tensors alone.
-BELOW_FORMATS = {"arrays", "errors", "printable", "spreadsheets", "text_numbers", "disk", "formats", "tensors"}
+SHARED_FOLDERS = set(COMPONENTS)
+# Quantized.dequantize() is the contract's method, and asks the engines when it is called.
+CIRCLE = ("quantviz.kernels.results", "quantviz.kernels")
 # quantviz promises to load these at first use and not before.
 HEAVY = ("torch", "numba", "triton", "transformers", "streamlit", "huggingface_hub", "plotly", "safetensors", "pandas")
 
@@ -48,14 +64,15 @@ def module_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
 
 
-def part_of(module: str) -> str:
-    """The part of quantviz that a module is in: "kernels" for quantviz.kernels.cpu."""
-    return (module.split(".") + ["__init__"])[1]
+def room_of(module: str) -> str:
+    """The folder or loose module of quantviz that holds a module: "kernels.cpu" for quantviz.kernels.cpu.bits."""
+    parts = (module.split(".") + ["__init__"])[1:]
+    return ".".join(parts[:2]) if parts[0] == "kernels" and parts[1] in ("reference", "cpu", "cuda") else parts[0]
 
 
 @cache
 def imports(path: Path) -> list[tuple[str, bool]]:
-    """(absolute module name, whether it is imported when the file is) of every import; typing-only ones left out."""
+    """(absolute module name, whether it is imported when the file is) of every import, typing-only ones too."""
     tree = ast.parse(path.read_text("utf-8"))
     package = module_of(path).split(".")
     if path.name != "__init__.py":
@@ -63,21 +80,23 @@ def imports(path: Path) -> list[tuple[str, bool]]:
     found: list[tuple[str, bool]] = []
 
     def visit(node: ast.AST, at_import: bool) -> None:
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            return
         if isinstance(node, ast.Import):
             found.extend((alias.name, at_import) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
-            # `from . import cpu` names modules, `from .cpu import measure` names what is in one.
-            found.extend((f"{module}.{alias.name}" if not node.module else module, at_import) for alias in node.names)
+            # What is imported from a folder may be a module of it, or what its __init__ holds.
+            names = (f"{module}.{alias.name}" for alias in node.names)
+            found.extend((name if name in MODULES else module, at_import) for name in names)
         inside = at_import and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for child in ast.iter_child_nodes(node):
             visit(child, inside)
 
     visit(tree, True)
     return found
+
+
+MODULES = {module_of(path): path for path in OURS}
 
 
 def ids(path: Path) -> str:
@@ -96,20 +115,50 @@ KERNEL_MODULE = [path for path in OURS if path.is_relative_to(ROOT / "quantviz")
 PAGES = [path for path in OURS if not path.is_relative_to(ROOT / "quantviz")]
 
 
-def test_arrows_inside_quantviz_point_down() -> None:
+def test_every_folder_imports_what_it_may() -> None:
     wrong = []
     for path in KERNEL_MODULE:
-        part = part_of(module_of(path))
-        assert part in LAYER, f"{part} has no layer; give it one"
-        if part == "__init__":  # the front door names everything, and loads it at first use
+        room = room_of(module_of(path))
+        if room == "__init__":  # the front door names everything, and loads it at first use
             continue
         for module in ours(path):
-            other = part_of(module)
-            if LAYER[other] > LAYER[part]:
-                wrong.append(f"{ids(path)} imports {module}, which lies above it")
-            if part in ("sources", "metrics") and other not in BELOW_FORMATS | {part}:
-                wrong.append(f"{ids(path)} imports {module}, which lies above formats")
+            other = room_of(module)
+            if other not in MAY_IMPORT[room] | {room, "__init__"}:
+                wrong.append(f"{ids(path)} imports {module}, which {room} may not")
     assert wrong == []
+
+
+def test_components_import_what_they_may() -> None:
+    wrong = []
+    for path in PAGES:
+        here = module_of(path).split(".")
+        if here[:2] != ["pages", "components"] or len(here) < 3:
+            continue
+        for module, _ in imports(path):
+            there = module.split(".")
+            if there[:2] == ["pages", "components"] and len(there) > 2 and there[2] != here[2]:
+                if there[2] not in COMPONENTS.get(here[2], SHARED_FOLDERS):
+                    wrong.append(f"{ids(path)} imports {module}")
+    assert wrong == []
+
+
+def test_there_is_no_circle_between_files() -> None:
+    above: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        found = {other for other, _ in imports(path) if other in MODULES and other != module}
+        above[module] = found - {CIRCLE[1]} if module == CIRCLE[0] else found
+    above["quantviz"] = set()  # the front door, as above
+    done: set[str] = set()
+
+    def walk(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, f"a circle: {' -> '.join([*path[path.index(module) :], module])}"
+        if module not in done:
+            for other in sorted(above[module]):
+                walk(other, (*path, module))
+            done.add(module)
+
+    for module in above:
+        walk(module, ())
 
 
 def test_quantviz_knows_nothing_of_streamlit_or_pages() -> None:
@@ -123,7 +172,11 @@ def test_pages_do_no_arithmetic_on_tensors() -> None:
 
 
 def test_files_stay_short() -> None:
-    assert [ids(p) for p in [*OURS, *TESTS] if len(p.read_text("utf-8").splitlines()) > MAX_LINES] == []
+    def lines(path: Path) -> int:
+        return len(path.read_text("utf-8").splitlines())
+
+    long = [p for p in OURS if lines(p) > MAX_LINES] + [p for p in TESTS if lines(p) > MAX_TEST_LINES]
+    assert [ids(p) for p in long] == []
 
 
 LOADED = "import sys; print(' '.join(n for n in {heavy!r} if n in sys.modules))"

@@ -11,7 +11,7 @@ from ..errors import QuantvizError
 from ..text.printable import printable
 from .output import ProgressLine, print_json, print_table
 from .parameters import AsJson, Ref
-from .process import complain
+from .terminal import complain
 
 
 def evaluate(

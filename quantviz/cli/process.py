@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from ..errors import QuantvizError
 from ..text.printable import printable
-from .terminal import CLEARED
+from .terminal import CLEARED, complain, send_nowhere
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -81,14 +81,6 @@ def main(
         return _write(printed.getvalue())
 
 
-def complain(text: str) -> None:
-    """One line on standard error, if anybody can read it; where not, what the command does is the same."""
-    try:
-        print(printable(" ".join(text.split())), file=sys.stderr, flush=True)
-    except (OSError, ValueError):
-        _send_nowhere(2)
-
-
 def _refuse(message: str) -> int:
     complain(message)
     return EXIT_BAD_INPUT
@@ -101,10 +93,10 @@ def _write(text: str) -> int:
         sys.stdout.flush()
         return 0
     except BrokenPipeError:
-        _send_nowhere(1)
+        send_nowhere(1)
         return EXIT_NO_READER
     except OSError as problem:
-        _send_nowhere(1)
+        send_nowhere(1)
         return _refuse(f"Standard output cannot be written to: {(problem.strerror or 'input/output error').lower()}.")
 
 
@@ -120,12 +112,6 @@ def _open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks × or √ gets an escape
-
-
-def _send_nowhere(number: int) -> None:
-    """What is left in a stream's buffer must not fail again when the interpreter ends."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 class _Interruption:

@@ -11,7 +11,7 @@ from ..errors import QuantvizError
 from ..text.printable import printable
 from .output import ProgressLine, print_json, print_table
 from .parameters import AsJson, whole
-from .process import complain
+from .terminal import complain
 
 Model = Annotated[
     str, typer.Argument(metavar="REF", help="demo, hf:org/name@revision, the folder of a model, or a .gguf file.")

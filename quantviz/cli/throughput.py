@@ -10,7 +10,7 @@ from ..errors import QuantvizError
 from ..text.printable import printable
 from .output import ProgressLine, print_json, print_table
 from .parameters import AsJson, whole
-from .process import complain
+from .terminal import complain
 
 if TYPE_CHECKING:
     from ..throughput import Card, Measurement, Report

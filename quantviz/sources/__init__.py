@@ -47,7 +47,7 @@ def open_model(
         spec = SyntheticSpec.parse(ref)
         return Model(spec.ref, SyntheticReader(spec))
     if ref.startswith("hf:"):
-        from .hub import open_hub
+        from .hub_reader import open_hub
 
         reader = open_hub(ref, token, None if cache_dir is None else Path(cache_dir), decoders)
         return Model(ref, reader, reader.read_json)

@@ -147,7 +147,8 @@ def _from_path(path: Path, ref: str, gate: Callable[[Path], Path], folder: Path)
 def _from_hub(ref: str, token: str | bool | None, cache_dir: Path | None, folder: Path) -> Parts:
     """Configuration and tokenizer are written to `folder`; the weights stay in the cache, each fetched when opened."""
     from ...sources.cache import Cache, key_of
-    from ...sources.hub import Hub, HubReader, HubRef
+    from ...sources.hub import Hub, HubRef
+    from ...sources.hub_reader import HubReader
 
     hub, cache = Hub(HubRef.parse(ref), token), Cache.default(cache_dir)
     if hub.ref.file:

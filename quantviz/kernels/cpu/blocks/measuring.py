@@ -13,6 +13,7 @@ from ...bins import Bins
 from ...results import Counts, Progress
 from ..loops import groups as loops
 from ..loops import sums
+from ..loops.measure import measure_kernel
 from ..loops.tables import Tables, Ticker, edges_of
 from ..rules.constants import SYMMETRIC, constants_of, tables_of
 from ..workers import work
@@ -34,7 +35,7 @@ def measure(
 ) -> tuple[np.ndarray, Counts | None]:
     """The sums of all pieces, and the counts if there are bins to count in."""
     full, kind, cols = bins is not None, scheme.fmt, stored.cols
-    kernel = loops.measure_kernel(_RULE, kind.group if kind.group in loops.KNOWN_WIDTHS else 0)
+    kernel = measure_kernel(_RULE, kind.group if kind.group in loops.KNOWN_WIDTHS else 0)
     fixed = constants_of(_CONSTANTS, None), *tables_of(_CONSTANTS)
     edges = edges_of(bins)
     grid, sizes_of_blocks = scheme.granularity.grid(stored.rows, cols), scheme.granularity.sizes(stored.rows, cols)

@@ -17,8 +17,8 @@ from ...overflow import beyond_float32
 from ...results import Counts, Extremes, Pass, Progress
 from ..blocks import measuring as blocks_measure
 from ..blocks import tensor as blocks_tensor
-from ..loops import groups as loops
 from ..loops import sums
+from ..loops.measure import measure_kernel
 from ..loops.tables import Tables, Ticker, edges_of
 from ..rules.constants import has_rule
 from ..workers import work
@@ -79,7 +79,7 @@ def _measure(job: Job, bins, progress) -> tuple[np.ndarray, Counts | None]:
     scheme, p, stored = job.scheme, job.plan, job.stored
     weighted, wide = job.importance is not None, stored.is_wide
     apart = wide or job.transform is not None
-    kernel = loops.measure_kernel(job.rule, job.known)
+    kernel = measure_kernel(job.rule, job.known)
     none = np.empty((0, 0), np.float32)
     thresholds, levels, codes = job.tables
     edges = edges_of(bins)

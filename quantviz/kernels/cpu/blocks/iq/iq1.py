@@ -16,10 +16,8 @@ from .lattice import best_neighbour, lattice, on_grid
 
 f4, i4, u1 = np.float32, np.int32, np.uint8
 
-LOWEST = f4(np.finfo(f4).min)
-TOO_SMALL_S, TOO_SMALL_M = f4(1e-12), f4(1e-7)
-STRETCH_S, STRETCH_M = f4(1.125), f4(1.1125)
-EIGHTH = f4(0.125)
+LOWEST, EIGHTH = f4(np.finfo(f4).min), f4(0.125)
+TOO_SMALL_S, TOO_SMALL_M, STRETCH_S, STRETCH_M = f4(1e-12), f4(1e-7), f4(1.125), f4(1.1125)
 
 
 def quantize_iq1_s(x: np.ndarray, importance: np.ndarray, out: np.ndarray) -> None:
@@ -45,8 +43,8 @@ def _weigh(x, importance, weight):
 @inlined()
 def _largest(x):
     largest = abs(x[0])
-    for j in range(1, x.shape[0]):
-        largest = abs(x[j]) if abs(x[j]) > largest else largest
+    for v in x:
+        largest = abs(v) if abs(v) > largest else largest
     return largest
 
 
