@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ..block_types import BlockType
 from ..errors import QuantvizError, did_you_mean
@@ -20,7 +20,7 @@ LOWEST_PERCENTILE = 50.0
 LARGEST_KEEP = 50.0  # percent; beyond half the table is larger than the tensor
 
 Group = Literal["scales", "block types", "outliers"]  # what an option is about
-GROUPS: tuple[Group, ...] = ("scales", "block types", "outliers")  # the order in which they are refused
+GROUPS: tuple[Group, ...] = get_args(Group)  # in the order in which options are refused
 
 
 @dataclass(frozen=True)

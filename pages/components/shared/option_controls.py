@@ -10,6 +10,8 @@ import streamlit as st
 from quantviz.schemes import OPTIONS, Option, Scheme
 from quantviz.schemes.options import Group
 
+from .. import say
+
 
 def option_controls(scheme: Scheme, group: Group, change: Callable[[str], None]) -> None:
     """Those of a group that the scheme takes; what is on or off comes last. change: called with an option's key."""
@@ -40,4 +42,7 @@ def _draw(option: Option, scheme: Scheme, change: Callable[[str], None]) -> None
             choices = list(dict.fromkeys((*control.choices, value)))
             st.selectbox(control.label, choices, format_func=control.named, **more)
         case "buttons":
-            st.segmented_control(control.label, control.choices, required=True, width="stretch", **more)
+            st.segmented_control(
+                control.label, control.choices, required=True, width="stretch",
+                format_func=lambda choice: say.plain(control.named(choice)), **more,
+            )  # fmt: skip
