@@ -7,16 +7,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ..block_types import BLOCK_TYPES, BlockType
 from ..errors import QuantvizError
 from ..evaluation import describe, evaluate
-from ..formats import BlockFormat, IntFormat
-from ..schemes import GRANULARITIES, Granularity, Scheme
-from ..schemes.options import parse_options
+from ..formats import BlockFormat
+from ..schemes import GRANULARITIES, OPTIONS, Granularity, Scheme
 from ..statistics import TensorStatistics
 from ..tensors import as_stored
 from ..text.wording import number, share
@@ -72,23 +71,7 @@ def cures(key: str | Scheme, statistics: TensorStatistics | None = None) -> list
     if isinstance(scheme.fmt, BlockType):
         return found + _other_types(scheme)
     found += [_finer(scheme, g) for g in _finer_granularities(scheme)]
-    options: list[tuple[str, str, dict[str, Any]]] = [
-        ("clip to least error", "The range of each group with the least squared error among some thirty widths.",
-         {"clip": "mse"}),
-        ("clip to 99.9%", "The range that holds 99.9% of each group; what lies beyond is cut.", {"clip": "99.9"}),
-        ("Hadamard rotation", "The input dimension is rotated with random signs, which spreads an outlier over its "
-         "row; undone after dequantizing.", {"rotate": "hadamard"}),
-        *((f"keep {number(percent)}% apart", _kept_text(percent, statistics), {"keep": f"{percent:g}%"})
-          for percent in _keeps(statistics)),
-    ]  # fmt: skip
-    if isinstance(scheme.fmt, IntFormat):
-        found_offset = {"symmetry": "offset", "solver": "hqq", "clip": None}
-        options.append(
-            ("HQQ", "A float minimum a group, moved until large errors become few (half-quadratic).", found_offset)
-        )
-    if scheme.rule == "codebook":
-        options.append(("double quantization", "The scales are quantized to 8 bits themselves.", {"double": True}))
-    found += [_with(scheme, name, what, changes) for name, what, changes in options]
+    found += [_with(scheme, *cure) for cure in _declared(scheme, statistics)]
     return [cure for i, cure in enumerate(found) if i == 0 or cure.key != scheme.key]
 
 
@@ -162,6 +145,15 @@ def _finer_granularities(scheme: Scheme) -> list[str]:
     return [text for text in GRANULARITIES[2:] if Granularity.parse(text).cols < g.cols][:FINER]
 
 
+def _declared(scheme: Scheme, statistics: TensorStatistics | None) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(name, what, changes) of each cure that an option is declared to be."""
+    for option in OPTIONS.values():
+        for remedy in (r for r in option.remedies if isinstance(scheme.fmt, r.formats)):
+            for value in _keeps(statistics) if remedy.value is None else [remedy.value]:
+                what = remedy.what + (_held(value, statistics) if remedy.value is None else "")
+                yield remedy.name.format(option.write(value)), what, {option.key: value, **dict(remedy.beside)}
+
+
 def _keeps(statistics: TensorStatistics | None) -> list[float]:
     """Percentages to keep apart: always one in a thousand, and enough to hold every weight beyond OUTLIER_SIGMAS."""
     if statistics is None or not statistics.crest_factor > OUTLIER_SIGMAS:
@@ -171,13 +163,13 @@ def _keeps(statistics: TensorStatistics | None) -> list[float]:
     return sorted({ALWAYS_KEEP, *enough[:1]})
 
 
-def _kept_text(percent: float, statistics: TensorStatistics | None) -> str:
-    text = "The largest weights stay in 16 bit beside the codes, at 48 bits each with their place"
+def _held(percent: float, statistics: TensorStatistics | None) -> str:
+    """The end of the sentence on weights kept apart: whether they are enough."""
     beyond = share_beyond(statistics, OUTLIER_SIGMAS) if statistics else 0.0
     if not beyond:
-        return f"{text}."
+        return "."
     enough = "that holds" if percent / 100 >= beyond else "that is less than"
-    return f"{text}; {enough} the {share(beyond)} beyond {number(OUTLIER_SIGMAS)}σ."
+    return f"; {enough} the {share(beyond)} beyond {number(OUTLIER_SIGMAS)}σ."
 
 
 def share_beyond(statistics: TensorStatistics, sigmas: float) -> float:
@@ -191,17 +183,13 @@ def share_beyond(statistics: TensorStatistics, sigmas: float) -> float:
 def _finer(scheme: Scheme, granularity: str) -> Cure:
     what = "One scale an output row." if granularity == "channel" else f"One scale for {granularity[1:]} weights."
     name = "a scale a channel" if granularity == "channel" else f"blocks of {granularity[1:]}"
-    return _with(scheme, name, what, {"granularity": granularity})
+    return _with(scheme, name, what, {"granularity": Granularity.parse(granularity)})
 
 
 def _with(scheme: Scheme, name: str, what: str, changes: dict[str, Any]) -> Cure:
     """The scheme with some of its parts or options changed; those at their default stay at theirs."""
-    options = parse_options(scheme.key, scheme.key.split(":")[1:]) | changes
-    symmetry = options.pop("symmetry", scheme.symmetry)
-    granularity = options.pop("granularity", scheme.granularity)
-    if isinstance(granularity, str):
-        granularity = Granularity.parse(granularity)
+    parts = {"symmetry": scheme.symmetry, "granularity": scheme.granularity, **scheme.options, **changes}
     try:
-        return Cure(name, Scheme.make(scheme.format, symmetry, granularity, **options).key, what)
+        return Cure(name, Scheme.make(scheme.format, **parts).key, what)
     except QuantvizError as reason:
         return Cure(name, None, what, str(reason))

@@ -1,9 +1,9 @@
 """Schemes: format + symmetry + granularity + options, each with one key."""
 
 from .granularity import CHANNEL, GRANULARITIES, TENSOR, TILES, Granularity
-from .options import SCALE_TYPES
+from .options import OPTIONS, SCALE_TYPES, Option
 from .ready_made import SYMMETRIES, catalogue
-from .scheme import KINDS, OPTIONS, Scheme
+from .scheme import KINDS, Scheme
 
 __all__ = ["CHANNEL", "GRANULARITIES", "KINDS", "OPTIONS", "SCALE_TYPES", "SYMMETRIES", "TENSOR", "TILES",
-           "Granularity", "Scheme", "catalogue"]  # fmt: skip
+           "Granularity", "Option", "Scheme", "catalogue"]  # fmt: skip

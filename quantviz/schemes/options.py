@@ -1,80 +1,258 @@
-"""What may stand behind the colon of a scheme's key: option=value, each read and checked on its own."""
+"""What may stand behind the colon of a scheme's key: option=value. Each option is declared here, once.
+
+Fields of a scheme, keys, checks, the page's controls, the names of cures and README's table are made from these
+declarations. What remains is to apply an option: an engine reads it off the scheme, as `scheme.clip`.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
+from ..block_types import BlockType
 from ..errors import QuantvizError, did_you_mean
+from ..formats import BlockFormat, CodebookFormat, IntFormat, TernaryFormat
 
 SCALE_TYPES = {"fp32": 32, "fp16": 16, "bf16": 16}
-CLIPS = ("absmax", "mse")
-ROTATIONS = ("none", "hadamard")
-SOLVERS = ("hqq",)
 LOWEST_PERCENTILE = 50.0
 LARGEST_KEEP = 50.0  # percent; beyond half the table is larger than the tensor
 
+Group = Literal["scales", "block types", "outliers"]  # what an option is about
+GROUPS: tuple[Group, ...] = get_args(Group)  # in the order in which options are refused
 
-def _scale(text: str) -> str:
-    if text not in SCALE_TYPES:
-        raise QuantvizError(f"scale={text} is no scale type; choose fp32, fp16 or bf16.")
-    return text
+
+@dataclass(frozen=True)
+class Control:
+    """How a page lets an option be chosen. help: in Markdown; {fmt} is the format.  named: what a choice is called.
+
+    kind: "buttons" or a "list" of the choices; a "toggle" from the first to the second; a "number" from the first
+    choice to the second in steps of the third.
+    """
+
+    kind: Literal["buttons", "list", "toggle", "number"]
+    label: str
+    choices: tuple
+    help: str
+    named: Callable[[Any], str] = str
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """A value of an option as a cure of outliers.
+
+    value: None where it depends on the tensor; {} in the name stands for it.  beside: parts that change with it.
+    formats: the kind of format to which it is offered.
+    """
+
+    name: str
+    what: str
+    value: Any = None
+    beside: tuple[tuple[str, Any], ...] = ()
+    formats: type = object
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of schemes: what it means, how it is written, where it does not apply, and how it is offered.
+
+    default: what holds where nothing is said; home: the same from format and granularity, where it depends on them.
+    written: as it stands in keys, an example first; what: what that does.  README has both, in Markdown.
+    read: value of a text or a value; wrong: what is said of those of which it raises KeyError or ValueError.
+    write: text of a value.  refusal: of a scheme in which it is chosen, and the scheme's key without options but
+    scale: why it does not apply, or None.
+    """
+
+    key: str
+    default: Any
+    group: Group
+    written: tuple[str, ...]
+    what: str
+    read: Callable[[Any], Any]
+    wrong: str
+    control: Control
+    write: Callable[[Any], str] = str
+    refusal: Callable[[Any, str], str | None] = lambda scheme, plain: None
+    home: Callable[[Any, Any], Any] | None = None
+    remedies: tuple[Remedy, ...] = ()
+
+    def default_for(self, f: Any, granularity: Any) -> Any:
+        return self.home(f, granularity) if self.home else self.default
+
+
+# -- readers and refusals ------------------------------------------------------------------------
+
+
+def _words(*words: str) -> Callable[[Any], str]:
+    return {word: word for word in words}.__getitem__
+
+
+_flag = {"0": False, "1": True, False: False, True: True}.__getitem__
+
+
+def _flag_text(value: bool) -> str:
+    return str(int(value))
+
+
+def _number(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,12})?(e-[0-9]{1,2})?", text):
+        raise ValueError
+    return float(text)
 
 
 def _clip(text: str) -> str:
-    if text in CLIPS:
+    if text in ("absmax", "mse"):
         return text
-    percentile = _number(text)
-    if percentile is None or not LOWEST_PERCENTILE < percentile < 100:
-        raise QuantvizError(
-            f"clip={text} is no way to clip; choose absmax, mse, or a percentile above 50 and below 100, such as 99.9."
-        )
+    if not LOWEST_PERCENTILE < (percentile := _number(text)) < 100:
+        raise ValueError
     return f"{percentile:.10g}"
 
 
-def _rotate(text: str) -> str:
-    if text not in ROTATIONS:
-        raise QuantvizError(f"rotate={text} is no rotation; choose none or hadamard.")
-    return text
+def _clip_name(clip: str) -> str:
+    names = {"absmax": "nothing: the largest weight", "mse": "mse: least squared error of some thirty widths"}
+    return names.get(clip, f"{clip}th percentile")
 
 
 def _keep(value: str | float) -> float:
-    text = str(value)
-    share = _number(text.removesuffix("%"))
-    if share is None or not 0 <= share <= LARGEST_KEEP or (share and isinstance(value, str) and text[-1] != "%"):
-        raise QuantvizError(f"keep={text} is no share of the weights; write 0 or a percentage up to 50%, such as 0.1%.")
+    share = _number(str(value).removesuffix("%"))
+    if share > LARGEST_KEEP or (share and isinstance(value, str) and value[-1] != "%"):
+        raise ValueError
     return float(f"{share:.10g}")
 
 
-def _solver(text: str) -> str | None:
-    if text not in (*SOLVERS, "none"):
-        raise QuantvizError(f"solver={text} is no solver; the one there is is hqq.")
-    return None if text == "none" else text
+def _home_scale(f: Any, granularity: Any) -> str | None:
+    if granularity is None or isinstance(f, BlockFormat | BlockType):
+        return None
+    return "fp16" if isinstance(f, IntFormat | TernaryFormat) else "fp32"
 
 
-def _double(value: str | bool) -> bool:
-    if value not in ("0", "1", False, True):
-        raise QuantvizError(f"double={value} is neither 0 nor 1; double=1 quantizes the scales themselves.")
-    return value in ("1", True)
+def _no_scale(scheme: Any, plain: str) -> str | None:
+    why = "a plain cast has no scale" if scheme.rule == "cast" else "its specification fixes the scale"
+    applies = _home_scale(scheme.fmt, scheme.granularity)
+    return None if applies else f"{scheme.format} takes no scale option: {why}."
 
 
-def _pad(value: str | bool) -> bool:
-    if value not in ("0", "1", False, True):
-        raise QuantvizError(f"pad={value} is neither 0 nor 1; pad=1 fills rows up to whole blocks with zeros.")
-    return value in ("1", True)
+def _no_clip(scheme: Any, plain: str) -> str | None:
+    if scheme.rule in ("sym", "asym", "offset", "scaled", "codebook"):
+        return None
+    why = {
+        "cast": "a plain cast has no range to clip; give a granularity, for example channel",
+        "mx": "its specification fixes the scale",
+        "nvfp4": "its specification fixes the scale",
+    }.get(scheme.rule, "its scale is the mean of the magnitudes, not their range")
+    return f"{plain} takes no clip option: {why}."
 
 
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "scale": _scale, "clip": _clip, "rotate": _rotate, "keep": _keep, "solver": _solver, "double": _double, "pad": _pad,
-}  # fmt: skip
+def _no_solver(scheme: Any, plain: str) -> str | None:
+    if scheme.rule != "offset":
+        return (
+            f"{plain} takes no solver=hqq: HQQ moves the float minimum, which only the symmetry offset has, "
+            "for example int4-offset-b64:solver=hqq."
+        )
+    both = f"clip={scheme.clip} and solver=hqq both choose the range of {plain}; give one of them."
+    return None if scheme.clip == "absmax" else both
+
+
+def _no_double(scheme: Any, plain: str) -> str | None:
+    if scheme.rule != "codebook":
+        return f"{plain} takes no double=1: bitsandbytes nests the scales of nf4 and bnb_fp4 only."
+    other = f"double=1 quantizes float32 scales to 8 bits, so leave scale={scheme.scale} out."
+    return None if scheme.scale == "fp32" else other
+
+
+def _no_pad(scheme: Any, plain: str) -> str | None:
+    applies = scheme.rule == "block type"
+    return None if applies else f"{plain} takes no pad=1: only block types need rows of whole blocks."
+
+
+# -- the options, in the order in which they stand in keys ---------------------------------------
+
+_DECLARED = (
+    Option(
+        "scale", None, "scales", written=("scale=fp32", "fp16", "bf16"), home=_home_scale, refusal=_no_scale,
+        what="how a scale is stored; it is rounded to that type before it is used",
+        read=_words(*SCALE_TYPES), wrong="is no scale type; choose fp32, fp16 or bf16.",
+        control=Control("buttons", "Scale stored as", tuple(SCALE_TYPES),
+                        "The scale is rounded to this type before it is used; bits count it."),
+    ),
+    Option(
+        "clip", "absmax", "outliers", written=("clip=mse", "clip=99.9"), read=_clip, refusal=_no_clip,
+        what="the range of a group with the least squared error among some thirty widths; or a percentile",
+        wrong="is no way to clip; choose absmax, mse, or a percentile above 50 and below 100, such as 99.9.",
+        control=Control("list", "Clip", ("absmax", "mse", "99.9", "99"),
+                        "What sets the range of a group: its largest weight; the one of some thirty widths with the "
+                        "least squared error; or a percentile of its weights, beyond which they are cut off.",
+                        _clip_name),
+        remedies=(
+            Remedy("clip to least error",
+                   "The range of each group with the least squared error among some thirty widths.", "mse"),
+            Remedy("clip to 99.9%", "The range that holds 99.9% of each group; what lies beyond is cut.", "99.9"),
+        ),
+    ),
+    Option(
+        "rotate", "none", "outliers", written=("rotate=hadamard",),
+        what="rows rotated by an orthonormal Hadamard matrix with random signs, and back",
+        read=_words("none", "hadamard"), wrong="is no rotation; choose none or hadamard.",
+        control=Control("toggle", "Rotate (Hadamard)", ("none", "hadamard"),
+                        "Each row is multiplied by an orthonormal Hadamard matrix with random signs before it is "
+                        "quantized, and back after: an outlier is spread over its row (QuaRot, QuIP#)."),
+        remedies=(Remedy("Hadamard rotation", "The input dimension is rotated with random signs, which spreads an "
+                         "outlier over its row; undone after dequantizing.", "hadamard"),),
+    ),
+    Option(
+        "keep", 0.0, "outliers", written=("keep=0.1%",), read=_keep, write=lambda percent: f"{percent:.10g}%",
+        what="the largest weights kept in 16 bit beside the codes, with a 32-bit index each",
+        wrong="is no share of the weights; write 0 or a percentage up to 50%, such as 0.1%.",
+        control=Control("number", "Keep, % of weights", (0.0, LARGEST_KEEP, 0.1),
+                        "The largest weights, stored beside the codes: 16 bits and a 32-bit index each."),
+        remedies=(Remedy("keep {} apart", "The largest weights stay in 16 bit beside the codes, at 48 bits each with "
+                         "their place"),),
+    ),
+    Option(
+        "solver", None, "outliers", written=("solver=hqq",), what="HQQ's solver for the minimum (`int*-offset`)",
+        read={"none": None, "hqq": "hqq"}.__getitem__, wrong="is no solver; the one there is is hqq.",
+        write=lambda solver: solver or "none", refusal=_no_solver,
+        control=Control("toggle", "HQQ solver", (None, "hqq"),
+                        "Half-quadratic quantization moves each group's minimum so that an ℓp norm with p < 1 of the "
+                        "errors shrinks. The quality is that of the hqq package, the codes are not its own: the "
+                        "package stops early, when the mean error of the whole tensor no longer falls; here every "
+                        "group takes all steps."),
+        remedies=(Remedy("HQQ", "A float minimum a group, moved until large errors become few (half-quadratic).",
+                         "hqq", (("symmetry", "offset"), ("clip", None)), IntFormat),),
+    ),
+    Option(
+        "double", False, "outliers", written=("double=1",), read=_flag, write=_flag_text, refusal=_no_double,
+        what="scales quantized themselves, as bitsandbytes nests them (`nf4`, `bnb_fp4`)",
+        wrong="is neither 0 nor 1; double=1 quantizes the scales themselves.",
+        control=Control("toggle", "Double quantization", (False, True), "The scales are quantized to 8 bits "
+                        "themselves, in blocks of 256, as bitsandbytes nests them."),
+        remedies=(Remedy("double quantization", "The scales are quantized to 8 bits themselves.", True,
+                         formats=CodebookFormat),),
+    ),
+    Option(
+        "pad", False, "block types", written=("pad=1",), read=_flag, write=_flag_text, refusal=_no_pad,
+        what="rows filled up with zeros to whole blocks, which are counted (block types)",
+        wrong="is neither 0 nor 1; pad=1 fills rows up to whole blocks with zeros.",
+        control=Control("toggle", "Fill rows up with zeros", (False, True), "A row whose length is no multiple of "
+                        "{fmt.block} cannot be stored; zeros make it one, and count."),
+    ),
+)  # fmt: skip
+
+OPTIONS = {option.key: option for option in _DECLARED}
+
+
+# -- from keys, and onto schemes -----------------------------------------------------------------
 
 
 def read_option(name: str, value: Any) -> Any:
     """The value of an option, from its text or checked as it is. Raises QuantvizError with what would be right."""
-    if name not in _READERS:
-        raise QuantvizError(f"There is no option {name!r}; options are {', '.join(_READERS)}.")
-    return _READERS[name](value)
+    if name not in OPTIONS:
+        raise QuantvizError(f"There is no option {name!r}; options are {', '.join(OPTIONS)}.")
+    try:
+        return OPTIONS[name].read(value)
+    except (KeyError, ValueError):
+        raise QuantvizError(f"{name}={value} {OPTIONS[name].wrong}") from None
 
 
 def parse_options(key: str, texts: list[str]) -> dict[str, str]:
@@ -82,57 +260,26 @@ def parse_options(key: str, texts: list[str]) -> dict[str, str]:
     options: dict[str, str] = {}
     for text in (t for part in texts for t in part.split(",")):
         name, equals, value = text.partition("=")
-        if name not in _READERS or not equals or not value:
-            near = did_you_mean(name, _READERS)
-            raise QuantvizError(
-                f"{key!r} is no scheme: {text!r} is no option; write scale=fp32, clip=mse, rotate=hadamard, keep=0.1%, "
-                f"solver=hqq, double=1 or pad=1.{near}"
-            )
+        if name not in OPTIONS or not equals or not value:
+            examples = " or ".join(", ".join(option.written[0] for option in OPTIONS.values()).rsplit(", ", 1))
+            near = did_you_mean(name, OPTIONS)
+            raise QuantvizError(f"{key!r} is no scheme: {text!r} is no option; write {examples}.{near}")
         if name in options:
             raise QuantvizError(f"{key!r} is no scheme: the option {name!r} stands there twice.")
         options[name] = value
     return options
 
 
-def check_options(scheme: Any, plain: str, chosen: list[str]) -> None:
-    """Refuses options that do not apply to the rest of a scheme, with the reason.
-
-    plain: its key without options but scale.  chosen: the names of those others that do not hold their default.
-    """
-    rule = scheme.rule
-    if rule == "block type":
-        beside = [name for name in chosen if name != "pad"]
-        if beside:
-            raise QuantvizError(
-                f"{plain} takes no {beside[0]} option: the runtime that reads a block type lays down its rule and has "
-                "no place for anything beside its blocks."
+def check_options(scheme: Any) -> None:
+    """Refuses options that do not apply to the rest of a scheme, with the reason."""
+    chosen = sorted((OPTIONS[name] for name in scheme.options), key=lambda option: GROUPS.index(option.group))
+    for option in chosen:
+        plain = replace(scheme, **{other.key: other.default for other in chosen if other.group != "scales"}).key
+        why = option.refusal(scheme, plain)
+        if scheme.rule == "block type" and option.group == "outliers":
+            why = (
+                f"{plain} takes no {option.key} option: the runtime that reads a block type lays down its rule and "
+                "has no place for anything beside its blocks."
             )
-    elif scheme.pad:
-        raise QuantvizError(f"{plain} takes no pad=1: only block types need rows of whole blocks.")
-    if scheme.clip != "absmax" and rule not in ("sym", "asym", "offset", "scaled", "codebook"):
-        why = {
-            "cast": "a plain cast has no range to clip; give a granularity, for example channel",
-            "mx": "its specification fixes the scale",
-            "nvfp4": "its specification fixes the scale",
-        }.get(rule, "its scale is the mean of the magnitudes, not their range")
-        raise QuantvizError(f"{plain} takes no clip option: {why}.")
-    if scheme.solver and rule != "offset":
-        raise QuantvizError(
-            f"{plain} takes no solver=hqq: HQQ moves the float minimum, which only the symmetry offset has, "
-            "for example int4-offset-b64:solver=hqq."
-        )
-    if scheme.solver and scheme.clip != "absmax":
-        raise QuantvizError(f"clip={scheme.clip} and solver=hqq both choose the range of {plain}; give one of them.")
-    if scheme.double and rule != "codebook":
-        raise QuantvizError(f"{plain} takes no double=1: bitsandbytes nests the scales of nf4 and bnb_fp4 only.")
-    if scheme.double and scheme.scale != "fp32":
-        raise QuantvizError(f"double=1 quantizes float32 scales to 8 bits, so leave scale={scheme.scale} out.")
-
-
-def keep_text(share: float) -> str:
-    """0.1 -> '0.1%'"""
-    return f"{share:.10g}%"
-
-
-def _number(text: str) -> float | None:
-    return float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,12})?(e-[0-9]{1,2})?", text) else None
+        if why:
+            raise QuantvizError(why)

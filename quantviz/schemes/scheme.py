@@ -11,18 +11,18 @@ The key is the identifier of a scheme everywhere: argument, URL value, cache key
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, make_dataclass
 from functools import cached_property
 from typing import Any
 
 from ..block_types import BLOCK_TYPES, BlockType
 from ..errors import QuantvizError, did_you_mean
-from ..formats import FORMATS, BlockFormat, CodebookFormat, FloatFormat, Format, IntFormat, TernaryFormat
+from ..formats import FORMATS, BlockFormat, CodebookFormat, Format, IntFormat, TernaryFormat
 from ..tensors import rows_and_cols
 from . import hadamard
 from .granularity import TENSOR, Granularity
 from .nested import NESTED_BITS, nested_bits
-from .options import SCALE_TYPES, check_options, keep_text, parse_options, read_option
+from .options import OPTIONS, SCALE_TYPES, Option, check_options, parse_options, read_option
 from .ready_made import INTEGERS, SYMMETRIES, catalogue
 from .rules import Rule, dtype_of, rule_of
 
@@ -30,31 +30,22 @@ from .rules import Rule, dtype_of, rule_of
 KINDS: dict[str, Format | BlockType] = {**FORMATS, **BLOCK_TYPES}
 
 
+_Parts = make_dataclass("_Parts", [
+    ("format", str), ("symmetry", str | None, None), ("granularity", Granularity | None, None),
+    *((name, Any, option.default) for name, option in OPTIONS.items()),
+], frozen=True)  # fmt: skip
+_OPTIONS_TEXT = "\n    ".join(f"{name}: {option.what}" for name, option in OPTIONS.items())
+
+
 @dataclass(frozen=True)
-class Scheme:
-    """One way to quantize a tensor. Build it with `Scheme.parse`; equal schemes have equal keys.
+class Scheme(_Parts):
+    __doc__ = f"""One way to quantize a tensor. Build it with `Scheme.parse`; equal schemes have equal keys.
 
     format: name of a format or block type.  symmetry: sym, asym or offset for integers, else None.
-    granularity: None for a plain cast.  The rest are options:
-    scale: type in which scales (and minima) are stored, None where there are none or the format fixes it.
-    clip: what sets the range of a group: "absmax", all its weights; "mse", the one of some thirty widths with
-    the least squared error; or a percentile of them, such as "99.9".  rotate: "none", or "hadamard" along the input
-    dimension.
-    keep: percent of the weights, the largest, that are stored in 16 bit beside the codes.
-    solver: None, or "hqq", which moves the minima.  double: whether scales are quantized themselves.
-    pad: whether rows that do not divide into a block type's blocks are filled up with zeros.
+    granularity: None for a plain cast.  The rest are options; scale is None where there are none or the format
+    fixes it, keep is in percent.
+    {_OPTIONS_TEXT}
     """
-
-    format: str
-    symmetry: str | None = None
-    granularity: Granularity | None = None
-    scale: str | None = None
-    clip: str = "absmax"
-    rotate: str = "none"
-    keep: float = 0.0
-    solver: str | None = None
-    double: bool = False
-    pad: bool = False
 
     # -- keys ----------------------------------------------------------------------------------
 
@@ -120,15 +111,10 @@ class Scheme:
                     f"{format} is defined on blocks of {f.block}, so {granularity} does not apply; write {format}."
                 )
             granularity = Granularity(1, f.block)
+        defaults = {name: option.default_for(f, granularity) for name, option in OPTIONS.items()}
         read = {name: read_option(name, value) for name, value in options.items() if value is not None}
-        scale, default = read.pop("scale", None), _default_scale(f, granularity)
-        if default is None and scale is not None:
-            why = "a plain cast has no scale" if isinstance(f, FloatFormat) else "its specification fixes the scale"
-            raise QuantvizError(f"{format} takes no scale option: {why}.")
-        scheme = cls(format, symmetry, granularity, scale or default, **read)
-        defaults = {name: getattr(_DEFAULTS, name) for name in OPTIONS[1:]}
-        chosen = [name for name, default in defaults.items() if getattr(scheme, name) != default]
-        check_options(scheme, replace(scheme, **defaults).key, chosen)
+        scheme = cls(format, symmetry, granularity, **(defaults | read))
+        check_options(scheme)
         return scheme
 
     @cached_property
@@ -136,13 +122,23 @@ class Scheme:
         fixed = isinstance(self.fmt, BlockFormat | BlockType)
         parts = [self.format, self.symmetry, None if fixed else self.granularity]
         head = "-".join(str(part) for part in parts if part is not None)
-        options = [
-            f"{name}={_option_text(value)}" for name in OPTIONS if (value := getattr(self, name)) != self._default(name)
-        ]
+        options = [f"{name}={OPTIONS[name].write(value)}" for name, value in self.options.items()]
         return f"{head}:{','.join(options)}" if options else head
 
-    def _default(self, name: str) -> Any:
-        return _default_scale(self.fmt, self.granularity) if name == "scale" else getattr(_DEFAULTS, name)
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those that do not hold their default, in the order of keys."""
+        return {
+            name: getattr(self, name) for name, option in OPTIONS.items()
+            if getattr(self, name) != option.default_for(self.fmt, self.granularity)
+        }  # fmt: skip
+
+    def takes(self, option: Option) -> bool:
+        """Whether an option can be chosen for the format, symmetry and granularity, whatever else is chosen."""
+        try:
+            return bool(Scheme.parse(f"{self.key.partition(':')[0]}:{option.written[0]}"))
+        except QuantvizError:
+            return False
 
     def __str__(self) -> str:
         return self.key
@@ -263,18 +259,4 @@ class Scheme:
             )
 
 
-_DEFAULTS = Scheme("fp32")
-OPTIONS = tuple(f.name for f in fields(Scheme))[3:]
 KEPT_BITS = 16 + 32  # a weight kept apart: float16 and the index of its place
-
-
-def _option_text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "1"
-    return keep_text(value) if isinstance(value, float) else value
-
-
-def _default_scale(f: Format | BlockType, granularity: Granularity | None) -> str | None:
-    if granularity is None or isinstance(f, BlockFormat | BlockType):
-        return None
-    return "fp16" if isinstance(f, IntFormat | TernaryFormat) else "fp32"

@@ -1,0 +1,48 @@
+"""The controls of a scheme's options, each drawn from its declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from quantviz.schemes import OPTIONS, Option, Scheme
+from quantviz.schemes.options import Group
+
+from .. import say
+
+
+def option_controls(scheme: Scheme, group: Group, change: Callable[[str], None]) -> None:
+    """Those of a group that the scheme takes; what is on or off comes last. change: called with an option's key."""
+    offered = [option for option in OPTIONS.values() if option.group == group and scheme.takes(option)]
+    for option in sorted(offered, key=lambda option: option.control.kind == "toggle"):
+        _draw(option, scheme, change)
+
+
+def moved_to(option: Option) -> Any:
+    """For `change`: the value that the control of an option shows."""
+    shown = st.session_state[f"scheme_{option.key}"]
+    if option.control.kind == "toggle":
+        return option.control.choices[shown]
+    return option.default if shown is None else shown
+
+
+def _draw(option: Option, scheme: Scheme, change: Callable[[str], None]) -> None:
+    control, value, key = option.control, getattr(scheme, option.key), f"scheme_{option.key}"
+    st.session_state[key] = value != option.default if control.kind == "toggle" else value
+    more = {"key": key, "on_change": change, "args": (option.key,), "help": control.help.format(fmt=scheme.fmt)}
+    match control.kind:
+        case "toggle":
+            st.toggle(control.label, **more)
+        case "number":
+            least, most, step = control.choices
+            st.number_input(control.label, least, most, None, step=step, format="%0.4g", **more)
+        case "list":
+            choices = list(dict.fromkeys((*control.choices, value)))
+            st.selectbox(control.label, choices, format_func=control.named, **more)
+        case "buttons":
+            st.segmented_control(
+                control.label, control.choices, required=True, width="stretch",
+                format_func=lambda choice: say.plain(control.named(choice)), **more,
+            )  # fmt: skip

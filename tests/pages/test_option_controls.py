@@ -1,0 +1,65 @@
+"""The controls of a scheme's options: every declared one is drawn, shows what the key says, and changes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import quantviz as qv
+from quantviz import Scheme
+from quantviz.schemes import OPTIONS, Option
+
+WIDGETS = {"buttons": "button_group", "list": "selectbox", "toggle": "toggle", "number": "number_input"}
+
+
+def sidebar() -> None:
+    from pages.components.link import address
+    from pages.components.sidebar.scheme_controls import scheme_controls
+
+    address.begin("explore")
+    scheme_controls()
+
+
+def opened(key: str) -> AppTest:
+    app = AppTest.from_function(sidebar)
+    app.query_params["scheme"] = key
+    app.run()
+    assert not app.exception and not app.warning
+    return app
+
+
+def control(app: AppTest, option: Option) -> Any:
+    return next(w for w in app.get(WIDGETS[option.control.kind]) if w.key == f"scheme_{option.key}")
+
+
+@pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS)
+def test_every_declared_option_has_a_control(option: Option) -> None:
+    scheme = next(s for s in map(Scheme.parse, qv.catalogue()) if s.takes(option))
+    chosen = Scheme.parse(f"{scheme}:{option.written[0]}")
+    app = opened(chosen.key)
+    widget = control(app, option)
+    assert widget.proto.label == option.control.label
+    assert widget.proto.help == option.control.help.format(fmt=scheme.fmt)
+    value, default = (getattr(s, option.key) for s in (chosen, scheme))
+    toggles = option.control.kind == "toggle"
+    assert widget.value == (True if toggles else value)
+    widget.set_value(False if toggles else default)
+    app.run()
+    assert app.text_input(key="scheme").value == scheme.key
+
+
+@pytest.mark.parametrize("key", ["int4-offset-b64", "fp8_e4m3-channel", "fp16", "nf4-b64", "mxfp4", "q4_k"])
+def test_a_scheme_has_controls_for_the_options_it_takes_and_no_others(key: str) -> None:
+    app = opened(key)
+    keys = {w.key for kind in WIDGETS.values() for w in app.get(kind)}
+    drawn = [name for name in OPTIONS if f"scheme_{name}" in keys]
+    assert drawn == [name for name, option in OPTIONS.items() if Scheme.parse(key).takes(option)]
+
+
+def test_the_label_counts_what_is_chosen_against_outliers() -> None:
+    labels = {
+        key: opened(key).expander[0].label for key in ("int4", "int4:scale=fp32", "int4:keep=1%,clip=mse,scale=fp32")
+    }
+    assert list(labels.values()) == ["Against outliers", "Against outliers", "Against outliers · 2 on"]

@@ -1,0 +1,129 @@
+"""Options: each declared once, read and written alike, refused where it does not apply, and told everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import quantviz as qv
+from quantviz import QuantvizError, Scheme
+from quantviz.outliers.cures import cures
+from quantviz.schemes import OPTIONS, Option
+from quantviz.schemes.options import GROUPS, parse_options, read_option
+
+README = Path(__file__).parents[2] / "README.md"
+
+# Option -> what it holds where nothing is said; (text, value) that it reads; what it does not read, and what is said.
+CASES: dict[str, tuple[Any, list[tuple[Any, Any]], list[tuple[Any, str]]]] = {
+    "scale": (None, [("fp32", "fp32"), ("bf16", "bf16")], [("fp8", "scale=fp8 is no scale type; choose fp32,")]),
+    "clip": (
+        "absmax", [("absmax", "absmax"), ("mse", "mse"), ("99.90", "99.9"), ("750e-1", "75")],
+        [(text, f"clip={text} is no way to clip; choose absmax, mse, or") for text in ("50", "100", "99%", "-60", "x")],
+    ),
+    "rotate": ("none", [("none", "none"), ("hadamard", "hadamard")], [("x", "rotate=x is no rotation; choose none")]),
+    "keep": (
+        0.0, [("0", 0.0), ("0%", 0.0), ("0.10%", 0.1), ("50%", 50.0), (12.5, 12.5), (1e-3, 0.001)],
+        [(text, f"keep={text} is no share of the weights") for text in ("0.1", "50.1%", "-1%", "%", 51, -1.0, "nan%")],
+    ),
+    "solver": (None, [("hqq", "hqq"), ("none", None)], [("gptq", "solver=gptq is no solver; the one there")]),
+    "double": (False, [("0", False), ("1", True), (True, True), (False, False)], [("2", "double=2 is neither 0 nor")]),
+    "pad": (False, [("0", False), ("1", True), (True, True), (False, False)], [("2", "pad=2 is neither 0 nor 1;")]),
+}  # fmt: skip
+every_option = pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS)
+
+
+def test_every_option_has_a_case_and_is_a_field_of_schemes() -> None:
+    assert list(CASES) == list(OPTIONS) == [f.name for f in fields(Scheme)][3:]
+    assert all(option.key == key and option.group in GROUPS for key, option in OPTIONS.items())
+
+
+@every_option
+def test_an_option_is_read_and_written_back(option: Option) -> None:
+    default, right, wrong = CASES[option.key]
+    assert option.default == default
+    for text, value in right:
+        read = read_option(option.key, text)
+        assert read == value and type(read) is type(value)
+        assert read_option(option.key, option.write(value)) == value
+    for text, said in wrong:
+        with pytest.raises(QuantvizError) as caught:
+            read_option(option.key, text)
+        assert str(caught.value).startswith(said)
+
+
+@every_option
+def test_an_option_stands_in_keys_unless_it_holds_its_default(option: Option) -> None:
+    scheme = Scheme.parse(one_that_takes(option))
+    assert option.key not in scheme.options
+    (text, *_) = option.written
+    changed = Scheme.parse(f"{scheme}:{text}")
+    assert changed.key == f"{scheme}:{text}" and list(changed.options) == [option.key]
+    assert Scheme.make(changed.format, changed.symmetry, changed.granularity, **changed.options) == changed
+    default = option.default_for(scheme.fmt, scheme.granularity)
+    assert Scheme.parse(f"{changed}".replace(text, f"{option.key}={option.write(default)}")) == scheme
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("fp8_e4m3:scale=fp32", "fp8_e4m3 takes no scale option: a plain cast has no scale."),
+        ("nvfp4:scale=fp32", "nvfp4 takes no scale option: its specification fixes the scale."),
+        ("q4_0:clip=mse,scale=fp32", "q4_0 takes no scale option: its specification fixes the scale."),
+        ("fp16:clip=mse", "fp16 takes no clip option: a plain cast has no range to clip; give a granularity"),
+        ("mxfp4:clip=mse,keep=1%", "mxfp4 takes no clip option: its specification fixes the scale."),
+        ("ternary:clip=mse", "ternary-tensor takes no clip option: its scale is the mean of the magnitudes"),
+        ("q4_k:keep=1%,rotate=hadamard", "q4_k takes no rotate option: the runtime that reads a block type lays"),
+        ("q4_k:pad=1,keep=1%", "q4_k takes no keep option: the runtime that reads a block type lays down its rule"),
+        ("int4-asym-b64:solver=hqq", "int4-asym-b64 takes no solver=hqq: HQQ moves the float minimum, which only"),
+        ("int4-offset:solver=hqq,clip=99", "clip=99 and solver=hqq both choose the range of int4-offset-tensor; give"),
+        ("int4:scale=fp32,double=1", "int4-sym-tensor:scale=fp32 takes no double=1: bitsandbytes nests the scales of"),
+        ("nf4:scale=bf16,double=1", "double=1 quantizes float32 scales to 8 bits, so leave scale=bf16 out."),
+        ("fp16:clip=mse,pad=1", "fp16 takes no pad=1: only block types need rows of whole blocks."),
+    ],
+)
+def test_an_option_that_does_not_apply_is_refused_with_the_reason(key: str, said: str) -> None:
+    with pytest.raises(QuantvizError) as caught:
+        Scheme.parse(key)
+    assert str(caught.value).startswith(said)
+
+
+def test_what_a_scheme_takes_does_not_depend_on_its_other_options() -> None:
+    refused = {
+        "int4-offset-b64:clip=mse": {"double", "pad"},
+        "int4-sym-b64:keep=1%": {"solver", "double", "pad"},
+        "nf4-b64:scale=bf16": {"solver", "pad"},
+        "ternary-tensor": {"clip", "solver", "double", "pad"},
+        "mxfp4": {"scale", "clip", "solver", "double", "pad"},
+        "fp16": {"scale", "clip", "solver", "double", "pad"},
+        "q4_k:pad=1": {*OPTIONS} - {"pad"},
+    }
+    for key, names in refused.items():
+        assert {name for name, option in OPTIONS.items() if not Scheme.parse(key).takes(option)} == names
+
+
+def test_what_is_no_option_is_told_all_there_are() -> None:
+    with pytest.raises(QuantvizError, match=f"options are {', '.join(OPTIONS)}"):
+        read_option("klip", "mse")
+    with pytest.raises(QuantvizError) as caught:
+        parse_options("int4:klip=mse", ["klip=mse"])
+    assert all(f" {option.written[0]}" in str(caught.value) for option in OPTIONS.values())
+    assert " or pad=1. Did you mean clip" in str(caught.value)
+
+
+def test_the_table_of_options_in_the_readme_says_what_is_declared() -> None:
+    table = README.read_text("utf-8").partition("| option | what it does |\n|---|---|\n")[2].partition("\n\n")[0]
+    rows = [f"| {', '.join(f'`{text}`' for text in o.written)} | {o.what} |" for o in OPTIONS.values()]
+    assert table.splitlines() == rows
+
+
+def test_every_declared_cure_is_offered() -> None:
+    offered = {cure.name for key in ("int4-sym-b64", "nf4-b64") for cure in cures(key) if cure.key}
+    declared = [remedy.name.format("0.1%") for option in OPTIONS.values() for remedy in option.remedies]
+    assert offered.issuperset(declared) and len(set(declared)) == len(declared)
+
+
+def one_that_takes(option: Option) -> str:
+    return next(key for key in qv.catalogue() if Scheme.parse(key).takes(option))
