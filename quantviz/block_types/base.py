@@ -6,6 +6,8 @@ Every block type of GGUF gives a weight as
 
 where the number is what its code stands for (a small integer, a level of a table, an entry of a grid) and scale and
 minimum are shared by a group of neighbours. `Unpacked` holds these parts for any type, so one inspector shows them all.
+Readers are written in the words of `arrays`: arrays are NumPy's where the blocks are, and torch's, on their device,
+where those are.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+
+from .arrays import Array, floats, look_up
 
 SOURCE = "ggml, src/ggml-quants.c at commit d99724f2b141"
 
@@ -49,9 +53,9 @@ class Field:
 class Parameters:
     """What the groups of each block share. stored: the second-level numbers it was made of, by name: [blocks, any]."""
 
-    scales: np.ndarray  # float32 [blocks, groups]
-    minima: np.ndarray | None = None  # float32 [blocks, groups], what is added; None for types without one
-    stored: dict[str, np.ndarray] = field(default_factory=dict)
+    scales: Array  # float32 [blocks, groups]
+    minima: Array | None = None  # float32 [blocks, groups], what is added; None for types without one
+    stored: dict[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,22 +65,25 @@ class Unpacked:
     Multiplied and added in float32 in this order, scales and numbers give ggml's values bit for bit.
     """
 
-    codes: np.ndarray  # int32 [blocks, block], as stored: never negative, except where a field holds signed integers
-    numbers: np.ndarray  # float32 [blocks, block], what the codes stand for before scaling
-    scales: np.ndarray  # float32 [blocks, groups]
-    minima: np.ndarray | None = None  # float32 [blocks, groups], what is added; None for types without one
-    stored: dict[str, np.ndarray] = field(default_factory=dict)  # as Parameters has them
+    codes: Array  # int32 [blocks, block], as stored: never negative, except where a field holds signed integers
+    numbers: Array  # float32 [blocks, block], what the codes stand for before scaling
+    scales: Array  # float32 [blocks, groups]
+    minima: Array | None = None  # float32 [blocks, groups], what is added; None for types without one
+    stored: dict[str, Array] = field(default_factory=dict)  # as Parameters has them
 
     @property
-    def values(self) -> np.ndarray:
+    def values(self) -> Array:
         """float32 [blocks, block]: the dequantized weights. The readable reference of every compiled dequantizer."""
-        length = self.numbers.shape[1] // self.scales.shape[1]
+        blocks, groups = self.scales.shape
+        length = self.numbers.shape[1] // groups
         with np.errstate(all="ignore"):  # a scale beyond fp16 is stored as infinity
-            values = np.repeat(self.scales, length, axis=1) * self.numbers
-            return values if self.minima is None else values + np.repeat(self.minima, length, axis=1)
+            values = self.scales[:, :, None] * self.numbers.reshape(blocks, groups, length)
+            if self.minima is not None:
+                values += self.minima[:, :, None]
+        return values.reshape(blocks, groups * length)
 
 
-Blocks = np.ndarray  # uint8 [blocks, nbytes]
+Blocks = Array  # uint8 [blocks, nbytes]
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ class BlockType:
     rule: str  # a sentence
     group: int
     bits: int
-    codes: Callable[[Blocks], np.ndarray]
+    codes: Callable[[Blocks], Array]
     parameters: Callable[[Blocks], Parameters]
     code_book: Callable[[], np.ndarray]
     first_code: int = 0
@@ -143,7 +150,11 @@ class BlockType:
 
     def unpack(self, data: Blocks) -> Unpacked:
         codes, shared = self.codes(data), self.parameters(data)
-        return Unpacked(codes, self.numbers[codes - self.first_code], shared.scales, shared.minima, shared.stored)
+        if self.is_even:
+            numbers = floats(codes + (int(self.numbers[0]) - self.first_code))
+        else:
+            numbers = look_up(self.numbers, codes - self.first_code)
+        return Unpacked(codes, numbers, shared.scales, shared.minima, shared.stored)
 
     def row_bytes(self, cols: int) -> int:
         """Bytes of a row of `cols` weights, which must be a multiple of the block."""
@@ -168,12 +179,7 @@ def fields(*parts: tuple[str, int, str] | tuple[str, int, str, str]) -> tuple[Fi
     return tuple(laid)
 
 
-def half(data: np.ndarray, at: int) -> np.ndarray:
-    """float32 [blocks, 1] from the fp16 that starts at byte `at` of every block."""
-    return data[:, at : at + 2].view("<f2").astype(np.float32)
-
-
-def bits(data: np.ndarray, width: int) -> np.ndarray:
-    """Fields of `width` bits of every byte, lowest first: uint8 [..., n] -> int32 [..., 8 // width, n]."""
-    shifts = np.arange(0, 8, width, dtype=np.uint8)[:, None]
-    return ((data[..., None, :] >> shifts) & np.uint8((1 << width) - 1)).astype(np.int32)
+def scaled(d: Array, sizes: Array) -> Array:
+    """float32: d, the scale of scales, times small integers; an infinite one times 0 makes NaN, as it does in ggml."""
+    with np.errstate(invalid="ignore"):
+        return d * floats(sizes)

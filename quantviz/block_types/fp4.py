@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import BlockType, Parameters, bits, fields
+from .arrays import Array, bits, ints, look_up
+from .base import BlockType, Parameters, fields
 
 TWICE_E2M1 = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.float32)
 
@@ -26,20 +27,20 @@ HALF_UE4M3 = _half_ue4m3()
 HALF_E8M0 = np.ldexp(1.0, np.arange(256) - 128).astype(np.float32)
 
 
-def _codes_mxfp4(data: np.ndarray) -> np.ndarray:
+def _codes_mxfp4(data: Array) -> Array:
     return bits(data[:, 1:], 4).reshape(-1, 32)
 
 
-def _parameters_mxfp4(data: np.ndarray) -> Parameters:
-    return Parameters(HALF_E8M0[data[:, :1]], stored={"e": data[:, :1].astype(np.int32)})
+def _parameters_mxfp4(data: Array) -> Parameters:
+    return Parameters(look_up(HALF_E8M0, data[:, :1]), stored={"e": ints(data[:, :1])})
 
 
-def _codes_nvfp4(data: np.ndarray) -> np.ndarray:
+def _codes_nvfp4(data: Array) -> Array:
     return bits(data[:, 4:].reshape(-1, 4, 8), 4).reshape(-1, 64)
 
 
-def _parameters_nvfp4(data: np.ndarray) -> Parameters:
-    return Parameters(HALF_UE4M3[data[:, :4]], stored={"d": data[:, :4].astype(np.int32)})
+def _parameters_nvfp4(data: Array) -> Parameters:
+    return Parameters(look_up(HALF_UE4M3, data[:, :4]), stored={"d": ints(data[:, :4])})
 
 
 def _twice_e2m1() -> np.ndarray:

@@ -5,31 +5,23 @@ Layouts: ggml's src/ggml-common.h at commit d99724f2b141.
 
 from __future__ import annotations
 
-import numpy as np
-
-from .base import CODES_AND_SCALES, BlockType, bits, fields, half
-from .iq_grids import Gridded, code_book, even_signs, field, readers
-
-f4 = np.float32
+from .arrays import Array, floats, half, in_order, ints, words
+from .base import CODES_AND_SCALES, BlockType, fields
+from .iq_grids import Gridded, code_book, readers, signs_and_scales
 
 
-def read_iq3_s(data: np.ndarray) -> Gridded:
+def read_iq3_s(data: Array) -> Gridded:
     """uint8 [blocks, 110] taken apart."""
-    d = half(data, 0)
-    high = np.unpackbits(data[:, 66:74], axis=1, bitorder="little").astype(np.int32)
-    scales = bits(data[:, 106:110], 4).swapaxes(1, 2).reshape(-1, 8)
-    return Gridded(
-        "iq3_s", data[:, 2:66] | high << 8, d * (1 + 2 * scales).astype(f4), data[:, 74:106], {"d": d, "scales": scales}
-    )
+    d, scales = half(data, 0), in_order(data[:, 106:110], 4)
+    index = data[:, 2:66] | in_order(data[:, 66:74], 1) << 8
+    return Gridded("iq3_s", index, d * floats(1 + 2 * scales), data[:, 74:106], {"d": d, "scales": scales})
 
 
-def read_iq3_xxs(data: np.ndarray) -> Gridded:
+def read_iq3_xxs(data: Array) -> Gridded:
     """uint8 [blocks, 98] taken apart."""
-    d, words = half(data, 0), field(data, 66, 8, "<u4")
-    scales = (words >> 28).astype(np.int32)
-    minus = even_signs()[(words[:, :, None] >> np.array([0, 7, 14, 21]) & 127).reshape(-1, 32)]
-    sizes = d * (f4(0.5) + scales.astype(f4)) * f4(0.5)
-    return Gridded("iq3_xxs", data[:, 2:66].astype(np.int32), sizes, minus, {"d": d, "scales": scales})
+    d, (minus, scales) = half(data, 0), signs_and_scales(words(data, 66, 8, 4))
+    sizes = d * (0.5 + floats(scales)) * 0.5
+    return Gridded("iq3_xxs", ints(data[:, 2:66]), sizes, minus, {"d": d, "scales": scales})
 
 
 TYPES = (

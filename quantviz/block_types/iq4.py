@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import BlockType, Parameters, bits, fields, half
+from .arrays import Array, bits, half, in_order
+from .base import BlockType, Parameters, fields, scaled
 from .iq_grids import uneven_levels
 from .plain import nibble_codes, scale_first
 
 
-def _codes_iq4_xs(data: np.ndarray) -> np.ndarray:
+def _codes_iq4_xs(data: Array) -> Array:
     return bits(data[:, 8:].reshape(-1, 8, 16), 4).reshape(-1, 256)
 
 
-def _parameters_iq4_xs(data: np.ndarray) -> Parameters:
+def _parameters_iq4_xs(data: Array) -> Parameters:
     d = half(data, 0)
-    low = bits(data[:, 4:8], 4).swapaxes(1, 2).reshape(-1, 8)
-    high = bits(data[:, 2:4], 2).swapaxes(1, 2).reshape(-1, 8)
-    scales = (low | high << 4) - 32
-    with np.errstate(invalid="ignore"):  # infinite scale, times 0
-        return Parameters(d * scales.astype(np.float32), stored={"d": d, "scales": scales})
+    scales = (in_order(data[:, 4:8], 4) | in_order(data[:, 2:4], 2) << 4) - 32
+    return Parameters(scaled(d, scales), stored={"d": d, "scales": scales})
 
 
 def _levels() -> np.ndarray:

@@ -5,9 +5,8 @@ Layouts: ggml's src/ggml-common.h at commit d99724f2b141.
 
 from __future__ import annotations
 
-import numpy as np
-
-from .base import SCALES_AND_MINIMA, BlockType, Parameters, bits, fields, from_zero, half
+from .arrays import Array, bits, half, ints, join, signed
+from .base import SCALES_AND_MINIMA, BlockType, Parameters, fields, from_zero, scaled
 
 D = ("d", 2, "scale of the scales, fp16")
 DMIN = ("dmin", 2, "scale of the minima, fp16")
@@ -16,71 +15,68 @@ QUARTERS = "two bits of each code: byte j of 32 holds weights j, j + 32, j + 64 
 HALVES = "byte j of 32 holds weights j (low half) and j + 32 (high half) of 64"
 
 
-def _quarters(data: np.ndarray) -> np.ndarray:
+def _quarters(data: Array) -> Array:
     """int32 [blocks, 256] of two bits from 64 bytes."""
     return bits(data.reshape(-1, 2, 32), 2).reshape(-1, 256)
 
 
-def _by_bit(data: np.ndarray) -> np.ndarray:
+def _by_bit(data: Array) -> Array:
     """int32 [blocks, 256] of one bit from 32 bytes: bit k of byte j belongs to weight 32 · k + j."""
     return bits(data, 1).reshape(-1, 256)
 
 
-def _pairs(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _pairs(data: Array) -> tuple[Array, Array]:
     """Scales and minima, int32 [blocks, 8] each, of 12 bytes; the first eight hold the last four's high bits on top."""
-    a, b, c = np.split(data.astype(np.int32), 3, axis=1)
-    scales = np.concatenate([a & 63, (c & 15) | (a >> 6 << 4)], axis=1)
-    return scales, np.concatenate([b & 63, (c >> 4) | (b >> 6 << 4)], axis=1)
+    a, b, c = (ints(data[:, i : i + 4]) for i in (0, 4, 8))
+    return join([a & 63, (c & 15) | (a >> 6 << 4)]), join([b & 63, (c >> 4) | (b >> 6 << 4)])
 
 
-def _with_minima(d: np.ndarray, dmin: np.ndarray, scales: np.ndarray, minima: np.ndarray) -> Parameters:
+def _with_minima(d: Array, dmin: Array, scales: Array, minima: Array) -> Parameters:
     stored = {"d": d, "dmin": dmin, "scales": scales, "minima": minima}
-    with np.errstate(invalid="ignore"):  # infinite scale, times 0
-        return Parameters(d * scales.astype(np.float32), -(dmin * minima.astype(np.float32)), stored)
+    return Parameters(scaled(d, scales), -scaled(dmin, minima), stored)
 
 
-def _without_minima(d: np.ndarray, scales: np.ndarray) -> Parameters:
-    with np.errstate(invalid="ignore"):  # infinite scale, times 0
-        return Parameters(d * scales.astype(np.float32), stored={"d": d, "scales": scales})
+def _without_minima(d: Array, scales: Array) -> Parameters:
+    return Parameters(scaled(d, scales), stored={"d": d, "scales": scales})
 
 
-def _codes_q2_k(data: np.ndarray) -> np.ndarray:
+def _codes_q2_k(data: Array) -> Array:
     return _quarters(data[:, 16:80])
 
 
-def _parameters_q2_k(data: np.ndarray) -> Parameters:
+def _parameters_q2_k(data: Array) -> Parameters:
     return _with_minima(half(data, 80), half(data, 82), *bits(data[:, :16], 4).swapaxes(0, 1))
 
 
-def _codes_q4_k(data: np.ndarray) -> np.ndarray:
+def _codes_q4_k(data: Array) -> Array:
     return bits(data[:, 16:].reshape(-1, 4, 32), 4).reshape(-1, 256)
 
 
-def _codes_q5_k(data: np.ndarray) -> np.ndarray:
+def _codes_q5_k(data: Array) -> Array:
     return bits(data[:, 48:].reshape(-1, 4, 32), 4).reshape(-1, 256) | _by_bit(data[:, 16:48]) << 4
 
 
-def _parameters_of_pairs(data: np.ndarray) -> Parameters:
+def _parameters_of_pairs(data: Array) -> Parameters:
     return _with_minima(half(data, 0), half(data, 2), *_pairs(data[:, 4:16]))
 
 
-def _codes_q3_k(data: np.ndarray) -> np.ndarray:
+def _codes_q3_k(data: Array) -> Array:
     return _quarters(data[:, 32:96]) | _by_bit(data[:, :32]) << 2
 
 
-def _parameters_q3_k(data: np.ndarray) -> Parameters:
+def _parameters_q3_k(data: Array) -> Parameters:
     low = bits(data[:, 96:104], 4).reshape(-1, 16)
     high = bits(data[:, 104:108], 2).reshape(-1, 16)
     return _without_minima(half(data, 108), (low | high << 4) - 32)
 
 
-def _codes_q6_k(data: np.ndarray) -> np.ndarray:
+def _codes_q6_k(data: Array) -> Array:
     low = bits(data[:, :128].reshape(-1, 2, 64), 4).reshape(-1, 256)
     return low | _quarters(data[:, 128:192]) << 4
 
 
-def _parameters_q6_k(data: np.ndarray) -> Parameters:
-    return _without_minima(half(data, 208), data[:, 192:208].view(np.int8).astype(np.int32))
+def _parameters_q6_k(data: Array) -> Parameters:
+    return _without_minima(half(data, 208), signed(data[:, 192:208]))
 
 
 _SEARCHED = "found by weighted least squares over {} trial scales a group"

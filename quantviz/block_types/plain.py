@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .base import BlockType, Parameters, bits, fields, from_zero, half
+from .arrays import Array, bits, half, in_order, signed
+from .base import BlockType, Parameters, fields, from_zero
 
 D = ("d", 2, "scale, fp16")
 M = ("m", 2, "minimum, fp16")
@@ -17,40 +18,37 @@ FIFTH = ("qh", 4, "the highest bit of each code, 32 of them")
 NIBBLES = ("qs", 16, "low four bits of the codes: byte j holds weight j (low half) and j + 16 (high half)")
 
 
-def _nibbles(data: np.ndarray, at_codes: int, width: int) -> np.ndarray:
+def _nibbles(data: Array, at_codes: int, width: int) -> Array:
     """int32 [blocks, 32]: codes of four bits, or of five with the fifth in the four bytes before."""
     codes = bits(data[:, at_codes : at_codes + 16], 4).reshape(-1, 32)
-    if width == 5:
-        fifth = np.unpackbits(data[:, at_codes - 4 : at_codes], axis=1, bitorder="little").astype(np.int32)
-        codes |= fifth << 4
-    return codes
+    return codes | in_order(data[:, at_codes - 4 : at_codes], 1) << 4 if width == 5 else codes
 
 
-def nibble_codes(at_codes: int, width: int) -> Callable[[np.ndarray], np.ndarray]:
+def nibble_codes(at_codes: int, width: int) -> Callable[[Array], Array]:
     return lambda data: _nibbles(data, at_codes, width)
 
 
-def scale_first(data: np.ndarray) -> Parameters:
+def scale_first(data: Array) -> Parameters:
     """A block with one scale, its first two bytes."""
     d = half(data, 0)
     return Parameters(d, stored={"d": d})
 
 
-def _scale_and_minimum(data: np.ndarray) -> Parameters:
+def _scale_and_minimum(data: Array) -> Parameters:
     d, m = half(data, 0), half(data, 2)
     return Parameters(d, m, {"d": d, "m": m})
 
 
-def _bytes(data: np.ndarray) -> np.ndarray:
-    return data[:, 2:].view(np.int8).astype(np.int32)
+def _bytes(data: Array) -> Array:
+    return signed(data[:, 2:])
 
 
-def _signs(data: np.ndarray) -> np.ndarray:
-    return np.unpackbits(data[:, 2:], axis=1, bitorder="little").astype(np.int32)
+def _signs(data: Array) -> Array:
+    return in_order(data[:, 2:], 1)
 
 
-def _pairs_of_bits(data: np.ndarray) -> np.ndarray:
-    return bits(data[:, 2:], 2).swapaxes(1, 2).reshape(-1, 64)
+def _pairs_of_bits(data: Array) -> Array:
+    return in_order(data[:, 2:], 2)
 
 
 TYPES = (

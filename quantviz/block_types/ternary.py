@@ -9,26 +9,28 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .base import BlockType, Parameters, bits, fields, from_zero, half
+from .arrays import Array, bits, half, ints, join, like
+from .base import BlockType, Parameters, fields, from_zero
+
+_POWERS = np.array([1, 3, 9, 27, 81], np.int32)[:, None]
 
 
-def _trits(data: np.ndarray, count: int) -> np.ndarray:
+def _trits(data: Array, count: int) -> Array:
     """int32 [blocks, count · n] of bytes [blocks, n]: times 3^k, the byte's overflow at the next ×3 is trit k."""
-    powers = np.array([1, 3, 9, 27, 81], np.int32)[:count, None]
-    rest = (data[:, None, :].astype(np.int32) * powers) & 255
-    return ((rest * 3) >> 8).reshape(len(data), -1)
+    rest = (ints(data)[:, None, :] * like(_POWERS, data)[:count]) & 255
+    return ((rest * 3) >> 8).reshape(-1, count * data.shape[1])
 
 
-def _codes_tq1_0(data: np.ndarray) -> np.ndarray:
-    return np.concatenate([_trits(data[:, :32], 5), _trits(data[:, 32:48], 5), _trits(data[:, 48:52], 4)], axis=1)
+def _codes_tq1_0(data: Array) -> Array:
+    return join([_trits(data[:, :32], 5), _trits(data[:, 32:48], 5), _trits(data[:, 48:52], 4)])
 
 
-def _codes_tq2_0(data: np.ndarray) -> np.ndarray:
+def _codes_tq2_0(data: Array) -> Array:
     return bits(data[:, :64].reshape(-1, 2, 32), 2).reshape(-1, 256)
 
 
-def _scale_at(at: int) -> Callable[[np.ndarray], Parameters]:
-    def read(data: np.ndarray) -> Parameters:
+def _scale_at(at: int) -> Callable[[Array], Parameters]:
+    def read(data: Array) -> Parameters:
         d = half(data, at)
         return Parameters(d, stored={"d": d})
 
