@@ -37,7 +37,8 @@ def _seen_as(data: Array, dtype: str) -> Array:
     library = _library(data)
     if library is np:
         return np.ascontiguousarray(data).view(np.dtype(dtype).newbyteorder("<"))
-    return data.contiguous().view(getattr(library, dtype))
+    # A copy begins where any number may: what is contiguous already, as in one block alone, may lie at an odd byte.
+    return data.clone(memory_format=library.contiguous_format).view(getattr(library, dtype))
 
 
 def ints(data: Array) -> Array:
