@@ -26,6 +26,7 @@ SOURCE = "ggml, src/ggml-quants.c at commit d99724f2b141"
 CODES, SCALES, MINIMA = "codes", "scales", "minima"
 CODES_AND_SCALES, SCALES_AND_MINIMA = "codes and scales", "scales and minima"
 ROLES = (CODES, CODES_AND_SCALES, SCALES, SCALES_AND_MINIMA, MINIMA)
+ONE, FOUR, EIGHT = b"\x00\x3c", b"\x00\x44", b"\x00\x48"  # as fp16; grids of magnitudes halve or quarter d · (s + ½)
 # What a field holds, by its name; codes, with their signs, where it is not here.
 _ROLE = {
     "d": SCALES,
@@ -90,6 +91,7 @@ Blocks = Array  # uint8 [blocks, nbytes]
 class BlockType:
     """One packed layout and its rule.
 
+    number: ggml's own, by which a GGUF file names the type.
     block: weights a block; nbytes: bytes a block; fields: its layout, in order, without gaps.
     group: weights that share a scale; bits: of a code.
     codes: blocks -> int32 [blocks, block].  parameters: blocks -> what their groups share.
@@ -97,10 +99,12 @@ class BlockType:
     together: how many neighbours choose their codes in common, from a grid of combinations; 1 where each has its own.
     margin: how far beyond the outermost number a weight still rounds to it, in scales: half a step, and nothing in a
     table of uneven levels. What lies farther out was cut off.
+    unit: a block whose scales are 1, minima 0 and codes all zero bits; zeros follow where it ends early.
     since: how ggml's own bytes have changed since SOURCE, a sentence; "" where they have not.
     """
 
     name: str
+    number: int
     block: int
     nbytes: int
     fields: tuple[Field, ...]
@@ -113,6 +117,7 @@ class BlockType:
     first_code: int = 0
     together: int = 1
     margin: float = 0.5
+    unit: bytes = ONE
     since: str = ""
     needs_importance: bool = False  # cannot be quantized without
     uses_importance: bool = True  # gives other bytes with than without
@@ -136,6 +141,22 @@ class BlockType:
         numbers = np.array(self.code_book(), np.float32)
         numbers.setflags(write=False)
         return numbers
+
+    @cached_property
+    def unscaling(self) -> tuple[np.ndarray, np.ndarray]:
+        """(the bits that codes are made of, what takes the place of all others), uint8 [nbytes] each.
+
+        A block & the first | the second has the same codes under scales of 1 and minima of 0: its weights are numbers.
+        A bit belongs to codes where a block that holds it alone has other codes than one of zeros; in a field of codes
+        all do, as the lowest of a byte in base 3 may change nothing alone.
+        """
+        alone = np.packbits(np.eye(8 * self.nbytes, dtype=np.uint8), axis=1, bitorder="little")
+        changed = (self.codes(alone) != self.codes(np.zeros_like(alone[:1]))).any(axis=1)
+        keep = np.packbits(changed, bitorder="little")
+        for f in self.fields:
+            if f.role == CODES:
+                keep[f.offset : f.offset + f.size] = 0xFF
+        return keep, np.frombuffer(self.unit.ljust(self.nbytes, b"\0"), np.uint8)
 
     @property
     def is_even(self) -> bool:

@@ -49,22 +49,22 @@ def _twice_e2m1() -> np.ndarray:
 
 TYPES = (
     BlockType(
-        "gguf_mxfp4", 32, 17,
+        "gguf_mxfp4", 39, 32, 17,
         fields(
             ("e", 1, "scale 2^(e - 127), e8m0"),
             ("qs", 16, "e2m1 codes: byte j holds weight j (low half) and j + 16 (high half)"),
         ),
         "scale = 2^(⌊log2 max |x|⌋ - 2); each weight takes the e2m1 value nearest to x / scale, at a tie the smaller.",
-        32, 4, _codes_mxfp4, _parameters_mxfp4, _twice_e2m1, uses_importance=False, margin=2.0,
+        32, 4, _codes_mxfp4, _parameters_mxfp4, _twice_e2m1, uses_importance=False, margin=2.0, unit=b"\x80",
     ),
     BlockType(
-        "gguf_nvfp4", 64, 36,
+        "gguf_nvfp4", 40, 64, 36,
         fields(
             ("d", 4, "four scales, e4m3 without a sign, one for every 16 weights"),
             ("qs", 32, "e2m1 codes: byte j of 8 holds weights j (low half) and j + 8 (high half) of 16"),
         ),
         "Every 16 weights: scale = max |x| / 6 as e4m3; each weight takes the e2m1 value nearest to x / scale, "
         "at a tie the smaller. No scale for the whole tensor, unlike NVIDIA's own.",
-        16, 4, _codes_nvfp4, _parameters_nvfp4, _twice_e2m1, uses_importance=False, margin=2.0,
+        16, 4, _codes_nvfp4, _parameters_nvfp4, _twice_e2m1, uses_importance=False, margin=2.0, unit=b"\x40" * 4,
     ),
 )  # fmt: skip

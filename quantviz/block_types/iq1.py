@@ -42,7 +42,7 @@ _SPLIT = (
 
 TYPES = (
     BlockType(
-        "iq1_s", 256, 50,
+        "iq1_s", 19, 256, 50,
         fields(
             ("d", 2, "scale of the scales, fp16"),
             ("qs", 32, "points of the grid, low eight bits: byte j for weights 8j … 8j + 7"),
@@ -53,7 +53,7 @@ TYPES = (
         32, 3, *readers(read_iq1_s), code_book("iq1_s"), together=8, needs_importance=True,
     ),
     BlockType(
-        "iq1_m", 256, 56,
+        "iq1_m", 29, 256, 56,
         fields(
             ("qs", 32, "points of the grid, low eight bits: byte j for weights 8j … 8j + 7"),
             ("qh", 16, "for eight weights: three high bits of the point, and whether an eighth is taken away"),
@@ -63,6 +63,6 @@ TYPES = (
         _SPLIT.format("plus or minus an eighth for eight of them"),
         16, 3, *readers(read_iq1_m), code_book("iq1_s"), together=8, needs_importance=True,
         since="Newer ggml (0.25) adds up each half of a group apart when it looks for the cut, by the same formula: "
-              "its float32 sums round otherwise, and some of its bytes differ",
+              "its float32 sums round otherwise, and some of its bytes differ", unit=bytes(53) + b"\xc0\x00\x30",
     ),
 )  # fmt: skip

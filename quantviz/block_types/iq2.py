@@ -6,7 +6,7 @@ Layouts: ggml's src/ggml-common.h at commit d99724f2b141.
 from __future__ import annotations
 
 from .arrays import Array, floats, half, in_order, ints, look_up, words
-from .base import CODES_AND_SCALES, BlockType, fields
+from .base import CODES_AND_SCALES, EIGHT, BlockType, fields
 from .iq_grids import Gridded, code_book, even_signs, readers, signs_and_scales
 
 
@@ -38,7 +38,7 @@ _EVEN = "eight weights have an even number of minuses, if need be by giving the 
 
 TYPES = (
     BlockType(
-        "iq2_s", 256, 82,
+        "iq2_s", 22, 256, 82,
         fields(
             ("d", 2, "scale of the scales, fp16"),
             ("qs", 32, "points of the grid, low eight bits: byte j for weights 8j … 8j + 7"),
@@ -48,10 +48,10 @@ TYPES = (
         ),
         "Eight weights' magnitudes are one of 1,024 points of three levels; the scale of 16 is the best by weighted "
         "least squares of 19 candidates.",
-        16, 3, *readers(read_iq2_s), code_book("iq2_s"), together=8,
+        16, 3, *readers(read_iq2_s), code_book("iq2_s"), together=8, unit=EIGHT,
     ),
     BlockType(
-        "iq2_xs", 256, 74,
+        "iq2_xs", 17, 256, 74,
         fields(
             ("d", 2, "scale of the scales, fp16"),
             ("qs", 64, "for eight weights: a point of the grid in nine bits and seven signs"),
@@ -59,10 +59,10 @@ TYPES = (
         ),
         f"Eight weights' magnitudes are one of 512 points of three levels; {_EVEN}"
         "the scale of 16 is the best by weighted least squares of 19 candidates.",
-        16, 3, *readers(read_iq2_xs), code_book("iq2_xs"), together=8, needs_importance=True,
+        16, 3, *readers(read_iq2_xs), code_book("iq2_xs"), together=8, needs_importance=True, unit=EIGHT,
     ),
     BlockType(
-        "iq2_xxs", 256, 66,
+        "iq2_xxs", 16, 256, 66,
         fields(
             ("d", 2, "scale of the scales, fp16"),
             ("qs", 64, "for 32 weights: four points of the grid, a byte each; seven signs for each eight; "
@@ -70,6 +70,6 @@ TYPES = (
         ),
         f"Eight weights' magnitudes are one of 256 points of three levels; {_EVEN}"
         "the scale of 32 is the best by weighted least squares of 13 candidates.",
-        32, 3, *readers(read_iq2_xxs), code_book("iq2_xxs"), together=8, needs_importance=True,
+        32, 3, *readers(read_iq2_xxs), code_book("iq2_xxs"), together=8, needs_importance=True, unit=EIGHT,
     ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ Layouts: ggml's src/ggml-common.h at commit d99724f2b141.
 from __future__ import annotations
 
 from .arrays import Array, floats, half, in_order, ints, words
-from .base import CODES_AND_SCALES, BlockType, fields
+from .base import CODES_AND_SCALES, FOUR, BlockType, fields
 from .iq_grids import Gridded, code_book, readers, signs_and_scales
 
 
@@ -26,7 +26,7 @@ def read_iq3_xxs(data: Array) -> Gridded:
 
 TYPES = (
     BlockType(
-        "iq3_s", 256, 110,
+        "iq3_s", 21, 256, 110,
         fields(
             ("d", 2, "scale of the scales, fp16"),
             ("qs", 64, "points of the grid, low eight bits: byte j for weights 4j … 4j + 3"),
@@ -39,7 +39,7 @@ TYPES = (
         32, 4, *readers(read_iq3_s), code_book("iq3_s"), together=4,
     ),
     BlockType(
-        "iq3_xxs", 256, 98,
+        "iq3_xxs", 18, 256, 98,
         fields(
             ("d", 2, "scale of the scales, fp16"),
             ("qs", 64, "points of the grid: byte j for weights 4j … 4j + 3"),
@@ -48,6 +48,6 @@ TYPES = (
         ),
         "Four weights' magnitudes are one of 256 points of eight levels; eight weights have an even number of minuses, "
         "if need be by giving the one that matters least the wrong sign; the scale of 32 is the best of 31 candidates.",
-        32, 4, *readers(read_iq3_xxs), code_book("iq3_xxs"), together=4,
+        32, 4, *readers(read_iq3_xxs), code_book("iq3_xxs"), together=4, unit=FOUR,
     ),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from .arrays import Array, bits, half, in_order
-from .base import BlockType, Parameters, fields, scaled
+from .base import ONE, BlockType, Parameters, fields, scaled
 from .iq_grids import uneven_levels
 from .plain import nibble_codes, scale_first
 
@@ -33,7 +33,7 @@ _SEARCHED = (
 
 TYPES = (
     BlockType(
-        "iq4_nl", 32, 18,
+        "iq4_nl", 20, 32, 18,
         fields(
             ("d", 2, "scale, fp16"),
             ("qs", 16, "codes: byte j holds weight j (low half) and j + 16 (high half)"),
@@ -42,7 +42,7 @@ TYPES = (
         32, 4, nibble_codes(2, 4), scale_first, _levels, margin=0.0,
     ),
     BlockType(
-        "iq4_xs", 256, 136,
+        "iq4_xs", 23, 256, 136,
         fields(
             ("d", 2, "scale of the scales, fp16"),
             ("scales_h", 2, "the two high bits of eight scales"),
@@ -50,6 +50,6 @@ TYPES = (
             ("qs", 128, "codes: byte j of 16 holds weights j (low half) and j + 16 (high half) of 32"),
         ),
         f"As iq4_nl, with the scales of 32 weights in six bits: {_SEARCHED}.",
-        32, 4, _codes_iq4_xs, _parameters_iq4_xs, _levels, margin=0.0,
+        32, 4, _codes_iq4_xs, _parameters_iq4_xs, _levels, margin=0.0, unit=ONE + b"\xaa" * 2 + b"\x11" * 4,
     ),
 )  # fmt: skip

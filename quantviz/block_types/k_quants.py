@@ -6,7 +6,7 @@ Layouts: ggml's src/ggml-common.h at commit d99724f2b141.
 from __future__ import annotations
 
 from .arrays import Array, bits, half, ints, join, signed
-from .base import SCALES_AND_MINIMA, BlockType, Parameters, fields, from_zero, scaled
+from .base import ONE, SCALES_AND_MINIMA, BlockType, Parameters, fields, from_zero, scaled
 
 D = ("d", 2, "scale of the scales, fp16")
 DMIN = ("dmin", 2, "scale of the minima, fp16")
@@ -79,21 +79,22 @@ def _parameters_q6_k(data: Array) -> Parameters:
     return _without_minima(half(data, 208), signed(data[:, 192:208]))
 
 
+_UNIT = ONE + bytes(2) + b"\x01" * 4 + bytes(4) + b"\x01" * 4  # q4_k's and q5_k's
 _SEARCHED = "found by weighted least squares over {} trial scales a group"
 
 TYPES = (
     BlockType(
-        "q2_k", 256, 84,
+        "q2_k", 10, 256, 84,
         fields(
             ("scales", 16, "a byte for each group of 16: scale (low half) and minimum (high half)", SCALES_AND_MINIMA),
             ("qs", 64, QUARTERS), D, DMIN,
         ),
         "Groups of 16: value = (d · scale) · code - (dmin · minimum), codes 0 to 3; scale and minimum are "
         f"{_SEARCHED.format(17)}, then rounded to four bits, and the codes chosen anew.",
-        16, 2, _codes_q2_k, _parameters_q2_k, from_zero(2),
+        16, 2, _codes_q2_k, _parameters_q2_k, from_zero(2), unit=b"\x01" * 16 + bytes(64) + ONE,
     ),
     BlockType(
-        "q3_k", 256, 110,
+        "q3_k", 11, 256, 110,
         fields(
             ("hmask", 32, "the highest bit of each code: bit k of byte j belongs to weight 32 · k + j"),
             ("qs", 64, QUARTERS), ("scales", 12, "sixteen scales of six bits, 32 taken off"),
@@ -102,32 +103,32 @@ TYPES = (
         "Groups of 16: value = (d · scale) · (code - 4), codes 0 to 7; each code is moved where that lowers the "
         "squared error weighted by x², up to five times round; the scales are then rounded to six bits with sign, "
         "and the codes chosen anew.",
-        16, 3, _codes_q3_k, _parameters_q3_k, from_zero(3, 4),
+        16, 3, _codes_q3_k, _parameters_q3_k, from_zero(3, 4), unit=bytes(96) + b"\x11" * 8 + b"\xaa" * 4 + ONE,
     ),
     BlockType(
-        "q4_k", 256, 144, fields(D, DMIN, PAIRS, ("qs", 128, f"codes: {HALVES}")),
+        "q4_k", 12, 256, 144, fields(D, DMIN, PAIRS, ("qs", 128, f"codes: {HALVES}")),
         "Groups of 32: value = (d · scale) · code - (dmin · minimum), codes 0 to 15; scale and minimum are "
         f"{_SEARCHED.format(22)}, then rounded to six bits, and the codes chosen anew.",
-        32, 4, _codes_q4_k, _parameters_of_pairs, from_zero(4),
+        32, 4, _codes_q4_k, _parameters_of_pairs, from_zero(4), unit=_UNIT,
     ),
     BlockType(
-        "q5_k", 256, 176,
+        "q5_k", 13, 256, 176,
         fields(
             D, DMIN, PAIRS, ("qh", 32, "the highest bit of each code: bit k of byte j belongs to weight 32 · k + j"),
             ("qs", 128, f"low four bits of the codes: {HALVES}"),
         ),
         "As q4_k with codes 0 to 31; scale and minimum are "
         f"{_SEARCHED.format(17)}, then rounded to six bits, and the codes chosen anew.",
-        32, 5, _codes_q5_k, _parameters_of_pairs, from_zero(5),
+        32, 5, _codes_q5_k, _parameters_of_pairs, from_zero(5), unit=_UNIT,
     ),
     BlockType(
-        "q6_k", 256, 210,
+        "q6_k", 14, 256, 210,
         fields(
             ("ql", 128, "low four bits: byte j of 64 holds weights j (low half) and j + 64 (high half) of 128"),
             ("qh", 64, f"high {QUARTERS}"), ("scales", 16, "a signed byte for each group of 16"), D,
         ),
         "Groups of 16: value = (d · scale) · (code - 32), codes 0 to 63; scales are found by least squares weighted by "
         "x² over 19 trials, then rounded to eight bits with sign, and the codes chosen anew.",
-        16, 6, _codes_q6_k, _parameters_q6_k, from_zero(6, 32),
+        16, 6, _codes_q6_k, _parameters_q6_k, from_zero(6, 32), unit=bytes(192) + b"\x01" * 16 + ONE,
     ),
 )  # fmt: skip

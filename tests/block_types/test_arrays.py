@@ -54,6 +54,17 @@ def test_both_kinds_of_array_are_read_alike(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BLOCK_TYPES)
+def test_under_unit_scales_a_weight_is_what_its_code_stands_for(name: str) -> None:
+    kind, data = BLOCK_TYPES[name], blocks(BLOCK_TYPES[name])
+    keep, put = kind.unscaling
+    found = kind.unpack(data & keep | put)
+    assert (found.scales == 1).all() and (found.minima is None or not found.minima.any())
+    assert np.array_equal(found.values, found.numbers)
+    with np.errstate(invalid="ignore"):  # grids read their scales with the codes
+        assert np.array_equal(found.codes, kind.codes(data))
+
+
+@pytest.mark.parametrize("name", BLOCK_TYPES)
 def test_no_blocks_have_no_numbers(name: str) -> None:
     kind = BLOCK_TYPES[name]
     for data in (np.zeros((0, kind.nbytes), np.uint8), torch.zeros((0, kind.nbytes), dtype=torch.uint8)):
