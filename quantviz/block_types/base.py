@@ -171,7 +171,7 @@ class BlockType:
 
     def unpack(self, data: Blocks) -> Unpacked:
         codes, shared = self.codes(data), self.parameters(data)
-        if self.is_even:
+        if self.is_even:  # as the table has it, without a look at the table
             numbers = floats(codes + (int(self.numbers[0]) - self.first_code))
         else:
             numbers = look_up(self.numbers, codes - self.first_code)

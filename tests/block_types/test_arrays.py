@@ -57,6 +57,7 @@ def test_both_kinds_of_array_are_read_alike(name: str) -> None:
 def test_under_unit_scales_a_weight_is_what_its_code_stands_for(name: str) -> None:
     kind, data = BLOCK_TYPES[name], blocks(BLOCK_TYPES[name])
     keep, put = kind.unscaling
+    assert not (keep & put).any()
     found = kind.unpack(data & keep | put)
     assert (found.scales == 1).all() and (found.minima is None or not found.minima.any())
     assert np.array_equal(found.values, found.numbers)
