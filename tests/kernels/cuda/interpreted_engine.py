@@ -9,7 +9,7 @@ import torch
 import quantviz as qv
 from quantviz import QuantvizError
 from quantviz.kernels import cuda, engines, reference
-from quantviz.kernels.cpu.passes import describe
+from quantviz.kernels.cpu import describe
 from quantviz.kernels.cuda import job
 from quantviz.kernels.cuda.device import DeviceTensor
 from quantviz.schemes import Scheme
