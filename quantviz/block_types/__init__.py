@@ -5,12 +5,11 @@ Here is what a type is; `quantviz.kernels.block_rows` quantizes and dequantizes 
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
+import math
 
 from ..errors import QuantvizError, did_you_mean
 from . import fp4, iq1, iq2, iq3, iq4, k_quants, plain, ternary
+from .arrays import Array
 from .base import ROLES, BlockType, Field, Unpacked
 
 __all__ = ["BLOCK_TYPES", "ROLES", "BlockType", "Field", "Unpacked", "block_type", "check_cols", "check_rows", "unpack"]
@@ -37,10 +36,10 @@ def check_cols(kind: BlockType, cols: int) -> None:
         )
 
 
-def check_rows(kind: BlockType, data: Any, cols: int) -> None:
+def check_rows(kind: BlockType, data: Array, cols: int) -> None:
     """Refuses stored rows, NumPy's or torch's, that are not uint8 [rows, bytes of `cols` weights]."""
     check_cols(kind, cols)
-    dtype = str(data.dtype).removeprefix("torch.")
+    dtype = _dtype(data)
     if dtype != "uint8" or data.ndim != 2 or data.shape[1] != kind.row_bytes(cols):
         raise QuantvizError(
             f"Rows of {cols:,} weights take {kind.row_bytes(cols):,} bytes each in {kind.name}; "
@@ -48,14 +47,21 @@ def check_rows(kind: BlockType, data: Any, cols: int) -> None:
         )
 
 
-def unpack(name: str, data: np.ndarray, cols: int) -> Unpacked:
+def _dtype(data: Array) -> str:
+    return str(data.dtype).removeprefix("torch.")
+
+
+def unpack(name: str, data: Array, cols: int) -> Unpacked:
     """Stored rows taken apart, a row of the result a block: uint8 [rows, row bytes] or flat bytes.
+
+    The result's arrays are of data's kind: NumPy's, or torch's on its device.
 
     Raises QuantvizError for an unknown type, rows that are no multiple of the block, and bytes that end within a row.
     """
     kind = block_type(name)
     check_cols(kind, cols)
     row = kind.row_bytes(cols)
-    if data.dtype != np.uint8 or data.size % row:
-        raise QuantvizError(f"Rows of {cols:,} weights take {row:,} bytes each in {name}, {data.size:,} bytes do not.")
+    size = math.prod(data.shape)
+    if _dtype(data) != "uint8" or size % row:
+        raise QuantvizError(f"Rows of {cols:,} weights take {row:,} bytes each in {name}, {size:,} bytes do not.")
     return kind.unpack(data.reshape(-1, kind.nbytes))

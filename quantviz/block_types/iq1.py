@@ -7,31 +7,32 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import CODES_AND_SCALES, BlockType, bits, fields, half
-from .iq_grids import Gridded, code_book, field, readers
+from .arrays import Array, floats, half, in_order, look_up, words
+from .base import CODES_AND_SCALES, BlockType, fields
+from .iq_grids import Gridded, code_book, cut, readers
 
-f4 = np.float32
+_THREE_BITS = np.array([0, 3, 6, 9], np.int32)
+_TOP_BIT = np.array([15, 15, 15, 15], np.int32)  # once for each of the four groups that share it
+_EIGHT_ALIKE = np.array([0x00, 0xFF], np.uint8)  # the signs of a group, by one bit
 
 
-def read_iq1_s(data: np.ndarray) -> Gridded:
+def _gridded(low: Array, high: Array, d: Array, scales: Array, minus: Array) -> Gridded:
+    sizes = d * floats(2 * scales + 1)
+    return Gridded("iq1_s", low | high << 8, sizes, look_up(_EIGHT_ALIKE, minus), {"d": d, "scales": scales})
+
+
+def read_iq1_s(data: Array) -> Gridded:
     """uint8 [blocks, 50] taken apart."""
-    d, words = half(data, 0), field(data, 34, 8, "<u2")
-    high = (words[:, :, None] >> np.array([0, 3, 6, 9]) & 7).reshape(-1, 32).astype(np.int32)
-    scales, minus = (words >> 12 & 7).astype(np.int32), (words >> 15).astype(np.uint8)
-    sizes = d * (2 * scales + 1).astype(f4)
-    return Gridded("iq1_s", data[:, 2:34] | high << 8, sizes, np.repeat(minus, 4, axis=1), {"d": d, "scales": scales})
+    shared = words(data, 34, 8, 2)
+    high, minus = cut(shared, _THREE_BITS, 3), cut(shared, _TOP_BIT, 1)
+    return _gridded(data[:, 2:34], high, half(data, 0), shared >> 12 & 7, minus)
 
 
-def read_iq1_m(data: np.ndarray) -> Gridded:
+def read_iq1_m(data: Array) -> Gridded:
     """uint8 [blocks, 56] taken apart; a block's own scale is scattered over four high nibbles."""
-    words = field(data, 48, 4, "<u2")
-    d = ((words >> 12) << np.array([0, 4, 8, 12])).sum(axis=1, keepdims=True).astype("<u2").view("<f2").astype(f4)
-    high = bits(data[:, 32:48], 4).swapaxes(1, 2).reshape(-1, 32)
-    scales = (words[:, :, None] >> np.array([0, 3, 6, 9]) & 7).reshape(-1, 16).astype(np.int32)
-    sizes = d * (2 * scales + 1).astype(f4)
-    return Gridded(
-        "iq1_s", data[:, :32] | (high & 7) << 8, sizes, (high >> 3).astype(np.uint8), {"d": d, "scales": scales}
-    )
+    scales, top = cut(words(data, 48, 4, 2), _THREE_BITS, 3), data[:, 49:56:2] >> 4
+    high = in_order(data[:, 32:48], 4)
+    return _gridded(data[:, :32], high & 7, half(top[:, ::2] | top[:, 1::2] << 4, 0), scales, high >> 3)
 
 
 _SPLIT = (
@@ -41,7 +42,7 @@ _SPLIT = (
 
 TYPES = (
     BlockType(
-        "iq1_s", 256, 50,
+        "iq1_s", 19, 256, 50,
         fields(
             ("d", 2, "scale of the scales, fp16"),
             ("qs", 32, "points of the grid, low eight bits: byte j for weights 8j … 8j + 7"),
@@ -52,7 +53,7 @@ TYPES = (
         32, 3, *readers(read_iq1_s), code_book("iq1_s"), together=8, needs_importance=True,
     ),
     BlockType(
-        "iq1_m", 256, 56,
+        "iq1_m", 29, 256, 56,
         fields(
             ("qs", 32, "points of the grid, low eight bits: byte j for weights 8j … 8j + 7"),
             ("qh", 16, "for eight weights: three high bits of the point, and whether an eighth is taken away"),
@@ -62,6 +63,6 @@ TYPES = (
         _SPLIT.format("plus or minus an eighth for eight of them"),
         16, 3, *readers(read_iq1_m), code_book("iq1_s"), together=8, needs_importance=True,
         since="Newer ggml (0.25) adds up each half of a group apart when it looks for the cut, by the same formula: "
-              "its float32 sums round otherwise, and some of its bytes differ",
+              "its float32 sums round otherwise, and some of its bytes differ", unit=bytes(53) + b"\xc0\x00\x30",
     ),
 )  # fmt: skip

@@ -5,36 +5,28 @@ Layouts: ggml's src/ggml-common.h at commit d99724f2b141.
 
 from __future__ import annotations
 
-import numpy as np
-
-from .base import CODES_AND_SCALES, BlockType, bits, fields, half
-from .iq_grids import Gridded, code_book, even_signs, field, readers
-
-f4 = np.float32
+from .arrays import Array, floats, half, in_order, ints, words
+from .base import CODES_AND_SCALES, FOUR, BlockType, fields
+from .iq_grids import Gridded, code_book, readers, signs_and_scales
 
 
-def read_iq3_s(data: np.ndarray) -> Gridded:
+def read_iq3_s(data: Array) -> Gridded:
     """uint8 [blocks, 110] taken apart."""
-    d = half(data, 0)
-    high = np.unpackbits(data[:, 66:74], axis=1, bitorder="little").astype(np.int32)
-    scales = bits(data[:, 106:110], 4).swapaxes(1, 2).reshape(-1, 8)
-    return Gridded(
-        "iq3_s", data[:, 2:66] | high << 8, d * (1 + 2 * scales).astype(f4), data[:, 74:106], {"d": d, "scales": scales}
-    )
+    d, scales = half(data, 0), in_order(data[:, 106:110], 4)
+    index = data[:, 2:66] | in_order(data[:, 66:74], 1) << 8
+    return Gridded("iq3_s", index, d * floats(1 + 2 * scales), data[:, 74:106], {"d": d, "scales": scales})
 
 
-def read_iq3_xxs(data: np.ndarray) -> Gridded:
+def read_iq3_xxs(data: Array) -> Gridded:
     """uint8 [blocks, 98] taken apart."""
-    d, words = half(data, 0), field(data, 66, 8, "<u4")
-    scales = (words >> 28).astype(np.int32)
-    minus = even_signs()[(words[:, :, None] >> np.array([0, 7, 14, 21]) & 127).reshape(-1, 32)]
-    sizes = d * (f4(0.5) + scales.astype(f4)) * f4(0.5)
-    return Gridded("iq3_xxs", data[:, 2:66].astype(np.int32), sizes, minus, {"d": d, "scales": scales})
+    d, (minus, scales) = half(data, 0), signs_and_scales(words(data, 66, 8, 4))
+    sizes = d * (0.5 + floats(scales)) * 0.5
+    return Gridded("iq3_xxs", ints(data[:, 2:66]), sizes, minus, {"d": d, "scales": scales})
 
 
 TYPES = (
     BlockType(
-        "iq3_s", 256, 110,
+        "iq3_s", 21, 256, 110,
         fields(
             ("d", 2, "scale of the scales, fp16"),
             ("qs", 64, "points of the grid, low eight bits: byte j for weights 4j … 4j + 3"),
@@ -47,7 +39,7 @@ TYPES = (
         32, 4, *readers(read_iq3_s), code_book("iq3_s"), together=4,
     ),
     BlockType(
-        "iq3_xxs", 256, 98,
+        "iq3_xxs", 18, 256, 98,
         fields(
             ("d", 2, "scale of the scales, fp16"),
             ("qs", 64, "points of the grid: byte j for weights 4j … 4j + 3"),
@@ -56,6 +48,6 @@ TYPES = (
         ),
         "Four weights' magnitudes are one of 256 points of eight levels; eight weights have an even number of minuses, "
         "if need be by giving the one that matters least the wrong sign; the scale of 32 is the best of 31 candidates.",
-        32, 4, *readers(read_iq3_xxs), code_book("iq3_xxs"), together=4,
+        32, 4, *readers(read_iq3_xxs), code_book("iq3_xxs"), together=4, unit=FOUR,
     ),
 )  # fmt: skip

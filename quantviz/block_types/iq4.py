@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import BlockType, Parameters, bits, fields, half
+from .arrays import Array, bits, half, in_order
+from .base import ONE, BlockType, Parameters, fields, scaled
 from .iq_grids import uneven_levels
 from .plain import nibble_codes, scale_first
 
 
-def _codes_iq4_xs(data: np.ndarray) -> np.ndarray:
+def _codes_iq4_xs(data: Array) -> Array:
     return bits(data[:, 8:].reshape(-1, 8, 16), 4).reshape(-1, 256)
 
 
-def _parameters_iq4_xs(data: np.ndarray) -> Parameters:
+def _parameters_iq4_xs(data: Array) -> Parameters:
     d = half(data, 0)
-    low = bits(data[:, 4:8], 4).swapaxes(1, 2).reshape(-1, 8)
-    high = bits(data[:, 2:4], 2).swapaxes(1, 2).reshape(-1, 8)
-    scales = (low | high << 4) - 32
-    with np.errstate(invalid="ignore"):  # infinite scale, times 0
-        return Parameters(d * scales.astype(np.float32), stored={"d": d, "scales": scales})
+    scales = (in_order(data[:, 4:8], 4) | in_order(data[:, 2:4], 2) << 4) - 32
+    return Parameters(scaled(d, scales), stored={"d": d, "scales": scales})
 
 
 def _levels() -> np.ndarray:
@@ -35,7 +33,7 @@ _SEARCHED = (
 
 TYPES = (
     BlockType(
-        "iq4_nl", 32, 18,
+        "iq4_nl", 20, 32, 18,
         fields(
             ("d", 2, "scale, fp16"),
             ("qs", 16, "codes: byte j holds weight j (low half) and j + 16 (high half)"),
@@ -44,7 +42,7 @@ TYPES = (
         32, 4, nibble_codes(2, 4), scale_first, _levels, margin=0.0,
     ),
     BlockType(
-        "iq4_xs", 256, 136,
+        "iq4_xs", 23, 256, 136,
         fields(
             ("d", 2, "scale of the scales, fp16"),
             ("scales_h", 2, "the two high bits of eight scales"),
@@ -52,6 +50,6 @@ TYPES = (
             ("qs", 128, "codes: byte j of 16 holds weights j (low half) and j + 16 (high half) of 32"),
         ),
         f"As iq4_nl, with the scales of 32 weights in six bits: {_SEARCHED}.",
-        32, 4, _codes_iq4_xs, _parameters_iq4_xs, _levels, margin=0.0,
+        32, 4, _codes_iq4_xs, _parameters_iq4_xs, _levels, margin=0.0, unit=ONE + b"\xaa" * 2 + b"\x11" * 4,
     ),
 )  # fmt: skip

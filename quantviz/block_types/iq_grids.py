@@ -13,9 +13,11 @@ from functools import cache
 
 import numpy as np
 
+from .arrays import Array, in_order, like, look_up
 from .base import Parameters
 
 DELTA = np.float32(0.125)  # what iq1_s and iq1_m add to, or take from, a whole group
+_SEVEN_BITS = np.array([0, 7, 14, 21], np.int32)
 
 
 @dataclass(frozen=True)
@@ -73,26 +75,21 @@ class Gridded:
     """Blocks of 256 weights on a grid, taken apart: what their readers agree on, whatever the layout."""
 
     grid: str  # the type whose grid it is
-    index: np.ndarray  # int32 [blocks, 256 / group]: points of the grid
-    scales: np.ndarray  # float32 [blocks, parts]: what a part of the block is multiplied with
-    minus: np.ndarray  # uint8 [blocks, 32]: a sign bit a weight; for iq1, a byte a group: whether DELTA is taken away
-    stored: dict[str, np.ndarray]  # second-level numbers, as Unpacked has them
+    index: Array  # int32 [blocks, 256 / group]: points of the grid
+    scales: Array  # float32 [blocks, parts]: what a part of the block is multiplied with
+    minus: Array  # uint8 [blocks, 32]: a bit a weight: its sign, or for iq1 whether DELTA is taken away
+    stored: dict[str, Array]  # second-level numbers, as Unpacked has them
 
-    def codes(self) -> np.ndarray:
-        """int32 [blocks, 256]: a weight's level, and above its bits the sign, or for iq1 the group's."""
+    def codes(self) -> Array:
+        """int32 [blocks, 256]: a weight's level, and above its bits the bit of `minus`."""
         g = grid(self.grid)
-        levels = g.levels[self.index].reshape(len(self.index), 256)
-        if self.grid == "iq1_s":
-            minus = np.repeat(self.minus, 8, axis=1)
-        else:
-            minus = np.unpackbits(self.minus, axis=1, bitorder="little")
-        return levels | minus.astype(np.int32) << g.width
+        return look_up(g.levels, self.index).reshape(-1, 256) | in_order(self.minus, 1) << g.width
 
     def parameters(self) -> Parameters:
         return Parameters(self.scales, stored={**self.stored, "index": self.index})
 
 
-def readers(read: Callable[[np.ndarray], Gridded]) -> tuple[Callable, Callable]:
+def readers(read: Callable[[Array], Gridded]) -> tuple[Callable, Callable]:
     """A type's readers of codes and of parameters, as BlockType wants them."""
     return lambda data: read(data).codes(), lambda data: read(data).parameters()
 
@@ -111,7 +108,11 @@ def code_book(name: str) -> Callable[[], np.ndarray]:
     return make
 
 
-def field(data: np.ndarray, at: int, count: int, dtype: str) -> np.ndarray:
-    """int64 [blocks, count]: little-endian integers from byte `at` of every block."""
-    size = np.dtype(dtype).itemsize
-    return np.ascontiguousarray(data[:, at : at + count * size]).view(dtype).astype(np.int64)
+def cut(words: Array, at: np.ndarray, width: int) -> Array:
+    """Fields of `width` bits from each of the bits `at`, one word after the other: [blocks, words · len(at)]."""
+    return ((words[:, :, None] >> like(at, words)) & ((1 << width) - 1)).reshape(-1, words.shape[1] * len(at))
+
+
+def signs_and_scales(words: Array) -> tuple[Array, Array]:
+    """Words of four times seven signs and a scale of four bits: minus as Gridded has it, and int32 [blocks, words]."""
+    return look_up(even_signs(), cut(words, _SEVEN_BITS, 7)), words >> 28 & 15

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..block_types import BLOCK_TYPES
+
 
 @dataclass(frozen=True)
 class GGMLType:
@@ -28,16 +30,9 @@ _PLAIN = {
     25: GGMLType("I16", 1, 2), 26: GGMLType("I32", 1, 4), 27: GGMLType("I64", 1, 8),
 }  # fmt: skip
 _PACKED = {
-    2: GGMLType("q4_0", 32, 18), 3: GGMLType("q4_1", 32, 20), 6: GGMLType("q5_0", 32, 22),
-    7: GGMLType("q5_1", 32, 24), 8: GGMLType("q8_0", 32, 34), 9: GGMLType("q8_1", 32, 36),
-    10: GGMLType("q2_k", 256, 84), 11: GGMLType("q3_k", 256, 110), 12: GGMLType("q4_k", 256, 144),
-    13: GGMLType("q5_k", 256, 176), 14: GGMLType("q6_k", 256, 210), 15: GGMLType("q8_k", 256, 292),
-    16: GGMLType("iq2_xxs", 256, 66), 17: GGMLType("iq2_xs", 256, 74), 18: GGMLType("iq3_xxs", 256, 98),
-    19: GGMLType("iq1_s", 256, 50), 20: GGMLType("iq4_nl", 32, 18), 21: GGMLType("iq3_s", 256, 110),
-    22: GGMLType("iq2_s", 256, 82), 23: GGMLType("iq4_xs", 256, 136), 29: GGMLType("iq1_m", 256, 56),
-    34: GGMLType("tq1_0", 256, 54), 35: GGMLType("tq2_0", 256, 66),
-    39: GGMLType("gguf_mxfp4", 32, 17), 40: GGMLType("gguf_nvfp4", 64, 36),
-    41: GGMLType("q1_0", 128, 18), 42: GGMLType("q2_0", 64, 18),
+    **{kind.number: GGMLType(kind.name, kind.block, kind.nbytes) for kind in BLOCK_TYPES.values()},
+    # What ggml multiplies by. No file holds weights in them; the gguf package has 40 bytes for q8_1, ggml's C has 36.
+    9: GGMLType("q8_1", 32, 36), 15: GGMLType("q8_k", 256, 292),
 }  # fmt: skip
 TYPES: dict[int, GGMLType] = _PLAIN | _PACKED
 

@@ -36,15 +36,25 @@ def refused(path: Path | str, *words: str) -> str:
     return said
 
 
-def test_the_type_table_is_the_packages_and_the_block_types():
-    for number, kind in TYPES.items():
-        if kind.dtype in BLOCK_TYPES:
-            assert (kind.block, kind.nbytes) == (BLOCK_TYPES[kind.dtype].block, BLOCK_TYPES[kind.dtype].nbytes)
-        if kind.dtype not in ("q2_0", "q8_1"):  # newer than the package; and never stored: its size there is another's
-            assert gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType(number)] == (kind.block, kind.nbytes)
-    assert set(BLOCK_TYPES) <= set(NUMBERS)
+def test_the_type_table_is_the_packages():
+    for there in gguf.GGMLQuantizationType:
+        kind = TYPES[there.value]
+        if kind.packed:
+            assert kind.dtype.removeprefix("gguf_").upper() == there.name
+        if kind.dtype != "q8_1":  # never stored: its size there is another's
+            assert gguf.GGML_QUANT_SIZES[there] == (kind.block, kind.nbytes)
+    newer = set(TYPES) - {there.value for there in gguf.GGMLQuantizationType}
+    assert newer <= {NUMBERS["q2_0"]}
     assert not set(GIVEN_UP) & set(TYPES)
-    assert {t.value for t in gguf.GGMLQuantizationType} <= set(TYPES)
+
+
+def test_every_block_type_has_its_number_and_no_other_has_it():
+    assert len(TYPES) == len(NUMBERS)
+    assert {kind.dtype for kind in TYPES.values() if kind.packed} - set(BLOCK_TYPES) == {"q8_1", "q8_k"}
+    for name, kind in BLOCK_TYPES.items():
+        stored = TYPES[NUMBERS[name]]
+        assert (stored.dtype, stored.block, stored.nbytes) == (name, kind.block, kind.nbytes)
+    assert (TYPES[NUMBERS["q8_1"]].nbytes, TYPES[NUMBERS["q8_k"]].nbytes) == (36, 292)  # as ggml's C has them
 
 
 @pytest.mark.parametrize("dtype", sorted(set(BLOCK_TYPES) - {"q2_0"}))

@@ -44,8 +44,7 @@ def dequantize(q: Quantized) -> torch.Tensor:
     """float32 weights, in the shape and on the device of the codes."""
     cols = q.shape[-1]
     padded = q.scheme.fmt.padded(cols)
-    values = unpack(q.scheme.format, q.data.cpu().numpy(), padded).values.reshape(-1, padded)[:, :cols]
-    return torch.from_numpy(np.ascontiguousarray(values)).reshape(q.shape).to(q.codes.device)
+    return unpack(q.scheme.format, q.data, padded).values.reshape(-1, padded)[:, :cols].reshape(q.shape)
 
 
 def measure(x: torch.Tensor, scheme: Scheme, bins: tuple[Bins, Bins] | None, importance: Any = None) -> Pass:

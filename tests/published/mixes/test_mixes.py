@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import gguf
 import pytest
 
 import quantviz as qv
@@ -11,6 +12,8 @@ from quantviz.block_types import BLOCK_TYPES
 from quantviz.cli import main
 from quantviz.errors import QuantvizError
 from quantviz.published.mixes import MIXES, Recipe, as_dict, recipe, sizes, table
+from quantviz.published.mixes.recipes import Line
+from quantviz.sources.gguf_types import TYPES
 from quantviz.sources.model import Model, TensorInfo
 from tests.sources.gguf_builder import demo
 
@@ -40,6 +43,12 @@ def llama(layers=32, hidden=4096, inner=14336, vocabulary=128256, heads=32, shar
     said = {"block_count": layers, "attention.head_count": heads, "attention.head_count_kv": shared}
     said |= {"expert_count": experts} if experts else {}
     return Model(arch, Listing(tensors, {"general.architecture": arch, **{f"{arch}.{k}": v for k, v in said.items()}}))
+
+
+@pytest.mark.parametrize("there", [t for t in gguf.GGMLQuantizationType if t.name != "Q8_1"], ids=lambda t: t.name)
+def test_a_line_takes_the_bytes_that_the_gguf_package_counts(there):
+    block, nbytes = gguf.GGML_QUANT_SIZES[there]
+    assert Line("w", (3, 2, 4 * block), TYPES[there.value].dtype, "").nbytes == 24 * nbytes
 
 
 # Llama-3.1-8B, bits per weight as tools/quantize/README.md of llama.cpp lists them; made with importance or without.

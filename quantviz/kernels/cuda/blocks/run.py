@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import torch
 
-from ....block_types import BLOCK_TYPES, BlockType, block_type, check_cols, check_rows
+from ....block_types import BlockType, block_type, check_cols, check_rows
 from ....errors import QuantvizError
 from ..device import using
 from ..job import is_bf16, raw, tile_weights
-from .read import READERS, Parts
 from .write import WRITERS
 
 # Written by a kernel: how its scale is found, and bits of a code.
@@ -59,11 +58,6 @@ def pieces(kind: BlockType, blocks: int) -> Iterator[slice]:
     return (slice(first, first + step) for first in range(0, blocks, step))
 
 
-def read_blocks(kind: BlockType, data: torch.Tensor) -> Parts:
-    """uint8 [blocks, bytes] taken apart on the device."""
-    return READERS[kind.name](data.contiguous())
-
-
 def dequantize_rows(name: str, data: torch.Tensor, cols: int) -> torch.Tensor:
     """The weights ggml reads: uint8 [rows, row bytes] on the device -> float32 [rows, cols] there.
 
@@ -76,8 +70,5 @@ def dequantize_rows(name: str, data: torch.Tensor, cols: int) -> torch.Tensor:
         stored = data.reshape(-1, kind.nbytes)
         out = torch.empty((len(stored), kind.block), dtype=torch.float32, device=data.device)
         for part in pieces(kind, len(stored)):
-            out[part] = read_blocks(kind, stored[part]).values
+            out[part] = kind.unpack(stored[part]).values
     return out.reshape(len(data), cols)
-
-
-assert READERS.keys() == BLOCK_TYPES.keys()

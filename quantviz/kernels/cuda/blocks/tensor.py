@@ -17,7 +17,7 @@ from ...bins import Bins
 from ...cpu.blocks.tensor import notices
 from ...reference import blocks as reference
 from ...results import Pass, Quantized
-from .run import WRITTEN, dequantize_rows, pieces, quantize_rows, read_blocks
+from .run import WRITTEN, dequantize_rows, pieces, quantize_rows
 
 
 def is_written(scheme: Scheme, weighted: bool) -> bool:
@@ -45,17 +45,13 @@ def quantize(x: torch.Tensor, scheme: Scheme, importance: Any = None) -> Quantiz
 
 def _taken_apart(kind: BlockType, data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """(codes [blocks, block], scales and minima [blocks, groups]) of uint8 [blocks, bytes], all on the device."""
-    numbers, first = np.unique(kind.numbers, return_index=True)  # of two codes for one number a writer takes the first
-    numbers = torch.from_numpy(numbers).to(data.device)
-    code_of = torch.from_numpy(first + kind.first_code).to(
-        data.device, torch.int8 if kind.first_code < 0 else torch.uint8
-    )
+    dtype = torch.int8 if kind.first_code < 0 else torch.uint8
     codes, scales, minima = [], [], []
     for part in pieces(kind, len(data)):
-        found = read_blocks(kind, data[part])
-        codes.append(code_of[torch.searchsorted(numbers, found.numbers, out_int32=True)])
-        scales.append(found.scales)
-        minima.append(found.minima)
+        shared = kind.parameters(data[part])
+        codes.append(kind.codes(data[part]).to(dtype))
+        scales.append(shared.scales)
+        minima.append(shared.minima)
     return torch.cat(codes), torch.cat(scales), None if minima[0] is None else torch.cat(minima)
 
 

@@ -10,12 +10,11 @@ from collections.abc import Callable
 
 import torch
 
+from ....block_types.arrays import like, look_up
+from ....block_types.fp4 import HALF_E8M0, HALF_UE4M3, TWICE_E2M1
 from ...reference.rules import over
-from .read import look_up
 
 T = torch.Tensor
-
-CODES_E2M1 = range(16)
 
 
 def as_half(v: T) -> T:
@@ -84,9 +83,9 @@ def _tq2_0(x: T) -> T:
 
 def _by_trying(x: T, d: T) -> T:
     """int32 [groups, n]: the first e2m1 code of the smallest error, errors being rounded to float32."""
-    values = look_up("e2m1", torch.tensor(CODES_E2M1, device=x.device))
+    values = like(TWICE_E2M1, x)
     best, error = torch.zeros_like(x, dtype=torch.int32), x.abs()
-    for code in CODES_E2M1[1:]:
+    for code in range(1, 16):
         found = (values[code] * d - x).abs()
         better = found < error
         best, error = torch.where(better, code, best), torch.where(better, found, error)
@@ -107,7 +106,7 @@ def _mxfp4(x: T) -> T:
     largest = x.abs().amax(dim=1, keepdim=True)
     exponent = floor_log2(torch.where(largest > 0, largest, 1)) + 125
     e = torch.where(largest > 0, exponent & 255, 0)  # a byte: wraps
-    return torch.cat([e.to(torch.uint8), _halves(_by_trying(x, look_up("e8m0", e)))], 1)
+    return torch.cat([e.to(torch.uint8), _halves(_by_trying(x, look_up(HALF_E8M0, e)))], 1)
 
 
 def to_ue4m3(v: T) -> T:
@@ -123,7 +122,7 @@ def to_ue4m3(v: T) -> T:
 def _nvfp4(x: T) -> T:
     groups = x.reshape(-1, 16)
     e = to_ue4m3(over(groups.abs().amax(dim=1, keepdim=True), 6))
-    codes = _halves(_by_trying(groups, look_up("ue4m3", e)))
+    codes = _halves(_by_trying(groups, look_up(HALF_UE4M3, e)))
     return torch.cat([e.to(torch.uint8).reshape(len(x), 4), codes.reshape(len(x), 32)], 1)
 
 
