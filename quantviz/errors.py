@@ -13,10 +13,11 @@ _LONGEST = 200  # characters of a word that is worth a suggestion
 _COMPARED = 1000  # candidates
 
 
-class QuantvizError(ValueError):
-    """Bad input. The message says what was wrong, where, and what would work.
+class QuantvizError(Exception):
+    """Bad input: the message says what was wrong, where, and what would work.
 
-    It is one line of bounded length, whatever it quotes: the names of a hostile file may have megabytes.
+    It is no ValueError, so that code which catches those does not swallow the sentence. It is one line of bounded
+    length, whatever it quotes: the names of a hostile file may have megabytes.
     """
 
     def __init__(self, message: object = "") -> None:

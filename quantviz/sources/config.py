@@ -46,8 +46,6 @@ def _read(path: Path, gate: Any, name: str) -> dict[str, Any]:
         if not file.is_file():
             raise MissingFile(f"There is no {name} at {str(path)[:200]!r}; give the folder of a Hub model.")
         return read_json_object(read_file(file, MAX_CONFIG_BYTES), name)
-    except QuantvizError:  # a ValueError too
-        raise
     except (OSError, ValueError) as problem:
         reason = (getattr(problem, "strerror", None) or str(problem)).lower()
         raise QuantvizError(f"{name} at {str(path)[:200]!r} cannot be read: {reason}.") from None

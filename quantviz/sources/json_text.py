@@ -44,8 +44,6 @@ def read_json_object(text: bytes, what: str) -> dict[str, Any]:
         )  # fmt: skip
         if re.search(rb"\\u[dD][89a-fA-F]", text):  # halves of characters, which must come in pairs
             json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except QuantvizError:
-        raise
     except UnicodeEncodeError:
         raise QuantvizError(f"{what} holds half a character (\\ud800 to \\udfff alone), which is no text.") from None
     except (ValueError, RecursionError):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from quantviz import QuantvizError
 from quantviz.block_types import BLOCK_TYPES, BlockType, Unpacked, unpack
 from quantviz.block_types.arrays import like, look_up
 
@@ -83,9 +84,9 @@ def test_a_table_is_copied_once_for_a_device() -> None:
 def test_rows_of_either_kind_are_checked() -> None:
     data = torch.zeros((2, 36), dtype=torch.uint8)
     assert isinstance(unpack("q4_0", data, 64).codes, torch.Tensor)
-    with pytest.raises(ValueError, match="take 36 bytes each in q4_0, 70 bytes do not"):
+    with pytest.raises(QuantvizError, match="take 36 bytes each in q4_0, 70 bytes do not"):
         unpack("q4_0", data[:, 1:], 64)
-    with pytest.raises(ValueError, match="take 36 bytes each in q4_0"):
+    with pytest.raises(QuantvizError, match="take 36 bytes each in q4_0"):
         unpack("q4_0", data.short(), 64)
 
 

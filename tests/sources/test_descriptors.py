@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from quantviz import QuantvizError
 from quantviz.sources import open_model
 from tests.sources.builders import safetensors, weights
 
@@ -45,11 +46,11 @@ def test_what_is_refused_leaves_nothing_open(tmp_path, hub):
     hub.add_repo("org/name", {"model.safetensors": FILE[:-100]})
     (tmp_path / "model.safetensors").write_bytes(FILE[:-100])
     for ref in ("hf:org/name", tmp_path):
-        with pytest.raises(ValueError):
+        with pytest.raises(QuantvizError):
             open_model(ref)
     before = descriptors()
     for _ in range(10):
         for ref in ("hf:org/name", tmp_path):
-            with pytest.raises(ValueError):
+            with pytest.raises(QuantvizError):
                 open_model(ref)
     assert descriptors() - before < MOST / 2
