@@ -63,3 +63,14 @@ def test_the_label_counts_what_is_chosen_against_outliers() -> None:
         key: opened(key).expander[0].label for key in ("int4", "int4:scale=fp32", "int4:keep=1%,clip=mse,scale=fp32")
     }
     assert list(labels.values()) == ["Against outliers", "Against outliers", "Against outliers · 2 on"]
+
+
+@pytest.mark.parametrize("key", ["int4-offset-b64", "int4-asym-b32", "fp8_e4m3-b128x128", "nf4-b64", "ternary-b64"])
+def test_moving_a_control_chooses_the_option(key: str) -> None:
+    """Whatever else the scheme has: an option that was tried before what it depends on was dropped in silence."""
+    scheme = Scheme.parse(key)
+    for option in filter(scheme.takes, OPTIONS.values()):
+        app, chosen = opened(key), Scheme.parse(f"{key}:{option.written[0]}")
+        control(app, option).set_value(True if option.control.kind == "toggle" else getattr(chosen, option.key))
+        app.run()
+        assert app.text_input(key="scheme").value == chosen.key

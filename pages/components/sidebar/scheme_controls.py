@@ -128,11 +128,12 @@ def _change(part: str) -> None:
     value = moved_to(OPTIONS[part]) if part in OPTIONS else st.session_state[f"scheme_{part}"]
     if part == "granularity":
         value = None if value == CAST else Granularity.parse(value)
-    others = {"symmetry": now.symmetry, "granularity": now.granularity, **now.options}
+    held, moved = {"symmetry": now.symmetry, "granularity": now.granularity}, {part: value}
     if part in ("family", "format"):
-        scheme = _closest(FIRST[value] if part == "family" else value, others)
-    else:
-        scheme = _closest(now.format, {part: value} | others | {part: value})  # what was moved comes first
+        scheme = _closest(FIRST[value] if part == "family" else value, held | now.options)
+    else:  # what was moved comes first; of options, behind what they depend on
+        first = held | moved if part in OPTIONS else moved
+        scheme = _closest(now.format, first | held | now.options | moved)
     choose_scheme(scheme.key)
 
 
