@@ -1,0 +1,125 @@
+"""Small faults put into quantviz one at a time: how many do the tests that mirror a file find?
+
+    python -m tests.mutants --count 60 --seed 0
+
+Each fault changes one comparison, operator, number or truth value of a file outside the compiled kernels, in a copy of
+the project. The tests of the same name are run, and where there are none those of the same folder. Not part of CI.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+COMPILED = ("kernels/cpu", "kernels/cuda", "quality/train_demo")
+COMPARISONS = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+               ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is}  # fmt: skip
+OPERATORS = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.FloorDiv: ast.Mult, ast.Div: ast.Mult,
+             ast.Mod: ast.Mult, ast.And: ast.Or, ast.Or: ast.And}  # fmt: skip
+LONGEST = 300  # seconds of the tests of one file; a fault that makes them hang is found
+
+
+class Changer(ast.NodeTransformer):
+    """Changes the place of number `wanted`, counting every place that could be changed."""
+
+    def __init__(self, wanted: int = -1) -> None:
+        self.wanted, self.seen, self.line = wanted, 0, 0
+
+    def _here(self, node: ast.AST) -> bool:
+        self.seen += 1
+        if self.seen - 1 == self.wanted:
+            self.line = node.lineno
+            return True
+        return False
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        self.generic_visit(node)
+        if type(node.ops[0]) in COMPARISONS and self._here(node):
+            node.ops[0] = COMPARISONS[type(node.ops[0])]()
+        return node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        if type(node.op) in OPERATORS and self._here(node):
+            node.op = OPERATORS[type(node.op)]()
+        return node
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
+        self.generic_visit(node)
+        if self._here(node):
+            node.op = OPERATORS[type(node.op)]()
+        return node
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if type(node.value) in (int, float, bool) and self._here(node):
+            node.value = not node.value if isinstance(node.value, bool) else node.value + 1
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        node.value = node.value and self.visit(node.value)  # annotations say nothing at run time
+        return node
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        return node
+
+
+def places(path: Path) -> int:
+    counting = Changer()
+    counting.visit(ast.parse(path.read_text("utf-8")))
+    return counting.seen
+
+
+def tests_of(path: Path) -> list[str]:
+    """The mirror of a file of quantviz: its own tests, or else those of its folder, or of the folder's name."""
+    inside = path.relative_to(ROOT / "quantviz")
+    own = ROOT / "tests" / inside.with_name(f"test_{inside.name}")
+    folder = own.parent if own.parent != ROOT / "tests" else ROOT / "tests" / inside.stem
+    for found in (own, ROOT / "tests" / f"test_{inside.stem}.py", ROOT / "tests" / f"test_{folder.name}.py", folder):
+        if found.exists():
+            return [str(found.relative_to(ROOT))]
+    return ["tests/test_cli.py"]
+
+
+def chosen(count: int, seed: int) -> Iterator[tuple[Path, int]]:
+    files = [p for p in sorted((ROOT / "quantviz").glob("**/*.py"))
+             if not p.relative_to(ROOT / "quantviz").as_posix().startswith(COMPILED)]  # fmt: skip
+    everywhere = [(path, place) for path in files for place in range(places(path))]
+    yield from random.Random(seed).sample(everywhere, count)
+
+
+def main() -> int:
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    asked.add_argument("--count", type=int, default=60)
+    asked.add_argument("--seed", type=int, default=0)
+    options = asked.parse_args()
+    survived = []
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "project"
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__"))
+        for number, (path, place) in enumerate(chosen(options.count, options.seed), 1):
+            there = copy / path.relative_to(ROOT)
+            before, changer = there.read_text("utf-8"), Changer(place)
+            there.write_text(ast.unparse(changer.visit(ast.parse(before))), "utf-8")
+            command = [sys.executable, "-m", "pytest", "-qx", "-n0", "-m", "not browser", *tests_of(path)]
+            try:
+                found = subprocess.run(command, cwd=copy, capture_output=True, timeout=LONGEST).returncode != 0
+            except subprocess.TimeoutExpired:
+                found = True
+            there.write_text(before, "utf-8")
+            where = f"{path.relative_to(ROOT)}:{changer.line}"
+            print(f"{number}/{options.count} {'found' if found else 'SURVIVED'} {where}", flush=True)
+            survived += [] if found else [where]
+    print(f"{options.count - len(survived)} of {options.count} found")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
