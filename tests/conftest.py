@@ -1,8 +1,10 @@
-"""What every test may use: the engines, hypothesis' settings, and the order that runs slow things last."""
+"""What every test may use: the engines, hypothesis' settings, and the order that tests run in."""
 
 from __future__ import annotations
 
 import os
+import re
+from typing import Any
 
 # Read when torch is loaded, here and in every process that tests start: threads that wait for each other sleep. Two
 # test runs side by side on two cores would spend most of their time waiting at full speed.
@@ -20,12 +22,53 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 SLOW_LAST = ("real_model", "browser")
 
 
-# The engines that are present: cuda joins where there is a GPU.
-@pytest.fixture(params=present(), scope="session")
+@pytest.fixture(params=present(), scope="session")  # cuda joins where there is a GPU
 def engine(request: pytest.FixtureRequest) -> str:
+    """Each engine that is present."""
     return request.param
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick tests first; what starts a browser comes last."""
-    items.sort(key=lambda item: max((i + 1 for i, mark in enumerate(SLOW_LAST) if mark in item.keywords), default=0))
+@pytest.fixture(params=[e for e in present() if e != "reference"], scope="session")
+def fast_engine(request: pytest.FixtureRequest) -> str:
+    """Each engine that is present and must give what `reference` gives."""
+    return request.param
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Quick tests first; what starts a browser comes last. Of several workers none waits for the slowest at the end."""
+    if hasattr(config, "workerinput"):
+        return items.sort(key=lambda item: _turn(item.nodeid))
+    return items.sort(
+        key=lambda item: max((i + 1 for i, mark in enumerate(SLOW_LAST) if mark in item.keywords), default=0)
+    )
+
+
+# What compiles most kernels is one unit of work: two workers would both compile what neither has found on disk.
+COMPILING = re.compile(r"tests/(kernels|block_types)/test_\w+\.py")
+LONG_FIRST = ("compiling", "tests/browser/test_buttons.py", "tests/browser/test_links.py", "tests/browser/")
+
+
+def _unit(nodeid: str) -> str:
+    """What one worker runs in one go: a file, or all that compile kernels."""
+    file = nodeid.partition("::")[0]
+    return "compiling" if COMPILING.fullmatch(file) else file
+
+
+def _turn(nodeid: str) -> int:
+    unit = _unit(nodeid)
+    return next((i for i, name in enumerate(LONG_FIRST) if unit.startswith(name)), len(LONG_FIRST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadfile` with these units, in the order above instead of by their number of tests."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Units(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _unit(nodeid)
+
+    config.option.loadscopereorder = False
+    return Units(config, log)

@@ -198,7 +198,6 @@ def test_what_has_no_layout_has_no_bytes() -> None:
         qv.quantize(weights(), "int4-sym-b64").tobytes()
 
 
-@pytest.mark.parametrize("engine", ["cpu", "reference"])
 def test_what_cannot_be_stored_is_said(engine: str) -> None:
     x = weights()
     tiny = qv.quantize(x * np.float32(1e-10), "q4_0", engine=engine)

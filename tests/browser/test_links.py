@@ -100,12 +100,28 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return demo(tmp_path_factory.mktemp("gguf") / "demo.gguf")
 
 
+# What all controls and figures say, as soon as it is what is wanted; else once it stays so while the page is at rest.
 SEEN = """
-() => [...document.querySelectorAll('[data-testid=stMain], [data-testid=stSidebar]')].flatMap(at => [
-  ...[...at.querySelectorAll('input:not([type=file]), textarea')].map(e => e.type === 'checkbox' ? e.checked : e.value),
-  ...[...at.querySelectorAll('[aria-checked=true], [aria-pressed=true], [data-testid=stMetricValue],' +
-    '[data-testid=stAlert], [data-testid=stSelectbox], h1, h2, h3')].map(e => e.innerText),
-  ...[...at.querySelectorAll('button[aria-label^="Remove "]')].map(e => e.ariaLabel)])
+async wanted => {
+  const look = () => JSON.stringify([...document.querySelectorAll('[data-testid=stMain], [data-testid=stSidebar]')]
+    .flatMap(at => [
+      ...[...at.querySelectorAll('input:not([type=file]), textarea')]
+        .map(e => e.type === 'checkbox' ? e.checked : e.value),
+      ...[...at.querySelectorAll('[aria-checked=true], [aria-pressed=true], [data-testid=stMetricValue],' +
+        '[data-testid=stAlert], [data-testid=stSelectbox], h1, h2, h3')].map(e => e.innerText),
+      ...[...at.querySelectorAll('button[aria-label^="Remove "]')].map(e => e.ariaLabel)]));
+  const atRest = () => document.querySelector('[data-testid=stApp][data-test-script-state=notRunning]')
+    && document.querySelector('[data-testid=stMain] :is(h1, h2, [data-testid=stAlert])')
+    && !document.querySelector('[data-testid=stMain] [data-testid=stProgress]');
+  let now = null, since = performance.now();
+  for (const end = since + 60000; performance.now() < end; await new Promise(done => setTimeout(done, 50))) {
+    const before = now;
+    now = look();
+    if (now !== before || !atRest()) since = performance.now();
+    if (atRest() && now === wanted || performance.now() - since > (wanted ? 10000 : 300)) break;
+  }
+  return now;
+}
 """
 
 
@@ -117,17 +133,11 @@ def at_rest(page: Page) -> None:
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-def seen(page: Page, wanted: list | None = None) -> list:
+def seen(page: Page, wanted: str | None = None) -> str:
     """What all controls and figures say, once it stays so; waits longer for what is `wanted`."""
-    at_rest(page)
-    now = page.evaluate(SEEN)
-    for _ in range(40):
-        before = now
-        page.wait_for_timeout(250)
-        at_rest(page)
-        now = page.evaluate(SEEN)
-        if now == (before if wanted is None else wanted):
-            break
+    page.wait_for_selector("[data-testid=stMain] :is(h1, h2, [data-testid=stAlert])")
+    now = page.evaluate(SEEN, wanted)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
     return now
 
 
@@ -143,14 +153,14 @@ def query(address: str) -> dict[str, list[str]]:
 @pytest.mark.parametrize("path", SETTINGS)
 def test_a_link_shows_afresh_and_on_back_what_it_says(window, address, file, path):
     """For every value of the table: nothing of the link is left out, and Back is one step to what it showed."""
-    at, other = "" if path == "explore" else path, "gguf_files" if path == "number_formats" else "number_formats"
+    at = "" if path == "explore" else path
+    other = "throughput" if path == "gguf_files" else "gguf_files"  # the pages that are drawn soonest
     for said in [said for page, said in _views() if page == path]:
         said = {"ref": REF} | said | ({"ref": str(file)} if said.get("ref") == FILE else {})
         link = urlencode(said, doseq=True)
         window.goto(f"{address}/{at}?{link}")
-        at_rest(window)
-        assert "The link asks for" not in window.get_by_test_id("stMain").inner_text(), said
         first, steps = seen(window), window.evaluate("history.length")
+        assert "The link asks for" not in window.get_by_test_id("stMain").inner_text(), said
         side_link(window, other).click()
         window.wait_for_url(f"{address}/{other}**")
         at_rest(window)

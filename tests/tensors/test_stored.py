@@ -49,7 +49,6 @@ def test_a_convolution_has_one_scale_an_output_channel(w) -> None:
 
 
 @pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("engine", ["cpu", "reference"])
 def test_a_convolution_is_quantized_as_its_matrix(w, key, engine) -> None:
     flat = w.reshape(16, 72)
     got, expected = quantize(w, key, engine=engine), quantize(flat, key, engine=engine)
