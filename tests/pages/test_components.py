@@ -1,4 +1,4 @@
-"""What stands behind the controls: the shelf, jobs, who may reach what, rows, and large tensors."""
+"""What stands behind the controls: the bounded cache, jobs, who may reach what, rows, and large tensors."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pages.components.shared import access
 from pages.components.shared.snippet import snippet
 from pages.components.sidebar.tensor_controls import as_written
 from pages.components.work import jobs
+from pages.components.work.bounded import BoundedCache
 from pages.components.work.cached import source_of
-from pages.components.work.shelf import Shelf
 from quantviz import QuantvizError, Scheme
 from quantviz.sources import TensorInfo
 
@@ -25,17 +25,17 @@ INFO = TensorInfo("w", (100, 64), "float32", 25_600)
 
 
 def test_the_shelf_keeps_what_was_used_last_within_its_limit():
-    shelf: Shelf[bytes] = Shelf(10, len)
+    cache: BoundedCache[bytes] = BoundedCache(10, len)
     for key in "abc":
-        shelf.get(key, lambda: b"1234")
-        shelf.peek("a")
-    assert [key for key in "abc" if shelf.peek(key) is not None] == ["a", "c"]
-    assert shelf.get("large", lambda: bytes(99)) == bytes(99)
-    assert shelf.peek("a") is None and shelf.peek("large") is not None, "the newest stays, however large"
+        cache.get(key, lambda: b"1234")
+        cache.peek("a")
+    assert [key for key in "abc" if cache.peek(key) is not None] == ["a", "c"]
+    assert cache.get("large", lambda: bytes(99)) == bytes(99)
+    assert cache.peek("a") is None and cache.peek("large") is not None, "the newest stays, however large"
 
 
 def test_the_shelf_makes_a_value_once_for_many_threads():
-    shelf: Shelf[bytes] = Shelf(10, len)
+    cache: BoundedCache[bytes] = BoundedCache(10, len)
     made, gate = [], threading.Event()
 
     def make() -> bytes:
@@ -43,7 +43,7 @@ def test_the_shelf_makes_a_value_once_for_many_threads():
         made.append(1)
         return b"x"
 
-    threads = [threading.Thread(target=shelf.get, args=("k", make)) for _ in range(4)]
+    threads = [threading.Thread(target=cache.get, args=("k", make)) for _ in range(4)]
     for thread in threads:
         thread.start()
     gate.set()
@@ -53,10 +53,10 @@ def test_the_shelf_makes_a_value_once_for_many_threads():
 
 
 def test_a_failure_is_not_kept_on_the_shelf():
-    shelf: Shelf[bytes] = Shelf(10, len)
+    cache: BoundedCache[bytes] = BoundedCache(10, len)
     with pytest.raises(ZeroDivisionError):
-        shelf.get("k", lambda: 1 // 0)
-    assert shelf.get("k", lambda: b"x") == b"x"
+        cache.get("k", lambda: 1 // 0)
+    assert cache.get("k", lambda: b"x") == b"x"
 
 
 def test_a_job_tells_how_far_it_is_and_stops_when_told():

@@ -75,8 +75,8 @@ def without_largest(ref, *, progress, **_):
 @pytest.fixture(autouse=True)
 def measuring(monkeypatch, request) -> Measuring | None:
     """Quick answers, but for tests that ask for real ones; nothing is kept from one test to the next."""
-    for shelf in (quality_state._found, quality_tasks._small, quality_tasks._activations):
-        shelf.clear()
+    for cache in (quality_state._found, quality_tasks._small, quality_tasks._activations):
+        cache.clear()
     monkeypatch.setattr(quality_tasks, "super_weights", without_largest)
     if "real" in request.fixturenames:
         yield None

@@ -24,9 +24,9 @@ from ..link.state import pair
 from ..selection import View
 from ..shared.charts import chart
 from ..work import cached, jobs
-from ..work.shelf import Shelf
+from ..work.bounded import BoundedCache
 
-_contents: Shelf[Contents] = Shelf(200, lambda _: 1)
+_contents: BoundedCache[Contents] = BoundedCache(200, lambda _: 1)
 
 
 def stored_section(view: View) -> None:

@@ -22,12 +22,12 @@ from ..shared.importance_upload import importance_upload
 from ..shared.results import LARGE
 from ..sidebar.tensor_controls import choose_file, source_for
 from ..work import cached, jobs
-from ..work.shelf import Shelf
+from ..work.bounded import BoundedCache
 from .against_details import all_tensors, details
 
-_found: Shelf[Against] = Shelf(128 << 20, lambda a: a.evaluation.block_errors.nbytes + (1 << 16))
-_pairs: Shelf[Pairs] = Shelf(200, lambda _: 1)
-_whole: Shelf[list] = Shelf(50, lambda _: 1)
+_found: BoundedCache[Against] = BoundedCache(128 << 20, lambda a: a.evaluation.block_errors.nbytes + (1 << 16))
+_pairs: BoundedCache[Pairs] = BoundedCache(200, lambda _: 1)
+_whole: BoundedCache[list] = BoundedCache(50, lambda _: 1)
 
 
 def against_section(view: View) -> None:

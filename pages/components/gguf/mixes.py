@@ -15,12 +15,12 @@ from ..shared.charts import chart
 from ..shared.snippet import written
 from ..shared.take_along import downloads, link_note
 from ..work import cached
-from ..work.shelf import Shelf
+from ..work.bounded import BoundedCache
 
 NAMES = {mix.file_name: name for name, mix in MIXES.items()}
 DEFAULT = "Q4_K_M"
 TABLE, PYTHON, DATA = "Every tensor", "Python", "Data and link"
-_sizes: Shelf[dict] = Shelf(50, lambda _: 1)
+_sizes: BoundedCache[dict] = BoundedCache(50, lambda _: 1)
 
 
 def mixes_section(view: View) -> None:

@@ -12,11 +12,11 @@ from quantviz.outliers.curves import MagnitudeSweep, Point, block_size_sweep, ma
 
 from ..selection import View
 from ..work import cached
+from ..work.bounded import BoundedCache
 from ..work.jobs import Job
-from ..work.shelf import Shelf
 from ..work.tasks import Task
 
-_results: Shelf[Any] = Shelf(256 << 20, lambda found: _nbytes(found))
+_results: BoundedCache[Any] = BoundedCache(256 << 20, lambda found: _nbytes(found))
 
 
 def _nbytes(found: Any) -> int:

@@ -14,13 +14,13 @@ from quantviz.quality.results import Method, QualityResult
 from ..selection import DEMO_REF, Source
 from ..shared.access import files_root
 from ..work import cached
-from ..work.shelf import Shelf
+from ..work.bounded import BoundedCache
 
 Found = QualityResult | Refusal
 
 TEXTS = 256 << 20  # bytes of visitors' texts that the server keeps
-_texts: Shelf[str] = Shelf(TEXTS, lambda text: 4 * len(text))
-_found: Shelf[Found] = Shelf(20_000, lambda _: 1)
+_texts: BoundedCache[str] = BoundedCache(TEXTS, lambda text: 4 * len(text))
+_found: BoundedCache[Found] = BoundedCache(20_000, lambda _: 1)
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from quantviz.quality.model.activations import Activations, collect_activations,
 from quantviz.quality.super_weights import super_weights
 
 from ..work import jobs
+from ..work.bounded import BoundedCache
 from ..work.jobs import Job
-from ..work.shelf import Shelf
 from ..work.tasks import Task
 from .state import Ask
 
-_small: Shelf[list] = Shelf(2000, lambda _: 1)
+_small: BoundedCache[list] = BoundedCache(2000, lambda _: 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class Collected:
         return max(self.activations.counts.values(), default=0)
 
 
-_activations: Shelf[Collected] = Shelf(512 << 20, lambda c: 2 * len(c.content))
+_activations: BoundedCache[Collected] = BoundedCache(512 << 20, lambda c: 2 * len(c.content))
 
 
 def going_on(ask: Ask, schemes: tuple[str, ...], prompt: str, tokens: int) -> Task:

@@ -18,11 +18,11 @@ from ..link import choices
 from ..selection import UPLOAD, View
 from ..shared.scheme_set import scheme_set
 from ..work import jobs
-from ..work.shelf import Shelf
+from ..work.bounded import BoundedCache
 
 OWN = "sidebar"  # stands for the model of the sidebar
 MOST_SECONDS = 600
-_shapes: Shelf[ModelShape] = Shelf(200, lambda _: 1)
+_shapes: BoundedCache[ModelShape] = BoundedCache(200, lambda _: 1)
 
 
 @st.cache_resource(show_spinner="Looking for devices …")

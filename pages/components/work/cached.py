@@ -1,7 +1,7 @@
 """The calls into quantviz that pages make, each kept by what it depends on and never by a tensor.
 
 Kept here rather than with st.cache_data: results are frozen and shared, not copied at every rerun; limits are in
-bytes; and background jobs fill the same shelves.
+bytes; and background jobs fill the same caches.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from quantviz.tensors import StoredTensor
 from quantviz.text.wording import size
 
 from ..selection import Importance, Selection, Source
+from .bounded import BoundedCache
 from .imports import HUB, import_each
 from .jobs import Job
-from .shelf import Shelf
 
 MEMORY = 4 << 30  # bytes of tensors that are kept; those of files and the Hub cost no memory, but an open file
 LARGEST_RANDOM = 2 << 30  # bytes of a random tensor, which has to be in memory whole
@@ -58,16 +58,18 @@ def _evaluation_bytes(e: Evaluation) -> int:
     return e.block_errors.nbytes + counted + (1 << 16)
 
 
-_models: Shelf[Model] = Shelf(200, lambda _: 1)
-_tensors: Shelf[StoredTensor] = Shelf(MEMORY, lambda t: max(t.nbytes, MEMORY >> 8))  # so, at most 256 open files
-_statistics: Shelf[TensorStatistics] = Shelf(1000, lambda _: 1)
-_evaluations: Shelf[Evaluation] = Shelf(512 << 20, _evaluation_bytes)
-_predictions: Shelf[tuple] = Shelf(1000, lambda _: 1)
+_models: BoundedCache[Model] = BoundedCache(200, lambda _: 1)
+_tensors: BoundedCache[StoredTensor] = BoundedCache(
+    MEMORY, lambda t: max(t.nbytes, MEMORY >> 8)
+)  # so, at most 256 open files
+_statistics: BoundedCache[TensorStatistics] = BoundedCache(1000, lambda _: 1)
+_evaluations: BoundedCache[Evaluation] = BoundedCache(512 << 20, _evaluation_bytes)
+_predictions: BoundedCache[tuple] = BoundedCache(1000, lambda _: 1)
 # Without the errors of each block, which grow with the tensor: so a comparison of hundreds stays here whole.
-_compared: Shelf[Evaluation] = Shelf(
+_compared: BoundedCache[Evaluation] = BoundedCache(
     256 << 20, lambda e: (1 << 16) + (0 if e.code_counts is None else e.code_counts.nbytes)
 )
-_optima: Shelf[list[ScalarQuantizer]] = Shelf(1000, lambda _: 1)
+_optima: BoundedCache[list[ScalarQuantizer]] = BoundedCache(1000, lambda _: 1)
 
 
 def opened(source: Source) -> Model | None:

@@ -10,8 +10,8 @@ from quantviz.errors import QuantvizError
 
 from .. import say
 from . import jobs
+from .bounded import BoundedCache
 from .jobs import Job
-from .shelf import Shelf
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Task:
     key: Hashable
     title: str
     make: Callable[[Job], Any]
-    shelf: Shelf
+    kept: BoundedCache
     heavy: bool = False
 
     @property
     def ready(self) -> Any | None:
         """What it gave, if it was made before."""
-        return self.shelf.peek(self.key)
+        return self.kept.peek(self.key)
 
     @property
     def known(self) -> bool:
@@ -61,4 +61,4 @@ class Task:
             return None
 
     def _work(self, job: Job) -> Any:
-        return self.shelf.get(self.key, lambda: self.make(job))
+        return self.kept.get(self.key, lambda: self.make(job))

@@ -15,9 +15,9 @@ from ...sources.model import Reader
 from ...sources.opened import read_file
 from ..blame import blamed
 from .companions import CONFIG, MAX_CONFIG
+from .memory_needed import settle_dtype
 from .parts import Parts, Progress, open_parts
 from .quiet import transformers_quietly
-from .room import settle_dtype
 from .stored_sizes import StoredSizes
 from .weights import model_of
 

@@ -12,7 +12,7 @@ from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadMode
 
 from quantviz.errors import QuantvizError
 from quantviz.quality.measure import measure_quality
-from quantviz.quality.model import room
+from quantviz.quality.model import memory_needed
 from quantviz.quality.model.layers import find_layers
 from quantviz.quality.model.loading import open_language_model
 from quantviz.quality.model.parts import refuse_other_than_causal
@@ -204,9 +204,9 @@ def test_devices_and_dtypes(llama) -> None:
 
 
 def test_memory_is_checked_before_anything_is_read(llama, monkeypatch) -> None:
-    monkeypatch.setattr(room, "available", lambda _: 100_000_000)
+    monkeypatch.setattr(memory_needed, "available", lambda _: 100_000_000)
     refused(llama, r"needs \d+ MB of memory in bfloat16, and 100 MB are free")
-    monkeypatch.setattr(room, "available", lambda _: (256 << 20) + 1_600_000)
+    monkeypatch.setattr(memory_needed, "available", lambda _: (256 << 20) + 1_600_000)
     assert next(measure_quality(str(llama), ["int8"], **SMALL)).dtype == "bfloat16"  # float32 would not have fitted
 
 

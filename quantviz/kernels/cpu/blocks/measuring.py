@@ -18,7 +18,7 @@ from ..loops.tables import Tables, Ticker, edges_of
 from ..rules.constants import SYMMETRIC, constants_of, tables_of
 from ..workers import work
 from .numbers import PLACES, by_code, count_beyond, count_numbers, unscaled
-from .tensor import Traveller, first_block, refuse_infinite, vanished
+from .tensor import Writer, first_block, refuse_infinite, vanished
 
 # A kernel that takes what became of the weights from outside only measures. Its rule then says no more than that
 # there are scales; this one is compiled for other schemes anyway.
@@ -40,17 +40,17 @@ def measure(
     edges = edges_of(bins)
     grid, sizes_of_blocks = scheme.granularity.grid(stored.rows, cols), scheme.granularity.sizes(stored.rows, cols)
     block_rmse = np.zeros(math.prod(grid) if full else 0, np.float32)
-    pieces = Traveller(stored, kind, importance).pieces()
+    pieces = Writer(stored, kind, importance).pieces()
     outs = sums.empty(len(pieces))
     tables: list[Tables] = []
     ticker = Ticker(progress, stored.size)
     no_codes, nothing = np.zeros((2, 0), np.int64), np.zeros(0, np.float32)
 
     def run(tasks) -> None:
-        mine, traveller = Tables.of(bins, PLACES), Traveller(stored, kind, importance)
+        mine, writer = Tables.of(bins, PLACES), Writer(stored, kind, importance)
         tables.append(mine)
         for number, piece in tasks:
-            out, trip = outs[number], traveller.there_and_back(piece)
+            out, trip = outs[number], writer.round_trip(piece)
             refuse_infinite(stored, scheme, trip.y)
             y = trip.y if trip.y.shape == trip.x.shape else np.ascontiguousarray(trip.y[:, : piece.cols])
             shared = kind.parameters(trip.data)
@@ -63,13 +63,13 @@ def measure(
                 full, importance is not None, True, stored.is_wide, x, trip.x, y, kind.group, 1, True, *fixed,
                 sizes, sizes, sizes, weights, *edges, 0, mine.values, mine.cells, no_codes, errors, out,
             )  # fmt: skip
-            out[sums.CLIPPED] = 0  # by the rule that only lends its kernel
+            out[sums.CLIPPED] = 0  # a rule stands in, of which only the kernel is used
             out[sums.VANISHED] = vanished(kind, trip.x, shared.scales)
             if full:
                 at, found = first_block(piece, grid[1]), errors.reshape(-1, kind.groups).sum(axis=1)
                 blocks = slice(at, at + len(found))
                 block_rmse[blocks] = np.sqrt(found / some_sizes(sizes_of_blocks, grid, blocks))
-                _count(traveller, trip, scales, shared.minima, mine.codes, out)
+                _count(writer, trip, scales, shared.minima, mine.codes, out)
             ticker.tick(piece.stop - piece.start)
 
     work(pieces, run)
@@ -83,14 +83,14 @@ def measure(
     )  # fmt: skip
 
 
-def _count(traveller: Traveller, trip, scales: np.ndarray, minima: np.ndarray | None, table: np.ndarray, out) -> None:
+def _count(writer: Writer, trip, scales: np.ndarray, minima: np.ndarray | None, table: np.ndarray, out) -> None:
     """Codes, and weights beyond the outermost codes of types whose codes are a range."""
-    kind, cols = traveller.kind, trip.x.shape[1]
+    kind, cols = writer.kind, trip.x.shape[1]
     if kind.ends:
         shifts = np.zeros_like(scales) if minima is None else minima.reshape(scales.shape)
         ends = *map(np.float32, kind.ends), np.float32(kind.margin)
         out[sums.CLIPPED] = count_beyond(trip.x, np.ascontiguousarray(scales), shifts, kind.group, *ends)
-    numbers = traveller.memory("numbers", trip.y.shape, np.float32)
-    view = unscaled(kind, trip.data, traveller.memory("view", trip.data.shape, np.uint8))
-    traveller.kernels.dequantize(view, numbers.reshape(-1, kind.block))
+    numbers = writer.memory("numbers", trip.y.shape, np.float32)
+    view = unscaled(kind, trip.data, writer.memory("view", trip.data.shape, np.uint8))
+    writer.kernels.dequantize(view, numbers.reshape(-1, kind.block))
     count_numbers(numbers, cols, table)

@@ -38,7 +38,7 @@ def cut(kind: BlockType, rows: int, cols: int, by_column: bool) -> list[Piece]:
 
 
 @dataclass
-class Trip:
+class RoundTrip:
     """A piece to bytes and back. x float32 [rows, cols]; data uint8 [blocks, bytes]; y float32 [rows, padded cols]."""
 
     x: np.ndarray
@@ -46,7 +46,7 @@ class Trip:
     y: np.ndarray
 
 
-class Traveller:
+class Writer:
     """Takes pieces of one tensor to bytes and back, in memory of one thread's own that is used again and again."""
 
     def __init__(self, stored: StoredTensor, kind: BlockType, importance: np.ndarray | None) -> None:
@@ -67,7 +67,7 @@ class Traveller:
             self._held[name] = np.empty(size, dtype)
         return self._held[name][:size].reshape(shape)
 
-    def quantize(self, piece: Piece, data: np.ndarray | None = None) -> Trip:
+    def quantize(self, piece: Piece, data: np.ndarray | None = None) -> RoundTrip:
         """The bytes of a piece, into `data` or memory of its own. Raises QuantvizError for NaN and infinity."""
         kind = self.kind
         x = self.stored.read(piece.start, piece.stop).reshape(piece.rows, piece.cols)
@@ -85,9 +85,9 @@ class Traveller:
             self.kernels.quantize(z.reshape(blocks, kind.block), data)
         else:
             self.kernels.weighted(z, self.importance, data.reshape(piece.rows, -1))
-        return Trip(x, data, self.memory("y", z.shape, np.float32))
+        return RoundTrip(x, data, self.memory("y", z.shape, np.float32))
 
-    def there_and_back(self, piece: Piece) -> Trip:
+    def round_trip(self, piece: Piece) -> RoundTrip:
         trip = self.quantize(piece)
         self.kernels.dequantize(trip.data, trip.y.reshape(-1, self.kind.block))
         return trip
@@ -108,7 +108,7 @@ def quantize(stored: StoredTensor, scheme: Scheme, importance: np.ndarray | None
     counted, lock = [0], threading.Lock()
 
     def run(tasks) -> None:
-        mine = Traveller(stored, kind, importance)
+        mine = Writer(stored, kind, importance)
         for _, piece in tasks:
             start = first_block(piece, grid_cols)
             part = slice(start, start + piece.rows * (kind.padded(piece.cols) // kind.block))
@@ -124,7 +124,7 @@ def quantize(stored: StoredTensor, scheme: Scheme, importance: np.ndarray | None
             with lock:
                 counted[0] += gone
 
-    work(Traveller(stored, kind, importance).pieces(), run)
+    work(Writer(stored, kind, importance).pieces(), run)
     wide = rows, grid_cols * kind.groups
     has_minima = kind.parameters(data[:1]).minima is not None
     return Quantized(
@@ -155,9 +155,9 @@ def reconstruct(stored: StoredTensor, scheme: Scheme, visit: Callable, importanc
     kind = scheme.fmt
 
     def run(tasks) -> None:
-        mine = Traveller(stored, kind, importance)
+        mine = Writer(stored, kind, importance)
         for _, piece in tasks:
-            trip = mine.there_and_back(piece)
+            trip = mine.round_trip(piece)
             refuse_infinite(stored, scheme, trip.y)
             visit(piece.row, trip.x, np.ascontiguousarray(trip.y[:, : piece.cols]))
 

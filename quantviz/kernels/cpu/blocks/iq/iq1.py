@@ -181,7 +181,7 @@ def _cut_m(x, weight, order, rising, tail, along, square):
 
     Case 0 adds in both halves, 1 takes away in the second, 2 in the first, 3 in both. Sums run over the weights as
     sorted, so those of all first cuts grow side by side, a lane each, while the second cut moves; `rising` holds what
-    lies below it. Room: rising, tail float32 [2, 4, 16], along and square float32 [17, 4, 16].
+    lies below it. Workspace: rising, tail float32 [2, 4, 16], along and square float32 [17, 4, 16].
     """
     for k in range(4):
         for t in range(16):

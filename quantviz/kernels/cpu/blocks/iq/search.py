@@ -40,7 +40,7 @@ class Search(NamedTuple):
     wholly: bool = False  # whether a second fit takes in groups that were on the grid, and is made if no candidate won
 
 
-class Room(NamedTuple):
+class Workspace(NamedTuple):
     """Where a part is worked on."""
 
     size: np.ndarray  # float32 [part]: magnitudes, one of eight negated where signs must be even and are not
@@ -218,7 +218,7 @@ def searcher(s: Search):
     @kernel
     def search(x, importance, where, near, words, minus, scales):
         weighted, repeat = importance.shape[0] > 0, max(importance.shape[0], 1)
-        room = Room(
+        room = Workspace(
             np.empty(part, f4), np.empty(part, f4), np.empty(part, f4), np.empty(part, i4),
             np.empty(LANES, f4), np.empty(LANES, f4), np.empty(LANES, f4), np.empty(LANES, f4),
             np.empty(LANES, i4), np.empty((groups, LANES), i4),

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 Value = TypeVar("Value")
 
 
-class Shelf(Generic[Value]):
+class BoundedCache(Generic[Value]):
     """Values by key, together at most `limit` bytes; the newest stays even if it is larger than that."""
 
     def __init__(self, limit: int, nbytes: Callable[[Value], int]) -> None:
