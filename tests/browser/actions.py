@@ -10,6 +10,13 @@ from urllib.parse import urlencode
 from playwright.sync_api import BrowserContext, Locator, Page, TimeoutError, expect
 
 WIDTHS = 1280, 1920
+THEMES = {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 21, 28)"}  # and the ground of each
+FIGURES_HAVE_THEIR_WIDTH = """
+() => [...document.querySelectorAll('.js-plotly-plot')].filter(e => e.checkVisibility()).every(figure => {
+  const drawn = figure.querySelector('.main-svg')?.getBoundingClientRect().width;
+  return Math.abs(drawn - figure.closest('[data-testid=stPlotlyChart]').getBoundingClientRect().width) < 2;
+})
+"""
 UNNAMED_CHARTS = """
 [...document.querySelectorAll('[data-testid=stPlotlyChart]')]
   .filter(c => !c.querySelector('[aria-label], [alt]') && !c.getAttribute('aria-label')).length
@@ -79,9 +86,12 @@ def pick(page: Page, opener: Locator, wanted: Locator) -> None:
 
 
 def assert_fits_and_is_described(page: Page) -> None:
-    """Nothing spills over the side of a window of either width, and every chart has alternative text."""
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 1000})
-        page.wait_for_timeout(500)  # figures take the new width
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), width
+    """Nothing spills over the side of a window of either width or theme, and every chart has alternative text."""
+    for theme in THEMES:
+        page.emulate_media(color_scheme=theme)
+        expect(page.get_by_test_id("stApp")).to_have_css("background-color", THEMES[theme])
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 1000})
+            page.wait_for_function(FIGURES_HAVE_THEIR_WIDTH)
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (theme, width)
     assert page.evaluate(UNNAMED_CHARTS) == 0, "every chart has alternative text"

@@ -57,7 +57,7 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def lasting(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    """A browser with a profile on disk, which keeps the app's scripts compiled: for tests of many visits."""
+    """A browser with a profile on disk, which keeps the app's scripts compiled: they take most of a first visit."""
     context = playwright.chromium.launch_persistent_context(
         tmp_path_factory.mktemp("profile"), executable_path=CHROMIUM, args=FLAGS,
         viewport={"width": 1280, "height": 1000}, reduced_motion="reduce",
@@ -68,12 +68,16 @@ def lasting(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    context = chromium.new_context(viewport={"width": 1280, "height": 1000})
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
+def page(lasting: BrowserContext) -> Iterator[Page]:
+    """A window of a visitor who was never here: whatever the app keeps in the browser is forgotten afterwards."""
+    before = set(lasting.pages)
+    page = lasting.new_page()
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     yield page
+    if page.url.startswith("http"):
+        page.evaluate("localStorage.clear()")
+    lasting.clear_cookies()
+    for opened in set(lasting.pages) - before:
+        opened.close()
     assert not page.problems
-    context.close()

@@ -53,16 +53,15 @@ def test_every_page_has_a_title_and_one_first_heading_and_asks_no_other_host(pag
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_small_print_and_the_words_of_figures_can_be_read(chromium: Browser, address: str, theme: str):
-    context = chromium.new_context(viewport={"width": 1280, "height": 1000}, color_scheme=theme)
-    page = opened(context.new_page(), address)
+def test_small_print_and_the_words_of_figures_can_be_read(page: Page, address: str, theme: str):
+    page.emulate_media(color_scheme=theme)
+    opened(page, address)
     settled(page)
     for selector in (
         '[data-testid="stMain"] [data-testid="stCaptionContainer"] p', ".js-plotly-plot .xtick text",
         ".js-plotly-plot .ytitle", ".js-plotly-plot .annotation-text",
     ):  # fmt: skip
         assert page.evaluate(CONTRAST, selector) >= READABLE, selector
-    context.close()
 
 
 def test_the_theme_can_be_switched(page: Page, address: str):

@@ -24,10 +24,7 @@ def test_a_block_type_is_chosen_and_spelled_out(page, address):
     expect(page.get_by_text(re.compile("Against the pinned int4-sym-b64: .* more SQNR"))).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [1280, 1920])
-def test_a_layout_and_what_it_was_compared_with_are_drawn(chromium, address, width):
-    context = chromium.new_context(viewport={"width": width, "height": 1000})
-    page = context.new_page()
+def test_a_layout_and_what_it_was_compared_with_are_drawn(page, address):
     page.goto(f"{address}/number_formats?block_type=q6_k")
     drawn = page.locator(".st-key-figure_block_layout")
     expect(drawn.get_by_text("scales", exact=True).first).to_be_visible()
@@ -35,4 +32,3 @@ def test_a_layout_and_what_it_was_compared_with_are_drawn(chromium, address, wid
     page.get_by_text(re.compile(r"Are these ggml's own bytes\? (\d+) of \1 checks hold")).click()
     expect(page.get_by_text("fail where it is no longer true")).to_be_visible()
     assert_fits_and_is_described(page)
-    context.close()

@@ -69,6 +69,14 @@ new MutationObserver(() => document.querySelectorAll('[data-testid=stException]:
   window.foundFault(e.innerText);
 })).observe(document, {childList: true, subtree: true});
 """
+# What was pressed shows as a run that has begun; where it has not soon, the page needed none.
+BEGUN = """
+async () => {
+  const idle = () => document.querySelector('[data-testid=stApp][data-test-script-state=notRunning]');
+  for (const end = performance.now() + 120; idle() && performance.now() < end;)
+    await new Promise(done => setTimeout(done, 10));
+}
+"""
 AT_REST = """
 () => document.querySelector('[data-testid=stApp][data-test-script-state=notRunning]')
   && document.querySelector('[data-testid=stMain] :is(h1, h2, [data-testid=stAlert])')
@@ -106,7 +114,7 @@ def _is_foreign(url: str, address: str) -> bool:
 
 
 def at_rest(page: Page) -> None:
-    page.wait_for_timeout(120)
+    page.evaluate(BEGUN)
     page.wait_for_function(AT_REST)
 
 

@@ -52,10 +52,6 @@ def test_a_typed_key_joins_and_a_wrong_one_is_said(page, address):
     expect(page.get_by_test_id("stAlert").filter(has_text="It is left out.")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_spills_over_and_figures_have_words(chromium, address, theme):
-    context = chromium.new_context(color_scheme=theme)
-    page = context.new_page()
+def test_nothing_spills_over_and_figures_have_words(page, address):
     go(page, address, ["int4-sym-b64", "mxfp4", "nf4-b64"], pinned="int4-sym-b64")
     assert_fits_and_is_described(page)
-    context.close()

@@ -112,7 +112,8 @@ async wanted => {
       ...[...at.querySelectorAll('button[aria-label^="Remove "]')].map(e => e.ariaLabel)]));
   const atRest = () => document.querySelector('[data-testid=stApp][data-test-script-state=notRunning]')
     && document.querySelector('[data-testid=stMain] :is(h1, h2, [data-testid=stAlert])')
-    && !document.querySelector('[data-testid=stMain] [data-testid=stProgress]');
+    && document.querySelector('input')
+    && !document.querySelector('[data-testid=stSkeleton], [data-testid=stMain] [data-testid=stProgress]');
   let now = null, since = performance.now();
   for (const end = since + 60000; performance.now() < end; await new Promise(done => setTimeout(done, 50))) {
     const before = now;

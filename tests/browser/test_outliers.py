@@ -51,10 +51,6 @@ def test_injecting_changes_the_address_and_the_link_restores_it(page, address):
     expect(other.get_by_text("524 weights set to ±20σ, spread over the tensor")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_spills_over_in_either_theme(chromium, address, theme):
-    context = chromium.new_context(color_scheme=theme)
-    page = context.new_page()
+def test_nothing_spills_over_in_either_theme(page, address):
     open_page(page, address, ref=SMALL, scheme="int4-sym-b64", edit="inject")
     assert_fits_and_is_described(page)
-    context.close()

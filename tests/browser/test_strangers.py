@@ -44,7 +44,7 @@ def watched(page: Page) -> Page:
 
 def assert_only_text(page: Page) -> None:
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-    page.wait_for_timeout(1000)
+    page.wait_for_timeout(300)
     assert not page.evaluate(MADE)
     assert not page.foreign
 

@@ -70,13 +70,9 @@ def test_a_second_plan_waits_and_a_closed_window_makes_room(page, address):
     expect(button(page, "Measure again")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_spills_over_and_figures_have_words(chromium, address, theme):
-    context = chromium.new_context(color_scheme=theme)
-    page = context.new_page()
+def test_nothing_spills_over_and_figures_have_words(page, address):
     open_page(page, address, rounds="3", workloads="decode", model="sidebar", ref="demo")
     if button(page, "Start").is_visible():
         button(page, "Start").click()
     drawn(page, "error_and_speed")
     assert_fits_and_is_described(page)
-    context.close()
