@@ -119,7 +119,7 @@ async wanted => {
     const before = now;
     now = look();
     if (now !== before || !atRest()) since = performance.now();
-    if (atRest() && now === wanted || performance.now() - since > (wanted ? 10000 : 300)) break;
+    if (atRest() && now === wanted || performance.now() - since > (wanted ? 10000 : 600)) break;
   }
   return now;
 }
