@@ -8,7 +8,7 @@ import pytest
 
 import quantviz as qv
 from quantviz.errors import QuantvizError
-from quantviz.sources import hub as hub_module
+from quantviz.sources import hub_reader
 from tests.sources.builders import safetensors, weights
 from tests.sources.gguf_builder import add, close, write
 
@@ -40,7 +40,7 @@ def test_the_header_is_read_as_far_as_it_goes_and_rows_move_alone(hub, file):
     hub.add_repo("org/name", {"model-Q4_K_M.gguf": file})
     model = qv.open_model("hf:org/name")
     header = hub.file_bytes
-    assert 8e6 < header < 8.1e6 + hub_module.GGUF_PIECE < len(file) and model.info("w").dtype == "q4_k"
+    assert 8e6 < header < 8.1e6 + hub_reader.GGUF_PIECE < len(file) and model.info("w").dtype == "q4_k"
     assert model.metadata["general.architecture"] == "llama"
     hub.forget()
     rows = model.load("w", rows=(10, 20))
@@ -86,10 +86,10 @@ def test_a_split_in_a_folder_and_a_missing_part(hub, tmp_path):
 def test_hostile_headers_move_little(hub, monkeypatch):
     hub.add_repo("org/bad", {"m.gguf": b"GGUF" + (3).to_bytes(4, "little") + bytes(5_000_000)})
     assert qv.open_model("hf:org/bad").tensors == ()
-    assert hub.file_bytes <= hub_module.GGUF_PIECE
+    assert hub.file_bytes <= hub_reader.GGUF_PIECE
     hub.add_repo("org/bad", {"m.gguf": b"GGUF" + (3).to_bytes(4, "little") + b"\xff" * 5_000_000})
     refused("hf:org/bad", "over 65,536 tensors")
-    monkeypatch.setattr(hub_module, "MAX_GGUF_HEADER", 1000)
+    monkeypatch.setattr(hub_reader, "MAX_GGUF_HEADER", 1000)
     key = (1).to_bytes(8, "little") + b"k" + (9).to_bytes(4, "little") + (0).to_bytes(4, "little")
     start = b"GGUF" + (3).to_bytes(4, "little") + bytes(8) + (1).to_bytes(8, "little")
     hub.add_repo("org/bad", {"m.gguf": start + key + (4_000_000).to_bytes(8, "little") + bytes(5_000_000)})

@@ -185,7 +185,7 @@ def test_a_file_that_is_larger_than_it_needs_to_be_is_not_read(tmp_path):
 ALLOWED = {  # files of the machine and of this package, no visitor's
     "sources/opened.py", "sources/cache.py", "machine/disk.py", "machine/memory.py", "machine/processor.py",
     "throughput/turns.py", "kernels/cpu/compiler.py", "block_types/conformance.py",
-    "cli/__init__.py", "cli/process.py",
+    "cli/__init__.py", "cli/process.py", "cli/terminal.py",
 }  # fmt: skip
 OPENING = {"open", "fdopen", "memmap", "fromfile", "load", "read_bytes", "read_text", "mmap", "loadtxt", "safe_open"}
 OTHER = {"read_text", "file.open", "load"}  # functions of this package that end here

@@ -7,7 +7,9 @@ import threading
 from dataclasses import replace
 
 import pytest
+import torch
 
+from quantviz.kernels import engines
 from quantviz.throughput import Card, Plan, bench, measure, multiply, plan, runner, timing
 from quantviz.throughput import layer_work as layers
 
@@ -30,6 +32,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch, own_queue) -> None:
     monkeypatch.setattr(bench.Bench, "release", lambda self: None)
     monkeypatch.setattr(timing, "SETTLE", 0.0)
     monkeypatch.setattr(timing, "PER_VISIT", 1)
+    monkeypatch.setattr(engines, "cuda_device", lambda: torch.device("cpu"))
 
 
 def test_every_workload_checks_and_measures_its_kernels() -> None:
