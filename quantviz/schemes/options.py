@@ -95,16 +95,17 @@ def _flag_text(value: bool) -> str:
     return str(int(value))
 
 
-def _number(text: str) -> float:
+def _number(value: str | float) -> float:
+    text = value if isinstance(value, str) else f"{value:.10g}"
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,12})?(e-[0-9]{1,2})?", text):
         raise ValueError
     return float(text)
 
 
-def _clip(text: str) -> str:
-    if text in ("absmax", "mse"):
-        return text
-    if not LOWEST_PERCENTILE < (percentile := _number(text)) < 100:
+def _clip(value: str | float) -> str:
+    if value in ("absmax", "mse"):
+        return value
+    if not LOWEST_PERCENTILE < (percentile := _number(value)) < 100:
         raise ValueError
     return f"{percentile:.10g}"
 
@@ -115,7 +116,7 @@ def _clip_name(clip: str) -> str:
 
 
 def _keep(value: str | float) -> float:
-    share = _number(str(value).removesuffix("%"))
+    share = _number(value.removesuffix("%") if isinstance(value, str) else value)
     if share > LARGEST_KEEP or (share and isinstance(value, str) and value[-1] != "%"):
         raise ValueError
     return float(f"{share:.10g}")
@@ -251,7 +252,7 @@ def read_option(name: str, value: Any) -> Any:
         raise QuantvizError(f"There is no option {name!r}; options are {', '.join(OPTIONS)}.")
     try:
         return OPTIONS[name].read(value)
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError):
         raise QuantvizError(f"{name}={value} {OPTIONS[name].wrong}") from None
 
 

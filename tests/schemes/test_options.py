@@ -127,3 +127,11 @@ def test_every_declared_cure_is_offered() -> None:
 
 def one_that_takes(option: Option) -> str:
     return next(key for key in qv.catalogue() if Scheme.parse(key).takes(option))
+
+
+def test_numbers_may_be_given_as_numbers():
+    made = qv.Scheme.make("int4", clip=99.9, keep=1 / 3)
+    assert made.key == "int4-sym-tensor:clip=99.9,keep=0.3333333333%"
+    for wrong in ({"clip": 101.0}, {"clip": float("nan")}, {"keep": -1.0}, {"keep": []}, {"clip": [1]}):
+        with pytest.raises(qv.QuantvizError):
+            qv.Scheme.make("int4", **wrong)
