@@ -78,7 +78,7 @@ def evaluate(
     choice of codes in clip=mse and in the block types that use it. Of experts that lie in one tensor one below the
     other, also [experts, inputs], each for its own rows.
     device: the engine: "cpu", "cuda" (which leaves a torch tensor on the GPU where it is, and takes any other there),
-    or "reference" (torch on the CPU).  detail: "metrics" leaves out what needs counting.
+    or "reference" (torch, on a tensor's own device).  detail: "metrics" leaves out what needs counting.
     statistics: of the same tensor, if `describe` gave them before.
     progress: called as progress(weights done, weights in all) now and then; what it raises stops the work.
 

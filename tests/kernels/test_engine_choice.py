@@ -84,3 +84,13 @@ def test_where_there_is_no_gpu_torch_is_not_loaded_to_find_out() -> None:
     code = "import sys; from quantviz.evaluation import default_engine as e; print(e(), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["cpu", "False"]
+
+
+def test_float64_beyond_float32_is_refused_by_its_place_on_every_engine(engine) -> None:
+    wide = torch.ones(4, 64, dtype=torch.float64)
+    wide[1, 2] = 1e300
+    for w in (wide, wide.numpy()):
+        with pytest.raises(QuantvizError, match=r"1 infinite value, the first at \[1, 2\]"):
+            qv.quantize(w, "int4-sym-b32", engine=engine)
+        with pytest.raises(QuantvizError, match=r"1 infinite value, the first at \[1, 2\]"):
+            qv.evaluate(w, "int4-sym-b32", device=engine)

@@ -18,11 +18,10 @@ from ..loops.plan import Piece, Plan, Task, plan
 from ..rules.constants import MEAN, constants_of, rule_of, tables_of
 from ..rules.scalings import scaling_of
 from ..search import choose as search
+from ..search.groups import Groups, Parameters
 from ..workers import work
 from .describe import basics
 from .transforms import Transform
-
-Parameters = tuple[np.ndarray, np.ndarray, np.ndarray]  # factor, stored, extra; float32 [grid rows, grid cols]
 
 
 @dataclass
@@ -134,13 +133,13 @@ class Job:
 
     def _chosen(self, parts: list[tuple[Task, Panel]] | None, notes: np.ndarray) -> Parameters:
         """Parameters of the groups of one task, or of the one group of all (None)."""
-        return search.choose(search.Groups(self, parts), notes)
+        return search.choose(Groups(self, parts), notes)
 
     def _extremes(self) -> Extremes:
         """Of what is quantized, over the whole tensor."""
         if self.transform is None:
             return basics(self.stored, with_mean=scaling_of(self.rule) == MEAN).extremes
-        low, high, mean = search.Groups(self, None, one=True).extremes()
+        low, high, mean = Groups(self, None, one=True).extremes()
         return Extremes(float(low[0, 0]), float(high[0, 0]), float(mean[0, 0]))
 
     def _nest(self):
