@@ -9,12 +9,15 @@ from typing import Any
 from ..errors import MissingFile, QuantvizError
 from ..sources import Model, Progress, TensorInfo
 from ..sources.json_text import JSON_FILES
-from ..sources.model import Reader, select
+from ..sources.model import Reader, natural_order, select
 from ..tensors import StoredTensor
 from .axes import Architecture, Layout, layout
-from .block_fp8 import BlockFP8, block_fp8, decoded, tile_sides
-from .declared import CONFIG, declared
-from .recognition import packed_formats, plain_name, recognise, refuse_packed
+from .declared import CONFIG, Declared, declared
+from .decoded import decoded, small_tensor
+from .layer import Found, Layer, Unreadable
+from .packed import PackedFormat
+from .readers import READERS
+from .recognition import Decodable, packed_formats, plain_name, recognise, refuse_packed
 from .turned import Turn, TurnedElements
 
 __all__ = ["packed_formats", "refuse_packed", "understood"]
@@ -23,30 +26,58 @@ __all__ = ["packed_formats", "refuse_packed", "understood"]
 def understood(model: Model) -> Model:
     """The same model, each tensor as what it stands for.
 
-    Codes of formats that are understood are decoded when they are read. Others, and what belongs to any, hold no
-    weights and say why. Tensors that the model keeps with the input first are shown as [out, in], with a notice. What
-    its config.json says of this counts where the tensors do not say otherwise.
+    Codes of formats that are understood are one weight, decoded when it is read. Others, and what belongs to any, hold
+    no weights and say why. Tensors that the model keeps with the input first are shown as [out, in], with a notice.
+    What its config.json says of this counts where the tensors do not say otherwise.
     """
     files, trouble = _read(model)
-    config = files.get(CONFIG, {})
-    sides = tile_sides(config)
-    found = recognise(model.tensors, declared(files), lambda *tensor: block_fp8(*tensor, sides))
-    architecture = Architecture(config)
+    said = declared(files)
+    found = recognise(model.tensors, said, lambda *stored: _layer(model, said, *stored))
+    architecture = Architecture(files.get(CONFIG, {}))
     always = tuple(filter(None, (trouble, found.notice)))
-    tensors = {}
-    for info in model.tensors:
-        packed = found.packed.get(info.name)
-        marked = replace(info, packed=packed) if packed else info
-        how, codes = layout(plain_name(info.name), marked, architecture), found.decoded.get(info.name)
-        told = (how.notice, codes.notice(info) if codes else "", *(always if marked.holds_weights else ()))
-        told = tuple(filter(None, told))
-        plain = not told and not codes and (how.shape, how.input_axes) == (info.shape, info.input_axes)
-        shown = marked if plain else replace(
-            marked, shape=how.shape, input_axes=how.input_axes, notices=told,
-            nbytes=info.nbytes + (codes.scales.nbytes if codes else 0),
-        )  # fmt: skip
-        tensors[info.name] = _Understood(info, shown, how, codes)
-    return model.through(_Reader(model, tensors))
+    each = [
+        _decodable(info, found.decoded[info.name], always)
+        if info.name in found.decoded
+        else _plain(replace(info, packed=packed) if (packed := found.packed.get(info.name)) else info,
+                    info, architecture, always)
+        for info in model.tensors
+    ]  # fmt: skip
+    each.sort(key=lambda one: natural_order(one.shown.name))
+    return model.through(_Reader(model, {one.shown.name: one for one in each}))
+
+
+def _layer(
+    model: Model, said: Declared | None, codes: TensorInfo, form: PackedFormat, beside: Mapping[str, TensorInfo]
+) -> Layer | None:
+    """How the codes of a format are read; None where no reader of it is known. Raises Unreadable."""
+    reads = READERS.get(form.name)
+    if reads is None:
+        return None
+    if not all(info.nbytes for info in (codes, *beside.values())):
+        raise Unreadable("some of what belongs to it is empty")
+    return reads(
+        Found(
+            codes, beside, form.name, said.settings if said else {},
+            lambda suffix: small_tensor(model.reader, beside[suffix]), model.metadata,
+        )
+    )  # fmt: skip
+
+
+def _decodable(info: TensorInfo, found: Decodable, always: tuple[str, ...]) -> _Understood:
+    layer = found.layer
+    shown = replace(
+        info, name=found.name, shape=layer.shape, dtype=layer.stored_as, nbytes=found.nbytes, decoded=True,
+        notices=(*layer.notices, *always), input_axes=0,
+    )  # fmt: skip
+    return _Understood(info, shown, layer=layer)
+
+
+def _plain(marked: TensorInfo, info: TensorInfo, architecture: Architecture, always: tuple[str, ...]) -> _Understood:
+    how = layout(plain_name(info.name), marked, architecture)
+    told = tuple(filter(None, (how.notice, *(always if marked.holds_weights else ()))))
+    if not told and (how.shape, how.input_axes) == (info.shape, info.input_axes):
+        return _Understood(info, marked, how)
+    return _Understood(info, replace(marked, shape=how.shape, input_axes=how.input_axes, notices=told), how)
 
 
 def _read(model: Model) -> tuple[dict[str, Mapping[str, Any]], str]:
@@ -66,8 +97,8 @@ def _read(model: Model) -> tuple[dict[str, Mapping[str, Any]], str]:
 class _Understood:
     stored: TensorInfo
     shown: TensorInfo
-    layout: Layout
-    codes: BlockFP8 | None = None
+    layout: Layout | None = None
+    layer: Layer | None = None  # in place of a layout
 
 
 class _Reader:
@@ -82,12 +113,11 @@ class _Reader:
     def open(self, info: TensorInfo, rows: tuple[int, int] | None, progress: Progress | None) -> StoredTensor:
         select(info, rows)
         each = self._tensors[info.name]
+        if each.layer:
+            return decoded(self._reader, each.layer, info, rows, progress)
         turn = each.layout.turn
         if turn is None:
             stored = self._reader.open(replace(each.stored, input_axes=info.input_axes), rows, progress)
-            if each.codes:
-                scales = self._reader.open(each.codes.scales, None, None).numpy()
-                return decoded(stored, scales, each.codes, rows[0] if rows else 0, info)
             return replace(stored, input_axes=info.input_axes, notices=info.notices)
         return self._turned(each, turn, rows, progress)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..sources.json_text import JSON_FILES
@@ -20,10 +20,11 @@ Files = Mapping[str, Mapping[str, Any]]  # the objects of those that are there, 
 
 @dataclass(frozen=True)
 class Declared:
-    """method: as the file spells it, such as gptq.  where: the file."""
+    """method: as the file spells it, such as gptq.  where: the file.  settings: all that it says of it."""
 
     method: str
     where: str
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def declared(files: Files) -> Declared | None:
@@ -36,15 +37,19 @@ def declared(files: Files) -> Declared | None:
     for place in (config, *(part for part in config.values() if isinstance(part, Mapping))):
         for key, otherwise in _KEYS.items():
             if said := place.get(key):
-                return Declared(_method(said, otherwise), CONFIG)
+                return Declared(_method(said, otherwise), CONFIG, _object(said))
     if said := files.get(MODELOPT, {}).get("quantization"):
         algorithm = said.get("quant_algo") if isinstance(said, Mapping) else None
-        return Declared("modelopt", MODELOPT) if algorithm else None
+        return Declared("modelopt", MODELOPT, _object(said)) if algorithm else None
     if files.get(OLD_GPTQ, {}).get("bits"):
-        return Declared("gptq", OLD_GPTQ)
+        return Declared("gptq", OLD_GPTQ, files[OLD_GPTQ])
     if files.get(OLD_AWQ, {}).get("w_bit"):
-        return Declared("awq", OLD_AWQ)
+        return Declared("awq", OLD_AWQ, files[OLD_AWQ])
     return None
+
+
+def _object(said: Any) -> Mapping[str, Any]:
+    return said if isinstance(said, Mapping) else {}
 
 
 def _method(said: Any, otherwise: str) -> str:

@@ -10,8 +10,8 @@ from ..errors import QuantvizError
 from ..sources import TensorInfo
 from ..sources.model import SCALED_APART, Packed
 from ..text.printable import LONGEST_NAME, printable
-from .block_fp8 import BlockFP8
 from .declared import Declared
+from .layer import Layer, Unreadable
 from .packed import FLOAT8, FORMATS, OF_INPUTS, OF_THE_MODEL, PackedFormat
 
 INSTEAD = "open the model it was quantized from"
@@ -29,49 +29,67 @@ _PARTS = (
 )
 
 
-# How to decode the codes of a format, given all tensors by name; None where that is not known.
-Read = Callable[[TensorInfo, PackedFormat, Mapping[str, TensorInfo]], BlockFP8 | None]
+# How to read the codes of a format with what lies beside them, by suffix; raises Unreadable, None where none is known.
+Read = Callable[[TensorInfo, PackedFormat, Mapping[str, TensorInfo]], Layer | None]
 
 
-def _nothing(info: TensorInfo, form: PackedFormat, infos: Mapping[str, TensorInfo]) -> None:
+def _nothing(codes: TensorInfo, form: PackedFormat, beside: Mapping[str, TensorInfo]) -> None:
     return None
 
 
 @dataclass(frozen=True)
+class Decodable:
+    """A weight that can be read. name: of the weight.  layer: how.  nbytes: of all tensors that belong to it."""
+
+    name: str
+    layer: Layer
+    nbytes: int
+
+
+@dataclass(frozen=True)
 class Recognised:
-    """packed: what each tensor is that holds no weights as it is.  decoded: how to read codes that are understood.
-    notice: for all others, "" where nothing is odd.
+    """packed: what each tensor is that holds no weights as it is.  decoded: by the tensor with its codes, each weight
+    that can be read.  notice: for all others, "" where nothing is odd.
     """
 
     packed: Mapping[str, Packed]
-    decoded: Mapping[str, BlockFP8]
+    decoded: Mapping[str, Decodable]
     notice: str = ""
 
 
 def recognise(tensors: Iterable[TensorInfo], said: Declared | None, read: Read = _nothing) -> Recognised:
     """What the tensors are, by their names, dtypes and shapes; where `said` contradicts them, they decide.
 
-    read: how to decode codes of a format; None where that is not known.
+    read: how to read the codes of a format.
     """
     infos = {info.name: info for info in tensors}
     codes: dict[str, PackedFormat] = {}
     companions: dict[str, tuple[TensorInfo, PackedFormat]] = {}
+    decoded: dict[str, Decodable] = {}
+    why: dict[str, str] = {}
     possible = _possible(infos)
     for name, info in infos.items() if possible else ():
         if found := _format_of(name, info, infos, possible):
-            codes[name] = found[0]
-            companions.update((other, (info, found[0])) for other in found[1])
+            form, beside = found
+            codes[name] = form
+            companions.update((other.name, (info, form)) for other in beside.values())
+            try:
+                layer = read(info, form, beside)
+            except Unreadable as problem:
+                layer, why[name] = None, str(problem)
+            if layer:
+                nbytes = info.nbytes + sum(other.nbytes for other in beside.values())
+                decoded[name] = Decodable(_weight_name(name, form, infos), layer, nbytes)
     scaled = any(form.dtypes == FLOAT8 for form in codes.values()) or bool(said and _has_scales(said))
-    decoded = {name: how for name, form in codes.items() if (how := read(infos[name], form, infos))}
     packed = {}
     for name, info in infos.items():
         if name in decoded:
             continue
         if name in codes:
-            packed[name] = _codes(info, codes[name], said)
+            packed[name] = _codes(info, codes[name], said, why.get(name, ""))
         elif name in companions:
             owner, form = companions[name]
-            packed[name] = _companion(info, owner, form, owner.name in decoded)
+            packed[name] = _companion(info, owner, form, decoded.get(owner.name))
         elif codes and name.rpartition(".")[2] in OF_THE_MODEL:
             packed[name] = _of_the_model(info)
         elif info.dtype in FLOAT8 and scaled:
@@ -118,8 +136,8 @@ def _possible(infos: Mapping[str, TensorInfo]) -> tuple[PackedFormat, ...]:
 
 def _format_of(
     name: str, info: TensorInfo, infos: Mapping[str, TensorInfo], possible: tuple[PackedFormat, ...]
-) -> tuple[PackedFormat, tuple[str, ...]] | None:
-    """The format whose codes a tensor holds, and the names of what belongs to them."""
+) -> tuple[PackedFormat, Mapping[str, TensorInfo]] | None:
+    """The format whose codes a tensor holds, and what belongs to them, by suffix."""
     for form in possible:
         if not name.endswith(form.codes) or (form.dtypes and info.dtype not in form.dtypes):
             continue
@@ -131,8 +149,8 @@ def _format_of(
         if any(form.beside[s] and other.dtype not in form.beside[s] for s, other in found.items()):
             continue
         if form.fits(info, found):
-            more = (_there(bases, suffix, infos, name) for suffix in form.more)
-            return form, (*beside.values(), *filter(None, more))
+            more = {suffix: infos[place] for suffix in form.more if (place := _there(bases, suffix, infos, name))}
+            return form, found | more
     return None
 
 
@@ -146,6 +164,15 @@ def _there(bases: tuple[str, ...], suffix: str, infos: Mapping[str, TensorInfo],
     return next((base + suffix for base in bases if base + suffix in infos and base + suffix != owner), None)
 
 
+def _weight_name(name: str, form: PackedFormat, infos: Mapping[str, TensorInfo]) -> str:
+    """What a weight is called in its model: `x.weight` for the codes x.qweight, x.weight_packed or x._weight_qdata."""
+    base = name.removesuffix(form.codes) if form.codes else name
+    if form.codes.startswith(".") and not base.endswith(_WEIGHT):
+        base += _WEIGHT
+    base = base.replace("._weight", _WEIGHT) if base.endswith("._weight") else base
+    return name if base in infos and base != name else base
+
+
 def _has_scales(said: Declared) -> bool:
     """Whether a model of that method has scales beside its FP8 numbers."""
     return any(form.dtypes == FLOAT8 and said.method in form.methods for form in FORMATS)
@@ -154,7 +181,8 @@ def _has_scales(said: Declared) -> bool:
 # -- sentences -----------------------------------------------------------------------------------
 
 
-def _codes(info: TensorInfo, form: PackedFormat, said: Declared | None) -> Packed:
+def _codes(info: TensorInfo, form: PackedFormat, said: Declared | None, why: str) -> Packed:
+    """why: it cannot be read, where a reader said so."""
     known = said is not None and any(said.method in other.methods for other in FORMATS)
     odd = ""
     if known and form.methods and said.method not in form.methods:
@@ -162,7 +190,7 @@ def _codes(info: TensorInfo, form: PackedFormat, said: Declared | None) -> Packe
     maker = f" ({said.method})" if known and not odd and _says_more(said.method, form.name) else ""
     why = (
         f"{_quoted(info)} is stored as {form.name}{maker}: its {info.dtype} elements are codes, not weights, and "
-        f"quantviz does not decode them{odd}; {INSTEAD}."
+        f"{why or 'quantviz does not decode them'}{odd}; {INSTEAD}."
     )
     return Packed(form.name, True, why)
 
@@ -172,10 +200,11 @@ def _says_more(method: str, name: str) -> bool:
     return not any(word in name.lower() for word in method.lower().replace("-", "_").split("_"))
 
 
-def _companion(info: TensorInfo, owner: TensorInfo, form: PackedFormat, decoded: bool) -> Packed:
+def _companion(info: TensorInfo, owner: TensorInfo, form: PackedFormat, decoded: Decodable | None) -> Packed:
     last = info.name.lower().rpartition(".")
     what = next((words for keys, words in _PARTS if any(k in last[1] + last[2] for k in keys)), "a part")
-    why = f"{_quoted(info)} holds {what} of {_quoted(owner)}, which is stored as {form.name}, and no weights"
+    whose = repr(printable(decoded.name if decoded else owner.name, LONGEST_NAME))
+    why = f"{_quoted(info)} holds {what} of {whose}, which is stored as {form.name}, and no weights"
     return Packed(form.name, False, f"{why}; {'choose that tensor, which has it already' if decoded else INSTEAD}.")
 
 

@@ -46,6 +46,8 @@ class TensorInfo(Shaped):
 
     input_axes: as `tensors.rows_and_cols` takes it.  notices: what whoever opens it should know.
     packed: what it is where it holds no weights.
+    decoded: whether it is a weight that whoever opens it computes from several tensors of the file; its dtype then says
+    in words how it is stored, and nbytes counts all of them.
     """
 
     name: str
@@ -56,12 +58,13 @@ class TensorInfo(Shaped):
     input_axes: int = field(default=0, repr=False)
     notices: tuple[str, ...] = field(default=(), repr=False)
     packed: Packed | None = field(default=None, repr=False)
+    decoded: bool = field(default=False, repr=False)
 
     @property
     def holds_weights(self) -> bool:
         """Whether quantviz reads its elements as weights."""
-        if self.packed:
-            return False
+        if self.packed or self.decoded:
+            return self.decoded
         return self.dtype in STORED_DTYPES or (self.packing is not None and self.packing.decode is not None)
 
     @property

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from ..errors import QuantvizError
 from .arrays import is_torch, plain_numpy, plain_torch
+from .float8 import FLOAT8, float8_values
 
 # Stored dtype -> (NumPy dtype that holds its bits, bytes per element).
 # bfloat16 and float8 have no NumPy dtype of their own and travel as their bits.
@@ -32,26 +32,6 @@ STORED_DTYPES: dict[str, np.dtype] = {
 CODES = ("int8", "uint8")  # of these a file may have tensors; what Python hands over in them is somebody's codes
 READ_AS_FLOAT32 = "The weights are float64: they are rounded to float32 first, and errors count that rounding too."
 _CONVOLUTION_AXES = 4
-
-
-@cache
-def _float8_values(exponent_bits: int, mantissa_bits: int) -> np.ndarray:
-    """float32 value of each of the 256 codes of an OCP OFP8 type."""
-    code = np.arange(256)
-    exponent = (code >> mantissa_bits) & (2**exponent_bits - 1)
-    mantissa = code & (2**mantissa_bits - 1)
-    bias = 2 ** (exponent_bits - 1) - 1
-    magnitude = np.where(
-        exponent > 0,
-        np.ldexp(1 + mantissa / 2**mantissa_bits, exponent - bias),
-        np.ldexp(mantissa / 2**mantissa_bits, 1 - bias),
-    )
-    if mantissa_bits == 3:  # e4m3fn: no infinity, S.1111.111 is NaN
-        magnitude = np.where((code & 0x7F) == 0x7F, np.nan, magnitude)
-    else:  # e5m2: infinities and NaN as in IEEE 754
-        top = exponent == 2**exponent_bits - 1
-        magnitude = np.where(top, np.where(mantissa == 0, np.inf, np.nan), magnitude)
-    return np.where(code >= 128, -magnitude, magnitude).astype(np.float32)
 
 
 def rows_and_cols(shape: tuple[int, ...], input_axes: int = 0) -> tuple[int, int]:
@@ -138,10 +118,8 @@ class StoredTensor(Shaped):
             return np.asarray(part)
         if self.dtype == "bfloat16":
             return (part.astype(np.uint32) << np.uint32(16)).view(np.float32)
-        if self.dtype == "float8_e4m3fn":
-            return _float8_values(4, 3)[part]
-        if self.dtype == "float8_e5m2":
-            return _float8_values(5, 2)[part]
+        if self.dtype in FLOAT8:
+            return float8_values(self.dtype)[part]
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf and is refused as such
             return part.astype(np.float32)
 

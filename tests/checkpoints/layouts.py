@@ -31,8 +31,8 @@ _BNB = {"l.weight": ("U8", (OUT * IN // 2, 1)), "l.weight.absmax": ("U8", (512,)
 _STATE = "l.weight.quant_state.bitsandbytes__"
 
 ALL = (
-    Example("GPTQ", _gptq(True), "gptq"),
-    Example("GPTQ", _gptq(False), "auto-round"),
+    Example("GPTQ", _gptq(True), "gptq", True),
+    Example("GPTQ", _gptq(False), "auto-round", True),
     Example("AWQ", {"l.qweight": ("I32", (IN, OUT // 8)), "l.qzeros": ("I32", (4, OUT // 8)),
                     "l.scales": ("F16", (4, OUT))}, "awq"),
     Example("AWQ", {"l.qweight": ("I32", (OUT, IN // 8)), "l.qzeros": ("I32", (OUT, 1)), "l.scales": ("F16", (OUT, 8))},

@@ -97,8 +97,8 @@ def test_the_config_says_how_large_a_tile_is_and_shapes_must_agree(tmp_path: Pat
 def test_damaged_scales_and_codes_are_refused_in_a_sentence(tmp_path: Path) -> None:
     codes, scales = made(128, 128)
     scales[0, 0] = np.inf
-    with pytest.raises(qv.QuantvizError, match="scales that are no numbers"):
-        model_of(tmp_path / "a", codes, scales).open("a.weight")
+    with pytest.raises(qv.QuantvizError, match="zero points that are no numbers"):
+        model_of(tmp_path / "a", codes, scales).load("a.weight")
     scales[0, 0], codes[3, 4] = 1, 0x7F
     with pytest.raises(qv.QuantvizError, match=r"1 NaN value, the first at \[3, 4\]"):
         qv.evaluate(model_of(tmp_path / "b", codes, scales).open("a.weight"), "int8-sym-channel")

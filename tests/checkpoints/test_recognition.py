@@ -16,7 +16,7 @@ from quantviz.cli import main
 from quantviz.published.beside import pair_up, whole
 from quantviz.published.mixes import recipe, sizes
 from quantviz.sources.safetensors_header import DTYPES
-from tests.checkpoints.layouts import EXAMPLES, IN, OUT, Example, Tensors, example_of
+from tests.checkpoints.layouts import ALL, EXAMPLES, IN, OUT, Example, Tensors, example_of
 from tests.sources.builders import with_header
 
 PLAIN = {"model.norm.weight": ("F32", (IN,)), "model.embed_tokens.weight": ("F32", (64, IN)), "l.bias": ("F32", (OUT,))}
@@ -79,17 +79,17 @@ def test_a_packed_layer_is_refused_by_its_format_and_what_belongs_to_it_is_offer
 
 
 def test_every_line_of_the_table_is_reached_by_an_example() -> None:
-    told = {example.name for example in EXAMPLES}
+    told = {example.name for example in ALL}
     rare = {"QTIP", "GPTQ or AWQ", "compressed-tensors Marlin 2:4", "bitsandbytes 4-bit", "NVFP4",
             "codes with scales of an unknown format", "SVDQuant (Nunchaku)"}  # fmt: skip
     assert {form.name for form in FORMATS} - told == rare
 
 
 def test_where_config_and_tensors_disagree_the_tensors_decide_and_the_sentence_says_so(tmp_path: Path) -> None:
-    awq = example_of("AWQ")
-    model = qv.open_model(written(tmp_path / "a", awq.tensors, {"quantization_config": {"quant_method": "gptq"}}))
-    with pytest.raises(qv.QuantvizError, match=r"stored as AWQ.*config.json says gptq, and its tensors are AWQ's"):
-        model.open("l.qweight")
+    exl2 = example_of("EXL2")
+    model = qv.open_model(written(tmp_path / "a", exl2.tensors, {"quantization_config": {"quant_method": "gptq"}}))
+    with pytest.raises(qv.QuantvizError, match=r"stored as EXL2.*config.json says gptq, and its tensors are EXL2's"):
+        model.open("l.q_weight")
     model = qv.open_model(written(tmp_path / "b", PLAIN, {"quantization_config": {"quant_method": "mxfp4"}}))
     (said,) = qv.evaluate(model.open("model.embed_tokens.weight"), "int4-sym-b32").notices
     assert said.startswith("config.json says that the model is quantized (mxfp4), and none of its tensors holds codes")
@@ -151,24 +151,24 @@ def test_numbers_of_ones_own_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_two_files_of_one_model_keep_their_own_companions(tmp_path: Path) -> None:
-    block = example_of("FP8 with scales").tensors
+    block = example_of("EXL2").tensors
     written(tmp_path, block, file="a.safetensors")
     written(tmp_path, block | PLAIN, file="b.safetensors")
     model = qv.open_model(tmp_path)
-    for name in ("a.safetensors:l.weight", "b.safetensors:l.weight", "a.safetensors:l.weight_scale"):
-        assert not model.info(name).holds_weights and model.info(name).packed.format == "FP8 with scales"
+    for name in ("a.safetensors:l.q_weight", "b.safetensors:l.q_weight", "a.safetensors:l.q_scale"):
+        assert not model.info(name).holds_weights and model.info(name).packed.format == "EXL2"
 
 
 def test_a_repository_of_the_hub_is_recognised_in_the_same_opening(hub, tmp_path: Path) -> None:
-    awq = example_of("AWQ")
-    folder = written(tmp_path, awq.tensors | PLAIN, marks(awq))
+    exl2 = example_of("EXL2")
+    folder = written(tmp_path, exl2.tensors | PLAIN, marks(exl2))
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     hub.add_repo("org/name", files)
     hub.add_repo("org/huge", files | {"config.json": b" " * (5 << 20)})
     model = qv.open_model("hf:org/name")
-    with pytest.raises(qv.QuantvizError, match="'l.qweight' is stored as AWQ"):
-        model.open("l.qweight")
-    assert model.config["quantization_config"]["quant_method"] == "awq"
+    with pytest.raises(qv.QuantvizError, match="'l.q_weight' is stored as EXL2"):
+        model.open("l.q_weight")
+    assert model.config["quantization_config"]["quant_method"] == "exl2"
     asked = [request.path.rpartition("/")[2] for request in hub.requests if request.method == "GET"]
     assert asked.count("config.json") == 1 and "hf_quant_config.json" not in asked
     assert qv.open_model("hf:org/name").config and asked.count("config.json") == 1, "kept in the cache"
@@ -177,32 +177,32 @@ def test_a_repository_of_the_hub_is_recognised_in_the_same_opening(hub, tmp_path
 
 
 def test_the_command_line_lists_what_is_packed_and_why(tmp_path: Path, capsys) -> None:
-    awq = example_of("AWQ")
-    ref = str(written(tmp_path, awq.tensors | PLAIN, marks(awq)))
+    exl2 = example_of("EXL2")
+    ref = str(written(tmp_path, exl2.tensors | PLAIN, marks(exl2)))
     assert main(["tensors", ref, "--json"]) == 0
     found = {line["name"]: line for line in json.loads(capsys.readouterr().out)}
-    assert found["l.qweight"]["packed_as"] == found["l.scales"]["packed_as"] == "AWQ"
-    assert "codes, not weights" in found["l.qweight"]["why_not"] and "the scales" in found["l.scales"]["why_not"]
+    assert found["l.q_weight"]["packed_as"] == found["l.q_scale"]["packed_as"] == "EXL2"
+    assert "codes, not weights" in found["l.q_weight"]["why_not"] and "the scales" in found["l.q_scale"]["why_not"]
     assert set(found["l.bias"]) == {"name", "shape", "dtype", "nbytes"}
     assert main(["tensors", ref]) == 0
     printed = capsys.readouterr().out
-    assert "codes of AWQ" in printed and "1 tensor holds codes of AWQ, which quantviz does not decode" in printed
-    for command in (["evaluate", ref, "l.scales", "int4-sym-b8"], ["evaluate", ref, "l.qweight", "fp16"],
+    assert "codes of EXL2" in printed and "1 tensor holds codes of EXL2, which quantviz does not decode" in printed
+    for command in (["evaluate", ref, "l.q_scale", "int4-sym-b8"], ["evaluate", ref, "l.q_weight", "fp16"],
                     ["mix", ref, "q4_k_m"], ["mix", ref]):  # fmt: skip
         assert main(command) == 2
         refused = capsys.readouterr().err
-        assert "AWQ" in refused and refused.count("\n") == 1
+        assert "EXL2" in refused and refused.count("\n") == 1
 
 
 def test_against_compares_what_is_plain_and_refuses_the_rest_by_name(tmp_path: Path) -> None:
-    block = example_of("FP8 with scales").tensors
+    block = example_of("EETQ").tensors
     original = qv.open_model(written(tmp_path / "a", PLAIN | {"l.weight": ("F32", (OUT, IN))}))
     made = qv.open_model(written(tmp_path / "b", PLAIN | block))
     pairs = pair_up(original, made)
     assert {pair.original for pair in pairs.pairs} == {*PLAIN, "l.weight"} and pairs.only_file == ()
     refused = dict(found for found in whole(original, made) if isinstance(found, tuple))
     (why,) = refused.values()
-    assert "'l.weight' is stored as FP8 with scales" in why
+    assert "'l.weight' is stored as EETQ" in why
 
 
 def test_a_language_model_of_codes_is_refused_though_its_config_says_nothing(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_language_model_of_codes_is_refused_though_its_config_says_nothing(tmp
     for path in demo.iterdir():
         if path.name != "model.safetensors":
             (tmp_path / path.name).write_bytes(path.read_bytes())
-    written(tmp_path, example_of("FP8 with scales").tensors)
-    refused = pytest.raises(qv.QuantvizError, match=r"is quantized already \(FP8 with scales\)")
+    written(tmp_path, example_of("EXL2").tensors)
+    refused = pytest.raises(qv.QuantvizError, match=r"is quantized already \(EXL2\)")
     with refused, open_language_model(str(tmp_path)):
         pass

@@ -15,13 +15,13 @@ def said(app) -> str:
 
 
 def test_codes_are_not_offered_and_a_link_to_them_says_why(tmp_path) -> None:
-    awq = example_of("AWQ")
-    folder = written(tmp_path, awq.tensors | PLAIN, marks(awq))
-    app = opened(ref=str(folder), tensor="l.qweight", scheme="int8-sym-b32", pinned="none")
+    exl2 = example_of("EXL2")
+    folder = written(tmp_path, exl2.tensors | PLAIN, marks(exl2))
+    app = opened(ref=str(folder), tensor="l.q_weight", scheme="int8-sym-b32", pinned="none")
     assert not app.exception
     (refused,) = (str(e.value) for e in app.error)
-    assert "stored as AWQ" in refused
-    assert sorted(app.sidebar.selectbox(key="tensor").options) == sorted([*PLAIN, "l.qweight"])
+    assert "stored as EXL2" in refused
+    assert sorted(app.sidebar.selectbox(key="tensor").options) == sorted([*PLAIN, "l.q_weight"])
     app = opened(ref=str(folder), scheme="int8-sym-b32", pinned="none")
     assert not app.exception and not app.error
     assert sorted(app.sidebar.selectbox(key="tensor").options) == sorted(PLAIN)

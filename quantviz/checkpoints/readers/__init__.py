@@ -1,0 +1,14 @@
+"""The readers of packed formats: an explicit table, by the names that `packed.FORMATS` gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..layer import Reads
+from . import fp8, gptq
+
+READERS: Mapping[str, Reads] = {
+    "GPTQ": gptq.layer,
+    "block FP8": fp8.layer,
+    "FP8 with one scale a tensor": fp8.layer,
+}
