@@ -96,6 +96,13 @@ class Unpacked:
             return shared[:, self.columns]
         return shared if shared.shape[1] == 1 else np.repeat(shared, self.width, axis=1)[:, :cols]
 
+    def group_columns(self, group: int, cols: int) -> np.ndarray:
+        """int: the columns of one group of a row of `cols` weights, rising."""
+        if self.columns is not None:
+            return np.flatnonzero(self.columns == group)
+        width = self.width or cols
+        return np.arange(group * width, min((group + 1) * width, cols))
+
     def rows(self, first: int, last: int) -> Unpacked:
         """Rows [first, last) of these."""
         part = slice(first, last)

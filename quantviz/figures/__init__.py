@@ -6,7 +6,8 @@ from .code_usage import code_usage
 from .comparison import histogram_grid, limits_note, trade_off
 from .histograms import error_bins, errors, outside_note, weights
 from .mixes import mix_map
-from .stored import stored_codes, stored_scales
+from .packed import packed_layout
+from .stored import stored_codes, stored_scales, stored_zeros
 from .style import alt_text
 
 __all__ = [
@@ -21,10 +22,12 @@ __all__ = [
     "mix_map",
     "outliers",
     "outside_note",
+    "packed_layout",
     "quality",
     "quality_details",
     "stored_codes",
     "stored_scales",
+    "stored_zeros",
     "throughput",
     "trade_off",
     "weights",

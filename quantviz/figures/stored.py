@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from ..published.stored import Contents
+from ..published.contents import Contents
 from ..statistics import Histogram
 from ..text.wording import number, plural, share
 from .style import DEQUANTIZED, ORIGINAL, REFERENCE, figure, legend
@@ -47,6 +47,13 @@ def stored_scales(c: Contents) -> go.Figure:
         entries.append(("solid", REFERENCE, "minima"))
         alt += f" Minima from {number(c.minima.lo, 3)} to {number(c.minima.hi, 3)}."
     return figure(traces, alt, "value", "groups", annotations=[legend(*entries)], yaxis={"rangemode": "tozero"})
+
+
+def stored_zeros(c: Contents) -> go.Figure:
+    """Histogram of the zero points of all groups: the codes that stand for 0."""
+    alt = f"{plural(c.groups, 'zero point')} from {number(c.zeros.lo, 3)} to {number(c.zeros.hi, 3)}."
+    bars = _steps(c.zeros, ORIGINAL, "zero point")
+    return figure([bars], alt, "zero point, a code", "groups", yaxis={"rangemode": "tozero"})
 
 
 def _steps(h: Histogram, color: str, name: str) -> go.Scatter:

@@ -9,7 +9,8 @@ import quantviz as qv
 from quantviz.block_types import BLOCK_TYPES, unpack
 from quantviz.errors import QuantvizError
 from quantviz.kernels.block_rows import dequantize_rows
-from quantviz.published.stored import contents, field_rows, group_rows, kind_of, sentence, stored_block, weight_rows
+from quantviz.published.contents import contents, sentence
+from quantviz.published.stored import field_rows, group_rows, kind_of, stored_block, weight_rows
 from tests.sources.builders import weights
 from tests.sources.gguf_builder import write
 

@@ -1,21 +1,22 @@
-"""A tensor stored in a block type as it is: codes, scales, minima, and one block byte by byte."""
+"""A tensor that a file holds as codes, as it is: codes, scales, zero points, minima, and one group weight by weight."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from quantviz import QuantvizError, figures
+from quantviz.checkpoints.decoded import Decoded
+from quantviz.published.contents import Contents, contents, sentence
 from quantviz.published.stored import (
-    Contents,
     StoredBlock,
-    contents,
+    StoredGroup,
     field_rows,
     group_rows,
-    sentence,
+    groups_of,
     stored_block,
     weight_rows,
 )
-from quantviz.tensors import PackedTensor
+from quantviz.tensors import StoredTensor
 from quantviz.text.wording import number
 
 from .. import say
@@ -30,13 +31,14 @@ _contents: BoundedCache[Contents] = BoundedCache(200, lambda _: 1)
 
 
 def stored_section(view: View) -> None:
-    """Drawn where the chosen tensor is stored in a block type; nothing for others."""
-    if view.info.packing is None:
+    """Drawn where the file holds the chosen tensor as codes; nothing for others."""
+    if view.info.packing is None and not view.info.decoded:
         return
     say.subheader(
         f"As it is stored: {view.info.dtype}",
-        help="What the file holds, before anything is quantized here: its codes, and the scales (and minima) that "
-        "groups of weights share. A weight is scale × what its code stands for, plus the minimum where there is one.",
+        help="What the file holds, before anything is quantized here: its codes, and the scales (and zero points or "
+        "minima) that groups of weights share. A weight is (what its code stands for − zero point) × scale + minimum, "
+        "of which a format has the parts that are shown.",
     )
     try:
         found = jobs.result(("stored", view.at), f"Reading {view.info.name}", lambda job: _counted(view, job))
@@ -47,13 +49,18 @@ def stored_section(view: View) -> None:
         return
     say.text(sentence(found))
     left, right = st.columns(2, gap="medium")
-    with left:
-        st.markdown("**Codes in the file**")
-        chart(figures.stored_codes(found), "stored_codes")
+    if found.counts is not None:
+        with left:
+            st.markdown("**Codes in the file**")
+            chart(figures.stored_codes(found), "stored_codes")
     with right:
         st.markdown("**Scales of its groups**" if found.minima is None else "**Scales and minima of its groups**")
         chart(figures.stored_scales(found), "stored_scales")
-    _inspector(view, found)
+    if found.zeros is not None:
+        with left:
+            st.markdown("**Zero points of its groups**")
+            chart(figures.stored_zeros(found), "stored_zeros")
+    _inspector(view)
 
 
 def _counted(view: View, job: jobs.Job) -> Contents:
@@ -65,17 +72,38 @@ def _counted(view: View, job: jobs.Job) -> Contents:
 
 
 @st.fragment
-def _inspector(view: View, found: Contents) -> None:
+def _inspector(view: View) -> None:
     stored, _ = cached.measured(view.at, jobs.Job(""))
-    across = stored.cols // found.kind.block
+    what = "group" if isinstance(stored, Decoded) else "block"
     box, facts = st.columns([1, 3], vertical_alignment="bottom")
     text = choices.text(
-        "Stored block", "stored", on=box, check=lambda text: _block(stored, text), placeholder="0, 0",
-        help=f"Row and block of the row, counted from 0: there are {stored.rows:,} × {across:,}.",
+        f"Stored {what}", "stored", on=box, check=lambda text: _block(stored, text), placeholder="0, 0",
+        help=f"Row and {what} of the row, counted from 0: there are {stored.rows:,} × {groups_of(stored):,}.",
     )  # fmt: skip
+    block = _block(stored, text)
+    if isinstance(block, StoredGroup):
+        _group_facts(facts, stored, block)
+    else:
+        _block_facts(facts, stored, block)
+    groups, weights = st.columns(2, gap="medium")
+    six = st.column_config.NumberColumn(format="%.6g")
+    shared = group_rows(block)
+    groups.dataframe(
+        shared, hide_index=True, key="stored_groups", height="content" if isinstance(block, StoredGroup) else 320,
+        column_config={name: six for name, values in shared.items() if isinstance(values[0], float)},
+    )  # fmt: skip
+    weights.dataframe(
+        weight_rows(block), hide_index=True, key="stored_weights", height=320,
+        column_config={
+            "value": six, "stands for": six, "arithmetic": st.column_config.TextColumn(width="medium"),
+        },
+    )  # fmt: skip
+
+
+def _block_facts(facts: st.delta_generator.DeltaGenerator, stored: StoredTensor, block: StoredBlock) -> None:
+    """Where a block of a GGUF file lies, and its bytes field by field."""
     if stored.factors is not None:
         st.caption("The file keeps a scale of the whole tensor beside these blocks; values below are without it.")
-    block = _block(stored, text)
     first, last = block.first_col, block.first_col + block.kind.block - 1
     facts.markdown(
         f"**Block {block.row:,}, {block.block:,}** · row {block.row:,}, columns {first:,} to {last:,} · "
@@ -91,22 +119,22 @@ def _inspector(view: View, found: Contents) -> None:
             "meaning": st.column_config.TextColumn(width="large"),
         },
     )  # fmt: skip
-    groups, weights = st.columns(2, gap="medium")
-    six = st.column_config.NumberColumn(format="%.6g")
-    groups.dataframe(
-        group_rows(block), hide_index=True, key="stored_groups", height=320,
-        column_config=dict.fromkeys(("scale", "minimum", "stored d", "stored e", "d", "dmin"), six),
-    )  # fmt: skip
-    weights.dataframe(
-        weight_rows(block), hide_index=True, key="stored_weights", height=320,
-        column_config={
-            "value": six, "stands for": six, "arithmetic": st.column_config.TextColumn(width="medium"),
-        },
-    )  # fmt: skip
 
 
-def _block(stored: PackedTensor, text: str) -> StoredBlock:
-    """The block that `text` names, the first where it is empty; QuantvizError where there is none."""
+def _group_facts(facts: st.delta_generator.DeltaGenerator, stored: Decoded, group: StoredGroup) -> None:
+    """How a layer of a quantized checkpoint lies in its file, tensor by tensor."""
+    layer = group.layer
+    facts.markdown(
+        f"**Group {group.row:,}, {group.group:,}** · row {group.row:,}, {len(group.columns):,} weights · the layer "
+        f"takes {number(stored.bits_per_weight, 6)} bits a weight, everything that belongs to it counted"
+    )
+    say.caption(f"{layer.rule}. Read as {layer.home} reads it." if layer.home else layer.rule)
+    if layer.fields:
+        chart(figures.packed_layout(layer.fields), "stored_layout")
+
+
+def _block(stored: StoredTensor, text: str) -> StoredBlock | StoredGroup:
+    """The block or group that `text` names, the first where it is empty; QuantvizError where there is none."""
     place = pair(text, ",") if text else (0, 0)
     if not place:
         raise QuantvizError(f"{text!r} is no block; write its row and its number in the row, for example 0, 3.")

@@ -44,7 +44,11 @@ def snippet(
         "    qv.figures.code_usage(r),",
         f"    qv.figures.error_map(r, {block}),",
         "    qv.figures.block(block),",
-        *(["    qv.figures.stored_codes(c),", "    qv.figures.stored_scales(c),"] if view.info.packing else []),
+        *(
+            ["    qv.figures.stored_codes(c),", "    qv.figures.stored_scales(c),"]
+            if view.info.packing or view.info.decoded
+            else []
+        ),
         "]",
         "for figure in drawn:",
         "    if figure is not None:",
@@ -54,11 +58,11 @@ def snippet(
 
 
 def _stored(view: View) -> list[str]:
-    """The lines that read a tensor of a GGUF file as it is stored."""
-    if not view.info.packing:
+    """The lines that read a tensor which its file holds as codes, as it is stored."""
+    if not view.info.packing and not view.info.decoded:
         return []
     return [
-        "# As it is stored: codes, scales and minima, and one block byte by byte.",
+        "# As it is stored: codes, what groups of weights share, and the first group of them taken apart.",
         "c, first = qv.published.contents(w), qv.published.stored_block(w, 0, 0)",
         "print(qv.published.field_rows(first), qv.published.weight_rows(first))",
         "",
