@@ -19,8 +19,8 @@ from .conftest import PATIENCE
 pytestmark = pytest.mark.browser
 SMALL = "random:normal?rows=64&cols=256&outliers=0.01"
 MOST = 150  # presses of one page: more is a button that makes buttons
-PAGES = "", "compare", "outliers", "quality", "gguf_files", "throughput", "number_formats"
-WITH_MODEL = "", "quality", "gguf_files"
+PAGES = "", "compare", "outliers", "quality", "published_files", "throughput", "number_formats"
+WITH_MODEL = "", "quality", "published_files"
 FEW = {"schemes": ["int4-sym-b64", "mxfp4"]}
 # What keeps each page quick.
 QUICK: dict[str, dict] = {
@@ -160,7 +160,7 @@ def test_every_button_of_a_page_with_a_random_tensor(window, address, path):
     press_all(window, MAIN if path else EVERYWHERE)
 
 
-@pytest.mark.parametrize("path", ["", "gguf_files"], ids=lambda path: path or "explore")
+@pytest.mark.parametrize("path", ["", "published_files"], ids=lambda path: path or "explore")
 def test_every_button_of_a_page_with_a_model(window, address, path):
     open_page(window, address, path, ref="demo", beside="demo", gguf="Named mixes", **QUICK.get(path, {}))
     press_all(window, MAIN)
@@ -184,7 +184,7 @@ def test_every_button_of_a_page_whose_models_are_not_there(window, address, path
 
 def test_a_walk_over_all_pages_and_back_keeps_what_is_chosen(window, address):
     open_page(window, address, "", ref=SMALL, scheme="int4-sym-b32", measured="int4-asym-b32", tokens="256")
-    names = ["Explore", "Compare", "Outliers", "Quality", "GGUF files", "Throughput", "Number formats"]
+    names = ["Explore", "Compare", "Outliers", "Quality", "Published files", "Throughput", "Number formats"]
     for name in [*names[1:], *names[-2::-1]]:
         window.get_by_test_id("stSidebar").get_by_role("link", name=name, exact=True).click()
         expect(window).to_have_title(f"{name} · quantviz")

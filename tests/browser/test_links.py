@@ -52,7 +52,7 @@ SETTINGS: dict[str, list[tuple[dict[str, tuple], dict]]] = {
           "measured": ("", "int8-sym-b32", ("down_proj=int8-sym-b32;*=int4-asym-b32", "nf4-b64"))}, {}),
         ({"prompt": ("In the beginning", "x"), "length": ("40", "10", "120")}, SHORT),
     ],
-    "gguf_files": [
+    "published_files": [
         ({"gguf": ("File against original", "Named mixes"), "beside": ("", ABSENT)}, {"ref": "demo"}),
         ({"mix": ("Q4_K_M", "Q4_0", "MXFP4_MOE", "IQ1_S"), "mix_importance": ("false", "true")},
          {"ref": "demo", "gguf": "Named mixes"}),
@@ -155,7 +155,7 @@ def query(address: str) -> dict[str, list[str]]:
 def test_a_link_shows_afresh_and_on_back_what_it_says(window, address, file, path):
     """For every value of the table: nothing of the link is left out, and Back is one step to what it showed."""
     at = "" if path == "explore" else path
-    other = "throughput" if path == "gguf_files" else "gguf_files"  # the pages that are drawn soonest
+    other = "throughput" if path == "published_files" else "published_files"  # the pages that are drawn soonest
     for said in [said for page, said in _views() if page == path]:
         said = {"ref": REF} | said | ({"ref": str(file)} if said.get("ref") == FILE else {})
         link = urlencode(said, doseq=True)

@@ -19,7 +19,7 @@ LINKS = {  # page -> values of its link
     "compare": ("schemes", "scheme", "pinned"),
     "outliers": ("edit", "inject_count", "inject_where", "remove_sigmas", "bits", "swept", "beyond"),
     "quality": ("model", "layers", "schemes", "tokens", "context", "method", "text"),
-    "gguf_files": ("beside", "mix", "gguf"),
+    "published_files": ("beside", "mix", "gguf"),
     "throughput": ("model", "workloads", "schemes", "device", "rounds", "tensor", "layer"),
     "number_formats": ("number_format", "number_value", "number_scale", "line_formats", "line_window", "block_type"),
 }
@@ -69,7 +69,7 @@ def hostile_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "path", ["", "compare", "outliers", "gguf_files", "quality"], ids=lambda path: path or "explore"
+    "path", ["", "compare", "outliers", "published_files", "quality"], ids=lambda path: path or "explore"
 )
 def test_names_in_a_file_and_of_a_file_are_text(watched: Page, address: str, hostile_folder: Path, path: str):
     link = {

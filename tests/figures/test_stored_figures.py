@@ -7,8 +7,8 @@ import pytest
 
 import quantviz as qv
 from quantviz import figures
-from quantviz.published.mixes import recipe
 from quantviz.published.contents import contents
+from quantviz.published.mixes import recipe
 from tests.sources.builders import weights
 from tests.sources.gguf_builder import write
 

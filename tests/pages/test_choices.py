@@ -85,8 +85,8 @@ WRONG = [
     ("outliers", {"edit": "inject", "inject_magnitude": "nan"}),
     ("outliers", {"edit": "inject", "inject_seed": "9" * 5000}),
     ("outliers", {"edit": "remove", "remove_sigmas": "0"}), ("outliers", {"beyond": "31"}), ("outliers", {"bits": "7"}),
-    ("gguf_files", {"gguf": "mixes"}), ("gguf_files", {"ref": "demo", "gguf": "Named mixes", "mix": "Q9_K"}),
-    ("gguf_files", {"ref": "demo", "gguf": "Named mixes", "mix_importance": "perhaps"}),
+    ("published_files", {"gguf": "mixes"}), ("published_files", {"ref": "demo", "gguf": "Named mixes", "mix": "Q9_K"}),
+    ("published_files", {"ref": "demo", "gguf": "Named mixes", "mix_importance": "perhaps"}),
     ("compare", {"schemes": ["int4-sym-b64", "int44"]}), ("compare", {"schemes": "int44"}),
 ]  # fmt: skip
 

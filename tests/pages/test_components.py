@@ -193,7 +193,7 @@ def test_pages_that_take_no_scheme_or_no_tensor_do_not_offer_them():
 
 
 def test_a_random_tensor_belongs_to_no_model_and_the_page_of_files_says_what_to_open():
-    app = opened("gguf_files")
+    app = opened("published_files")
     assert "belongs to no model" in app.info[0].value
     next(b for b in app.button if b.label == "Open the demo model").click()
     assert not any("belongs to no model" in i.value for i in settled(app).info)

@@ -25,10 +25,12 @@ _PAGES = {
     "compare": ("Compare", ":material/balance:"),
     "outliers": ("Outliers", ":material/scatter_plot:"),
     "quality": ("Quality", ":material/psychology:"),
-    "gguf_files": ("GGUF files", ":material/deployed_code:"),
+    "published_files": ("Published files", ":material/deployed_code:"),
     "throughput": ("Throughput", ":material/speed:"),
     "number_formats": ("Number formats", ":material/123:"),
 }
+# Addresses that pages had before: links that were made then still lead to them.
+_BEFORE = {"gguf_files": "published_files"}
 
 
 def pages() -> dict[str, StreamlitPage]:
@@ -40,9 +42,9 @@ def pages() -> dict[str, StreamlitPage]:
 
 def navigation() -> tuple[str, StreamlitPage]:
     """The page that the address asks for, and its name. Links to the pages are drawn by `page_links`."""
-    every = pages()
-    page = st.navigation(list(every.values()), position="hidden")
-    return page.url_path or FIRST, page
+    earlier = [st.Page(f"pages/{now}.py", title=_PAGES[now][0], url_path=was) for was, now in _BEFORE.items()]
+    page = st.navigation([*pages().values(), *earlier], position="hidden")
+    return _BEFORE.get(page.url_path, page.url_path) or FIRST, page
 
 
 def page_links() -> None:

@@ -1,13 +1,13 @@
-"""GGUF files: what a published one has lost of its original, and what the named mixes make of a model."""
+"""Published files: what one has lost of its original, and what the named mixes of llama.cpp make of a model."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from pages.components.gguf.against import against_section
-from pages.components.gguf.mixes import mixes_section
 from pages.components.link import choices
 from pages.components.link.state import current
+from pages.components.published.against import against_section
+from pages.components.published.mixes import mixes_section
 from pages.components.shell.frame import require_app
 
 AGAINST, MIXES = "File against original", "Named mixes"
@@ -16,7 +16,7 @@ require_app()
 view = current()
 if view.at is None:  # what it waits for is in the sidebar
     st.stop()
-st.title("GGUF files", anchor=False)
+st.title("Published files", anchor=False)
 chosen = choices.one_of(
     "segmented_control", "What to look at", "gguf", (AGAINST, MIXES), AGAINST, label_visibility="collapsed"
 )

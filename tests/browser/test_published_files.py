@@ -42,7 +42,7 @@ def test_a_gguf_of_the_demo_model_opens_lists_loads_and_compares(page, address, 
     expect(page.get_by_text("row 7, columns 96 to 127")).to_be_attached()
     page.wait_for_url(re.compile(r"stored=7"))
 
-    page.get_by_role("link", name="GGUF files").click()
+    page.get_by_role("link", name="Published files").click()
     other = page.get_by_role("textbox", name="The model it was made from")
     other.fill("demo")
     other.press("Enter")
@@ -59,7 +59,7 @@ def test_a_gguf_of_the_demo_model_opens_lists_loads_and_compares(page, address, 
 
 
 def test_the_original_beside_its_file_and_the_mixes(page, address, file):
-    page.goto(f"{address}/gguf_files?ref=demo&tensor={QUERY}&beside={file}")
+    page.goto(f"{address}/published_files?ref=demo&tensor={QUERY}&beside={file}")
     heading(page, f"{QUERY} as q4_0")
     expect(page.get_by_text("the two halves of each head interleaved; that is undone here")).to_be_visible()
     page.get_by_text("Named mixes", exact=True).click()

@@ -33,10 +33,10 @@ _whole: BoundedCache[list] = BoundedCache(50, lambda _: 1)
 def against_section(view: View) -> None:
     """Draws the field for the other model, then the comparison."""
     here = cached.opened(view.at.source)
-    is_file = has_gguf_names(t.name for t in here.tensors)
+    is_file = has_gguf_names(t.name for t in here.tensors) or any(t.decoded for t in here.tensors)
     other = choices.text(
         "The model it was made from" if is_file else "A file made from this model", "beside",
-        placeholder="demo, hf:org/name, or a folder" if is_file else "model-Q4_K_M.gguf, or hf:org/name-GGUF:Q4_K_M",
+        placeholder="demo, hf:org/name, or a folder" if is_file else "model-Q4_K_M.gguf, or hf:org/name-AWQ",
         help="The sidebar holds one of the two, this field the other: a reference as there. Names are led from one to "
         "the other by the gguf package's own tables.",
     )  # fmt: skip

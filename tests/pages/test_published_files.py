@@ -1,4 +1,4 @@
-"""GGUF files in the app: stored blocks on Explore, a file against its original, the named mixes."""
+"""Published files in the app: stored blocks on Explore, a file against its original, the named mixes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.pages.running import opened, settled
 from tests.pages.test_explore import title
 from tests.sources.gguf_builder import demo
 
-PAGE = "gguf_files"
+PAGE = "published_files"
 
 
 @pytest.fixture(scope="module")
