@@ -19,8 +19,9 @@ from quantviz.figures import alt_text
 from quantviz.figures import number_line as line
 from quantviz.formats import FORMATS, bits, numerals, worked
 from quantviz.formats.numerals import short
+from quantviz.metrics import value_text
 from quantviz.text.spreadsheets import csv_text
-from quantviz.text.wording import number, value_text
+from quantviz.text.wording import number
 
 DEFAULT_FORMAT, DEFAULT_VALUE = "fp8_e4m3", "0.1"
 WINDOWS = ("all", "±8", "±1", "close-up")

@@ -22,7 +22,7 @@ ENGINE = DATA | {"machine", "kernels"}
 ABOVE = ENGINE | {"randomness", "sources", "checkpoints", "models", "inspection", "evaluation"}
 MAY_IMPORT = {
     "errors": {"text"},  # printable: how a name that a stranger chose is shown
-    "text": {"metrics", "block_types"},  # wording: units of metrics, names of types
+    "text": set(),
     "machine": GROUND, "randomness": set(), "formats": GROUND, "block_types": GROUND | {"formats"}, "tensors": GROUND,
     "statistics": GROUND, "metrics": GROUND,
     "schemes": GROUND | {"formats", "block_types", "tensors", "randomness"},

@@ -7,11 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..metrics import METRICS
+from ..metrics import METRICS, value_text
 from ..statistics import Histogram, TensorStatistics
 from ..text.plain import plain
 from ..text.spreadsheets import csv_text
-from ..text.wording import value_text
 from .tensor import Evaluation
 
 BlockErrors = Literal["summary", "full", "none"]

@@ -9,12 +9,14 @@ import math
 
 import numpy as np
 
+from ..block_types import was_rounded
 from ..inspection import Block
 from ..inspection.worked import code_values
+from ..metrics import value_text
 from ..schemes import TENSOR, Scheme
 from ..statistics import TensorStatistics
 from ..tensors import rows_and_cols
-from ..text.wording import bits, decibels, number, plural, share, value_text, was_rounded
+from ..text.wording import bits, decibels, number, plural, share
 from .tensor import Evaluation
 
 MOST = 3  # sentences at a time; the rules stand in order of importance

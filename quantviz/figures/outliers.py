@@ -9,13 +9,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..evaluation import Evaluation
-from ..metrics import METRICS, Metric
+from ..metrics import METRICS, Metric, value_text
 from ..outliers.attribution import OUTLIER_SIGMAS, Attribution
 from ..outliers.cures import Treated
 from ..outliers.curves import MagnitudeSweep, Point
 from ..outliers.sentences import name_of
 from ..schemes import Scheme
-from ..text.wording import bits, decibels, decimals, number, plural, share, signed, value_text
+from ..text.wording import bits, decibels, decimals, number, plural, share, signed
 from .histograms import Axis, robust_range, weights
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, moved_apart
 

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..block_types import Unpacked, unpack
+from ..block_types import Unpacked, original_name, unpack
 from ..errors import QuantvizError
 from ..kernels.overflow import beyond_float32, is_finite
 from ..kernels.results import Extremes
 from ..schemes import Scheme
 from ..statistics import TensorStatistics
 from ..tensors import StoredTensor, as_stored, check_importance, refuse_non_finite
-from ..text.wording import original_name
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from ..metrics import Metric
+
 Method = Literal["llama.cpp", "sliding"]
 
 METHODS: dict[Method, str] = {
@@ -94,48 +96,36 @@ class QualityResult:
         return self.perplexity_ratio - 1
 
 
-@dataclass(frozen=True)
-class QualityMetric:
-    """A field of QualityResult as it is shown. unit "fraction" is shown as a percentage."""
-
-    name: str
-    label: str
-    formula: str
-    unit: str
-    direction: Literal["lower", "higher", "neither"]
-    meaning: str
-
-
 _DECLARED = (
-    QualityMetric("perplexity", "Perplexity", "exp(mean(-ln p))", "", "lower",
-                  "As if the model had to choose among so many equally likely tokens each time."),
-    QualityMetric("perplexity_ratio", "Perplexity ratio", "exp(mean(ln p₀ - ln p))", "×", "lower",
-                  "Perplexity over that of the model as it is stored; 1.01 is 1% more."),
-    QualityMetric("kl_mean", "KL divergence, mean", "mean(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
-                  "How far the whole prediction moved, whatever the correct token was."),
-    QualityMetric("kl_median", "KL divergence, median", "median(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
-                  "Half of the predictions moved less."),
-    QualityMetric("kl_p99", "KL divergence, 99th percentile", "P99(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
-                  "One prediction in 100 moved more."),
-    QualityMetric("kl_p999", "KL divergence, 99.9th percentile", "P99.9(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
-                  "One prediction in 1,000 moved more."),
-    QualityMetric("kl_max", "KL divergence, largest", "max(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
-                  "The prediction that moved most."),
-    QualityMetric("probability_change", "Change of the correct token's probability, mean", "mean(p - p₀)", "fraction",
-                  "higher", "Below zero: the model grew less sure of what is right."),
-    QualityMetric("probability_change_rms", "Change of the correct token's probability, RMS", "√mean((p - p₀)²)",
-                  "fraction", "lower", "A typical change, up or down."),
-    QualityMetric("top1_agreement", "Top-1 agreement", "mean(argmax p = argmax p₀)", "fraction", "higher",
-                  "How often both models hold the same token most likely."),
-    QualityMetric("bits_per_weight", "Bits per weight", "bits stored / weights, of the quantized layers", "bits",
-                  "lower", "Codes, scales, zero points or minima, all counted."),
-    QualityMetric("model_bits_per_weight", "Bits per weight, whole model", "bits stored / weights, of all layers",
-                  "bits", "lower", "With what is not quantized, such as embeddings, as it is stored."),
-    QualityMetric("weight_error", "Relative L2 error of the weights", "‖Ŵ - W‖ / ‖W‖", "fraction", "lower",
-                  "What the weights alone say, over all quantized layers together."),
+    Metric("perplexity", "Perplexity", "exp(mean(-ln p))", "", "lower",
+           "As if the model had to choose among so many equally likely tokens each time."),
+    Metric("perplexity_ratio", "Perplexity ratio", "exp(mean(ln p₀ - ln p))", "×", "lower",
+           "Perplexity over that of the model as it is stored; 1.01 is 1% more."),
+    Metric("kl_mean", "KL divergence, mean", "mean(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
+           "How far the whole prediction moved, whatever the correct token was."),
+    Metric("kl_median", "KL divergence, median", "median(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
+           "Half of the predictions moved less."),
+    Metric("kl_p99", "KL divergence, 99th percentile", "P99(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
+           "One prediction in 100 moved more."),
+    Metric("kl_p999", "KL divergence, 99.9th percentile", "P99.9(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
+           "One prediction in 1,000 moved more."),
+    Metric("kl_max", "KL divergence, largest", "max(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
+           "The prediction that moved most."),
+    Metric("probability_change", "Change of the correct token's probability, mean", "mean(p - p₀)", "fraction",
+           "higher", "Below zero: the model grew less sure of what is right."),
+    Metric("probability_change_rms", "Change of the correct token's probability, RMS", "√mean((p - p₀)²)",
+           "fraction", "lower", "A typical change, up or down."),
+    Metric("top1_agreement", "Top-1 agreement", "mean(argmax p = argmax p₀)", "fraction", "higher",
+           "How often both models hold the same token most likely."),
+    Metric("bits_per_weight", "Bits per weight", "bits stored / weights, of the quantized layers", "bits",
+           "lower", "Codes, scales, zero points or minima, all counted."),
+    Metric("model_bits_per_weight", "Bits per weight, whole model", "bits stored / weights, of all layers",
+           "bits", "lower", "With what is not quantized, such as embeddings, as it is stored."),
+    Metric("weight_error", "Relative L2 error of the weights", "‖Ŵ - W‖ / ‖W‖", "fraction", "lower",
+           "What the weights alone say, over all quantized layers together."),
 )  # fmt: skip
 
-QUALITY_METRICS: dict[str, QualityMetric] = {m.name: m for m in _DECLARED}
+QUALITY_METRICS: dict[str, Metric] = {m.name: m for m in _DECLARED}
 
 JSON_FIELDS = (
     "ref", "scheme", "tokens", "context", "perplexity", "perplexity_se", "perplexity_ratio", "perplexity_ratio_se",

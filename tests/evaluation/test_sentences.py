@@ -8,7 +8,8 @@ import pytest
 import quantviz as qv
 from quantviz.block_types import BLOCK_TYPES
 from quantviz.evaluation.sentences import MOST, against, block_sentence, on_top_of, sentences
-from quantviz.text.wording import bits, decibels, value_text
+from quantviz.metrics import value_text
+from quantviz.text.wording import bits, decibels
 
 
 def normal(rows: int = 256, cols: int = 512) -> np.ndarray:

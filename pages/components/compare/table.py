@@ -9,9 +9,9 @@ import streamlit as st
 
 from quantviz.evaluation import comparison
 from quantviz.evaluation.comparison import Outcome
-from quantviz.metrics import METRICS
+from quantviz.metrics import METRICS, difference, tooltip, value_text
 from quantviz.schemes import Scheme
-from quantviz.text.wording import decimals, difference, tooltip, value_text
+from quantviz.text.wording import decimals
 
 from .. import say
 from ..link.address import link

@@ -8,9 +8,9 @@ import streamlit as st
 
 from quantviz.evaluation import Evaluation, export
 from quantviz.evaluation.facts import largest_weights, statistics_facts
-from quantviz.metrics import METRICS
+from quantviz.metrics import METRICS, value_text
 from quantviz.statistics import TensorStatistics
-from quantviz.text.wording import count, decimals, number, share, value_text
+from quantviz.text.wording import count, decimals, number, share
 
 from .. import say
 from ..selection import Importance, View

@@ -6,10 +6,10 @@ import streamlit as st
 
 from quantviz import QuantvizError, figures
 from quantviz.checkpoints.names import has_gguf_names
-from quantviz.metrics import METRICS
+from quantviz.metrics import METRICS, tooltip, value_text
 from quantviz.published.beside import Against, Pair, Pairs, against, pair_up, sentence, whole
 from quantviz.sources import Model, SeveralFiles
-from quantviz.text.wording import count, shape, tooltip, value_text
+from quantviz.text.wording import count, shape
 
 from .. import say
 from ..link import choices

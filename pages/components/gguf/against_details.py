@@ -7,9 +7,9 @@ from functools import partial
 import streamlit as st
 
 from quantviz.evaluation.export import metrics_table
-from quantviz.metrics import METRICS
+from quantviz.metrics import METRICS, tooltip, value_text
 from quantviz.published.beside import Against, Pair, Pairs, as_dict
-from quantviz.text.wording import plural, share, tooltip, value_text
+from quantviz.text.wording import plural, share
 
 from .. import say
 from ..link.address import put

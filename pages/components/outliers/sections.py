@@ -9,7 +9,7 @@ import streamlit as st
 from quantviz import figures
 from quantviz.evaluation import Evaluation
 from quantviz.formats import IntFormat
-from quantviz.metrics import METRICS
+from quantviz.metrics import METRICS, difference, tooltip, value_text
 from quantviz.outliers.attribution import Attribution, largest_table
 from quantviz.outliers.cures import EQUAL_BITS, Treated
 from quantviz.outliers.sentences import (
@@ -19,18 +19,7 @@ from quantviz.outliers.sentences import (
     edit_sentence,
     magnitude_sentence,
 )
-from quantviz.text.wording import (
-    bits,
-    count,
-    decibels,
-    decimals,
-    difference,
-    number,
-    plural,
-    share,
-    tooltip,
-    value_text,
-)
+from quantviz.text.wording import bits, count, decibels, decimals, number, plural, share
 
 from .. import say
 from ..link import choices

@@ -8,7 +8,8 @@ from functools import partial
 import streamlit as st
 
 from quantviz import figures
-from quantviz.quality.results import QUALITY_METRICS, QualityMetric, QualityResult
+from quantviz.metrics import tooltip
+from quantviz.quality.results import QUALITY_METRICS, QualityResult
 from quantviz.quality.tables import tabulate
 from quantviz.quality.text.words import added_text, metric_text, summary, with_error
 from quantviz.text.wording import decimals
@@ -41,10 +42,10 @@ def results_section(ask: Ask, schemes: Sequence[str], live: bool = False) -> lis
         say.text(*said)
     left, right = st.columns(2, gap="medium")
     with left:
-        st.subheader("Perplexity added", help=_help(QUALITY_METRICS["perplexity_ratio"]))
+        st.subheader("Perplexity added", help=tooltip(QUALITY_METRICS["perplexity_ratio"]))
         chart(figures.quality.ratios(results, schemes), f"ratios{mark}")
     with right:
-        st.subheader("KL divergence", help=_help(QUALITY_METRICS["kl_mean"]))
+        st.subheader("KL divergence", help=tooltip(QUALITY_METRICS["kl_mean"]))
         chart(figures.quality.divergences(results, schemes), f"divergences{mark}")
     st.caption(
         "Bars: one standard error either way, that of perplexity from token by token differences. Lines join integer "
@@ -66,12 +67,6 @@ def _baseline(results: list[QualityResult]) -> None:
     )  # fmt: skip
     for column, (label, value, meaning) in zip(st.columns(len(facts)), facts, strict=True):
         column.metric(say.name(label), say.plain(value), help=say.plain(meaning), border=True)
-
-
-def _help(metric: QualityMetric) -> str:
-    unit = {"": "a plain number", "fraction": "a fraction, shown in %", "×": "a factor"}.get(metric.unit, metric.unit)
-    better = {"lower": "lower is better", "higher": "higher is better", "neither": "neither way is better"}
-    return f"`{metric.formula}`\n\nUnit: {unit}; {better[metric.direction]}.\n\n{metric.meaning}"
 
 
 # -- the table -----------------------------------------------------------------------------------
@@ -106,7 +101,7 @@ def _with_errors(results: list[QualityResult]) -> dict[str, Callable[[float], st
 
 def _headings() -> dict:
     column = st.column_config.Column
-    headings = {name: column(QUALITY_METRICS[name].label, help=_help(QUALITY_METRICS[name])) for name in COLUMNS}
+    headings = {name: column(QUALITY_METRICS[name].label, help=tooltip(QUALITY_METRICS[name])) for name in COLUMNS}
     return headings | {
         "scheme": column("Scheme", pinned=True),
         "windows": column("Windows", help="How many are done."),

@@ -6,8 +6,8 @@ import streamlit as st
 
 from quantviz.evaluation import Evaluation
 from quantviz.evaluation.sentences import against, sentences
-from quantviz.metrics import METRICS
-from quantviz.text.wording import difference, shape, tooltip, value_text
+from quantviz.metrics import METRICS, difference, tooltip, value_text
+from quantviz.text.wording import shape
 
 from .. import say
 from ..link.address import changing
