@@ -16,7 +16,7 @@ from pages.components.shell.frame import require_app
 from pages.components.work import cached
 from quantviz import QuantvizError, figures
 from quantviz.evaluation import Evaluation, default_engine
-from quantviz.evaluation.comparison import Refusal, tabulate, verdict
+from quantviz.evaluation.comparison import Refusal, table_sentences, tabulate
 from quantviz.evaluation.sentences import on_top_of
 from quantviz.figures.comparison import MOST_PANELS
 from quantviz.text.wording import shape
@@ -47,7 +47,7 @@ frame = tabulate(found)
 evaluations = [outcome for outcome in found if isinstance(outcome, Evaluation)]
 pinned = view.pinned and view.pinned.key
 left_out(outcome for outcome in found if isinstance(outcome, Refusal))
-said = [*verdict(frame, pinned), *filter(None, [on_top_of(view.info.dtype)])]
+said = [*table_sentences(frame, pinned), *filter(None, [on_top_of(view.info.dtype)])]
 if said:
     say.text(*said)
 

@@ -18,7 +18,7 @@ if view.at is None:  # what it waits for is in the sidebar
     st.stop()
 st.title("GGUF files", anchor=False)
 chosen = choices.one_of(
-    "segmented_control", "What to look at", "gguf", (AGAINST, MIXES), AGAINST, label_visibility="collapsed"
+    st.segmented_control, "What to look at", "gguf", (AGAINST, MIXES), AGAINST, label_visibility="collapsed"
 )
 if chosen == MIXES:
     mixes_section(view)

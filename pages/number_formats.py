@@ -66,7 +66,7 @@ def controls():
     """Format, reading of the value, reading of the scale (None where the format has none)."""
     left, middle, right = st.columns(3)
     name = choices.one_of(
-        "selectbox", "Format", "number_format", list(FORMATS), DEFAULT_FORMAT, on=left, then=keep_number,
+        left.selectbox, "Format", "number_format", list(FORMATS), DEFAULT_FORMAT, then=keep_number,
         help="Every format of quantviz; the table below compares them.",
     )  # fmt: skip
     text = choices.text(
@@ -148,7 +148,7 @@ SCALE_NOTES = {
 # -- the number line -----------------------------------------------------------------------------
 
 
-def window_of(choice: str, lines: list[line.Line], code: int) -> tuple[float, float]:
+def window_of(choice: str, lines: list[line.FormatRow], code: int) -> tuple[float, float]:
     main, rank = lines[0], bits.rank_of(lines[0].format, code)
     if choice == "close-up" and rank is not None:
         every = bits.ranks(main.format)
@@ -167,13 +167,13 @@ def number_line(f, reading: numerals.Reading, scale: float) -> None:
     st.subheader("Number line")
     left, middle, right = st.columns([3, 3, 2])
     others = choices.some_of(
-        "multiselect", "Compare with", "line_formats", list(FORMATS), ("fp8_e5m2", "fp4_e2m1"), on=left,
+        left.multiselect, "Compare with", "line_formats", list(FORMATS), ("fp8_e5m2", "fp4_e2m1"),
         most=MOST_LINES,
     )  # fmt: skip
-    choice = choices.one_of("segmented_control", "Window", "line_window", WINDOWS, WINDOWS[0], on=middle)
-    axis = choices.one_of("segmented_control", "Axis", "line_axis", AXES, AXES[0], on=right)
+    choice = choices.one_of(middle.segmented_control, "Window", "line_window", WINDOWS, WINDOWS[0])
+    axis = choices.one_of(right.segmented_control, "Axis", "line_axis", AXES, AXES[0])
     scales = {f.name: scale} | {name: unit_scale(FORMATS[name]) for name in others if name != f.name}
-    lines = [line.Line(FORMATS[name], s, landed(FORMATS[name], reading, s)) for name, s in scales.items()]
+    lines = [line.FormatRow(FORMATS[name], s, landed(FORMATS[name], reading, s)) for name, s in scales.items()]
     window = window_of(choice, lines, reading.code)
     marked = None if reading.typed is None else float(reading.typed)
     figure = line.number_line(lines, window, axis == "logarithmic", marked)
@@ -212,7 +212,7 @@ def take_away(f, reading: numerals.Reading, scale_reading: numerals.Reading | No
         st.download_button("Values as JSON", as_json, f"{f.name}.json", "application/json", on_click="ignore")
         picture_setting()
     st.caption("The same in Python:")
-    st.code(numerals.snippet(f, reading.text, scale_reading and scale_reading.text), language="python")
+    st.code(numerals.value_snippet(f, reading.text, scale_reading and scale_reading.text), language="python")
 
 
 @st.fragment

@@ -26,11 +26,6 @@ class Histogram:
         return np.linspace(self.lo, self.hi, len(self.counts) + 1)
 
     @property
-    def centers(self) -> np.ndarray:
-        edges = self.edges
-        return (edges[:-1] + edges[1:]) / 2
-
-    @property
     def total(self) -> int:
         return int(self.counts.sum()) + self.below + self.above
 

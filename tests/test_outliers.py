@@ -15,8 +15,8 @@ from quantviz.errors import QuantvizError
 from quantviz.outliers import WHERES, Injection, Removal, apply, changed, inject, places, remove
 from quantviz.outliers.attribution import attribute, largest_table
 from quantviz.outliers.cures import EQUAL_BITS, UNTREATED, cures, share_beyond, treat
-from quantviz.outliers.curves import block_size_sweep, magnitude_sweep, row_sample
-from quantviz.outliers.export import attribution_dict, cures_dict, magnitudes_dict, points_dict, schemes_csv
+from quantviz.outliers.curves import Growing, block_size_sweep, magnitude_sweep, row_sample
+from quantviz.outliers.export import attribution_dict, cures_dict, magnitudes_dict, points_dict, schemes_table
 from quantviz.outliers.sentences import (
     attribution_sentences,
     block_size_sentence,
@@ -25,6 +25,7 @@ from quantviz.outliers.sentences import (
     magnitude_sentence,
 )
 from quantviz.tensors import as_stored
+from quantviz.text.spreadsheets import csv_text
 
 KEYS = ("int4-sym-tensor", "int4-asym-channel", "int4-sym-b64", "int3-offset-b48", "nf4-b64", "fp8_e4m3-b32x64",
         "mxfp4", "nvfp4", "fp8_e4m3", "ternary-tensor", "int4-sym-b64:clip=mse", "int4-asym-b64:rotate=hadamard",
@@ -301,9 +302,9 @@ def test_everything_exports():
     w = with_outliers(64, 128)
     points, treated = block_size_sweep(w, granularities=("tensor", "b256", "b64")), treat(w, "int4-sym-b64")
     document = [attribution_dict(attribute(w, "int4-sym-b64")), points_dict(points), cures_dict(treated),
-                magnitudes_dict(magnitude_sweep(w, magnitudes=(5.0, 20.0)))]  # fmt: skip
+                magnitudes_dict(magnitude_sweep(w, outliers=Growing((5.0, 20.0))))]  # fmt: skip
     assert json.loads(json.dumps(document, allow_nan=False)) == document
-    table = schemes_csv(points, treated).splitlines()
+    table = csv_text(*schemes_table(points, treated)).splitlines()
     assert len(table) == 1 + len(points) + len(treated) and table[0].startswith("part,name,scheme,mean_relative_error")
 
 

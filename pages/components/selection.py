@@ -13,7 +13,7 @@ UPLOAD = "upload:"  # begins the reference of a file that the visitor uploaded
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelRef:
     """A reference as one visitor may open it.
 
     ref: as links and snippets have it.  opens: what is opened, a private copy in the case of an upload.
@@ -29,10 +29,10 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Selection:
+class TensorPart:
     """One tensor of a source, or some of its rows, maybe edited: what all results below are kept by."""
 
-    source: Source
+    source: ModelRef
     tensor: str
     rows: tuple[int, int] | None = None
     edit: Edit | None = None
@@ -60,7 +60,7 @@ class View:
 
     scheme: Scheme
     pinned: Scheme | None = None
-    at: Selection | None = None
+    at: TensorPart | None = None
     info: TensorInfo | None = None
     token: str | bool | None = field(default=None, repr=False)
     importance: Importance | None = None

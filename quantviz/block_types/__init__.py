@@ -10,9 +10,9 @@ import math
 from ..errors import QuantvizError, did_you_mean
 from . import fp4, iq1, iq2, iq3, iq4, k_quants, plain, ternary
 from .arrays import Array
-from .base import ROLES, BlockType, Field, Unpacked
+from .base import ROLES, BlockField, BlockType, Unpacked
 
-__all__ = ["BLOCK_TYPES", "ROLES", "BlockType", "Field", "Unpacked", "block_type", "check_cols", "check_rows",
+__all__ = ["BLOCK_TYPES", "ROLES", "BlockType", "BlockField", "Unpacked", "block_type", "check_cols", "check_rows",
            "original_name", "unpack", "was_rounded"]  # fmt: skip
 
 _FAMILIES = (plain, k_quants, iq4, iq3, iq2, iq1, ternary, fp4)

@@ -14,6 +14,7 @@ from .against import against
 from .evaluate import evaluate
 from .listing import schemes, tensors
 from .mix import mix
+from .parameters import TableCommand
 from .quality import quality
 from .throughput import throughput
 
@@ -43,4 +44,4 @@ def _told_when_empty(command: Callable[..., None]) -> Callable[..., None]:
 
 
 for command in (tensors, schemes, evaluate, against, mix, quality, throughput):
-    app.command()(_told_when_empty(command))
+    app.command(cls=TableCommand)(_told_when_empty(command))

@@ -127,7 +127,7 @@ def _row(outcome: Outcome) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def measured(frame: pd.DataFrame) -> list[str]:
+def metric_columns(frame: pd.DataFrame) -> list[str]:
     """The columns of a table of `compare` that are metrics, in the order of `METRICS`."""
     return [name for name in frame.columns if name in METRICS]
 
@@ -143,7 +143,7 @@ def best(frame: pd.DataFrame) -> dict[str, list[str]]:
     A metric that has no better way, or has the same value everywhere, is left out.
     """
     found = {}
-    for name in measured(frame):
+    for name in metric_columns(frame):
         values = frame[name].dropna()
         if METRICS[name].direction == "neither" or values.nunique() < 2:
             continue
@@ -152,7 +152,7 @@ def best(frame: pd.DataFrame) -> dict[str, list[str]]:
     return found
 
 
-def against(frame: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def differences(frame: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """The same table with each metric minus that of `baseline`; NaN where both are infinite.
 
     Raises QuantvizError if `baseline` has no figures in the table.
@@ -163,7 +163,7 @@ def against(frame: pd.DataFrame, baseline: str) -> pd.DataFrame:
         )
     row = frame[frame.scheme == baseline]
     differences = frame.copy()
-    for name in measured(frame):
+    for name in metric_columns(frame):
         differences[name] = frame[name] - row[name].iloc[0]
     return differences
 
@@ -185,9 +185,9 @@ def pareto(bits: Sequence[float], sqnr: Sequence[float]) -> np.ndarray:
     return np.array(front, int)
 
 
-def verdict(frame: pd.DataFrame, pinned: str | None = None) -> list[str]:
+def table_sentences(frame: pd.DataFrame, pinned: str | None = None) -> list[str]:
     """What the table says in words: which schemes none beats, and which is best at no more bits than the pinned one."""
-    scored = frame.dropna(subset=["bits_per_weight", "sqnr_db"]) if measured(frame) else frame[:0]
+    scored = frame.dropna(subset=["bits_per_weight", "sqnr_db"]) if metric_columns(frame) else frame[:0]
     if len(scored) < 2:
         return []
     front = scored.scheme.iloc[pareto(scored.bits_per_weight, scored.sqnr_db)].tolist()

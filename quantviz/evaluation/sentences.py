@@ -54,7 +54,7 @@ def on_top_of(dtype: str) -> str | None:
     )
 
 
-def against(evaluation: Evaluation, pinned: Evaluation) -> str | None:
+def pinned_sentence(evaluation: Evaluation, pinned: Evaluation) -> str | None:
     """How the scheme compares with the pinned one, in SQNR and bits; None for the same scheme."""
     if evaluation.scheme == pinned.scheme:
         return None

@@ -32,7 +32,7 @@ MARKS = {
 }  # fmt: skip
 
 
-def told(text: object) -> str:
+def plotly_text(text: object) -> str:
     """Text of a file, a link or a visitor, as Plotly is to draw it: its labels read a part of HTML, and formulas.
 
     >>> told('<a href="http://a.b">x</a> $y$')
@@ -44,7 +44,7 @@ def told(text: object) -> str:
 def legend(*entries: tuple[str, str, str]) -> dict:
     """(mark, colour, name) of each trace as one line of text: Plotly's own legend takes longer than the traces."""
     text = " \u2003".join(
-        f'<span style="color:{color}">{MARKS[mark]}</span> {told(name)}' for mark, color, name in entries
+        f'<span style="color:{color}">{MARKS[mark]}</span> {plotly_text(name)}' for mark, color, name in entries
     )
     place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
     return place | {"text": text, "showarrow": False, "font": {"size": 13}}

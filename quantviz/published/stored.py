@@ -209,7 +209,7 @@ def _have(n: int) -> str:
     return "has" if n == 1 else "have"
 
 
-def sentence(c: Contents) -> str:
+def contents_sentence(c: Contents) -> str:
     """What stands out, for a reader."""
     used = len(c.counts) - int(np.isnan(c.numbers).sum())
     parts = [

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _ROWS = ("base_loss", "loss", "kl", "change", "agrees", "bad")
 
 
-def compare(base: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
+def compare_predictions(base: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
     """float64 [6, places], rows as _ROWS names them, from float32 logits [places, vocabulary] of both models.
 
     With a and b the logits of the stored and of the quantized model, p₀ and p their softmax, L = ln Σ exp:

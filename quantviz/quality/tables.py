@@ -26,7 +26,7 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def tabulate(outcomes: Iterable[QualityResult | Refusal]) -> pd.DataFrame:
+def quality_table(outcomes: Iterable[QualityResult | Refusal]) -> pd.DataFrame:
     """A row a scheme, its latest result; a scheme that could not apply has a row whose notice says why."""
     import pandas as pd
 

@@ -16,7 +16,7 @@ from .devices import NAMES
 from .multiply import Weights
 from .plan import Plan
 from .results import Doing, Measurement, Refused
-from .shapes import PRESETS, Layer, ModelShape
+from .shapes import PRESETS, LayerShape, ModelShape
 from .timing import COLD, Contender, copies_for
 
 Call = tuple[Any, Any, Any]  # activations, packed weights, where the product goes
@@ -41,7 +41,7 @@ def contenders(workload: str, plan: Plan, bench: Bench) -> Iterator[Doing | Refu
 
 def _linear(scheme: Scheme, plan: Plan, bench: Bench) -> Contender:
     rows, cols = plan.layer
-    _check(scheme, [Layer("layer", rows, cols)], bench)
+    _check(scheme, [LayerShape("layer", rows, cols)], bench)
     _ask(scheme, rows, cols, plan.batch, bench)
     weights = multiply.make(scheme, rows, cols, plan.batch, bench)
     line = _line("linear", (rows, cols), plan, bench, weights, weights.nbytes)
@@ -155,11 +155,11 @@ def _line(
     )  # fmt: skip
 
 
-def _check(scheme: Scheme, layers: Sequence[Layer], bench: Bench) -> None:
+def _check(scheme: Scheme, layers: Sequence[LayerShape], bench: Bench) -> None:
     """Raises QuantvizError where some layer cannot be quantized, or not be multiplied here."""
     for layer in layers:
         scheme.check_shape(layer.rows, layer.cols)
-        if reason := multiply.refusal(scheme, layer.rows, layer.cols, bench.device):
+        if reason := multiply.why_not_multiplied(scheme, layer.rows, layer.cols, bench.device):
             raise QuantvizError(reason)
 
 

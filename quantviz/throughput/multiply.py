@@ -46,7 +46,7 @@ class Weights:
         return self.packed.clone()
 
 
-def refusal(scheme: Scheme, rows: int, cols: int, device: str) -> str | None:
+def why_not_multiplied(scheme: Scheme, rows: int, cols: int, device: str) -> str | None:
     """Why this device multiplies no weights [rows, cols] under `scheme`; None where it does."""
     if scheme.key in CASTS:
         missing = scheme.key == "bf16" and not takes_bf16(device)

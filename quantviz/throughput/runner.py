@@ -15,8 +15,8 @@ from . import tensor_work as tensors
 from .bench import Bench, Stopped, device_errors
 from .plan import Plan
 from .results import MULTIPLIES, Card, Doing, Event, Finished, Measurement, Refused
-from .timing import Clock, Contender, bandwidth, clock_of, measured, rounds
-from .turns import Turn
+from .timing import Clock, Contender, bandwidth, clock_of, rounds, with_times
+from .turns import Ticket
 
 BANDWIDTH_ROUNDS = 5
 QUEUES = {"cpu": "cpu", "reference": "cpu", "mps": "mps", "xpu": "xpu", "cuda": "cuda"}  # devices that share hardware
@@ -41,7 +41,7 @@ def run(plan: Plan, cancel: threading.Event | None = None) -> Iterator[Event]:
     """
     cancel = cancel or threading.Event()
     began = time.monotonic()
-    turn = Turn(QUEUES[devices.check(plan.device)], plan.title)
+    turn = Ticket(QUEUES[devices.checked(plan.device)], plan.title)
     try:
         yield from turn.wait(cancel)
         yield from _measure(plan, cancel)
@@ -132,4 +132,4 @@ def _timed(
 
 
 def _line(contender: Contender, ceiling: Contender, ready: Sequence[Contender]) -> Measurement:
-    return measured(contender, math.prod(contender.line.shape), ceiling, ready)
+    return with_times(contender, math.prod(contender.line.shape), ceiling, ready)

@@ -40,7 +40,7 @@ def folder() -> Path:
     )
 
 
-class Turn:
+class Ticket:
     """A place in the queue for a device. `wait` until it is one's turn, `leave` in any case.
 
     label: what is measured, for those who wait to read.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.components.throughput.details import command, snippet
+from pages.components.throughput.details import speed_command, speed_snippet
 from pages.components.work import runs
 from quantviz import QuantvizError, throughput
 from quantviz.throughput import Plan
@@ -254,7 +254,7 @@ def test_what_is_no_shape_is_a_sentence(text):
 def test_the_snippet_measures_the_plan_of_the_page(monkeypatch):
     plan = Plan.make("cpu", ["decode"], FEW, batch=3, rounds=4)
     scope: dict = {}
-    code = snippet(plan).replace(".show()", ".to_json()")
+    code = speed_snippet(plan).replace(".show()", ".to_json()")
     exec(compile(code, "snippet", "exec"), scope)  # noqa: S102
     assert scope["plan"] == plan
     assert [m.scheme for m in scope["report"].measurements] == FEW
@@ -266,7 +266,7 @@ def test_the_command_is_one_that_the_command_line_takes(monkeypatch, capsys):
     seen = []
     monkeypatch.setattr(throughput, "run", lambda plan, cancel=None: seen.append(plan) or iter(()))
     plan = Plan.make("cpu", ["decode", "linear"], FEW, layer=(256, 512), batch=3, model="1b", rounds=4)
-    words = command(plan).replace("\\\n", " ").split()
+    words = speed_command(plan).replace("\\\n", " ").split()
     assert words[:3] == ["python", "-m", "quantviz"] and main(words[3:]) == 0
     assert seen == [plan]
 

@@ -18,7 +18,7 @@ from ..link.address import link
 from ..link.state import choose_pinned
 from ..selection import Importance, View
 from ..shared.snippet import comparison_snippet
-from ..shared.tables import NONE, table, written
+from ..shared.tables import NONE, as_styler, table
 from ..shared.take_along import downloads, link_note
 
 FIGURES, AGAINST = "Figures", "Against the pinned"
@@ -58,17 +58,17 @@ def table_section(view: View, frame: pd.DataFrame) -> None:
 
 def _draw(frame: pd.DataFrame, pinned: str | None, shown: str, key: str, **more):
     best = comparison.best(frame)
-    values = comparison.against(frame, pinned) if shown == AGAINST else frame
-    columns = _ordered(comparison.measured(frame))
+    values = comparison.differences(frame, pinned) if shown == AGAINST else frame
+    columns = _ordered(comparison.metric_columns(frame))
     values = values[["scheme", *columns, "seconds", "notices"]]
     if shown == FIGURES and pinned in comparison.with_figures(frame):
-        values.insert(3, GAP, comparison.against(frame, pinned)["sqnr_db"])
+        values.insert(3, GAP, comparison.differences(frame, pinned)["sqnr_db"])
     how = {
         name: (lambda v, name=name: difference(name, v, 0.0) or NONE) if shown == AGAINST else partial(value_text, name)
         for name in columns
     }
     how |= {GAP: lambda v: difference("sqnr_db", v, 0.0) or NONE, "seconds": partial(decimals, places=3)}
-    styled = written(values, how).apply(_marks, axis=None, best=best, pinned=pinned)
+    styled = as_styler(values, how).apply(_marks, axis=None, best=best, pinned=pinned)
     height = "content" if len(frame) <= MOST_ROWS else _ROW * (MOST_ROWS + 1)
     return table(styled, how, key, _headings(columns), height=height, **more)
 

@@ -7,14 +7,14 @@ from functools import partial
 import streamlit as st
 
 from quantviz.evaluation import Evaluation, export
-from quantviz.evaluation.facts import largest_weights, statistics_facts
+from quantviz.evaluation.facts import largest_weights_table, statistics_facts
 from quantviz.metrics import METRICS, value_text
 from quantviz.statistics import TensorStatistics
 from quantviz.text.wording import count, decimals, number, share
 
 from .. import say
 from ..selection import Importance, View
-from ..shared.snippet import snippet
+from ..shared.snippet import tensor_snippet
 from ..shared.tables import table
 from ..shared.take_along import downloads, link_note
 from .block import opened_block, shown_weight
@@ -31,7 +31,7 @@ def details_section(view: View, evaluation: Evaluation, importance: Importance |
         case "Python":
             axis, full = st.session_state.get("axis", "log"), st.session_state.get("range") == "all"
             place, around = opened_block(evaluation), shown_weight(view, evaluation)
-            st.code(snippet(view, place, importance, axis, full, around), language="python")
+            st.code(tensor_snippet(view, place, importance, axis, full, around), language="python")
         case "Data and link":
             _data(view, evaluation, importance)
         case "All metrics":
@@ -65,7 +65,7 @@ def _tensor(statistics: TensorStatistics) -> None:
             column.metric(fact.label, fact.text, help=fact.meaning)
     st.markdown("**Largest weights**")
     how = {"row": count, "column": count, "weight": partial(number, fixed=True), "in σ": partial(decimals, places=2)}
-    table(largest_weights(statistics), how, "largest_of_tensor", height=300)
+    table(largest_weights_table(statistics), how, "largest_of_tensor", height=300)
 
 
 def _data(view: View, evaluation: Evaluation, importance: Importance | None) -> None:
@@ -73,7 +73,7 @@ def _data(view: View, evaluation: Evaluation, importance: Importance | None) -> 
         (view.at.tensor, view.scheme.key),
         {
             "ref": view.at.source.ref, "tensor": view.at.tensor, "rows": view.at.rows,
-            "importance": importance and importance.file, **export.as_dict(evaluation),
+            "importance": importance and importance.file, **export.evaluation_dict(evaluation),
         },
         export.metrics_table(evaluation),
     )  # fmt: skip

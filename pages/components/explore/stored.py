@@ -9,9 +9,9 @@ from quantviz.published.stored import (
     Contents,
     StoredBlock,
     contents,
+    contents_sentence,
     field_rows,
     group_rows,
-    sentence,
     stored_block,
     weight_rows,
 )
@@ -45,7 +45,7 @@ def stored_section(view: View) -> None:
         return
     if found is None:
         return
-    say.text(sentence(found))
+    say.text(contents_sentence(found))
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Codes in the file**")
@@ -58,7 +58,7 @@ def stored_section(view: View) -> None:
 
 def _counted(view: View, job: jobs.Job) -> Contents:
     def count() -> Contents:
-        stored, _ = cached.measured(view.at, job)
+        stored, _ = cached.described(view.at, job)
         return contents(stored, job.step("counting codes and scales", "counted"))
 
     return _contents.get(view.at, count)
@@ -66,7 +66,7 @@ def _counted(view: View, job: jobs.Job) -> Contents:
 
 @st.fragment
 def _inspector(view: View, found: Contents) -> None:
-    stored, _ = cached.measured(view.at, jobs.Job(""))
+    stored, _ = cached.described(view.at, jobs.Job(""))
     across = stored.cols // found.kind.block
     box, facts = st.columns([1, 3], vertical_alignment="bottom")
     text = choices.text(

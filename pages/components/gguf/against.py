@@ -15,7 +15,7 @@ from .. import say
 from ..link import choices
 from ..link.address import put
 from ..link.state import choose_ref
-from ..selection import DEMO_REF, Source, View
+from ..selection import DEMO_REF, ModelRef, View
 from ..shared.charts import chart
 from ..shared.headline import HEADLINES
 from ..shared.importance_upload import importance_upload
@@ -72,7 +72,7 @@ def against_section(view: View) -> None:
     _every_tensor(sides, original, file, pairs, is_file)
 
 
-def _open(ref: str, token: str | bool | None) -> tuple[Source, Model] | None:
+def _open(ref: str, token: str | bool | None) -> tuple[ModelRef, Model] | None:
     try:
         source = source_for(ref, token)
         model = cached.opened(source) or jobs.result(

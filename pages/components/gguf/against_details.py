@@ -8,13 +8,13 @@ import streamlit as st
 
 from quantviz.evaluation.export import metrics_table
 from quantviz.metrics import METRICS, tooltip, value_text
-from quantviz.published.beside import Against, Pair, Pairs, as_dict
+from quantviz.published.beside import Against, Pair, Pairs, against_dict
 from quantviz.text.wording import plural, share
 
 from .. import say
 from ..link.address import put
 from ..link.state import ANOTHER_TENSOR
-from ..shared.snippet import written
+from ..shared.snippet import ref_in_script
 from ..shared.tables import table
 from ..shared.take_along import downloads, link_note
 
@@ -38,22 +38,22 @@ def details(a: Against, original: str, file: str) -> None:
             {}, "against_metrics", height="content",
         )  # fmt: skip
     elif chosen == PYTHON:
-        st.code(snippet(a.pair, original, file), language="python")
+        st.code(against_snippet(a.pair, original, file), language="python")
     elif chosen == DATA:
         downloads(
-            (a.pair.original, a.evaluation.scheme), {"original": original, "file": file, **as_dict(a)},
+            (a.pair.original, a.evaluation.scheme), {"original": original, "file": file, **against_dict(a)},
             metrics_table(a.evaluation),
         )  # fmt: skip
         link_note(original, file)
 
 
-def snippet(pair: Pair, original: str, file: str) -> str:
+def against_snippet(pair: Pair, original: str, file: str) -> str:
     """A script that makes the comparison."""
     return (
         "import quantviz as qv\n"
         "\n"
-        f"original = qv.open_model({written(original)!r})\n"
-        f"file = qv.open_model({written(file)!r})\n"
+        f"original = qv.open_model({ref_in_script(original)!r})\n"
+        f"file = qv.open_model({ref_in_script(file)!r})\n"
         f"a = qv.published.against(original, file, qv.published.pair_up(original, file).of({pair.original!r}))\n"
         "print(qv.published.sentence(a))\n"
         "for name, value in a.evaluation.metrics.items():\n"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from quantviz import QuantvizError, figures
-from quantviz.published.mixes import MIXES, SOURCE, Recipe, as_dict, notices, sizes, table
+from quantviz.published.mixes import MIXES, SOURCE, Recipe, notices, recipe_dict, recipe_table, sizes
 from quantviz.text.wording import bits, count, plural, shape, share, size
 
 from .. import say
 from ..link import choices
 from ..selection import View
 from ..shared.charts import chart
-from ..shared.snippet import written
+from ..shared.snippet import ref_in_script
 from ..shared.take_along import downloads, link_note
 from ..work import cached
 from ..work.bounded import BoundedCache
@@ -27,7 +27,7 @@ def mixes_section(view: View) -> None:
     model = cached.opened(view.at.source)
     left, right = st.columns([2, 3], vertical_alignment="bottom")
     name = NAMES[choices.one_of(
-        "selectbox", "Mix", "mix", list(NAMES), DEFAULT, on=left, help=f"As llama-quantize names it. Rules: {SOURCE}.",
+        left.selectbox, "Mix", "mix", list(NAMES), DEFAULT, help=f"As llama-quantize names it. Rules: {SOURCE}.",
     )]  # fmt: skip
     importance = choices.toggle(
         "With an importance matrix", "mix_importance", on=right,
@@ -99,7 +99,7 @@ def _all(every: dict[str, Recipe | str]) -> None:
 @st.fragment
 def _details(r: Recipe, ref: str) -> None:
     chosen = st.segmented_control("More", [TABLE, PYTHON, DATA], key="mix_details", persist_state="session")
-    columns = table(r)
+    columns = recipe_table(r)
     if chosen == TABLE:
         st.dataframe(
             columns | {"shape": [shape(dims) for dims in columns["shape"]]}, hide_index=True, key="mix_table",
@@ -113,14 +113,13 @@ def _details(r: Recipe, ref: str) -> None:
         given = ", importance=True" if r.importance else ""
         st.code(
             "import quantviz as qv\n\n"
-            f"r = qv.published.recipe(qv.open_model({written(ref)!r}), {r.mix.name!r}{given})\n"
+            f"r = qv.published.recipe(qv.open_model({ref_in_script(ref)!r}), {r.mix.name!r}{given})\n"
             "print(r.nbytes, r.bits_per_weight, r.kinds)\n"
             "for line in r.lines:\n    print(line.name, line.kind, line.nbytes, line.why)\n"
             "qv.figures.mix_map(r).show()\n",
             language="python",
         )
     elif chosen == DATA:
-        downloads(
-            (r.mix.name,), {"ref": ref, **as_dict(r)}, (columns, zip(*columns.values(), strict=True)), pictures=False
-        )
+        rows = zip(*columns.values(), strict=True)
+        downloads((r.mix.name,), {"ref": ref, **recipe_dict(r)}, (columns, rows), pictures=False)
         link_note(ref)

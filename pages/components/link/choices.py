@@ -1,8 +1,8 @@
 """The controls whose values the address holds: each shows what is chosen, and chooses what it is set to.
 
-All take where they are drawn, a key of `address`, a label and a default, and give the value that the page shows, so
-that a page and its link always agree. A wrong value, from a link or typed, is said and not taken. `then` is called with
-`args` after a change.
+All take a label, a key of `address` and a default, and where they are drawn: `on` a container, or by `draw`, a method
+of one such as `left.selectbox`. They give the value that the page shows, so that a page and its link always agree. A
+wrong value, from a link or typed, is refused with a notice. `then` is called after a change.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ class _Choice:
     read: Callable[[list[str]], Any]
     write: Callable[[Any], list[str]]
     empty: Any = None
-    then: Callable[..., None] | None = None
-    args: tuple = ()
+    then: Callable[[], None] | None = None
     named: Callable[[str], str] = str
 
     def value(self) -> Any:
@@ -75,7 +74,7 @@ class _Choice:
                 return
             address.put(**{self.key: None if value == self.default else self.write(value)})
             if self.then:
-                self.then(*self.args)
+                self.then()
 
     def _instead(self, value: Any) -> str:
         if value in (None, "", []):
@@ -92,8 +91,7 @@ def text(
     check: Check | None = None,
     empty: str | None = None,
     on: Any = st,
-    then: Callable[..., None] | None = None,
-    args: tuple = (),
+    then: Callable[[], None] | None = None,
     **more: Any,
 ) -> str:
     """A line of text. empty: what it stands for when there is nothing in it; the default, if nothing is given."""
@@ -104,7 +102,7 @@ def text(
             check(said)
         return said
 
-    choice = _Choice(key, default, read, lambda value: [value], then=then, args=args)
+    choice = _Choice(key, default, read, lambda value: [value], then=then)
     value = choice.value()
     choice.drawn(on.text_input, label, value=value, **more)
     return value
@@ -126,11 +124,11 @@ def number(
 
 
 def one_of(
-    draw: str, label: str, key: str, options: Sequence[str], default: str | None, *, on: Any = st,
+    draw: Callable[..., Any], label: str, key: str, options: Sequence[str], default: str | None, *,
     check: Check | None = None, missing: Check | None = None, named: Callable[[str], str] = str,
-    then: Callable[..., None] | None = None, args: tuple = (), **more: Any,
+    then: Callable[[], None] | None = None, **more: Any,
 ) -> str:  # fmt: skip
-    """One of several. draw: selectbox or segmented_control. check: for options that visitors may type besides.
+    """One of several. draw: a selectbox or segmented_control. check: for options that visitors may type besides.
     missing: says what is wrong with one that is not there. named: what an option is called; links may say it so.
     """
     names = {named(option): option for option in options}
@@ -145,25 +143,25 @@ def one_of(
             raise QuantvizError(f"{label} has no choice {said!r}; {_offer([named(option) for option in options])}.")
         return said
 
-    choice = _Choice(key, default, read, lambda value: [value], then=then, args=args, named=named)
+    choice = _Choice(key, default, read, lambda value: [value], then=then, named=named)
     value = choice.value()
     if check:
         options = list(dict.fromkeys([*options, value]))
         more["accept_new_options"] = True
-    if draw == "segmented_control":
+    if draw.__name__ == "segmented_control":
         more |= {"required": True, "default": value}
     else:
         more["index"] = list(options).index(value)
-    choice.drawn(getattr(on, draw), label, options, format_func=named, **more)
+    choice.drawn(draw, label, options, format_func=named, **more)
     return value
 
 
 def some_of(
-    draw: str, label: str | Callable[[list[str]], str], key: str, options: Sequence[str], default: Sequence[str], *,
-    on: Any = st, check: Callable[[list[str]], tuple[list[str], list[str]]] | None = None,
+    draw: Callable[..., Any], label: str | Callable[[list[str]], str], key: str, options: Sequence[str],
+    default: Sequence[str], *, check: Callable[[list[str]], tuple[list[str], list[str]]] | None = None,
     empty: list[str] | None = None, most: int | None = None, **more: Any,
 ) -> list[str]:  # fmt: skip
-    """Any of several, in the order they were chosen. draw: multiselect or pills. check: for texts that visitors may
+    """Any of several, in the order they were chosen. draw: a multiselect or pills. check: for texts that visitors may
     type, gives what they mean and a sentence for each that means nothing. label: may depend on the value. empty: [] if
     none stands for the default. most: how many at a time.
     """
@@ -188,14 +186,14 @@ def some_of(
 
     choice = _Choice(key, list(default), read, lambda value: list(value) or [""], empty)
     value = choice.value()
-    if draw == "pills":
+    if draw.__name__ == "pills":
         more["selection_mode"] = "multi"
     else:
         more["max_selections"] = most
     if check:
         options = list(dict.fromkeys([*options, *value]))
         more["accept_new_options"] = True
-    choice.drawn(getattr(on, draw), label if isinstance(label, str) else label(value), options, default=value, **more)
+    choice.drawn(draw, label if isinstance(label, str) else label(value), options, default=value, **more)
     return value
 
 

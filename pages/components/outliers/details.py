@@ -22,12 +22,12 @@ PYTHON, DATA = "Python", "Data and link"
 def details_section(view: View, before: Evaluation, after: Evaluation | None) -> None:
     chosen = st.segmented_control("More", [PYTHON, DATA], key="outlier_details", persist_state="session")
     if chosen == PYTHON:
-        st.code(snippet(view, chosen_bits(view), st.session_state.get("beyond", 6.0)), language="python")
+        st.code(outlier_snippet(view, chosen_bits(view), st.session_state.get("beyond", 6.0)), language="python")
     elif chosen == DATA:
         _data(view, before, after)
 
 
-def snippet(view: View, bits: int, sigmas: float) -> str:
+def outlier_snippet(view: View, bits: int, sigmas: float) -> str:
     """A script that reproduces the view; the token, if any, stays out of it."""
     ref, rows, edit = view.at.source.ref, view.at.rows, view.at.edit
     lines = [

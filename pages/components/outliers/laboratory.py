@@ -14,7 +14,7 @@ from ..selection import View
 from ..work import cached
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
-from ..work.tasks import Task
+from ..work.tasks import KeptResult
 
 _results: BoundedCache[Any] = BoundedCache(256 << 20, lambda found: _nbytes(found))
 
@@ -26,46 +26,46 @@ def _nbytes(found: Any) -> int:
     return (1 << 16) + sum(0 if array is None else array.nbytes for array in blocks)
 
 
-def attribution(view: View) -> Task:
+def attribution(view: View) -> KeptResult:
     at, key = view.at, view.scheme.key
 
     def make(job: Job) -> Attribution:
-        stored, statistics = cached.measured(at, job)
+        stored, statistics = cached.described(at, job)
         progress = job.step(f"who carries the error of {key}", "weights")
         return attribute(stored, key, statistics, progress, importance=view.importance and view.importance.values)
 
-    return Task(("attribution", at, key, view.weighing), "Attribution", make, _results)
+    return KeptResult(("attribution", at, key, view.weighing), "Attribution", make, _results)
 
 
-def block_sizes(view: View, bits: int) -> Task:
+def block_sizes(view: View, bits: int) -> KeptResult:
     at = view.at
 
     def make(job: Job) -> list[Point]:
-        stored, statistics = cached.measured(at, job)
+        stored, statistics = cached.described(at, job)
         return block_size_sweep(stored, bits, statistics=statistics, step=_steps(job), device=default_engine())
 
-    return Task(("block sizes", at, bits), "Block sizes", make, _results)
+    return KeptResult(("block sizes", at, bits), "Block sizes", make, _results)
 
 
-def magnitudes(view: View, bits: int, symmetry: str) -> Task:
+def magnitudes(view: View, bits: int, symmetry: str) -> KeptResult:
     at = view.at
 
     def make(job: Job) -> MagnitudeSweep:
-        stored, _ = cached.measured(at, job)
+        stored, _ = cached.described(at, job)
         return magnitude_sweep(stored, bits, symmetry, step=_steps(job), device=default_engine())
 
-    return Task(("magnitudes", at, bits, symmetry), "Magnitudes", make, _results)
+    return KeptResult(("magnitudes", at, bits, symmetry), "Magnitudes", make, _results)
 
 
-def cures(view: View) -> Task:
+def cures(view: View) -> KeptResult:
     at, key = view.at, view.scheme.key
 
     def make(job: Job) -> list[Treated]:
-        stored, statistics = cached.measured(at, job)
+        stored, statistics = cached.described(at, job)
         values = view.importance and view.importance.values
         return treat(stored, key, statistics, _steps(job), importance=values, device=default_engine())
 
-    return Task(("cures", at, key, view.weighing), "Cures", make, _results)
+    return KeptResult(("cures", at, key, view.weighing), "Cures", make, _results)
 
 
 def _steps(job: Job) -> Callable[[int, int, str], None]:

@@ -156,11 +156,11 @@ def chosen_bits(view: View) -> int:
 def curves_section(view: View) -> None:
     st.subheader("Do blocks contain outliers?", help="Integers under one scale for all, a scale a row, or blocks.")
     with st.container(horizontal=True):
-        chosen = choices.one_of("segmented_control", "Bits", "bits", BITS, str(default_bits(view)))
+        chosen = choices.one_of(st.segmented_control, "Bits", "bits", BITS, str(default_bits(view)))
         metric = choices.one_of(
-            "segmented_control", "Error", "swept", SWEPT, SWEPT[0], named=lambda name: METRICS[name].label
+            st.segmented_control, "Error", "swept", SWEPT, SWEPT[0], named=lambda name: METRICS[name].label
         )
-        along = choices.one_of("segmented_control", "Along", "along", ALONG, ALONG[0])
+        along = choices.one_of(st.segmented_control, "Along", "along", ALONG, ALONG[0])
     left, right = st.columns(2, gap="medium")
     sizes, growing = (
         laboratory.block_sizes(view, int(chosen)),

@@ -10,7 +10,7 @@ import streamlit as st
 from quantviz import figures
 from quantviz.metrics import tooltip
 from quantviz.quality.results import QUALITY_METRICS, QualityResult
-from quantviz.quality.tables import tabulate
+from quantviz.quality.tables import quality_table
 from quantviz.quality.text.words import added_text, metric_text, summary, with_error
 from quantviz.text.wording import decimals
 
@@ -73,7 +73,7 @@ def _baseline(results: list[QualityResult]) -> None:
 
 
 def _table(results: list[QualityResult], mark: str) -> None:
-    frame = tabulate(results)
+    frame = quality_table(results)
     shown = frame[["scheme", *COLUMNS, "seconds", "notices"]]
     if any(not r.complete for r in results):
         shown.insert(1, "windows", [f"{r.windows} of {r.windows_total}" for r in results])

@@ -11,7 +11,7 @@ from quantviz.evaluation.comparison import Refusal
 from quantviz.quality.model.parts import FORMS
 from quantviz.quality.results import Method, QualityResult
 
-from ..selection import DEMO_REF, Source
+from ..selection import DEMO_REF, ModelRef
 from ..shared.access import files_root
 from ..work import cached
 from ..work.bounded import BoundedCache
@@ -46,7 +46,7 @@ def keep_text(content: str) -> Text:
 class Ask:
     """A model, a text, and how the one is measured on the other: all that a result depends on beside its scheme."""
 
-    source: Source
+    source: ModelRef
     text: Text
     tokens: int | None
     context: int
@@ -69,7 +69,7 @@ class Ask:
         return {"text": self.text.content, "tokens": self.tokens, "context": self.context}
 
 
-def source_of(ref: str, token: str | bool | None) -> Source:
+def source_of(ref: str, token: str | bool | None) -> ModelRef:
     """The model as this visitor may open it. One of the Hub is not asked for anew: a measurement may take hours."""
     if ref.startswith("random:"):
         raise QuantvizError(f"{ref[:80]!r} is a random tensor, no language model; give {FORMS}.")

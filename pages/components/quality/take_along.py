@@ -9,7 +9,7 @@ import streamlit as st
 
 from quantviz.quality.model.layers import DEFAULT_TARGETS
 from quantviz.quality.results import QualityResult, SuperWeights
-from quantviz.quality.tables import as_record, tabulate
+from quantviz.quality.tables import as_record, quality_table
 
 from ..shared.take_along import downloads, link_note
 from .state import Ask
@@ -24,14 +24,14 @@ def take_along(
 ) -> None:
     chosen = st.segmented_control("More", [PYTHON, COMMAND, DATA], key="quality_more", persist_state="session")
     if chosen == PYTHON:
-        st.code(snippet(ask, schemes), language="python")
+        st.code(quality_snippet(ask, schemes), language="python")
     elif chosen == COMMAND:
-        st.code(command(ask, schemes), language="bash", wrap_lines=True)
+        st.code(quality_command(ask, schemes), language="bash", wrap_lines=True)
     elif chosen == DATA:
         _data(ask, results, supers)
 
 
-def snippet(ask: Ask, schemes: Sequence[str]) -> str:
+def quality_snippet(ask: Ask, schemes: Sequence[str]) -> str:
     """A script that measures the same; the token, if any, stays out of it."""
     lines = [
         *(["from pathlib import Path", ""] if ask.text.digest else []),
@@ -58,7 +58,7 @@ def snippet(ask: Ask, schemes: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def command(ask: Ask, schemes: Sequence[str]) -> str:
+def quality_command(ask: Ask, schemes: Sequence[str]) -> str:
     """The command line that measures the same."""
     words = ["python", "-m", "quantviz", "quality", ask.source.ref, *schemes]
     if ask.text.digest:
@@ -84,7 +84,7 @@ def _data(ask: Ask, results: Sequence[QualityResult], supers: list[SuperWeights]
             {"count": s.count, "ratio": s.ratio, "random_ratios": s.random_ratios, "largest": s.largest} for s in supers
         ],
     }  # fmt: skip
-    frame = tabulate(results)
+    frame = quality_table(results)
     downloads(
         ("quality", ask.source.ref.rsplit("/", 1)[-1]), document,
         (frame.columns, frame.itertuples(index=False, name=None)),

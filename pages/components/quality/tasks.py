@@ -14,7 +14,7 @@ from quantviz.quality.super_weights import super_weights
 from ..work import jobs
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
-from ..work.tasks import Task
+from ..work.tasks import KeptResult
 from .state import Ask
 
 _small: BoundedCache[list] = BoundedCache(2000, lambda _: 1)
@@ -35,7 +35,7 @@ class Collected:
 _activations: BoundedCache[Collected] = BoundedCache(512 << 20, lambda c: 2 * len(c.content))
 
 
-def going_on(ask: Ask, schemes: tuple[str, ...], prompt: str, tokens: int) -> Task:
+def going_on(ask: Ask, schemes: tuple[str, ...], prompt: str, tokens: int) -> KeptResult:
     """How the model as it is stored and each scheme's continue a prompt: a list of Continuation and Refusal."""
 
     def make(job: Job) -> list:
@@ -44,10 +44,10 @@ def going_on(ask: Ask, schemes: tuple[str, ...], prompt: str, tokens: int) -> Ta
         )
         return _collected(job, items)
 
-    return Task(("continuations", ask, schemes, prompt, tokens), "Continuations", make, _small, heavy=True)
+    return KeptResult(("continuations", ask, schemes, prompt, tokens), "Continuations", make, _small, heavy=True)
 
 
-def largest_weights(ask: Ask) -> Task:
+def without_largest(ask: Ask) -> KeptResult:
     """What becomes of the model without its largest weights: a list of SuperWeights."""
 
     def make(job: Job) -> list:
@@ -57,10 +57,10 @@ def largest_weights(ask: Ask) -> Task:
         )  # fmt: skip
         return _collected(job, arriving)
 
-    return Task(("super weights", ask), "Without the largest weights", make, _small, heavy=True)
+    return KeptResult(("super weights", ask), "Without the largest weights", make, _small, heavy=True)
 
 
-def activations(ask: Ask) -> Task:
+def activations(ask: Ask) -> KeptResult:
     """The mean squares, and a sample, of what flows into each layer while the model reads the text."""
 
     def make(job: Job) -> Collected:
@@ -69,10 +69,10 @@ def activations(ask: Ask) -> Task:
         )
         return Collected(collected, collected.to_bytes())
 
-    return Task(("activations", ask), "Activations", make, _activations, heavy=True)
+    return KeptResult(("activations", ask), "Activations", make, _activations, heavy=True)
 
 
-def layer_errors(ask: Ask, scheme: str, collected: Collected) -> Task:
+def layer_errors(ask: Ask, scheme: str, collected: Collected) -> KeptResult:
     """The error of each layer's output beside that of its weights: a list of LayerError and Refusal."""
 
     def make(job: Job) -> list:
@@ -82,7 +82,7 @@ def layer_errors(ask: Ask, scheme: str, collected: Collected) -> Task:
         )  # fmt: skip
         return _collected(job, arriving)
 
-    return Task(("layer errors", ask, scheme), f"Layers under {scheme}", make, _small, heavy=True)
+    return KeptResult(("layer errors", ask, scheme), f"Layers under {scheme}", make, _small, heavy=True)
 
 
 def _collected(job: Job, items: Iterator[Any]) -> list[Any]:

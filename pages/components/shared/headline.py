@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from quantviz.evaluation import Evaluation
-from quantviz.evaluation.sentences import against, sentences
+from quantviz.evaluation.sentences import pinned_sentence, sentences
 from quantviz.metrics import METRICS, difference, tooltip, value_text
 from quantviz.text.wording import shape
 
@@ -32,7 +32,7 @@ def headline(view: View, evaluation: Evaluation, pinned: Evaluation | None, unfi
         _pin_buttons(view)
     for notice in evaluation.notices:
         say.warning(notice)
-    said = sentences(evaluation) + ([text] if pinned and (text := against(evaluation, pinned)) else [])
+    said = sentences(evaluation) + ([text] if pinned and (text := pinned_sentence(evaluation, pinned)) else [])
     if said:
         say.text(*said)
     _figures(evaluation, pinned)

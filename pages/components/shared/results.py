@@ -15,7 +15,7 @@ from quantviz.text.wording import count, size
 
 from .. import say
 from ..link.address import put
-from ..selection import Importance, Selection, View
+from ..selection import Importance, TensorPart, View
 from ..work import cached, jobs
 
 LARGE = 1 << 26  # weights; what is larger is not loaded before the visitor says so
@@ -105,7 +105,7 @@ def _ask_first(view: View, passes: int = 2) -> None:
     st.caption("Any other range of rows can be written in the sidebar.")
 
 
-def _unedited(view: View) -> Selection:
+def _unedited(view: View) -> TensorPart:
     return replace(view.at, edit=None)
 
 

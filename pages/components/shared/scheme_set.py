@@ -57,7 +57,7 @@ def scheme_chooser(
 
     above = st.container(horizontal=True, vertical_alignment="bottom")
     keys = choices.some_of(
-        "multiselect", lambda chosen: f"Schemes ({len(chosen)})", key, catalogue(), first, check=check, help=help,
+        st.multiselect, lambda chosen: f"Schemes ({len(chosen)})", key, catalogue(), first, check=check, help=help,
         most=most, placeholder="Choose schemes, or type a key such as int4-asym-b48:clip=mse",
     )  # fmt: skip
     with above:

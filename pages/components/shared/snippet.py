@@ -7,7 +7,7 @@ from pathlib import PurePath
 from ..selection import UPLOAD, Importance, View
 
 
-def snippet(
+def tensor_snippet(
     view: View,
     block: tuple[int, int],
     importance: Importance | None = None,
@@ -99,7 +99,7 @@ def importance_loading(importance: Importance | None) -> list[str]:
     ]
 
 
-def written(ref: str) -> str:
+def ref_in_script(ref: str) -> str:
     """A reference as a script has it: a file that was uploaded is taken from the current folder."""
     return PurePath(ref.removeprefix(UPLOAD)).name if ref.startswith(UPLOAD) else ref
 
@@ -112,4 +112,4 @@ def _opening(view: View) -> list[str]:
     if ref.startswith(UPLOAD):
         lines.append("# The file that was uploaded, in the current folder.")
     selection = f", rows=({rows[0]}, {rows[1]})" if rows else ""
-    return [*lines, f"model = qv.open_model({written(ref)!r})", f"w = model.open({view.at.tensor!r}{selection})"]
+    return [*lines, f"model = qv.open_model({ref_in_script(ref)!r})", f"w = model.open({view.at.tensor!r}{selection})"]

@@ -15,7 +15,7 @@ NONE = "–"  # what stands where there is no figure
 _LETTER, _EDGES, _LEAST, _MOST = 7.6, 26, 64, 520  # pixels: of a letter, of a cell's edges, of a column
 
 
-def written(data: Any, how: Written) -> Styler:
+def as_styler(data: Any, how: Written) -> Styler:
     """A table, columns or a DataFrame, whose cells are written by `how`: column -> what makes a text of a value."""
     frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
     return frame.style.format({name: _or_none(text) for name, text in how.items() if name in frame}, na_rep=NONE)
@@ -44,7 +44,7 @@ def fitted(styler: Styler, how: Written, config: Mapping[str, Any]) -> dict[str,
 
 def table(data: Any, how: Written, key: str, config: Mapping[str, Any] | None = None, **more: Any) -> Any:
     """st.dataframe of `written` data in fitted columns; data may be a Styler already."""
-    styler = data if isinstance(data, Styler) else written(data, how)
+    styler = data if isinstance(data, Styler) else as_styler(data, how)
     return st.dataframe(
         styler, hide_index=True, key=key, column_config=fitted(styler, how, config or {}), placeholder=NONE, **more
     )

@@ -16,7 +16,7 @@ from .. import say
 from ..link import address, choices
 from ..link.address import chosen_text, put
 from ..link.state import ANOTHER_TENSOR, DEFAULT_REF, choose_ref, parse_rows
-from ..selection import DEMO_REF, UPLOAD, Selection, Source
+from ..selection import DEMO_REF, UPLOAD, ModelRef, TensorPart
 from ..shared import uploads
 from ..shared.access import files_root, hub_token, may_open_files
 from ..work import cached, jobs
@@ -26,7 +26,7 @@ RANDOM, DEMO, HUB, FILE = "Random", "Demo", "Hub", "File"
 LONGEST_SHOWN = 26  # characters of a tensor's name that its list has room for
 
 
-def tensor_controls() -> tuple[Selection, TensorInfo, str | bool | None] | None:
+def tensor_controls() -> tuple[TensorPart, TensorInfo, str | bool | None] | None:
     """Draws the controls. Gives what is selected and the visitor's token; None while a model is being opened."""
     st.subheader("Tensor")
     above = st.container()
@@ -48,7 +48,7 @@ def tensor_controls() -> tuple[Selection, TensorInfo, str | bool | None] | None:
     say.caption(
         f"{shape(info.shape) or 'no axes'} · {info.dtype} · {count(info.size)} weights · {size(info.nbytes)}{bits}"
     )
-    return Selection(source, info.name, rows), info, token
+    return TensorPart(source, info.name, rows), info, token
 
 
 def _is_given(ref: str) -> None:
@@ -154,7 +154,7 @@ def _take_upload() -> None:
         choose_ref(UPLOAD + uploads.keep(upload.name, upload.getbuffer()))
 
 
-def source_for(ref: str, token: str | bool | None) -> Source:
+def source_for(ref: str, token: str | bool | None) -> ModelRef:
     """A reference as this visitor may open it; raises QuantvizError for files that are not theirs."""
     if not ref.startswith(UPLOAD):
         root = files_root() if _kind(ref) == FILE else None
@@ -168,7 +168,7 @@ def source_for(ref: str, token: str | bool | None) -> Source:
     return cached.source_of(ref, kept, None, token)
 
 
-def _open(ref: str, token: str | bool | None) -> tuple[Source, Model] | None:
+def _open(ref: str, token: str | bool | None) -> tuple[ModelRef, Model] | None:
     """The model, or the last one that opened, with a notice; None while it is being opened."""
     state = st.session_state
     try:
@@ -211,7 +211,7 @@ def choose_file(ref: str, names: tuple[str, ...], key: str, then: Callable[[str]
     )  # fmt: skip
 
 
-def _last_good(ref: str, token: str | bool | None, problem: QuantvizError) -> tuple[Source, Model]:
+def _last_good(ref: str, token: str | bool | None, problem: QuantvizError) -> tuple[ModelRef, Model]:
     """What was open before `ref` turned out wrong, if it opens still; else the first view's tensor."""
     for last in (st.session_state.get("_good_ref", DEFAULT_REF), DEFAULT_REF):
         if last == ref:
@@ -241,7 +241,7 @@ def _choose_tensor(model: Model) -> TensorInfo:
         return first
     slot, button = st.columns([5, 1], vertical_alignment="bottom")
     name = choices.one_of(
-        "selectbox", f"Tensor, one of {len(names):,}", "tensor", names, first.name, on=slot,
+        slot.selectbox, f"Tensor, one of {len(names):,}", "tensor", names, first.name,
         missing=model.info, filter_mode="contains", then=partial(put, **ANOTHER_TENSOR),
     )  # fmt: skip
     if button.button("", icon=":material/table:", help="All tensors, with shape, dtype and size"):

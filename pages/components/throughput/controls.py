@@ -48,11 +48,11 @@ def throughput_controls(view: View) -> Plan | None:
     first = _default()
     left, right = st.columns([3, 1], vertical_alignment="bottom", gap="medium")
     workloads = choices.some_of(
-        "pills", "Workloads", "workloads", list(WORKLOADS), first.workloads, on=left,
+        left.pills, "Workloads", "workloads", list(WORKLOADS), first.workloads,
         help="\n".join(f"- **{name}**: {meaning}" for name, meaning in WORKLOADS.items()),
     )  # fmt: skip
     device = choices.one_of(
-        "segmented_control", "Device", "device", devices(), best, on=right, named=say.name,
+        right.segmented_control, "Device", "device", devices(), best, named=say.name,
         help="The best one comes first. `reference` runs plain torch, which is slow and is there to compare with.",
     )  # fmt: skip
     with above:
@@ -133,7 +133,7 @@ def _model(view: View) -> ModelShape | None:
     default = _default().model.key
     options = [*PRESETS, *([OWN] if _may_have_config(view.at.source.ref) else [])]
     wanted = choices.one_of(
-        "selectbox", "Model shape", "throughput_model", options, default, missing=_why_not,
+        st.selectbox, "Model shape", "throughput_model", options, default, missing=_why_not,
         help="How large the linear layers of a decode step are: those of a published model, or of the one in the "
         "sidebar by its config.json. Its weights are not downloaded: random ones are as fast.",
     )  # fmt: skip

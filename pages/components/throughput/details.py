@@ -15,7 +15,7 @@ from ..shared.take_along import downloads
 PYTHON, COMMAND, DATA = "Python", "Command line", "Data and link"
 
 
-def snippet(plan: Plan) -> str:
+def speed_snippet(plan: Plan) -> str:
     """A script that measures what the page measures."""
     lines = [
         "import quantviz as qv",
@@ -49,7 +49,7 @@ def _arguments(plan: Plan) -> dict[str, object]:
     }  # fmt: skip
 
 
-def command(plan: Plan) -> str:
+def speed_command(plan: Plan) -> str:
     """The command that measures the same; it leaves `plan.seconds` at the device's default."""
     options = [
         ("device", plan.device), *(("workload", name) for name in plan.workloads),
@@ -68,9 +68,9 @@ def _times(shape: tuple[int, int]) -> str:
 def take_along(plan: Plan, report: Report | None) -> None:
     chosen = st.segmented_control("More", [PYTHON, COMMAND, DATA], key="throughput_more", persist_state="session")
     if chosen == PYTHON:
-        st.code(snippet(plan), language="python")
+        st.code(speed_snippet(plan), language="python")
     elif chosen == COMMAND:
-        st.code(command(plan), language="bash")
+        st.code(speed_command(plan), language="bash")
         st.caption("With --json it prints one JSON document: the device's card and every measurement.")
     elif chosen == DATA:
         _data(report)

@@ -13,7 +13,7 @@ from quantviz.throughput.roofline import bound
 from .. import say
 from ..shared.charts import chart
 from ..work.runs import Run
-from .table import refused, table
+from .table import refused, workload_table
 
 ON_CPU = ("cpu", "reference")
 SHARED = (
@@ -71,7 +71,7 @@ def results(run: Run, live: bool = False) -> None:
             say.text(*_bounds(timed, report.card))
         elif not any(r.workload == workload for r in report.refused):
             st.caption("Nothing of it has been timed.")
-    table(report, workload, live)
+    workload_table(report, workload, live)
     refused(report, workload)
 
 

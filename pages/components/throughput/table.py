@@ -12,8 +12,8 @@ from quantviz.throughput import MULTIPLIES, Measurement, Report
 from quantviz.throughput.results import UNSTEADY
 
 from .. import say
+from ..shared.tables import as_styler
 from ..shared.tables import table as fitted_table
-from ..shared.tables import written
 
 _BASELINE = "background-color: rgba(128, 128, 128, 0.18)"
 _FAILED = "background-color: rgba(228, 102, 42, 0.30)"
@@ -46,7 +46,7 @@ _OF_MULTIPLIES = ("tokens_per_s", "speedup_over_bf16", "speedup_over_fp32")
 _BETTER = {"tokens_per_s": "max", "speedup_over_bf16": "max", "weights_per_s": "max", "median_s": "min"}
 
 
-def table(report: Report, workload: str, live: bool = False) -> None:
+def workload_table(report: Report, workload: str, live: bool = False) -> None:
     measured = report.of(workload)
     if not measured:
         return
@@ -57,7 +57,7 @@ def table(report: Report, workload: str, live: bool = False) -> None:
         shown.sort(key=lambda name: name in _OF_MULTIPLIES)
     frame = frame[["scheme", *shown, "kernel"]]
     how = {name: COLUMNS[name][2] for name in shown}
-    styled = written(frame, how).apply(_marks, axis=None, wrong=wrong)
+    styled = as_styler(frame, how).apply(_marks, axis=None, wrong=wrong)
     headings = {name: st.column_config.Column(COLUMNS[name][0], help=COLUMNS[name][1]) for name in shown}
     headings |= {
         "scheme": st.column_config.Column("Scheme", pinned=True),

@@ -35,7 +35,7 @@ LOOK = 1.0  # seconds between looks at who is still there
 ASSUMED_RATE = {"B": 10e6, "weights": 100e6, "multiplications": 25e9}  # a second, until something was measured
 
 
-class Cancelled(Exception):
+class JobStopped(Exception):
     """Raised inside a job that its visitor stopped, or that nobody waits for any more."""
 
 
@@ -66,7 +66,7 @@ class Job:
                 import_each(*LANGUAGE_MODELS)
             value = work(self)
         except BaseException as problem:  # whatever it is, whoever waits for the job is told
-            if isinstance(problem, QuantvizError | Cancelled):
+            if isinstance(problem, QuantvizError | JobStopped):
                 problem.__traceback__ = None  # it holds the tensors that the work was busy with
             self._end(self.future.set_exception, problem)
         else:
@@ -101,12 +101,12 @@ class Job:
 
     def _check(self) -> None:
         if self._cancelled.is_set():
-            raise Cancelled
+            raise JobStopped
 
     def cancel(self) -> None:
         """Whoever waits for it waits no longer, and its place is free; the work itself ends at its next step."""
         self._cancelled.set()
-        self._end(self.future.set_exception, Cancelled())
+        self._end(self.future.set_exception, JobStopped())
         if self._work:
             self._places.stop(self._work)
 
@@ -275,7 +275,7 @@ def result(
     except StillRunning:
         st.fragment(_panel, run_every=poll)(key, job, meanwhile)
         return None
-    except Cancelled:
+    except JobStopped:
         say.info(f"{title} was stopped. What had arrived is kept.", ":material/pause_circle:")
         st.button("Start again", key=f"again-{key}", on_click=forget, args=(key,))
         if meanwhile:

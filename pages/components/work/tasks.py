@@ -15,7 +15,7 @@ from .jobs import Job
 
 
 @dataclass(frozen=True)
-class Task:
+class KeptResult:
     """One result: its key, what it is called while it is being made, how it is made, and where it is kept.
 
     heavy: whether it needs a language model in memory, so that one such task runs at a time.

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -37,7 +37,7 @@ from ..measure import DEFAULT_CONTEXT, Passage
 from ..results import LayerError
 from ..session import Session, inference, open_session, text_of
 from .layers import DEFAULT_TARGETS, Layer, Mixture, select
-from .loading import LanguageModel
+from .loading import LanguageModel, OpenOptions
 from .parts import Progress
 from .replacing import matrix_view
 
@@ -73,9 +73,6 @@ class Activations:
         if tensor not in self.sums:
             raise QuantvizError(f"There are no activations for {tensor!r}.{did_you_mean(tensor, self.sums)}")
         return (self.sums[tensor] / self.counts[tensor]).astype(np.float32)
-
-    def all_importance(self) -> dict[str, np.ndarray]:
-        return {tensor: self.importance(tensor) for tensor in self.layers if self.sums[tensor].any()}
 
     # -- files -----------------------------------------------------------------------------------
 
@@ -160,7 +157,7 @@ def collect_activations(
     targets: Sequence[str] = DEFAULT_TARGETS,
     *,
     progress: Progress | None = None,
-    **where: Any,
+    **where: Unpack[OpenOptions],
 ) -> Activations:
     """What flows into the target layers while the stored model reads whole windows of a text.
 
@@ -244,7 +241,7 @@ def output_errors(
     *,
     importance: Mapping[str, np.ndarray] | None = None,
     progress: Progress | None = None,
-    **where: Any,
+    **where: Unpack[OpenOptions],
 ) -> Iterator[LayerError | Refusal]:
     """For each layer a scheme quantizes, ‖XŴ - XW‖ / ‖XW‖ over the sampled inputs X, beside ‖Ŵ - W‖ / ‖W‖.
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypedDict
 
 from ...checkpoints import packed_formats, refuse_packed
 from ...errors import QuantvizError, did_you_mean
@@ -20,9 +20,6 @@ from .parts import Parts, Progress, open_parts
 from .quiet import transformers_quietly
 from .stored_sizes import StoredSizes
 from .weights import model_of
-
-if TYPE_CHECKING:
-    pass
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json",
                "vocab.txt")  # fmt: skip
@@ -81,6 +78,16 @@ class LanguageModel:
     def decode(self, tokens: Sequence[int]) -> str:
         with blamed(self.name, "its tokenizer"):
             return self.tokenizer.decode(list(tokens), clean_up_tokenization_spaces=False)
+
+
+class OpenOptions(TypedDict, total=False):
+    """The keywords of `open_language_model`, which every measurement hands on."""
+
+    device: str | None
+    dtype: str | None
+    token: str | bool | None
+    root: str | os.PathLike[str] | None
+    cache_dir: str | os.PathLike[str] | None
 
 
 @contextlib.contextmanager
