@@ -35,7 +35,7 @@ MARKS = {
 def plotly_text(text: object) -> str:
     """Text of a file, a link or a visitor, as Plotly is to draw it: its labels read a part of HTML, and formulas.
 
-    >>> told('<a href="http://a.b">x</a> $y$')
+    >>> plotly_text('<a href="http://a.b">x</a> $y$')
     '&lt;a href="http://a.b"&gt;x&lt;/a&gt; &#36;y&#36;'
     """
     return escape(printable(text, LONGEST_NAME), quote=False).replace("$", "&#36;").replace("%{", "%&#123;")

@@ -56,7 +56,7 @@ def speed_verdict(measurements: Iterable[Measurement]) -> SpeedVerdict:
 
     >>> def step(scheme, tokens):
     ...     return Measurement("decode", scheme, (8,), 1, "cuda", tokens_per_s=tokens, correct=True, model="M")
-    >>> print(verdict([step("bf16", 10.0), step("int4-sym-b64", 30.0), step("int8-sym-b64", 12.0)]).sentence)
+    >>> print(speed_verdict([step("bf16", 10.0), step("int4-sym-b64", 30.0), step("int8-sym-b64", 12.0)]).sentence)
     The claim holds in part for M on this CUDA GPU: 8 bits (int8-sym-b64) give 12 tokens/s, 1.20 times as many as \
 bf16's 10, and 4 bits (int4-sym-b64) 30, 3.00 times.
     """

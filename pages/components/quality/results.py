@@ -15,10 +15,9 @@ from quantviz.quality.text.words import added_text, metric_text, summary, with_e
 from quantviz.text.wording import decimals
 
 from .. import say
-from ..link.address import link
 from ..shared.charts import chart
 from ..shared.left_out import left_out
-from ..shared.tables import table
+from ..shared.tables import height, metric_headings, open_in_explore, table
 from . import state as quality_state
 from .state import Ask
 
@@ -26,8 +25,6 @@ COLUMNS = (
     "bits_per_weight", "perplexity", "perplexity_ratio", "kl_mean", "kl_median", "kl_p99", "kl_p999", "kl_max",
     "top1_agreement", "probability_change", "probability_change_rms", "weight_error", "model_bits_per_weight",
 )  # fmt: skip
-MOST_ROWS = 20  # seen without scrolling
-_ROW = 35  # pixels
 
 
 def results_section(ask: Ask, schemes: Sequence[str], live: bool = False) -> list[QualityResult]:
@@ -80,11 +77,10 @@ def _table(results: list[QualityResult], mark: str) -> None:
     plainly = {name: partial(metric_text, name) for name in COLUMNS}
     how = plainly | _with_errors(results) | {"seconds": partial(decimals, places=2)}
     more = {} if mark else {"on_select": "rerun", "selection_mode": "single-row"}
-    height = "content" if len(frame) <= MOST_ROWS else _ROW * (MOST_ROWS + 1)
-    event = table(shown, how, f"quality_table{mark}", _headings(), height=height, **more)
+    event = table(shown, how, f"quality_table{mark}", _headings(), height=height(frame), **more)
     rows = event["selection"]["rows"] if more else []
     if rows and rows[0] < len(results) and "=" not in results[rows[0]].scheme.partition(":")[0]:
-        _open_link(results[rows[0]].scheme)
+        open_in_explore(results[rows[0]].scheme)
 
 
 def _with_errors(results: list[QualityResult]) -> dict[str, Callable[[float], str]]:
@@ -101,17 +97,9 @@ def _with_errors(results: list[QualityResult]) -> dict[str, Callable[[float], st
 
 def _headings() -> dict:
     column = st.column_config.Column
-    headings = {name: column(QUALITY_METRICS[name].label, help=tooltip(QUALITY_METRICS[name])) for name in COLUMNS}
-    return headings | {
+    return metric_headings(QUALITY_METRICS[name] for name in COLUMNS) | {
         "scheme": column("Scheme", pinned=True),
         "windows": column("Windows", help="How many are done."),
         "seconds": column("Seconds", help="Quantizing, predicting and scoring under this scheme."),
         "notices": column("Notices", width="large"),
     }
-
-
-def _open_link(scheme: str) -> None:
-    st.page_link(
-        "pages/explore.py", label=f"Open {say.name(scheme)} in Explore", icon=":material/search_insights:",
-        query_params=link("explore", scheme=scheme),
-    )  # fmt: skip

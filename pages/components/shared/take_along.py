@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -16,7 +16,16 @@ from ..selection import UPLOAD
 from .access import is_loopback
 from .charts import picture_setting
 
+PYTHON, COMMAND, DATA = "Python", "Command line", "Data and link"
 Table = tuple[Iterable[object], Iterable[Iterable[Any]]]
+
+
+@st.fragment
+def more(key: str, sections: Mapping[str, Callable[[], Any]]) -> None:
+    """The end of a page: what is chosen of `sections`, a name and what draws it. key: of the choice in the session."""
+    chosen = st.segmented_control("More", list(sections), key=key, persist_state="session")
+    if chosen:
+        sections[chosen]()
 
 
 def downloads(

@@ -10,9 +10,7 @@ import streamlit as st
 from quantviz.throughput import Plan, Report
 
 from ..shared.charts import picture_setting
-from ..shared.take_along import downloads
-
-PYTHON, COMMAND, DATA = "Python", "Command line", "Data and link"
+from ..shared.take_along import COMMAND, DATA, PYTHON, downloads, more
 
 
 def speed_snippet(plan: Plan) -> str:
@@ -64,16 +62,16 @@ def _times(shape: tuple[int, int]) -> str:
     return f"{shape[0]}x{shape[1]}"
 
 
-@st.fragment
 def take_along(plan: Plan, report: Report | None) -> None:
-    chosen = st.segmented_control("More", [PYTHON, COMMAND, DATA], key="throughput_more", persist_state="session")
-    if chosen == PYTHON:
-        st.code(speed_snippet(plan), language="python")
-    elif chosen == COMMAND:
-        st.code(speed_command(plan), language="bash")
-        st.caption("With --json it prints one JSON document: the device's card and every measurement.")
-    elif chosen == DATA:
-        _data(report)
+    more("throughput_more", {
+        PYTHON: lambda: st.code(speed_snippet(plan), language="python"), COMMAND: lambda: _command(plan),
+        DATA: lambda: _data(report),
+    })  # fmt: skip
+
+
+def _command(plan: Plan) -> None:
+    st.code(speed_command(plan), language="bash")
+    st.caption("With --json it prints one JSON document: the device's card and every measurement.")
 
 
 def _data(report: Report | None) -> None:

@@ -43,9 +43,9 @@ def windows_over(tokens: int, context: int, method: Method) -> tuple[Window, ...
     tokens of 512 are predicted: the tool's own `n_ctx - n_ctx/2 - 1`.
     sliding: each half a window further on; the last one ends with the text.
 
-    >>> plan(1024, 512, "llama.cpp")
+    >>> windows_over(1024, 512, "llama.cpp")
     (Window(start=0, stop=512, first=257), Window(start=512, stop=1024, first=769))
-    >>> plan(600, 512, "sliding")
+    >>> windows_over(600, 512, "sliding")
     (Window(start=0, stop=512, first=1), Window(start=256, stop=600, first=512))
     """
     check_windows(context, method)
