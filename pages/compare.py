@@ -23,7 +23,7 @@ from quantviz.text.wording import shape
 
 require_app()
 view = current()
-if view.at is None:  # what it waits for is in the sidebar
+if view.at is None:  # no tensor is open yet: the sidebar says why
     st.stop()
 
 say.title(f"Schemes on {view.info.name}")
@@ -40,7 +40,7 @@ try:
 except QuantvizError as problem:
     say.error(problem)
     st.stop()
-if found is None:  # it is being made, or waits for a word of the visitor's
+if found is None:  # not computed yet: the page shows progress, or asks first
     st.stop()
 
 frame = tabulate(found)

@@ -20,7 +20,7 @@ from quantviz import QuantvizError, figures
 
 require_app()
 view = current()
-if view.at is None:  # what it waits for is in the sidebar
+if view.at is None:  # no tensor is open yet: the sidebar says why
     st.stop()
 
 first = st.container()
@@ -31,7 +31,7 @@ try:
 except QuantvizError as problem:
     say.error(problem)
     st.stop()
-if evaluation is None:  # it is being made, or waits for a word of the visitor's
+if evaluation is None:  # not computed yet: the page shows progress, or asks first
     st.stop()
 
 with first:

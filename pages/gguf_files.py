@@ -14,7 +14,7 @@ AGAINST, MIXES = "File against original", "Named mixes"
 
 require_app()
 view = current()
-if view.at is None:  # what it waits for is in the sidebar
+if view.at is None:  # no tensor is open yet: the sidebar says why
     st.stop()
 st.title("GGUF files", anchor=False)
 chosen = choices.one_of(

@@ -21,7 +21,7 @@ from quantviz.text.wording import shape
 
 require_app()
 view = current()
-if view.at is None:  # what it waits for is in the sidebar
+if view.at is None:  # no tensor is open yet: the sidebar says why
     st.stop()
 
 first = st.container()
@@ -32,7 +32,7 @@ try:
 except QuantvizError as problem:
     say.error(problem)
     st.stop()
-if before is None:  # it is being made, or waits for a word of the visitor's
+if before is None:  # not computed yet: the page shows progress, or asks first
     st.stop()
 
 with first:

@@ -15,12 +15,12 @@ from pages.components.work import runs
 
 require_app()
 view = current()
-if view.at is None:  # what it waits for is in the sidebar
+if view.at is None:  # no tensor is open yet: the sidebar says why
     st.stop()
 
 st.title("Throughput", anchor=False)
 plan = throughput_controls(view)
-if plan is None:  # what it lacks is on the page
+if plan is None:  # the page says what is missing
     st.stop()
 
 run = runs.find(plan)

@@ -1,4 +1,4 @@
-"""What can be said of a tensor before any scheme touches it."""
+"""Facts of a tensor before any scheme: moments, extremes, its histogram."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class ModelRef:
 
 @dataclass(frozen=True)
 class TensorPart:
-    """One tensor of a source, or some of its rows, maybe edited: what all results below are kept by."""
+    """One tensor of a model, or some of its rows, perhaps edited: the key by which results are cached."""
 
     source: ModelRef
     tensor: str
@@ -55,7 +55,7 @@ class Importance:
 class View:
     """What a page shows. at and info are None until a tensor could be opened.
 
-    importance: that weighs everything on the page, where it takes one.
+    importance: weighs the errors on the page; None without.
     """
 
     scheme: Scheme
@@ -67,7 +67,7 @@ class View:
 
     @property
     def weighing(self) -> str | None:
-        """Tells one importance from another; None without any."""
+        """The digest of the importance; None without one."""
         return self.importance and self.importance.digest
 
     @property

@@ -29,7 +29,7 @@ app = typer.Typer(
 
 
 def _told_when_empty(command: Callable[..., None]) -> Callable[..., None]:
-    """An option given as "" is not one left out: a script with an empty variable must not measure something else."""
+    """Refuses an option given as "": a script with an empty variable must not measure something else."""
     optional = [p.name for p in inspect.signature(command).parameters.values() if p.default is None]
 
     @functools.wraps(command)

@@ -1,4 +1,4 @@
-"""What is said of a tensor before any scheme, as rows of a table."""
+"""Facts about a tensor before any scheme, as rows of a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Colours, layout and words that all figures share. Backgrounds are transparent, so that light and dark themes show."""
+"""Colours, layout and legends that all figures share. Backgrounds are transparent, for light and dark themes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Error against block size, and against the size of outliers: what one scale has to serve, and what that costs.
+"""Error against block size, and against the magnitude of outliers.
 
 >>> w = np.random.default_rng(0).standard_normal((64, 256), dtype=np.float32)
 >>> [p.scheme for p in block_size_sweep(w, 4, ("sym",), ("channel", "b64"))]
@@ -175,7 +175,7 @@ def _applicable(keys: Sequence[str], stored: StoredTensor) -> tuple[list[Scheme]
 
 
 def left_out(scheme: Scheme, stored: StoredTensor) -> str:
-    """Why a block size is not tried: it does not apply, or is longer than a row and repeats "channel". "" if it is."""
+    """Why a block size is left out: it does not apply, or is longer than a row and so repeats "channel"; "" else."""
     try:
         scheme.check_shape(stored.rows, stored.cols)
     except QuantvizError as reason:

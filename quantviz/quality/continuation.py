@@ -1,4 +1,4 @@
-"""One prompt, continued by the model as it is stored and by each quantized one: where they part, and what becomes."""
+"""One prompt, continued by the stored model and by each quantized one."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class Passage:
 
 
 def encode_start(opened: LanguageModel, text: str, tokens: int | None) -> list[int]:
-    """The first `tokens` tokens of a text, without reading much more of a long one."""
+    """The first `tokens` tokens of a text, without encoding much more of a long one."""
     if tokens is None:
         return opened.encode(text)
     for part in (text[: _CHARACTERS * tokens], text):
@@ -162,7 +162,7 @@ class _Run:
         self.kept: list[torch.Tensor] = []  # of each batch, logits or features of the model as stored
 
     def baseline(self) -> None:
-        """Keeps what the stored model predicts: its logits where they are few, else what its head makes them from."""
+        """Keeps what the stored model predicts: its logits if they are few, else the features that its head takes."""
         self.predictor = Predictor(self.opened)
         self.keeps_logits = 4 * self.passage.scored * self.predictor.vocabulary <= KEPT
         told, done = self.session.told("the model as it is stored"), 0

@@ -83,7 +83,7 @@ def open_session(
 
 @contextlib.contextmanager
 def inference() -> Iterator[None]:
-    """No gradients. Never held open across a yield to a caller: the mode belongs to the thread, whoever runs on it."""
+    """No gradients. Never held open across a yield to a caller: the mode belongs to the thread, not to its code."""
     import torch
 
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""A handful of weights against all others: the largest set to zero, and as many random ones, and what either costs.
+"""What a handful of weights costs: perplexity with the largest set to zero, and with as many random ones.
 
 After "The Super Weight in Large Language Models" (Yu et al., 2024, arXiv 2411.07191), which finds such weights by the
 activations they cause; here they are the largest by magnitude, which anyone can check.
@@ -27,8 +27,8 @@ from .session import inference, open_session, text_of
 DEFAULT_COUNTS = (1, 4, 16, 64, 256)
 DEFAULT_SEEDS = (0, 1, 2)
 _NAMED = 5  # largest weights that are named
-_PIECE = 1 << 20
-_STREAM = 200  # of the seed, apart from those other draws are made of
+_AT_ONCE = 1 << 20  # weights
+_STREAM = 200  # of the seed; other draws have other numbers
 
 Place = tuple[int, int]  # (number of the layer, flat position in it)
 
@@ -98,8 +98,8 @@ def _largest(layers: Sequence[Layer], originals: Originals, count: int) -> list[
     found: list[tuple[float, float, Place]] = []
     for number, layer in enumerate(layers):
         whole = originals.whole(layer)
-        for start in range(0, whole.size, _PIECE):
-            x = whole.read(start, start + _PIECE)
+        for start in range(0, whole.size, _AT_ONCE):
+            x = whole.read(start, start + _AT_ONCE)
             size = np.abs(x)
             top = np.argpartition(size, -min(count, len(x)))[-min(count, len(x)) :]
             found += [(float(size[i]), float(x[i]), (number, start + int(i))) for i in top]

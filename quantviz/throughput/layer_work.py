@@ -32,7 +32,7 @@ def contenders(workload: str, plan: Plan, bench: Bench) -> Iterator[Doing | Refu
             with device_errors(bench.device, f"{workload} under {key}"):
                 yield make(Scheme.parse(key), plan, bench)
         except QuantvizError as problem:
-            bench.release()  # what was there of it
+            bench.release()  # what was made of it
             yield Refused(workload, key, str(problem))
 
 
@@ -164,7 +164,7 @@ def _check(scheme: Scheme, layers: Sequence[LayerShape], bench: Bench) -> None:
 
 
 def _ask(scheme: Scheme, rows: int, cols: int, batch: int, bench: Bench) -> None:
-    """Refuses a layer that will not fit while it is made and copied, before it is there."""
+    """Refuses a layer that will not fit while it is made and copied, before it is made."""
     stored = -(-scheme.bits_stored((rows, cols)) // 8)
     copies = copies_for(stored, bench.card.cache_bytes)
     needed = multiply.bytes_needed(scheme, rows, cols) + (copies - 1) * stored + 8 * batch * (rows + cols)

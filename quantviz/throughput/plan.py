@@ -25,7 +25,7 @@ class Plan:
     is left out, for weights come in it.
     tensor: [rows, cols] that quantize, dequantize and evaluate take.  layer: [out, in] of the linear workload.
     batch: tokens multiplied at once.  model: whose decode step is timed.
-    rounds: how often all contenders take turns.  seconds: after which no more rounds begin than a figure needs.
+    rounds: how often all contenders take turns.  seconds: after which no round begins that the median does not need.
     """
 
     device: str
@@ -51,7 +51,7 @@ class Plan:
         rounds: int | None = None,
         seconds: float | None = None,
     ) -> Plan:
-        """A checked plan; what is None takes the default of the device, and that is the best there is here.
+        """A checked plan. device: None is the best here; the rest: None is the default of the device.
 
         model: a preset such as "8b", a reference whose config.json is read, or what `model_shape` gave.
         Raises QuantvizError with what is wrong and what would be right.
@@ -84,7 +84,7 @@ class Plan:
 
     @property
     def title(self) -> str:
-        """For those who wait.
+        """Shown to those who wait for the device.
 
         >>> Plan.make("cpu", ["linear", "decode"]).title
         'linear, decode on the CPU'

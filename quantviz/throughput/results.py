@@ -161,7 +161,7 @@ class Doing:
 
 @dataclass(frozen=True)
 class Finished:
-    """The run is over. stopped: before its end, by whoever started it."""
+    """The run is over. stopped: it was cancelled before its end."""
 
     seconds: float
     stopped: bool = False

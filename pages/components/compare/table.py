@@ -1,4 +1,4 @@
-"""The table of a comparison: every metric, the best of each marked, and everything to take along."""
+"""The table of a comparison, every metric with its best marked, and the code and data to take along."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GAP = "against pinned"
 
 
 def partial_table(found: list[Outcome], pinned: Scheme | None) -> None:
-    """What is there already of a comparison that is still being made."""
+    """The rows that a running comparison has so far."""
     if found:
         _draw(comparison.tabulate(found), pinned and pinned.key, FIGURES, "compare_partial")
 

@@ -47,7 +47,9 @@ def block_section(view: View, evaluation: Evaluation, importance: Importance | N
             "its table show rotated weights, not those of the model. All figures above are of the model's own weights."
         )
     if evaluation.block_errors.size == 1:
-        st.caption("One scale, or none, serves the whole tensor: there is one block. Smaller blocks draw a map here.")
+        st.caption(
+            "The whole tensor has one scale, or none, so it is one block. With smaller blocks a map stands here."
+        )
         if view.weights > MAX_BLOCK_WEIGHTS:
             _weight_text(view, evaluation)
         else:
@@ -103,7 +105,7 @@ def _weight_text(view: View, evaluation: Evaluation) -> None:
 
 
 def shown_weight(view: View, evaluation: Evaluation) -> tuple[int, int] | None:
-    """(row, column) of the weight that is shown of a tensor that is one block and too large to be shown whole."""
+    """(row, column) of the weight to show, if the tensor is one block and too large to be shown whole."""
     if evaluation.block_errors.size > 1 or view.weights <= MAX_BLOCK_WEIGHTS:
         return None
     text = chosen_text("block")

@@ -1,4 +1,4 @@
-"""A tensor stored in a block type as it is: codes, scales, minima, and one block byte by byte."""
+"""A tensor of a GGUF file as it is stored: its codes, scales and minima, and one block byte by byte."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _contents: BoundedCache[Contents] = BoundedCache(200, lambda _: 1)
 
 
 def stored_section(view: View) -> None:
-    """Drawn where the chosen tensor is stored in a block type; nothing for others."""
+    """Draws the section if the tensor is stored in a block type, and nothing otherwise."""
     if view.info.packing is None:
         return
     say.subheader(

@@ -31,14 +31,14 @@ _whole: BoundedCache[list] = BoundedCache(50, lambda _: 1)
 
 
 def against_section(view: View) -> None:
-    """Draws the field for the other model, then the comparison."""
+    """Draws the field for the other model, and the comparison with it."""
     here = cached.opened(view.at.source)
     is_file = has_gguf_names(t.name for t in here.tensors)
     other = choices.text(
         "The model it was made from" if is_file else "A file made from this model", "beside",
         placeholder="demo, hf:org/name, or a folder" if is_file else "model-Q4_K_M.gguf, or hf:org/name-GGUF:Q4_K_M",
-        help="The sidebar holds one of the two, this field the other: a reference as there. Names are led from one to "
-        "the other by the gguf package's own tables.",
+        help="One of the two is in the sidebar, the other here, both written in the same way. The gguf package's own "
+        "tables translate the names of tensors.",
     )  # fmt: skip
     if not other and view.at.source.ref.startswith("random:"):
         st.info(
@@ -107,7 +107,7 @@ def _agree(key: tuple) -> None:
 
 def _compared(key: tuple, original: Model, file: Model, pair: Pair, importance, job: jobs.Job) -> Against:
     loading = job.step("loading", "B")
-    original.open(pair.original, progress=loading)  # what comes from the Hub is kept on disk
+    original.open(pair.original, progress=loading)  # the cache keeps what comes from the Hub
     expert, rows = pair.place.expert, original.info(pair.original).rows
     file.open(pair.place.name, None if expert is None else (expert * rows, (expert + 1) * rows), loading)
     progress = job.step("comparing", "compared")

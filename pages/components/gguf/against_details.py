@@ -1,4 +1,4 @@
-"""What a comparison of files gives to take along, and its table of tensors."""
+"""The details of a comparison of files: all metrics, code, data, and the table of every tensor."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def all_tensors(found: list[Against | tuple[Pair, str]], pairs: Pairs, swapped: 
     order = ["tensor", "in the file", "type", "plain quantization", *_COLUMNS]
     headings = metric_headings(METRICS[name] for name in _COLUMNS)
     st.caption("Tick a row to open that tensor.")
-    plainly = "How much of the file plain quantization of the original gives, byte for byte."
+    plainly = "How much of the file equals, byte for byte, what plain quantization of the original gives."
     table(
         {name: [row.get(name) for row in rows] for name in order}, {n: partial(value_text, n) for n in _COLUMNS},
         "against_table", headings | {"plain quantization": st.column_config.TextColumn(help=plainly)},

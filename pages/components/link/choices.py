@@ -27,8 +27,8 @@ Check = Callable[[str], Any]  # raises QuantvizError, in words, for a text that 
 
 @dataclass(frozen=True)
 class _Choice:
-    """read: what the address says -> value; write: value -> what it says; empty: what an emptied control gives;
-    named: what a text is called.
+    """read: texts of the address -> value.  write: value -> such texts.  empty: what an emptied control returns.
+    named: label of a text.
     """
 
     key: str
@@ -40,7 +40,7 @@ class _Choice:
     named: Callable[[str], str] = str
 
     def value(self) -> Any:
-        """What is chosen, or the default; the control shows it."""
+        """The choice or the default, which the control then shows."""
         value, texts = self.default, address.chosen(self.key)
         if texts is not None:
             try:
@@ -54,13 +54,13 @@ class _Choice:
         return value
 
     def drawn(self, draw: Callable[..., Any], label: str, *options: Any, **more: Any) -> Any:
-        """more: besides, the control's own default is what it shows. A control that the browser draws anew, because
-        the run that told it its value was cut short, would answer with another as if the visitor had chosen it.
+        """more: the widget's other arguments. Its own default must be the value it shows: if a run is cut short, the
+        browser draws the widget anew with that default, and reports it as if the visitor had chosen it.
         """
         return draw(label, *options, key=self.key, on_change=self._take, args=(st.session_state[self.key],), **more)
 
     def _take(self, shown: Any) -> None:
-        """The visitor moved the control, which showed `shown`; on the way back it was the address that moved it."""
+        """Called when a control that showed `shown` has changed: by the visitor, or, on Back, by the address."""
         if address.is_going_back():
             return
         state = st.session_state
@@ -94,7 +94,7 @@ def text(
     then: Callable[[], None] | None = None,
     **more: Any,
 ) -> str:
-    """A line of text. empty: what it stands for when there is nothing in it; the default, if nothing is given."""
+    """A line of text. empty: the value of an empty field, which is `default` unless given."""
 
     def read(texts: list[str]) -> str:
         said = texts[-1].strip() or (default if empty is None else empty)
@@ -112,8 +112,8 @@ def number(
     label: str, key: str, default: float | None, least: float, most: float, step: float = 1, *, on: Any = st,
     draw: str = "number_input", **more: Any,
 ) -> float | None:  # fmt: skip
-    """A number from least to most, whole where `step` is. default: None shows the placeholder, and an emptied field
-    is the default again. draw: number_input or slider.
+    """A number from least to most, whole where `step` is. default: None shows the placeholder; an emptied field
+    returns to the default. draw: number_input or slider.
     """
     kind = type(step)
     first = None if default is None else kind(default)
@@ -129,7 +129,7 @@ def one_of(
     then: Callable[[], None] | None = None, **more: Any,
 ) -> str:  # fmt: skip
     """One of several. draw: a selectbox or segmented_control. check: for options that visitors may type besides.
-    missing: says what is wrong with one that is not there. named: what an option is called; links may say it so.
+    missing: raises the reason why there is no such option. named: the label of an option, which links may use too.
     """
     names = {named(option): option for option in options}
 
@@ -161,9 +161,9 @@ def some_of(
     default: Sequence[str], *, check: Callable[[list[str]], tuple[list[str], list[str]]] | None = None,
     empty: list[str] | None = None, most: int | None = None, **more: Any,
 ) -> list[str]:  # fmt: skip
-    """Any of several, in the order they were chosen. draw: a multiselect or pills. check: for texts that visitors may
-    type, gives what they mean and a sentence for each that means nothing. label: may depend on the value. empty: [] if
-    none stands for the default. most: how many at a time.
+    """Any of several, in the order they were chosen. draw: a multiselect or pills. check: allows typed texts;
+    returns the values they mean, and a sentence for each that means none. label: may depend on the value. empty: [] if
+    an emptied control means the default. most: how many may be chosen.
     """
 
     def known(texts: list[str]) -> tuple[list[str], list[str]]:
@@ -198,7 +198,7 @@ def some_of(
 
 
 def unneeded(key: str, only: str, check: Check) -> None:
-    """Where there is one thing only, which needs no control: a link that asks for another is told so by `check`."""
+    """For a choice of one option, which needs no control: `check` refuses a link that asks for another."""
     if address.chosen(key) is not None:
         choice = _Choice(key, only, lambda texts: texts[-1] if texts[-1] == only else check(texts[-1]), lambda v: [v])
         choice.value()

@@ -1,8 +1,4 @@
-"""What the visitor has chosen, as the address bar holds it: one line of text for each thing.
-
-The text is the state: `ref`, `tensor`, `rows`, `scheme`, `pinned` stand in the address, and the controls beside them
-only rewrite it.
-"""
+"""The choices that all pages share: `ref`, `tensor`, `rows`, `scheme` and `pinned`, each a text in the address."""
 
 from __future__ import annotations
 
@@ -19,7 +15,7 @@ DEFAULT_REF = "random:normal?outliers=0.001"
 DEFAULT_SCHEME = "int4-sym-tensor"
 DEFAULT_PINNED = "int4-sym-b64"
 NOTHING = "none"
-ANOTHER_TENSOR = dict.fromkeys(("rows", "block", "stored"))  # what is not kept when another tensor is chosen
+ANOTHER_TENSOR = dict.fromkeys(("rows", "block", "stored"))  # choices dropped when another tensor is chosen
 
 
 def current() -> View:
@@ -55,7 +51,7 @@ def parse_rows(text: str, info: TensorInfo) -> tuple[int, int] | None:
 
 
 def pair(text: str, mark: str) -> tuple[int, int] | None:
-    """The two whole numbers on either side of the mark; None where there are none."""
+    """The whole numbers on both sides of the mark; None where one is missing."""
     first, _, second = text.partition(mark)
     numbers = whole_number(first.strip()), whole_number(second.strip())
     return None if None in numbers else numbers

@@ -1,4 +1,4 @@
-"""What is done to the tensor before it is quantized: outliers put in or taken out, as the address holds it."""
+"""The controls of the edit before quantizing: outliers put into the tensor or taken out of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_COUNT = 10**12
 
 
 def edit_controls(view: View) -> Edit | None:
-    """Draws the controls. Gives what is to be done, None for nothing; a wrong value says so and does nothing."""
+    """Draws the controls. Returns the edit; None for no edit, and for a wrong value, with a notice."""
     chosen = choices.one_of(
         st.segmented_control, "The tensor", "edit", (NOTHING, INJECT, REMOVE), NOTHING,
         help="Quantize the tensor as it is, after outliers have been put in, or after those it has are taken out.",

@@ -1,4 +1,4 @@
-"""The parts of the outlier laboratory, from what was done to the tensor to what cures it."""
+"""The sections of the page Outliers, from the edited tensor to the cures."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _sides(view: View, found: Attribution, sigmas: float) -> None:
     having, without = found.blocks_beyond(sigmas)
     chart(fig, "sides")
     if not without.blocks and having.blocks == 1:
-        st.caption("One scale serves the whole tensor: all weights share it with its outliers.")
+        st.caption("The whole tensor has one scale, so every weight shares it with the outliers.")
     elif not having.blocks:
         st.caption(f"No block holds a weight beyond {number(sigmas)}σ.")
     else:

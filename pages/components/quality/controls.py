@@ -40,7 +40,7 @@ _CONTEXT_HELP = "Tokens in a window: a prediction is made from at most so many. 
 
 
 def quality_controls(view: View) -> Ask | None:
-    """Draws the controls. Gives what is asked for; None, with a sentence, where that is no question yet."""
+    """Draws the controls. Returns what to measure; None, with a sentence on the page, if something is missing."""
     left, right = st.columns(2, gap="medium")
     with left:
         ref = _model(view)

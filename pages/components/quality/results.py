@@ -1,4 +1,4 @@
-"""What was measured so far: in words, drawn against bits per weight, and every figure in a table."""
+"""The results so far: in words, drawn against bits per weight, and in a table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLUMNS = (
 
 
 def results_section(ask: Ask, schemes: Sequence[str], live: bool = False) -> list[QualityResult]:
-    """Draws what is there; gives it. live: drawn again and again while it grows."""
+    """Draws the results so far, and returns them. live: while they grow."""
     left_out(quality_state.refusals(ask, schemes))
     results = list(quality_state.results(ask, schemes))
     if not results:

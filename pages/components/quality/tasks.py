@@ -1,4 +1,4 @@
-"""What Quality makes beside the measurement itself, each in the background and kept by what it depends on."""
+"""The other computations of the page Quality, each made in the background and kept."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def going_on(ask: Ask, schemes: tuple[str, ...], prompt: str, tokens: int) -> Ke
 
 
 def without_largest(ask: Ask) -> KeptResult:
-    """What becomes of the model without its largest weights: a list of SuperWeights."""
+    """Perplexity with the largest weights set to zero: a list of SuperWeights."""
 
     def make(job: Job) -> list:
         arriving = super_weights(
@@ -61,7 +61,7 @@ def without_largest(ask: Ask) -> KeptResult:
 
 
 def activations(ask: Ask) -> KeptResult:
-    """The mean squares, and a sample, of what flows into each layer while the model reads the text."""
+    """The mean squares, and a sample, of each layer's inputs while the model reads the text."""
 
     def make(job: Job) -> Collected:
         collected = collect_activations(
@@ -86,7 +86,7 @@ def layer_errors(ask: Ask, scheme: str, collected: Collected) -> KeptResult:
 
 
 def _collected(job: Job, items: Iterator[Any]) -> list[Any]:
-    """All items; each is in `job.found` as soon as it is there."""
+    """All items; each is in `job.found` as soon as it arrives."""
     for item in items:
         job.found.append(item)
     return list(job.found)

@@ -29,7 +29,7 @@ _BADGES = {
 
 
 def verdicts_section(ask: Ask, results: Sequence[QualityResult]) -> list[SuperWeights]:
-    """Draws a card a claim; gives what was measured for the one about the largest weights."""
+    """Draws a card for each claim; returns the measurements of the claim about the largest weights."""
     st.subheader(
         "What the article claims",
         help="Judged by this page's own measurements, on this model and text, at the granularity that each card names.",

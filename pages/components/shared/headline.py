@@ -1,4 +1,4 @@
-"""The headline figures, what they are compared with, and what happened in words."""
+"""The headline figures, beside those of the pinned scheme, and sentences about them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEADLINES = (
 
 
 def headline(view: View, evaluation: Evaluation, pinned: Evaluation | None, unfit: str = "") -> None:
-    """unfit: why there is nothing to compare with, if the pinned scheme is to blame."""
+    """unfit: why the pinned scheme cannot be compared with; "" where it can, or where none is pinned."""
     title, buttons = st.columns([3, 2], vertical_alignment="bottom")
     rows = f", rows {view.at.rows[0]:,} to {view.at.rows[1] - 1:,}" if view.at.rows else ""
     say.title(f"{view.info.name} under {view.scheme}", on=title)

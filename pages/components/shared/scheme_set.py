@@ -43,7 +43,7 @@ def scheme_chooser(
 ) -> list[str]:
     """Draws the presets, each with its meaning, and the list. Gives canonical keys, each once.
 
-    parts: the schemes in what was typed. parse: reads one; its text is canonical.
+    parts: splits what was typed into schemes. parse: reads one of them; its text is the canonical key.
     """
 
     def check(texts: list[str]) -> tuple[list[str], list[str]]:

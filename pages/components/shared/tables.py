@@ -1,4 +1,4 @@
-"""Tables: numbers written as everywhere else, sorted as numbers, in columns as wide as what stands in them."""
+"""Tables whose numbers are written as elsewhere and sort as numbers, in columns as wide as their content."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _or_none(text: Callable[[Any], str]) -> Callable[[Any], str]:
 def fitted(styler: Styler, how: Written, config: Mapping[str, Any]) -> dict[str, Any]:
     """`config` with a width for every column that has none: of its heading, or of its longest cell.
 
-    A number that is cut off at its left edge would be read as another number.
+    A number cut off at its left edge would look like another number.
     """
     frame, found = styler.data, {}
     for name in frame.columns:

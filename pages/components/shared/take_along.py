@@ -1,4 +1,4 @@
-"""What a visitor takes along from any page: data as JSON and CSV, pictures, and what the address is good for."""
+"""What a visitor takes along from any page: code, data as JSON and CSV, pictures, and the link."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _button(label: str, text: str, name: str, kind: str, help: str | None = None
 
 
 def link_note(*refs: str, uploads: bool = False) -> None:
-    """What the address in the browser opens again, where, and what it cannot.
+    """Says what the address in the browser opens again, and in which browsers.
 
     refs: every reference that the view shows.  uploads: whether another file of the visitor's takes part, such as an
     importance.

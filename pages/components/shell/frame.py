@@ -1,4 +1,4 @@
-"""What app.py does around every page, and how a page makes sure that it was done."""
+"""The frame that app.py draws around every page: navigation and links; and the check that it was drawn."""
 
 from __future__ import annotations
 

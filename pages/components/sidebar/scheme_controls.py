@@ -55,10 +55,10 @@ def scheme_controls() -> tuple[Scheme, Scheme | None]:
 
 
 def chosen_schemes() -> tuple[Scheme, Scheme | None]:
-    """The same where a page has no controls for them: what is chosen, or the defaults."""
+    """The two schemes on a page without controls for them: those chosen, or the defaults."""
     try:
         return Scheme.parse(chosen_text("scheme") or DEFAULT_SCHEME), _pinned(chosen_text("pinned") or DEFAULT_PINNED)
-    except QuantvizError:  # of a link; said on the pages that show it
+    except QuantvizError:  # a wrong key in a link, which pages with the controls report
         return Scheme.parse(DEFAULT_SCHEME), None
 
 
@@ -111,7 +111,7 @@ def _show(key: str, value: Any) -> None:
 
 
 def _granularities(scheme: Scheme) -> list[str]:
-    """What can be chosen for the format, coarse to fine, a choice of the visitor's own included."""
+    """The granularities to choose from, coarse to fine, with the one chosen if it is another."""
     if isinstance(scheme.fmt, BlockFormat | BlockType):
         return []
     offered = [*GRANULARITIES, *TILES]
@@ -123,7 +123,7 @@ def _granularities(scheme: Scheme) -> list[str]:
 
 
 def _change(part: str) -> None:
-    """A control was moved: the scheme's key follows, and keeps of the other parts what still applies."""
+    """Called when a control has changed: rewrites the key, with the other parts that still apply."""
     now = Scheme.parse(chosen_text("scheme") or DEFAULT_SCHEME)
     value = moved_to(OPTIONS[part]) if part in OPTIONS else st.session_state[f"scheme_{part}"]
     if part == "granularity":
@@ -131,7 +131,7 @@ def _change(part: str) -> None:
     held, moved = {"symmetry": now.symmetry, "granularity": now.granularity}, {part: value}
     if part in ("family", "format"):
         scheme = _closest(FIRST[value] if part == "family" else value, held | now.options)
-    else:  # what was moved comes first; of options, behind what they depend on
+    else:  # the changed part first; a changed option after the parts on which it depends
         first = held | moved if part in OPTIONS else moved
         scheme = _closest(now.format, first | held | now.options | moved)
     choose_scheme(scheme.key)

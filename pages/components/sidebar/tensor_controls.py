@@ -68,7 +68,7 @@ def _kind(ref: str) -> str:
 def _source_controls(ref: str) -> str:
     """Draws the controls of one kind of source; gives the token typed, if any."""
     state = st.session_state
-    # The controls follow where the reference changed, and on the way back from a page without them.
+    # The controls follow a changed reference, also after a page without them.
     if state.get("_shown_ref") != ref or state.get("source") is None:
         state["_shown_ref"], state["source"] = ref, _kind(ref)
     st.segmented_control(
@@ -90,7 +90,7 @@ def _source_controls(ref: str) -> str:
 
 
 def _change_source() -> None:
-    """Back to what was last open of this kind, if anything was."""
+    """Opens what was open last of this kind, if anything was."""
     state = st.session_state
     last = state.get(f"_last_{state['source']}") or {RANDOM: DEFAULT_REF, DEMO: DEMO_REF}.get(state["source"])
     if last:
@@ -198,7 +198,7 @@ def _open(ref: str, token: str | bool | None) -> tuple[ModelRef, Model] | None:
 
 
 def choose_file(ref: str, names: tuple[str, ...], key: str, then: Callable[[str], None]) -> None:
-    """One of the GGUF models that a repository or a folder holds; `then` gets its reference."""
+    """Draws the choice among several GGUF files; calls `then` with the reference of the one chosen."""
 
     def take() -> None:
         if name := st.session_state.pop(key, None):
@@ -212,7 +212,7 @@ def choose_file(ref: str, names: tuple[str, ...], key: str, then: Callable[[str]
 
 
 def _last_good(ref: str, token: str | bool | None, problem: QuantvizError) -> tuple[ModelRef, Model]:
-    """What was open before `ref` turned out wrong, if it opens still; else the first view's tensor."""
+    """The source that was open before `ref` failed, if it still opens; else the default one."""
     for last in (st.session_state.get("_good_ref", DEFAULT_REF), DEFAULT_REF):
         if last == ref:
             continue
@@ -231,9 +231,9 @@ def _last_good(ref: str, token: str | bool | None, problem: QuantvizError) -> tu
 
 def _choose_tensor(model: Model) -> TensorInfo:
     wanted, first = chosen_text("tensor"), first_choice(model)
-    if st.session_state["_fallback"]:  # what is chosen is a tensor of the model that did not open
+    if st.session_state["_fallback"]:  # the tensor chosen belongs to the model that did not open
         return first
-    # What holds no weights is not offered; who asks for it all the same is told why on the page.
+    # Tensors without weights are not offered; the page explains why a link to one fails.
     names = [info.name for info in model.tensors if not info.why_not or info.name == wanted]
     names = names or [info.name for info in model.tensors]
     if len(model.tensors) == 1:

@@ -81,4 +81,4 @@ def _data(report: Report | None) -> None:
     else:
         picture_setting()
         st.caption("Figures to save are here once something has been measured.")
-    st.markdown("The address bar holds what is measured, not the figures: whoever opens it can measure the same.")
+    st.markdown("The address bar holds what is measured, not the figures: anyone who opens it can measure the same.")

@@ -1,4 +1,4 @@
-"""Start, stop, and what is seen while a measurement waits or goes on."""
+"""Starting and stopping a measurement, and its progress."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .controls import idle_card
 from .results import device_card, results
 from .sections import error_and_speed, sqnr_known
 
-POLL = 1.0  # seconds between two drawings: on a CPU each takes time from what is measured
+POLL = 1.0  # seconds between two drawings, which on a CPU slow down what is measured
 STOP = "stop-measuring"
 
 
 def start_controls(plan: Plan, run: Run | None) -> None:
-    """The button that begins, with what it will take; what of the visitor's goes on with another plan."""
+    """Draws the start button with an estimate, and this visitor's runs of other plans."""
     _elsewhere(plan)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
@@ -100,7 +100,7 @@ def live(view: View, run: Run) -> None:
 
 
 def outcome(run: Run) -> None:
-    """How a run that is over ended."""
+    """Says how a finished run ended."""
     if isinstance(run.problem, QuantvizError):
         say.error(run.problem)
     elif run.problem is not None:

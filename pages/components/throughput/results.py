@@ -16,15 +16,13 @@ from ..work.runs import Run
 from .table import refused, workload_table
 
 ON_CPU = ("cpu", "reference")
-SHARED = (
-    " This server works on the same processor, and maybe your browser does: the command line measures without them."
-)
+SHARED = " This server, and perhaps your browser, use the same processor; the command line measures without them."
 LATEST = "latest"
 QUANTITIES = {"bandwidth": "GB/s", "speed": "speed", "factor": "× bf16"}
 
 
 def device_card(card: Card) -> None:
-    """What is measured, with what, and how fast its memory is."""
+    """Draws the device, its software, and how fast its memory is."""
     unknown = "not yet"
     copy = unknown if card.copy_bytes_per_s is None else f"{size(card.copy_bytes_per_s)}/s"
     read = unknown if card.read_bytes_per_s is None else f"{size(card.read_bytes_per_s)}/s"

@@ -32,7 +32,7 @@ REACHED = "measured here"
 
 
 def claim_section(report: Report) -> None:
-    """Claim 8, and what the numbers of this run say to it."""
+    """Draws claim 8 and the verdict of this run's measurements."""
     found = speed_verdict(report.measurements)
     st.subheader(
         "Claim 8, on this machine",

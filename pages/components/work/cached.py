@@ -50,7 +50,7 @@ def source_of(ref: str, opens: str, root: str | None, token: str | bool | None) 
         facts = (Path(root, opens) if root else home_path(opens)).stat()
         return ModelRef(ref, opens, root, f"{facts.st_mtime_ns}-{facts.st_size}")
     except (OSError, ValueError):
-        return ModelRef(ref, opens, root)  # opening it will say what is wrong
+        return ModelRef(ref, opens, root)  # opening it reports the error
 
 
 def _evaluation_bytes(e: Evaluation) -> int:
@@ -65,7 +65,7 @@ _tensors: BoundedCache[StoredTensor] = BoundedCache(
 _statistics: BoundedCache[TensorStatistics] = BoundedCache(1000, lambda _: 1)
 _evaluations: BoundedCache[Evaluation] = BoundedCache(512 << 20, _evaluation_bytes)
 _predictions: BoundedCache[tuple] = BoundedCache(1000, lambda _: 1)
-# Without the errors of each block, which grow with the tensor: so a comparison of hundreds stays here whole.
+# Without the errors of each block, which grow with the tensor, so that hundreds of schemes fit.
 _compared: BoundedCache[Evaluation] = BoundedCache(
     256 << 20, lambda e: (1 << 16) + (0 if e.code_counts is None else e.code_counts.nbytes)
 )

@@ -1,6 +1,6 @@
 """Long work in the background: progress, an estimate, a way to stop it; it outlives a page change or a reload.
 
-A job belongs to the server and is found by its key, so whoever asks for the same thing waits for the same job. Each
+A job belongs to the server and is found by its key, so visitors who ask for the same thing wait for the same job. Each
 browser window waits for at most one job of a kind: when it asks for another of that kind, or is closed, it leaves the
 first, and a job that nobody waits for is stopped.
 """
@@ -51,7 +51,7 @@ class Job:
         self.ended: float | None = None
         self.future: Future = Future()
         self.watchers: dict[tuple[str, Hashable], float] = {}  # (window, kind) -> when it was last seen
-        self.found: list[Any] = []  # what there is so far, for work that gives one thing after another
+        self.found: list[Any] = []  # results so far, for work that gives several
         self._cancelled = threading.Event()
         self._work: Work | None = None
 
@@ -65,9 +65,9 @@ class Job:
             if self.heavy:
                 import_each(*LANGUAGE_MODELS)
             value = work(self)
-        except BaseException as problem:  # whatever it is, whoever waits for the job is told
+        except BaseException as problem:  # every error reaches those who wait for the job
             if isinstance(problem, QuantvizError | JobStopped):
-                problem.__traceback__ = None  # it holds the tensors that the work was busy with
+                problem.__traceback__ = None  # it refers to the tensors of the work
             self._end(self.future.set_exception, problem)
         else:
             self._end(self.future.set_result, value)
@@ -75,7 +75,7 @@ class Job:
     def _end(self, tell: Callable[[Any], None], what: Any) -> None:
         try:
             tell(what)
-        except InvalidStateError:  # it was stopped, and whoever waited for it knows
+        except InvalidStateError:  # it was stopped, and those who waited know
             return
         self.ended = time.monotonic()
 
@@ -85,7 +85,7 @@ class Job:
         self.name, self.unit, self.done, self.total, self.began = name, unit, 0, 0, time.monotonic()
         self.left = TimeLeft()
 
-        first: tuple[float, int] | None = None  # what came before it, such as compiling, says nothing about the rate
+        first: tuple[float, int] | None = None  # the time before it, such as compiling, says nothing about the rate
 
         def progress(done: int, total: int) -> None:
             nonlocal first
@@ -104,7 +104,7 @@ class Job:
             raise JobStopped
 
     def cancel(self) -> None:
-        """Whoever waits for it waits no longer, and its place is free; the work itself ends at its next step."""
+        """Ends the waiting for it and frees its place; the work itself ends at its next step."""
         self._cancelled.set()
         self._end(self.future.set_exception, JobStopped())
         if self._work:
@@ -139,7 +139,7 @@ _looking = threading.Event()
 
 
 def unit_of(what: str, otherwise: str) -> str:
-    """What quantviz counts while it does `what`: bytes or tensors of a model, or what the caller counts."""
+    """The unit that quantviz counts in during `what`: bytes or tensors of a model, or `otherwise`."""
     if "tensors" in what:
         return "tensors"
     return "B" if "bytes" in what or what.startswith("reading") else otherwise
@@ -176,13 +176,13 @@ def start(
 
 
 def running(key: Hashable) -> Job | None:
-    """The job called `key`, if there is one that nobody has taken the result of."""
+    """The job called `key`, if there is one whose result was not taken yet."""
     with _LOCK:
         return _JOBS.get(key)
 
 
 def want(kind: Hashable, key: Hashable | None) -> None:
-    """Of this kind, this window waits for the job `key`, or for none: the one it waited for before is left."""
+    """From now on this window waits for the job `key` of this kind, or for none, and no more for the one before."""
     me = session(), kind
     with _LOCK:
         before = _WANTED.get(me)
@@ -197,7 +197,7 @@ def want(kind: Hashable, key: Hashable | None) -> None:
 
 
 def forget(key: Hashable) -> None:
-    """Its result is taken, or it is to begin anew."""
+    """Drops a job whose result was taken, or that is to start again."""
     with _LOCK:
         job = _JOBS.pop(key, None)
         for who in job.watchers if job else ():
@@ -229,7 +229,7 @@ def _look_for_ever() -> None:
 
 
 def look_after() -> None:
-    """Leaves jobs for windows that were closed, and drops results that nobody took."""
+    """Closed windows wait for their jobs no longer; results that nobody took are dropped."""
     now = time.monotonic()
     with _LOCK:
         for key, job in list(_JOBS.items()):
@@ -262,9 +262,9 @@ def result(
     poll: float = POLL,
     kind: Hashable | None = None,
 ) -> Any | None:
-    """What `work` gives, or None with its progress on the page while it goes on.
+    """The result of `work`; None, with its progress on the page, while it runs.
 
-    meanwhile: draws what is there already, under the progress and as often as that, and when it was stopped.
+    meanwhile: draws the results so far, under the progress and as often, and after a stop.
     patience: seconds before progress is shown.  poll: seconds between looks at it.  kind: see `start`.
     An error of the work is raised here, once: asking again begins again. A stopped job stays stopped until its visitor
     starts it again.

@@ -1,4 +1,4 @@
-"""Measurements of speed in the background: started and stopped by visitors, ended when nobody is there any more.
+"""Measurements of speed in the background: started and stopped by visitors, ended when nobody looks at them.
 
 A run belongs to the server and is found by its plan, so that a reload, a page change or a second visitor with the
 same plan meets the same run. quantviz itself lets one measurement at a time onto a device; the others wait.
@@ -25,7 +25,7 @@ from .visitors import is_connected, session
 
 GRACE = 15.0  # seconds
 LONGEST = 1200.0
-LOOK = 0.5  # seconds between two looks at whether anybody is there
+LOOK = 0.5  # seconds between two looks for windows
 MOST_KEPT = 16  # runs whose figures are kept, the latest
 MOST_AT_ONCE = 8  # runs that measure or wait, on all devices together
 
@@ -33,15 +33,15 @@ STOPPED, LEFT, TOO_LONG = "stopped by a visitor", "nobody was looking any more",
 
 
 class Run:
-    """One plan being measured: what has arrived, and who is there to see it."""
+    """The measurement of one plan: its results so far, and the windows that look at it."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.report = Report()
-        self.arrived: list[Measurement] = []  # every one that came, for the lines over rounds
+        self.arrived: list[Measurement] = []  # all of them in order, for the lines over rounds
         self.problem: Exception | None = None
         self.asked = time.time()
-        self.why = ""  # it ended early
+        self.why = ""  # why it ended early
         self._measuring_since: float | None = None
         self._cancel = threading.Event()
         self._over = threading.Event()
@@ -53,7 +53,7 @@ class Run:
         return self._over.is_set()
 
     def look(self) -> None:
-        """The visitor whose page is being drawn sees this run."""
+        """Notes that the window being drawn looks at this run."""
         self._looks[session()] = time.monotonic()
 
     def left(self) -> float | None:
@@ -75,16 +75,16 @@ class Run:
 
     @property
     def is_stopping(self) -> bool:
-        """It was told to stop, and ends what it is in the middle of."""
+        """It was told to stop, and finishes the call that is being timed."""
         return self._cancel.is_set() and not self.over
 
     def wait(self, seconds: float) -> bool:
-        """Until it is over, or that long; gives whether it is."""
+        """Waits until it is over, or that long; returns whether it is over."""
         return self._over.wait(seconds)
 
     def begin(self) -> None:
         for work in (self._measure, self._watch):
-            # Not a pool's: those are waited for when the server ends, and a measurement is not worth that.
+            # Not threads of a pool, for which the server would wait when it ends.
             threading.Thread(target=work, name="measurement", daemon=True).start()
 
     def _measure(self) -> None:
@@ -97,11 +97,11 @@ class Run:
                     if isinstance(event, Doing) and self._measuring_since is None:
                         self._measuring_since = time.monotonic()
                     self.report = self.report.take(event)
-        except Exception as problem:  # told to whoever looks; see `Run.problem`
+        except Exception as problem:  # `throughput.live.outcome` shows it
             self.problem = problem
         finally:
             if self.report.finished and not self.report.finished.stopped:
-                self.why = ""  # it was told to stop when it had reached its end
+                self.why = ""  # the order to stop came when it was complete
             self._over.set()
 
     def _watch(self) -> None:
@@ -122,12 +122,12 @@ _LOCK = threading.Lock()
 
 
 def find(plan: Plan) -> Run | None:
-    """The run of this plan that goes on, or the last there was."""
+    """The running measurement of this plan, or the last one."""
     return _RUNS.get(plan)
 
 
 def start(plan: Plan) -> Run:
-    """A run of this plan, or the one that goes on. Raises QuantvizError where too many wait already."""
+    """Starts a run of this plan unless one is running; returns it. Raises QuantvizError if too many wait."""
     with _LOCK:
         run = _RUNS.get(plan)
         if run is not None and not run.over:

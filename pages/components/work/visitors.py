@@ -1,4 +1,4 @@
-"""Who is looking: browser windows (Streamlit's sessions), and whether one is still there."""
+"""Visitors and their browser windows (Streamlit's sessions), and whether a window is still open."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def session() -> str:
 
 
 def visitor() -> str:
-    """Whoever looks: another machine by its address, so that many windows are one visitor; else the window itself."""
+    """The visitor: a machine by its address, so that all its windows are one visitor; else the window itself."""
     return (st.context.ip_address if runtime.exists() else None) or session()
 
 

@@ -122,7 +122,7 @@ def open_language_model(
     try:
         yield opened
     finally:
-        opened.model = None  # whoever still holds the frame of a stopped measurement holds no weights
+        opened.model = None  # a frame of a stopped measurement may still refer to it, and must not keep the weights
 
 
 def _device(wanted: str | None) -> str:
