@@ -23,7 +23,7 @@ Table = tuple[Iterable[object], Iterable[Iterable[Any]]]
 @st.fragment
 def more(key: str, sections: Mapping[str, Callable[[], Any]]) -> None:
     """The end of a page: what is chosen of `sections`, a name and what draws it. key: of the choice in the session."""
-    chosen = st.segmented_control("More", list(sections), key=key, persist_state="session")
+    chosen = st.segmented_control("More", list(sections), format_func=say.name, key=key, persist_state="session")
     if chosen:
         sections[chosen]()
 
