@@ -6,13 +6,12 @@ import streamlit as st
 
 from pages.components import say
 from pages.components.compare.table import partial_table, table_section, take_along
-from pages.components.link.state import current
 from pages.components.shared.charts import chart
 from pages.components.shared.importance_upload import importance_upload
 from pages.components.shared.left_out import left_out
 from pages.components.shared.results import outcomes
 from pages.components.shared.scheme_set import scheme_set, served_table
-from pages.components.shell.frame import require_app
+from pages.components.shell.frame import opened_view
 from pages.components.work import cached
 from quantviz import QuantvizError, figures
 from quantviz.evaluation import Evaluation, default_engine
@@ -21,10 +20,7 @@ from quantviz.evaluation.sentences import on_top_of
 from quantviz.figures.comparison import MOST_PANELS
 from quantviz.text.wording import shape
 
-require_app()
-view = current()
-if view.at is None:  # no tensor is open yet: the sidebar says why
-    st.stop()
+view = opened_view()
 
 say.title(f"Schemes on {view.info.name}")
 say.caption(

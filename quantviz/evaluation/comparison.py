@@ -14,7 +14,7 @@ from ..metrics import METRICS
 from ..schemes import Scheme
 from ..statistics import TensorStatistics
 from ..tensors import as_stored, rows_and_cols
-from ..text.wording import bits, decibels
+from ..text.wording import bits, decibels, listed
 from .tensor import Evaluation, Progress, describe, evaluate
 
 MOST_NAMED = 6  # schemes that a sentence names
@@ -35,14 +35,9 @@ Outcome = Evaluation | Refusal
 
 
 def compare(
-    w: Any,
-    keys: Iterable[str | Scheme],
-    importance: Any = None,
-    device: str = "cpu",
-    detail: str = "full",
-    statistics: TensorStatistics | None = None,
-    progress: Progress | None = None,
-) -> pd.DataFrame:
+    w: Any, keys: Iterable[str | Scheme], importance: Any = None, device: str = "cpu", detail: str = "full",
+    statistics: TensorStatistics | None = None, progress: Progress | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """A row a scheme: "scheme", every metric that applies, "seconds", "notices".
 
     Takes what `evaluate` takes, with progress over all schemes together. A scheme that cannot apply to the shape, or
@@ -58,28 +53,22 @@ def compare(
 
 
 def evaluations(
-    w: Any,
-    keys: Iterable[str | Scheme],
-    importance: Any = None,
-    device: str = "cpu",
-    detail: str = "full",
-    statistics: TensorStatistics | None = None,
-    progress: Progress | None = None,
-) -> Iterator[Outcome]:
+    w: Any, keys: Iterable[str | Scheme], importance: Any = None, device: str = "cpu", detail: str = "full",
+    statistics: TensorStatistics | None = None, progress: Progress | None = None,
+) -> Iterator[Outcome]:  # fmt: skip
     """The evaluations behind `compare`, each as soon as it is made; the tensor itself is described once."""
-    schemes = distinct(keys)  # a wrong key is said before anything is computed
-    return _evaluations(as_stored(w), schemes, importance, device, detail, statistics, progress)
+    schemes, stored = distinct(keys), as_stored(w)  # a wrong key is refused before anything is computed
 
+    def each(known: TensorStatistics | None) -> Iterator[Outcome]:
+        for position, scheme in enumerate(schemes):
+            if refused := refusal(scheme, stored.matrix, importance is not None):
+                yield refused
+                continue
+            known = known or describe(stored)
+            told = part_of(progress, position, len(schemes))
+            yield evaluate(stored, scheme, importance, device, detail, known, told)
 
-def _evaluations(stored, schemes, importance, device, detail, statistics, progress) -> Iterator[Outcome]:
-    for position, scheme in enumerate(schemes):
-        if refused := refusal(scheme, stored.matrix, importance is not None):
-            yield refused
-            continue
-        statistics = statistics or describe(stored)
-        yield evaluate(
-            stored, scheme, importance, device, detail, statistics, part_of(progress, position, len(schemes))
-        )  # fmt: skip
+    return each(statistics)
 
 
 def part_of(progress: Progress | None, position: int, parts: int) -> Progress | None:
@@ -191,17 +180,10 @@ def table_sentences(frame: pd.DataFrame, pinned: str | None = None) -> list[str]
     if len(scored) < 2:
         return []
     front = scored.scheme.iloc[pareto(scored.bits_per_weight, scored.sqnr_db)].tolist()
-    words = [f"Of {len(scored)} schemes, none beats {_listed(front)}: {_why(scored, front)}"]
+    words = [f"Of {len(scored)} schemes, none beats {listed(front, MOST_NAMED)}: {_why(scored, front)}"]
     if pinned in scored.scheme.values:
         words.append(_at_no_more_bits(scored, scored[scored.scheme == pinned].iloc[0]))
     return words
-
-
-def _listed(names: Sequence[str]) -> str:
-    """ "a, b and c"; of many, the first and how many more."""
-    if len(names) > MOST_NAMED:
-        return f"{', '.join(names[: MOST_NAMED - 1])} and {len(names) - MOST_NAMED + 1} more"
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _why(scored: pd.DataFrame, front: Sequence[str]) -> str:

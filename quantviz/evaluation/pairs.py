@@ -16,12 +16,12 @@ import numpy as np
 from .. import metrics
 from ..block_types import BLOCK_TYPES, BlockType
 from ..errors import QuantvizError
-from ..kernels.bins import LOG_BIN_SHIFT, LOG_BINS, PERCENTILE_RESOLUTION, Bins, error_bins, value_bins
-from ..kernels.results import Progress
+from ..kernels.bins import LOG_BIN_SHIFT, LOG_BINS, Bins, error_bins, value_bins
+from ..kernels.results import Counts, Progress
 from ..metrics import Sums
 from ..statistics import TensorStatistics
 from ..tensors import PackedTensor, StoredTensor, as_stored, check_importance, refuse_non_finite
-from .tensor import Evaluation, as_histogram, describe, percentile
+from .tensor import Evaluation, counted, describe
 
 # What a stored dtype is called as a scheme; block types have their own names.
 SCHEMES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float64": "fp32",
@@ -65,7 +65,7 @@ def evaluate_pair(
         )
     values = metrics.from_sums(found.sums) | {"bits_per_weight": float(y.bits_per_weight)}
     values["compression_ratio"] = x.bits_per_weight / y.bits_per_weight
-    extra = _counted(found, values, bins, statistics, x) if bins else {}
+    extra = counted(found.counts(), values, bins, statistics, x.size) if bins else {}
     return Evaluation(
         SCHEMES.get(y.stored_as, y.stored_as), x.shape, x.stored_as, "cpu", time.perf_counter() - began, values,
         notices=tuple(dict.fromkeys((*x.remarks, *y.remarks))), **extra,
@@ -81,6 +81,12 @@ class _Found:
     zeroed: int = 0
     least_error: float = math.inf
     block_errors: np.ndarray | None = None
+
+    def counts(self) -> Counts:
+        values, errors, logs, codes = self.tables
+        return Counts(
+            values, errors, logs, codes if len(codes) else None, self.block_errors, self.zeroed, None, self.least_error
+        )
 
 
 def _measure(x: StoredTensor, y: StoredTensor, importance, bins, progress: Progress | None) -> _Found:
@@ -188,27 +194,3 @@ def _error_bins(x: StoredTensor, y: StoredTensor, statistics: TensorStatistics) 
         squares = [np.square(y.read(a, b) - x.read(a, b), dtype=np.float64).sum() for a, b in ends]
     mean = sum(squares) / (len(rows) * x.cols)
     return error_bins(mean if math.isfinite(mean) else 0.0, statistics.max_abs)
-
-
-def _counted(
-    found: _Found, values: dict, bins: tuple[Bins, Bins], statistics: TensorStatistics, x: StoredTensor
-) -> dict:
-    """What detail="full" adds: counted metrics into `values`, and the fields of Evaluation that the figures draw."""
-    weights, errors, logs, codes = found.tables
-    ends = found.least_error, values["max_abs_error"]
-    values |= {name: percentile(logs, share, *ends) for name, share in metrics.PERCENTILES.items()}
-    nonzero = x.size - statistics.zeros
-    values["zeroed_fraction"] = found.zeroed / nonzero if nonzero else math.nan
-    if len(codes):
-        values["code_entropy_bits"] = metrics.entropy_bits(codes)
-    return {
-        "statistics": statistics,
-        "histograms": {
-            "original": statistics.histogram,
-            "dequantized": as_histogram(bins[0], weights),
-            "error": as_histogram(bins[1], errors),
-        },
-        "code_counts": codes if len(codes) else None,
-        "block_errors": found.block_errors,
-        "percentile_resolution": PERCENTILE_RESOLUTION,
-    }

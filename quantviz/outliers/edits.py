@@ -1,8 +1,10 @@
 """Putting outliers into a tensor, and taking out those it has. σ is always the standard deviation before the edit.
 
 >>> w = np.random.default_rng(0).standard_normal((64, 128), dtype=np.float32)
->>> int((inject(w, Injection(count=8, magnitude=20)).numpy() != w).sum())
+>>> int((apply(w, Injection(count=8, magnitude=20)).numpy() != w).sum())
 8
+>>> apply(np.array([1, -1, 1, -9], np.float32), Removal(share=0.25, how="clip")).numpy().tolist()
+[1.0, -1.0, 1.0, -1.0]
 """
 
 from __future__ import annotations
@@ -115,26 +117,6 @@ def apply(w: Any, edit: Edit, statistics: TensorStatistics | None = None) -> Sto
     if isinstance(edit, Injection):
         return _inject(stored, edit, statistics.std)
     return _remove(stored, edit, statistics)
-
-
-def inject(w: Any, injection: Injection, statistics: TensorStatistics | None = None) -> StoredTensor:
-    """See `Injection` and `apply`."""
-    return apply(w, injection, statistics)
-
-
-def remove(
-    w: Any,
-    sigmas: float | None = None,
-    share: float | None = None,
-    how: How = "zero",
-    statistics: TensorStatistics | None = None,
-) -> StoredTensor:
-    """See `Removal` and `apply`.
-
-    >>> remove(np.array([1, -1, 1, -9], np.float32), share=0.25, how="clip").numpy().tolist()
-    [1.0, -1.0, 1.0, -1.0]
-    """
-    return apply(w, Removal(sigmas, share, how), statistics)
 
 
 # -- injection ---------------------------------------------------------------------------------
@@ -257,10 +239,3 @@ def _as_stored_bits(values: np.ndarray, dtype: str) -> np.ndarray:
         largest = float(np.max(np.abs(values)))
         raise QuantvizError(f"{dtype} holds no weight as large as {number(largest, 3)}; give a smaller magnitude.")
     return kept
-
-
-def changed(before: Any, after: Any) -> int:
-    """How many weights differ between two tensors of one shape, counted piece by piece."""
-    a, b = as_stored(before), as_stored(after)
-    pieces = range(0, a.size, _AT_ONCE)
-    return sum(int((a.read(s, s + _AT_ONCE) != b.read(s, s + _AT_ONCE)).sum()) for s in pieces)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..metrics import Metric
+from ..text.wording import plural
 
 Method = Literal["llama.cpp", "sliding"]
 
@@ -34,40 +35,45 @@ def quantized_text(layers: int, targets: tuple[str, ...]) -> str:
     >>> quantized_text(210, ("linear",)), quantized_text(1, ("down_proj", "head"))
     ('210 layers (linear)', '1 layer (down_proj, head)')
     """
-    return f"{layers:,} layer{'s' * (layers != 1)} ({', '.join(targets)})"
+    return f"{plural(layers, 'layer')} ({', '.join(targets)})"
 
 
-@dataclass(frozen=True)
-class QualityResult:
-    """What one scheme does to a model's predictions; partial while `windows` is less than `windows_total`.
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """The measures of a scheme over the tokens scored so far.
 
     p is the model's probability as quantized, p₀ as it is stored, both after float32 logits; every mean is over the
     scored tokens. A figure that is no finite number, since logits were not, is NaN (or infinity) here, null in JSON.
     """
 
-    ref: str
-    scheme: str  # canonical key, or the table `pattern=scheme;pattern=scheme`
-    tokens: int  # of text that went into the windows so far
-    context: int  # tokens in a window
     perplexity: float  # exp(mean(-ln p(correct token)))
     perplexity_se: float  # standard error of the perplexity: its own times that of the mean
     perplexity_ratio: float  # perplexity / base_perplexity, over the same tokens
     perplexity_ratio_se: float  # paired: from the token by token differences of ln p and ln p₀
-    kl_mean: float  # mean over tokens of Σ p₀ · (ln p₀ - ln p), in nats
-    kl_p99: float
-    kl_max: float
-    top1_agreement: float  # share of tokens where both models hold the same token most likely
-    bits_per_weight: float  # everything stored for the quantized layers, over their weights
-    seconds: float  # for this scheme: quantizing, predicting and scoring so far
-    # -- what the command line prints besides ----------------------------------------------------
-    kl_mean_se: float
-    kl_median: float
-    kl_p999: float
-    probability_change: float  # mean(p - p₀) of the correct token
-    probability_change_rms: float  # √mean((p - p₀)²) of the correct token
     base_perplexity: float  # of the model as it is stored, over the same tokens
     base_perplexity_se: float
+    kl_mean: float  # mean over tokens of Σ p₀ · (ln p₀ - ln p), in nats
+    kl_mean_se: float
+    kl_median: float
+    kl_p99: float
+    kl_p999: float
+    kl_max: float
+    probability_change: float  # mean(p - p₀) of the correct token
+    probability_change_rms: float  # √mean((p - p₀)²) of the correct token
+    top1_agreement: float  # share of tokens where both models hold the same token most likely
     non_finite: int  # scored tokens whose logits held NaN or infinity
+
+
+@dataclass(frozen=True, kw_only=True)
+class QualityResult(Figures):
+    """What one scheme does to a model's predictions; partial while `windows` is less than `windows_total`."""
+
+    ref: str
+    scheme: str  # canonical key, or the table `pattern=scheme;pattern=scheme`
+    tokens: int  # of text that went into the windows so far
+    context: int  # tokens in a window
+    bits_per_weight: float  # everything stored for the quantized layers, over their weights
+    seconds: float  # for this scheme: quantizing, predicting and scoring so far
     scored: int  # tokens scored so far
     windows: int  # done
     windows_total: int

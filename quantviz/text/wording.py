@@ -8,6 +8,7 @@ uses this. Ties are rounded away from zero, as browsers do.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 MINUS = "−"
 UNDEFINED = "undefined"
@@ -62,6 +63,17 @@ def plural(n: float, one: str, many: str | None = None) -> str:
     ('1 weight', '2 weights', '2 million weights', '0 granularities')
     """
     return f"{count(n)} {one if n == 1 else many or one + 's'}"
+
+
+def listed(names: Sequence[str], most: int = 100) -> str:
+    """Names in a sentence; of more than `most` the first ones, and how many there are besides.
+
+    >>> listed(["a"]), listed(["a", "b", "c"]), listed(["a", "b", "c", "d"], 3)
+    ('a', 'a, b and c', 'a, b and 2 more')
+    """
+    if len(names) > most:
+        names = [*names[: most - 1], f"{len(names) - most + 1} more"]
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def count(n: float) -> str:

@@ -102,8 +102,8 @@ def test_a_view_of_the_tensor_alone_stands_or_is_refused(name: str) -> None:
         lambda: outlier_sentences.block_size_sentence(curves.block_size_sweep(w, statistics=t)),
         lambda: outlier_figures.block_sizes(curves.block_size_sweep(w, statistics=t)),
         lambda: outlier_sentences.magnitude_sentence(curves.magnitude_sweep(w)),
-        lambda: qv.describe(edits.inject(w, edits.Injection(1, 20.0), t)),
-        lambda: qv.describe(edits.remove(w, sigmas=4.0, statistics=t)),
+        lambda: qv.describe(edits.apply(w, edits.Injection(1, 20.0), t)),
+        lambda: qv.describe(edits.apply(w, edits.Removal(4.0), t)),
         lambda: qv.compare(w, KEYS),
         lambda: evaluate_pair(w, np.zeros(t.shape, np.float32)).metrics,
     ):

@@ -23,6 +23,7 @@ from ..shared.results import LARGE
 from ..sidebar.tensor_controls import choose_file, source_for
 from ..work import cached, jobs
 from ..work.bounded import BoundedCache
+from ..work.visitors import agree, agreed
 from .against_details import all_tensors, details
 
 _found: BoundedCache[Against] = BoundedCache(128 << 20, lambda a: a.evaluation.block_errors.nbytes + (1 << 16))
@@ -90,19 +91,15 @@ def _tensor(view: View, sides: tuple, original: Model, file: Model, pair: Pair) 
     key = "against", sides, pair, importance and importance.digest
     found = _found.peek(key)
     if found is None:
-        if view.info.size > LARGE and not st.session_state.get("_agreed_against") == key:
+        if view.info.size > LARGE and not agreed(key):
             say.info(f"{view.info.name} has {count(view.info.size)} weights.", ":material/hourglass_top:")
-            st.button("Compare all of it", type="primary", on_click=_agree, args=(key,))
+            st.button("Compare all of it", type="primary", on_click=agree, args=(key,))
             return
         values = importance and importance.values
         found = jobs.result(key, pair.original, lambda job: _compared(key, original, file, pair, values, job))
         if found is None:
             return
     _shown(found, sides[0].ref, sides[1].ref, view)
-
-
-def _agree(key: tuple) -> None:
-    st.session_state["_agreed_against"] = key
 
 
 def _compared(key: tuple, original: Model, file: Model, pair: Pair, importance, job: jobs.Job) -> Against:
@@ -146,13 +143,13 @@ def _every_tensor(sides: tuple, original: Model, file: Model, pairs: Pairs, swap
     st.subheader(f"Every tensor the two share: {len(pairs.pairs):,}")
     key = "whole", sides
     found = _whole.peek(key)
-    if found is None and st.session_state.get("_whole_asked") != key:
+    if found is None and not agreed(key):
         weights = sum(original.info(p.original).size for p in pairs.pairs)
         st.caption(
             f"{count(weights)} weights in all: each is read from both, measured, and quantized anew. What is on the "
             "Hub is downloaded first."
         )
-        st.button("Compare every tensor", icon=":material/table:", on_click=_ask, args=(key,))
+        st.button("Compare every tensor", icon=":material/table:", on_click=agree, args=(key,))
         return
     if found is None:
         found = jobs.result(
@@ -162,10 +159,6 @@ def _every_tensor(sides: tuple, original: Model, file: Model, pairs: Pairs, swap
         )
     if found is not None:
         all_tensors(found, pairs, swapped)
-
-
-def _ask(key: tuple) -> None:
-    st.session_state["_whole_asked"] = key
 
 
 def _all(original: Model, file: Model, job: jobs.Job) -> list[Against | tuple[Pair, str]]:

@@ -20,7 +20,7 @@ from ..shared.charts import chart
 from ..shared.importance_upload import importance_in_use, take_importance
 from ..shared.tables import table
 from .state import Ask
-from .tasks import Collected, activations, layer_errors, refusals
+from .tasks import Collected, activations, layer_errors, without_refusals
 
 OTHER_PAGES = ("explore", "compare", "outliers")
 
@@ -81,9 +81,7 @@ def _layers(ask: Ask, collected: Collected, schemes: list[str]) -> None:
     found = layer_errors(ask, scheme, collected).result(patience=0.3)
     if found is None:
         return
-    for refused in refusals(found):
-        say.caption(f"{refused.scheme} is left out. {refused.reason}")
-    errors = [item for item in found if isinstance(item, LayerError)]
+    errors = without_refusals(found)
     if not errors:
         return
     say.text(layers_sentence(errors))

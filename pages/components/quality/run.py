@@ -16,6 +16,7 @@ from quantviz.text.wording import plural, size
 from .. import say
 from ..work import cached, jobs
 from ..work.jobs import Job
+from ..work.visitors import agree, agreed
 from .state import Ask, keep, missing
 
 AT_ONCE = 200_000  # tokens times schemes of the demo model up to which it starts by itself: some 30 seconds
@@ -114,9 +115,7 @@ def _learn_speed(ask: Ask, schemes: int, seconds: float) -> None:
 
 
 def _agreed(ask: Ask, schemes: int) -> bool:
-    if ask in st.session_state.setdefault("_quality_agreed", set()):
-        return True
-    return ask.is_demo and ask.tokens is not None and ask.tokens * schemes <= AT_ONCE
+    return agreed(ask) or (ask.is_demo and ask.tokens is not None and ask.tokens * schemes <= AT_ONCE)
 
 
 def _ask_first(ask: Ask, schemes: int) -> bool:
@@ -148,14 +147,10 @@ def _ask_first(ask: Ask, schemes: int) -> bool:
     if ask.tokens:
         lines.append(f"Time: {jobs.estimate(_multiplications(ask, model, schemes), 'multiplications')}")
     say.plan(*lines)
-    st.button("Measure", type="primary", icon=":material/play_arrow:", on_click=_agree, args=(ask,))
+    st.button("Measure", type="primary", icon=":material/play_arrow:", on_click=agree, args=(ask,))
     return True
 
 
 def _multiplications(ask: Ask, model, schemes: int) -> float:
     """How many there are: one for each weight and token, under each scheme and once for the stored model."""
     return float(sum(info.size for info in model.tensors)) * ask.tokens * (schemes + 1)
-
-
-def _agree(ask: Ask) -> None:
-    st.session_state["_quality_agreed"].add(ask)

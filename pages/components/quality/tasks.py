@@ -11,6 +11,7 @@ from quantviz.quality.continuation import continuations
 from quantviz.quality.model.activations import Activations, collect_activations, output_errors
 from quantviz.quality.super_weights import super_weights
 
+from .. import say
 from ..work import jobs
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
@@ -104,5 +105,9 @@ def _steps(job: Job, unit: str) -> Callable[[str, int, int], None]:
     return progress
 
 
-def refusals(found: list[Any]) -> list[Refusal]:
-    return [item for item in found if isinstance(item, Refusal)]
+def without_refusals(found: list[Any]) -> list[Any]:
+    """The results among `found`; a caption says which schemes were refused, and why."""
+    for item in found:
+        if isinstance(item, Refusal):
+            say.caption(f"{item.scheme} is left out. {item.reason}")
+    return [item for item in found if not isinstance(item, Refusal)]

@@ -17,6 +17,7 @@ from .. import say
 from ..link.address import put
 from ..selection import Importance, TensorPart, View
 from ..work import cached, jobs
+from ..work.visitors import agree, agreed
 
 LARGE = 1 << 26  # weights; a larger tensor is not loaded before the visitor agrees
 FIRST_LOOK = 1 << 24  # weights of the row range offered instead
@@ -40,7 +41,7 @@ def evaluated(
         return found
     scheme.check_shape(view.rows, view.info.cols)  # before anything is read or downloaded
     scheme.check_importance_given(importance is not None)
-    if view.weights > LARGE and _unedited(view) not in st.session_state.setdefault("_agreed", set()):
+    if view.weights > LARGE and not agreed(_unedited(view)):
         _ask_first(view)
         return None
     return jobs.result(
@@ -77,7 +78,7 @@ def outcomes(
     if not missing:
         jobs.want("compare", None)  # complete: no job is waited for any more
         return so_far()
-    if view.weights > LARGE and _unedited(view) not in st.session_state.setdefault("_agreed", set()):
+    if view.weights > LARGE and not agreed(_unedited(view)):
         _ask_first(view, len(missing) + 1)
         return None
     done = jobs.result(
@@ -99,7 +100,7 @@ def _ask_first(view: View, passes: int = 2) -> None:
     lines.append(f"Evaluation: {jobs.estimate(passes * weights, 'weights')}, in pieces, never held whole as float32")
     say.plan(*lines)
     with st.container(horizontal=True):
-        st.button("Evaluate all of it", type="primary", on_click=_agree, args=(view,))
+        st.button("Evaluate all of it", type="primary", on_click=agree, args=(_unedited(view),))
         if rows < info.rows:
             st.button(f"Only the first {rows:,} rows", on_click=_take_rows, args=(rows,))
     st.caption("Any other range of rows can be written in the sidebar.")
@@ -107,10 +108,6 @@ def _ask_first(view: View, passes: int = 2) -> None:
 
 def _unedited(view: View) -> TensorPart:
     return replace(view.at, edit=None)
-
-
-def _agree(view: View) -> None:
-    st.session_state["_agreed"].add(_unedited(view))
 
 
 def _take_rows(rows: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from quantviz.errors import QuantvizError
-from quantviz.text.wording import about, duration
+from quantviz.text.wording import about, duration, listed
 from quantviz.throughput import Plan
 
 from .. import say
@@ -40,12 +40,8 @@ def start_controls(plan: Plan, run: Run | None) -> None:
 
 def describe(plan: Plan) -> str:
     """What a plan measures, in words."""
-    words = f"{_listed(plan.workloads)} with {len(plan.schemes)} schemes on {plan.device}"
+    words = f"{listed(plan.workloads)} with {len(plan.schemes)} schemes on {plan.device}"
     return words[:1].upper() + words[1:]
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _start(plan: Plan) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -16,6 +18,16 @@ def session() -> str:
 def visitor() -> str:
     """The visitor: a machine by its address, so that all its windows are one visitor; else the window itself."""
     return (st.context.ip_address if runtime.exists() else None) or session()
+
+
+def agreed(what: Hashable) -> bool:
+    """Whether the visitor has agreed, in this window, to a computation that takes long."""
+    return what in st.session_state.setdefault("_agreed", set())
+
+
+def agree(what: Hashable) -> None:
+    """For callbacks: the visitor agrees to it."""
+    st.session_state["_agreed"].add(what)
 
 
 def is_connected(session: str) -> bool:
