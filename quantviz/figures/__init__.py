@@ -10,23 +10,7 @@ from .stored import stored_codes, stored_scales
 from .style import alt_text
 
 __all__ = [
-    "alt_text",
-    "block",
-    "code_usage",
-    "error_bins",
-    "error_map",
-    "errors",
-    "histogram_grid",
-    "limits_note",
-    "mix_map",
-    "outliers",
-    "outside_note",
-    "quality",
-    "quality_details",
-    "stored_codes",
-    "stored_scales",
-    "throughput",
-    "trade_off",
-    "weights",
-    "worst_block",
-]
+    "alt_text", "block", "code_usage", "error_bins", "error_map", "errors", "histogram_grid", "limits_note", "mix_map",
+    "outliers", "outside_note", "quality", "quality_details", "stored_codes", "stored_scales", "throughput",
+    "trade_off", "weights", "worst_block",
+]  # fmt: skip

@@ -50,6 +50,12 @@ def legend(*entries: tuple[str, str, str]) -> dict:
     return place | {"text": text, "showarrow": False, "font": {"size": 13}}
 
 
+def end_name(text: str, y: float, color: str) -> dict:
+    """The name of a line, right of the axis at the height where the line ends."""
+    return {"x": 1, "xref": "paper", "xanchor": "left", "xshift": 7, "y": y, "showarrow": False, "text": text,
+            "font": {"color": color, "size": 12}}  # fmt: skip
+
+
 def moved_apart(names: list[dict], top: float, gap: float = 0.075) -> list[dict]:
     """Names at the ends of lines, moved up where they would overlap, and down from where they would leave the axis.
 

@@ -15,7 +15,7 @@ from quantviz.text.wording import count
 from .. import say
 from ..link import choices
 from ..link.address import chosen_text, put
-from ..link.state import pair
+from ..link.state import parse_place
 from ..selection import Importance, View
 from ..shared.charts import chart
 from ..work import cached
@@ -31,11 +31,7 @@ def opened_block(evaluation: Evaluation) -> tuple[int, int]:
 
 def parse_block(text: str, evaluation: Evaluation) -> tuple[int, int]:
     """From "3, 4"; QuantvizError where that is no block."""
-    rows, cols = evaluation.block_errors.shape
-    place = pair(text, ",")
-    if not place or place[0] >= rows or place[1] >= cols:
-        raise QuantvizError(f"There is no block {text!r} among {rows:,} × {cols:,}; write its row and column, as 0, 0.")
-    return place
+    return parse_place(text, "block", *evaluation.block_errors.shape)
 
 
 @st.fragment
@@ -114,12 +110,7 @@ def shown_weight(view: View, evaluation: Evaluation) -> tuple[int, int] | None:
 
 def parse_weight(text: str, view: View) -> tuple[int, int]:
     """From "3, 4"; QuantvizError where the tensor has no such weight."""
-    place = pair(text, ",")
-    if not place or place[0] >= view.rows or place[1] >= view.info.cols:
-        raise QuantvizError(
-            f"There is no weight {text!r} among {view.rows:,} rows × {view.info.cols:,} columns; write both, as 0, 0."
-        )
-    return place
+    return parse_place(text, "weight", view.rows, view.info.cols)
 
 
 def _largest(view: View, evaluation: Evaluation) -> tuple[int, int]:

@@ -50,6 +50,16 @@ def parse_rows(text: str, info: TensorInfo) -> tuple[int, int] | None:
     return first, last
 
 
+def parse_place(text: str, what: str, rows: int, cols: int) -> tuple[int, int]:
+    """Row and column from "3, 4". what: one of the rows × cols; QuantvizError where there is none at that place."""
+    place = pair(text, ",")
+    if not place or place[0] >= rows or place[1] >= cols:
+        raise QuantvizError(
+            f"There is no {what} {text!r} among {rows:,} × {cols:,}; write its row and column, counted from 0, as 0, 0."
+        )
+    return place
+
+
 def pair(text: str, mark: str) -> tuple[int, int] | None:
     """The whole numbers on both sides of the mark; None where one is missing."""
     first, _, second = text.partition(mark)

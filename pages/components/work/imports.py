@@ -13,13 +13,9 @@ from importlib import import_module
 from pathlib import Path
 
 FIRST = (
-    "pandas",
-    "pyarrow",
-    "plotly.graph_objects",
-    "quantviz.kernels.cpu",
-    "quantviz.evaluation.comparison",
+    "pandas", "pyarrow", "plotly.graph_objects", "quantviz.kernels.cpu", "quantviz.evaluation.comparison",
     "quantviz.figures",
-)
+)  # fmt: skip
 LANGUAGE_MODELS = ("torch", "transformers", "quantviz.kernels.reference")
 HUB = ("huggingface_hub", "httpx2", "quantviz.sources.hub")
 _COMPONENTS = str(Path(__file__).parents[1])

@@ -30,19 +30,12 @@ def build_model(recipe: TrainingRecipe) -> LlamaForCausalLM:
     torch.manual_seed(recipe.seed)
     return LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=recipe.vocabulary,
-            hidden_size=recipe.hidden,
-            intermediate_size=recipe.intermediate,
-            num_hidden_layers=recipe.layers,
-            num_attention_heads=recipe.heads,
-            num_key_value_heads=recipe.heads,
-            max_position_embeddings=recipe.context,
-            tie_word_embeddings=True,
-            bos_token_id=0,
-            eos_token_id=0,
+            vocab_size=recipe.vocabulary, hidden_size=recipe.hidden, intermediate_size=recipe.intermediate,
+            num_hidden_layers=recipe.layers, num_attention_heads=recipe.heads, num_key_value_heads=recipe.heads,
+            max_position_embeddings=recipe.context, tie_word_embeddings=True, bos_token_id=0, eos_token_id=0,
             use_cache=False,
         )
-    )
+    )  # fmt: skip
 
 
 def build_optimizers(model: nn.Module, recipe: TrainingRecipe) -> list[torch.optim.Optimizer]:
