@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from fractions import Fraction
+from functools import partial
 
 import streamlit as st
 
@@ -31,14 +32,6 @@ STEPS_AROUND = 8  # values on each side of the current one in the close-up
 
 
 # -- state ---------------------------------------------------------------------------------------
-
-
-def set_value(text: str) -> None:
-    put(number_value=text)
-
-
-def set_scale(text: str) -> None:
-    put(number_scale=text)
 
 
 def keep_number() -> None:
@@ -109,7 +102,7 @@ def show_neighbours(f, code: int, value: float, scale: float) -> None:
         distance = "" if there is None or not math.isfinite(value) else f", {number(abs(there - value), 6)} away"
         column.button(
             f"{say.name(side)} value", icon=f":material/{icon}:", disabled=other is None, width="stretch",
-            on_click=set_value, args=(None if other is None else numerals.text_of(f, other, scale),),
+            on_click=put, kwargs={"number_value": None if other is None else numerals.text_of(f, other, scale)},
         )  # fmt: skip
         column.markdown("none" if there is None else f"**{numerals.digits(there)}**{distance}")
 
@@ -121,11 +114,12 @@ def one_value(f, reading: numerals.Reading, scale_reading: numerals.Reading | No
     headline(value, reading.typed)
     st.subheader("Bits")
     st.caption("Click a bit, or reach it with Tab and press Enter, to flip it. Filled is 1, outlined is 0.")
-    bit_toggles.show("code", f, reading.code, lambda code: set_value(numerals.text_of(f, code, scale)))
+    bit_toggles.show("code", f, reading.code, lambda code: put(number_value=numerals.text_of(f, code, scale)))
     if scale_reading and bits.element(f) is not f:
         stored = bits.scale_format(f)
         say.caption(f"Scale of the block of {f.block}, {stored.name}: {short(scale)}" + SCALE_NOTES[f.scale])
-        bit_toggles.show("scale", stored, scale_reading.code, lambda code: set_scale(numerals.text_of(stored, code)))
+        text_of = partial(numerals.text_of, stored)
+        bit_toggles.show("scale", stored, scale_reading.code, lambda code: put(number_scale=text_of(code)))
     left, right = st.columns([3, 2])
     with left:
         st.subheader("Arithmetic")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..metrics import METRICS
-from ..statistics import Histogram, TensorStatistics
+from ..statistics import TensorStatistics
 from ..text.plain import plain
 from .tensor import Evaluation
 
@@ -33,15 +33,11 @@ def evaluation_dict(evaluation: Evaluation, block_errors: BlockErrors = "summary
             "percentile_resolution": e.percentile_resolution,
             "notices": e.notices,
             "statistics": e.statistics and _statistics(e.statistics),
-            "histograms": e.histograms and {name: _histogram(h) for name, h in e.histograms.items()},
+            "histograms": e.histograms and {name: vars(h) for name, h in e.histograms.items()},
             "code_counts": e.code_counts,
             "block_errors": None if e.block_errors is None else _block_errors(e.block_errors, block_errors),
         }
     )
-
-
-def _histogram(h: Histogram) -> dict[str, Any]:
-    return {"lo": h.lo, "hi": h.hi, "counts": h.counts, "below": h.below, "above": h.above}
 
 
 def _statistics(s: TensorStatistics) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from quantviz.evaluation import default_engine
 from quantviz.outliers.attribution import Attribution, attribute
-from quantviz.outliers.cures import Treated, treat
-from quantviz.outliers.curves import MagnitudeSweep, Point, block_size_sweep, magnitude_sweep
+from quantviz.outliers.cures import treat
+from quantviz.outliers.curves import block_size_sweep, magnitude_sweep
 
 from ..selection import View
 from ..work import cached
@@ -26,46 +26,50 @@ def _nbytes(found: Any) -> int:
     return (1 << 16) + sum(0 if array is None else array.nbytes for array in blocks)
 
 
+def _kept(view: View, of: tuple, title: str, compute: Callable[[Any, Any, Job], Any]) -> KeptResult:
+    """compute: from the tensor, its statistics and the job. of: what the result depends on besides the tensor."""
+    return KeptResult(
+        (title, view.at, *of), title, lambda job: compute(*cached.described(view.at, job), job), _results
+    )  # fmt: skip
+
+
 def attribution(view: View) -> KeptResult:
-    at, key = view.at, view.scheme.key
+    """An Attribution."""
+    key, values = view.scheme.key, view.importance and view.importance.values
 
-    def make(job: Job) -> Attribution:
-        stored, statistics = cached.described(at, job)
+    def compute(stored: Any, statistics: Any, job: Job) -> Attribution:
         progress = job.step(f"who carries the error of {key}", "weights")
-        return attribute(stored, key, statistics, progress, importance=view.importance and view.importance.values)
+        return attribute(stored, key, statistics, progress, importance=values)
 
-    return KeptResult(("attribution", at, key, view.weighing), "Attribution", make, _results)
+    return _kept(view, (key, view.weighing), "Attribution", compute)
 
 
 def block_sizes(view: View, bits: int) -> KeptResult:
-    at = view.at
-
-    def make(job: Job) -> list[Point]:
-        stored, statistics = cached.described(at, job)
-        return block_size_sweep(stored, bits, statistics=statistics, step=_steps(job), device=default_engine())
-
-    return KeptResult(("block sizes", at, bits), "Block sizes", make, _results)
+    """A list of Point."""
+    return _kept(
+        view, (bits,), "Block sizes", lambda stored, statistics, job: block_size_sweep(
+            stored, bits, statistics=statistics, step=_steps(job), device=default_engine()
+        ),
+    )  # fmt: skip
 
 
 def magnitudes(view: View, bits: int, symmetry: str) -> KeptResult:
-    at = view.at
-
-    def make(job: Job) -> MagnitudeSweep:
-        stored, _ = cached.described(at, job)
-        return magnitude_sweep(stored, bits, symmetry, step=_steps(job), device=default_engine())
-
-    return KeptResult(("magnitudes", at, bits, symmetry), "Magnitudes", make, _results)
+    """A MagnitudeSweep."""
+    return _kept(
+        view, (bits, symmetry), "Magnitudes", lambda stored, _, job: magnitude_sweep(
+            stored, bits, symmetry, step=_steps(job), device=default_engine()
+        ),
+    )  # fmt: skip
 
 
 def cures(view: View) -> KeptResult:
-    at, key = view.at, view.scheme.key
-
-    def make(job: Job) -> list[Treated]:
-        stored, statistics = cached.described(at, job)
-        values = view.importance and view.importance.values
-        return treat(stored, key, statistics, _steps(job), importance=values, device=default_engine())
-
-    return KeptResult(("cures", at, key, view.weighing), "Cures", make, _results)
+    """A list of Treated."""
+    key, values = view.scheme.key, view.importance and view.importance.values
+    return _kept(
+        view, (key, view.weighing), "Cures", lambda stored, statistics, job: treat(
+            stored, key, statistics, _steps(job), importance=values, device=default_engine()
+        ),
+    )  # fmt: skip
 
 
 def _steps(job: Job) -> Callable[[int, int, str], None]:

@@ -67,19 +67,20 @@ def _pinned(text: str) -> Scheme | None:
 
 
 def _controls(scheme: Scheme) -> None:
+    shown = st.session_state  # the controls show what the key says
     family = next(name for name, holds in FAMILIES.items() if holds(scheme.fmt))
-    _show("scheme_family", family)
+    shown["scheme_family"] = family
     left, right = st.columns(2)
     left.selectbox("Family", list(FAMILIES), key="scheme_family", on_change=_change, args=("family",), help=FAMILY_HELP)
     formats = [name for name, f in KINDS.items() if FAMILIES[family](f)]
-    _show("scheme_format", scheme.format)
+    shown["scheme_format"] = scheme.format
     right.selectbox(
         "Format", formats, key="scheme_format", on_change=_change, args=("format",),
         help=worked.MX_RULE if scheme.rule == "mx" else None,
     )  # fmt: skip
     offered = _granularities(scheme)
     if offered:
-        _show("scheme_granularity", str(scheme.granularity) if scheme.granularity else CAST)
+        shown["scheme_granularity"] = str(scheme.granularity) if scheme.granularity else CAST
         st.selectbox(
             "Granularity", offered, key="scheme_granularity", on_change=_change, args=("granularity",),
             help="Which weights share a scale: all, a channel (one output row), a block of N along a row, or a tile.",
@@ -87,7 +88,7 @@ def _controls(scheme: Scheme) -> None:
     else:
         st.text_input("Granularity", f"b{scheme.fmt.block}, fixed", disabled=True)
     if scheme.symmetry:
-        _show("scheme_symmetry", scheme.symmetry)
+        shown["scheme_symmetry"] = scheme.symmetry
         st.segmented_control(
             "Symmetry", SYMMETRIES, key="scheme_symmetry", required=True, on_change=_change, args=("symmetry",),
             help="sym: zero-centred, scale only. asym: scale and integer zero point. offset: scale and float minimum.",
@@ -103,11 +104,6 @@ def _controls(scheme: Scheme) -> None:
         with st.expander("Against outliers" + f" · {chosen:d} on" * bool(chosen), key="scheme_cures"):
             option_controls(scheme, "outliers", _change)
     option_controls(scheme, "scales", _change)
-
-
-def _show(key: str, value: Any) -> None:
-    """The control shows what the key says."""
-    st.session_state[key] = value
 
 
 def _granularities(scheme: Scheme) -> list[str]:
