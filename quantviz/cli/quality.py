@@ -71,20 +71,25 @@ def quality(
             complain(f"{result.scheme}: {notice}")
     if as_json:
         return print_json([as_record(result) for result in results])
-    _print_results(results, text)
+    _print_heading(results[0], text)
+    _print_results(results)
 
 
-def _print_results(results: list[Any], text: Path | None) -> None:
-    """What was measured, and a line a scheme."""
+def _print_heading(first: Any, text: Path | None) -> None:
+    """What was measured."""
     from ..quality.results import method_text, quantized_text
-    from ..quality.text.words import added_text
 
-    first = results[0]
     print(f"{printable(first.ref)}: {first.scored:,} tokens scored, computed in {first.dtype} on {first.device}.")
     print(f"{method_text(first.method, first.context)}")
     print(f"Text: {first.text}{f', {printable(text.name)}' if text else ''}.")
     print(f"Quantized: {quantized_text(first.layers, first.targets)}; all else as it is stored.\n")
     print(f"perplexity as stored: {first.base_perplexity:.4f} ± {first.base_perplexity_se:.4f}\n")
+
+
+def _print_results(results: list[Any]) -> None:
+    """A line a scheme."""
+    from ..quality.text.words import added_text
+
     heads = ("scheme", "bits", "perplexity", "added", "KL mean", "KL 99%", "KL max", "top-1", "seconds")
     print_table(
         heads,

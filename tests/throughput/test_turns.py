@@ -97,7 +97,7 @@ def test_never_two_at_once_among_threads() -> None:
 
 HOLD = """
 import sys, threading
-from quantviz.throughput.turns import Turn
+from quantviz.throughput.turns import Ticket
 turn = Ticket("cpu", "the other process")
 list(turn.wait(threading.Event()))
 print("mine", flush=True)

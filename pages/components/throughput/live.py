@@ -81,7 +81,7 @@ def live(view: View, run: Run) -> None:
         else:
             doing, total = report.doing, report.doing.total
             counted = f", {doing.done} of {total}" if total else " …"
-            left = run.left()
+            left = run.seconds_left()
             counted += "" if left is None else f", {about(left)} left of it"
             done, what = min(doing.done / total, 1.0) if total else 0.0, say.plain(f"{doing.what}{counted}")
             st.progress(done, text=what, width="stretch")

@@ -63,7 +63,7 @@ def results(run: Run, live: bool = False) -> None:
     st.caption(f"**{say.name(workload)}** · {say.plain(f'{WORKLOADS[workload]} {_of_what(measured)}')}")
     with st.container():  # one element, full or empty: what follows keeps its place while figures arrive
         if timed:
-            fig = figures.throughput.rounds(run.arrived, report.card, workload, quantity)
+            fig = figures.throughput.rounds(run.found, report.card, workload, quantity)
             chart(fig, f"rounds_{'live' if live else 'done'}")
             say.caption(figures.throughput.rounds_note(report.card) + (SHARED if report.card.device in ON_CPU else ""))
             say.text(*_bounds(timed, report.card))

@@ -84,7 +84,6 @@ class Job:
         self._check()
         self.name, self.unit, self.done, self.total, self.began = name, unit, 0, 0, time.monotonic()
         self.left = TimeLeft()
-
         first: tuple[float, int] | None = None  # the time before it, such as compiling, says nothing about the rate
 
         def progress(done: int, total: int) -> None:
@@ -159,15 +158,16 @@ def estimate(amount: float, unit: str) -> str:
 def start(
     key: Hashable, title: str, work: Callable[[Job], Any], heavy: bool = False, kind: Hashable | None = None
 ) -> Job:
-    """The job called `key`, begun if there is none; this window waits for it. One heavy job runs at a time.
+    """`watch` for a new Job. One heavy job runs at a time. kind: by default what the key begins with."""
+    return watch(key, Job(title, heavy), work, kind or (key[0] if isinstance(key, tuple) else key))
 
-    kind: of which a window waits for one job; by default what a key begins with.
-    """
-    kind = kind or (key[0] if isinstance(key, tuple) else key)
+
+def watch(key: Hashable, fresh: Job, work: Callable[[Job], Any], kind: Hashable) -> Job:
+    """The job called `key`, or `fresh`, which then begins; this window waits for it, and for no other of its kind."""
     with _LOCK:
         want(kind, key)
         is_new = key not in _JOBS
-        job = _JOBS.setdefault(key, Job(title, heavy))
+        job = _JOBS.setdefault(key, fresh)
         job.watchers[session(), kind] = time.monotonic()
         if is_new:
             job.begin(work, visitor())
