@@ -6,25 +6,21 @@ import streamlit as st
 
 from pages.components import say
 from pages.components.compare.table import partial_table, table_section, take_along
-from pages.components.link.state import current
 from pages.components.shared.charts import chart
 from pages.components.shared.importance_upload import importance_upload
 from pages.components.shared.left_out import left_out
 from pages.components.shared.results import outcomes
 from pages.components.shared.scheme_set import scheme_set, served_table
-from pages.components.shell.frame import require_app
+from pages.components.shell.frame import opened_view
 from pages.components.work import cached
 from quantviz import QuantvizError, figures
 from quantviz.evaluation import Evaluation, default_engine
-from quantviz.evaluation.comparison import Refusal, tabulate, verdict
+from quantviz.evaluation.comparison import Refusal, table_sentences, tabulate
 from quantviz.evaluation.sentences import on_top_of
 from quantviz.figures.comparison import MOST_PANELS
 from quantviz.text.wording import shape
 
-require_app()
-view = current()
-if view.at is None:  # what it waits for is in the sidebar
-    st.stop()
+view = opened_view()
 
 say.title(f"Schemes on {view.info.name}")
 say.caption(
@@ -40,14 +36,14 @@ try:
 except QuantvizError as problem:
     say.error(problem)
     st.stop()
-if found is None:  # it is being made, or waits for a word of the visitor's
+if found is None:  # not computed yet: the page shows progress, or asks first
     st.stop()
 
 frame = tabulate(found)
 evaluations = [outcome for outcome in found if isinstance(outcome, Evaluation)]
 pinned = view.pinned and view.pinned.key
 left_out(outcome for outcome in found if isinstance(outcome, Refusal))
-said = [*verdict(frame, pinned), *filter(None, [on_top_of(view.info.dtype)])]
+said = [*table_sentences(frame, pinned), *filter(None, [on_top_of(view.info.dtype)])]
 if said:
     say.text(*said)
 

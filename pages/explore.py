@@ -8,20 +8,16 @@ from pages.components import say
 from pages.components.explore.block import block_section
 from pages.components.explore.details import details_section
 from pages.components.explore.stored import stored_section
-from pages.components.link.state import current
 from pages.components.shared.axis_controls import axis_controls
 from pages.components.shared.charts import chart
 from pages.components.shared.headline import headline
 from pages.components.shared.importance_upload import importance_upload
 from pages.components.shared.results import against_pinned, evaluated
-from pages.components.shell.frame import require_app
+from pages.components.shell.frame import opened_view
 from pages.components.work import cached
 from quantviz import QuantvizError, figures
 
-require_app()
-view = current()
-if view.at is None:  # what it waits for is in the sidebar
-    st.stop()
+view = opened_view()
 
 first = st.container()
 importance = importance_upload(view)
@@ -31,7 +27,7 @@ try:
 except QuantvizError as problem:
     say.error(problem)
     st.stop()
-if evaluation is None:  # it is being made, or waits for a word of the visitor's
+if evaluation is None:  # not computed yet: the page shows progress, or asks first
     st.stop()
 
 with first:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from fractions import Fraction
+from functools import partial
 
 import streamlit as st
 
@@ -19,8 +20,9 @@ from quantviz.figures import alt_text
 from quantviz.figures import number_line as line
 from quantviz.formats import FORMATS, bits, numerals, worked
 from quantviz.formats.numerals import short
+from quantviz.metrics import value_text
 from quantviz.text.spreadsheets import csv_text
-from quantviz.text.wording import number, value_text
+from quantviz.text.wording import number
 
 DEFAULT_FORMAT, DEFAULT_VALUE = "fp8_e4m3", "0.1"
 WINDOWS = ("all", "±8", "±1", "close-up")
@@ -30,14 +32,6 @@ STEPS_AROUND = 8  # values on each side of the current one in the close-up
 
 
 # -- state ---------------------------------------------------------------------------------------
-
-
-def set_value(text: str) -> None:
-    put(number_value=text)
-
-
-def set_scale(text: str) -> None:
-    put(number_scale=text)
 
 
 def keep_number() -> None:
@@ -65,7 +59,7 @@ def controls():
     """Format, reading of the value, reading of the scale (None where the format has none)."""
     left, middle, right = st.columns(3)
     name = choices.one_of(
-        "selectbox", "Format", "number_format", list(FORMATS), DEFAULT_FORMAT, on=left, then=keep_number,
+        left.selectbox, "Format", "number_format", list(FORMATS), DEFAULT_FORMAT, then=keep_number,
         help="Every format of quantviz; the table below compares them.",
     )  # fmt: skip
     text = choices.text(
@@ -108,7 +102,7 @@ def show_neighbours(f, code: int, value: float, scale: float) -> None:
         distance = "" if there is None or not math.isfinite(value) else f", {number(abs(there - value), 6)} away"
         column.button(
             f"{say.name(side)} value", icon=f":material/{icon}:", disabled=other is None, width="stretch",
-            on_click=set_value, args=(None if other is None else numerals.text_of(f, other, scale),),
+            on_click=put, kwargs={"number_value": None if other is None else numerals.text_of(f, other, scale)},
         )  # fmt: skip
         column.markdown("none" if there is None else f"**{numerals.digits(there)}**{distance}")
 
@@ -120,11 +114,12 @@ def one_value(f, reading: numerals.Reading, scale_reading: numerals.Reading | No
     headline(value, reading.typed)
     st.subheader("Bits")
     st.caption("Click a bit, or reach it with Tab and press Enter, to flip it. Filled is 1, outlined is 0.")
-    bit_toggles.show("code", f, reading.code, lambda code: set_value(numerals.text_of(f, code, scale)))
+    bit_toggles.show("code", f, reading.code, lambda code: put(number_value=numerals.text_of(f, code, scale)))
     if scale_reading and bits.element(f) is not f:
         stored = bits.scale_format(f)
         say.caption(f"Scale of the block of {f.block}, {stored.name}: {short(scale)}" + SCALE_NOTES[f.scale])
-        bit_toggles.show("scale", stored, scale_reading.code, lambda code: set_scale(numerals.text_of(stored, code)))
+        text_of = partial(numerals.text_of, stored)
+        bit_toggles.show("scale", stored, scale_reading.code, lambda code: put(number_scale=text_of(code)))
     left, right = st.columns([3, 2])
     with left:
         st.subheader("Arithmetic")
@@ -147,7 +142,7 @@ SCALE_NOTES = {
 # -- the number line -----------------------------------------------------------------------------
 
 
-def window_of(choice: str, lines: list[line.Line], code: int) -> tuple[float, float]:
+def window_of(choice: str, lines: list[line.FormatRow], code: int) -> tuple[float, float]:
     main, rank = lines[0], bits.rank_of(lines[0].format, code)
     if choice == "close-up" and rank is not None:
         every = bits.ranks(main.format)
@@ -166,13 +161,13 @@ def number_line(f, reading: numerals.Reading, scale: float) -> None:
     st.subheader("Number line")
     left, middle, right = st.columns([3, 3, 2])
     others = choices.some_of(
-        "multiselect", "Compare with", "line_formats", list(FORMATS), ("fp8_e5m2", "fp4_e2m1"), on=left,
+        left.multiselect, "Compare with", "line_formats", list(FORMATS), ("fp8_e5m2", "fp4_e2m1"),
         most=MOST_LINES,
     )  # fmt: skip
-    choice = choices.one_of("segmented_control", "Window", "line_window", WINDOWS, WINDOWS[0], on=middle)
-    axis = choices.one_of("segmented_control", "Axis", "line_axis", AXES, AXES[0], on=right)
+    choice = choices.one_of(middle.segmented_control, "Window", "line_window", WINDOWS, WINDOWS[0])
+    axis = choices.one_of(right.segmented_control, "Axis", "line_axis", AXES, AXES[0])
     scales = {f.name: scale} | {name: unit_scale(FORMATS[name]) for name in others if name != f.name}
-    lines = [line.Line(FORMATS[name], s, landed(FORMATS[name], reading, s)) for name, s in scales.items()]
+    lines = [line.FormatRow(FORMATS[name], s, landed(FORMATS[name], reading, s)) for name, s in scales.items()]
     window = window_of(choice, lines, reading.code)
     marked = None if reading.typed is None else float(reading.typed)
     figure = line.number_line(lines, window, axis == "logarithmic", marked)
@@ -211,7 +206,7 @@ def take_away(f, reading: numerals.Reading, scale_reading: numerals.Reading | No
         st.download_button("Values as JSON", as_json, f"{f.name}.json", "application/json", on_click="ignore")
         picture_setting()
     st.caption("The same in Python:")
-    st.code(numerals.snippet(f, reading.text, scale_reading and scale_reading.text), language="python")
+    st.code(numerals.value_snippet(f, reading.text, scale_reading and scale_reading.text), language="python")
 
 
 @st.fragment

@@ -7,22 +7,18 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.components import say
-from pages.components.link.state import current
 from pages.components.outliers import laboratory
 from pages.components.outliers.controls import edit_controls
 from pages.components.outliers.details import details_section
 from pages.components.outliers.sections import attribution_section, before_and_after, cures_section, curves_section
 from pages.components.shared.importance_upload import importance_upload
 from pages.components.shared.results import evaluated
-from pages.components.shell.frame import require_app
+from pages.components.shell.frame import opened_view
 from quantviz import QuantvizError
 from quantviz.evaluation.sentences import on_top_of
 from quantviz.text.wording import shape
 
-require_app()
-view = current()
-if view.at is None:  # what it waits for is in the sidebar
-    st.stop()
+view = opened_view()
 
 first = st.container()
 view = replace(view, importance=importance_upload(view))
@@ -32,7 +28,7 @@ try:
 except QuantvizError as problem:
     say.error(problem)
     st.stop()
-if before is None:  # it is being made, or waits for a word of the visitor's
+if before is None:  # not computed yet: the page shows progress, or asks first
     st.stop()
 
 with first:

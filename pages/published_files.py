@@ -5,20 +5,16 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.components.link import choices
-from pages.components.link.state import current
 from pages.components.published.against import against_section
 from pages.components.published.mixes import mixes_section
-from pages.components.shell.frame import require_app
+from pages.components.shell.frame import opened_view
 
 AGAINST, MIXES = "File against original", "Named mixes"
 
-require_app()
-view = current()
-if view.at is None:  # what it waits for is in the sidebar
-    st.stop()
+view = opened_view()
 st.title("Published files", anchor=False)
 chosen = choices.one_of(
-    "segmented_control", "What to look at", "gguf", (AGAINST, MIXES), AGAINST, label_visibility="collapsed"
+    st.segmented_control, "What to look at", "gguf", (AGAINST, MIXES), AGAINST, label_visibility="collapsed"
 )
 if chosen == MIXES:
     mixes_section(view)

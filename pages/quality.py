@@ -27,7 +27,7 @@ if not schemes:
     st.info("Choose schemes above, or press one of the sets.", icon=":material/psychology:")
     st.stop()
 if not measure(ask, schemes, lambda: results_section(ask, schemes, live=True)):
-    st.stop()  # what there is so far is drawn under the progress
+    st.stop()  # the results so far are drawn under the progress
 
 results = results_section(ask, schemes)
 if results:

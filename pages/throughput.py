@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components.link.state import current
-from pages.components.shell.frame import require_app
+from pages.components.shell.frame import opened_view
 from pages.components.throughput.controls import idle_card, throughput_controls
 from pages.components.throughput.details import take_along
 from pages.components.throughput.live import live, outcome, start_controls
@@ -13,14 +12,11 @@ from pages.components.throughput.results import device_card, results_section
 from pages.components.throughput.sections import claim_section, error_and_speed_section, roofline_section
 from pages.components.work import runs
 
-require_app()
-view = current()
-if view.at is None:  # what it waits for is in the sidebar
-    st.stop()
+view = opened_view()
 
 st.title("Throughput", anchor=False)
 plan = throughput_controls(view)
-if plan is None:  # what it lacks is on the page
+if plan is None:  # the page says what is missing
     st.stop()
 
 run = runs.find(plan)

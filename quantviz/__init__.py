@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# Public name -> the module that defines it, and the name it has there where that is another.
+# Public name -> the module that defines it.
 _PUBLIC = {
     "Scheme": ".schemes",
     "catalogue": ".schemes",
@@ -34,8 +34,8 @@ _PUBLIC = {
     "open_model": ".models",
     "load_importance": ".calibration.importance",
     "measure_quality": ".quality.measure",
-    "quality_table": ".quality.tables:tabulate",
-    "quality_verdicts": ".quality.verdicts:verdicts",
+    "quality_table": ".quality.tables",
+    "quality_verdicts": ".quality.verdicts",
     "QuantvizError": ".errors",
 }
 # What holds more names than stand above: `qv.formats.get`, `qv.figures.weights`.
@@ -57,8 +57,8 @@ if TYPE_CHECKING:
     from .metrics import METRICS
     from .models import open_model
     from .quality.measure import measure_quality
-    from .quality.tables import tabulate as quality_table
-    from .quality.verdicts import verdicts as quality_verdicts
+    from .quality.tables import quality_table
+    from .quality.verdicts import quality_verdicts
     from .schemes import Scheme, catalogue
 
 
@@ -67,8 +67,7 @@ def __getattr__(name: str) -> Any:
         return import_module(f".{name}", __name__)
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, _, there = _PUBLIC[name].partition(":")
-    value = getattr(import_module(module, __name__), there or name)
+    value = getattr(import_module(_PUBLIC[name], __name__), name)
     globals()[name] = value
     return value
 

@@ -12,7 +12,12 @@ from typing import Literal
 
 import numpy as np
 
+from .text.wording import UNDEFINED, bits, decibels, decimals, number, signed
+
 Direction = Literal["lower", "higher", "neither"]
+BETTER: dict[Direction, str] = {
+    "lower": "lower is better", "higher": "higher is better", "neither": "neither way is better",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,53 @@ METRICS: dict[str, Metric] = {m.name: m for m in _DECLARED}
 
 ROUNDING_DB = 1e-6  # an SQNR nearer to 0 than that is the rounding of sums that began in float32
 PERCENTILES = {"abs_error_p50": 0.5, "abs_error_p95": 0.95, "abs_error_p99": 0.99, "abs_error_p999": 0.999}
+
+
+def value_text(name: str, value: float) -> str:
+    """The value of metric `name` to four significant digits, with its unit; a fraction as a percentage.
+
+    >>> value_text("mean_relative_error", 0.18003), value_text("sqnr_db", 23.334), value_text("compression_ratio", 7.1)
+    ('18.00%', '23.33 dB', '7.100×')
+    >>> value_text("bits_per_weight", 4.5), value_text("zeroed_fraction", 0.0), value_text("mse", 2.5e-9)
+    ('4.500', '0%', '2.500e−09')
+    """
+    if math.isnan(value):
+        return UNDEFINED
+    if name == "bits_per_weight":
+        return bits(value)
+    match METRICS[name].unit:
+        case "fraction":
+            return f"{number(100 * value, fixed=True)}%"
+        case "dB":
+            return decibels(value)
+        case unit:
+            return number(value, fixed=True) + "×" * (unit == "×")
+
+
+def difference(name: str, value: float, other: float) -> str | None:
+    """`value` minus `other`, signed; None where there is no telling.
+
+    >>> difference("sqnr_db", 20.0, 14.0), difference("mean_relative_error", 0.1, 0.25), difference("mse", 1.0, 1.0)
+    ('+6.00 dB', '−15.0 pp', '0')
+    """
+    gap = value - other
+    if not math.isfinite(gap):
+        return None
+    if abs(gap) < 1e-4 * max(abs(value), abs(other)):
+        gap = 0.0
+    match METRICS[name].unit:
+        case "fraction":
+            return f"{signed(number(100 * gap, 3, fixed=True))} pp"
+        case "dB":
+            return f"{signed(decimals(gap, 2))} dB"
+        case unit:
+            return signed(number(gap, 3, fixed=True)) + "×" * (unit == "×")
+
+
+def tooltip(metric: Metric) -> str:
+    """Formula, unit, direction and meaning, in Markdown."""
+    unit = {"": "a plain number", "fraction": "a fraction, shown in %", "×": "a factor"}.get(metric.unit, metric.unit)
+    return f"`{metric.formula}`\n\nUnit: {unit}; {BETTER[metric.direction]}.\n\n{metric.meaning}"
 
 
 @dataclass

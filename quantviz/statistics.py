@@ -1,4 +1,4 @@
-"""What can be said of a tensor before any scheme touches it."""
+"""Facts of a tensor before any scheme: moments, extremes, its histogram."""
 
 from __future__ import annotations
 
@@ -24,11 +24,6 @@ class Histogram:
     def edges(self) -> np.ndarray:
         """float64 [bins + 1]"""
         return np.linspace(self.lo, self.hi, len(self.counts) + 1)
-
-    @property
-    def centers(self) -> np.ndarray:
-        edges = self.edges
-        return (edges[:-1] + edges[1:]) / 2
 
     @property
     def total(self) -> int:

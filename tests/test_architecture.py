@@ -22,7 +22,7 @@ ENGINE = DATA | {"machine", "kernels"}
 ABOVE = ENGINE | {"randomness", "sources", "checkpoints", "models", "inspection", "evaluation"}
 MAY_IMPORT = {
     "errors": {"text"},  # printable: how a name that a stranger chose is shown
-    "text": {"metrics", "block_types"},  # wording: units of metrics, names of types
+    "text": set(),
     "machine": GROUND, "randomness": set(), "formats": GROUND, "block_types": GROUND | {"formats"}, "tensors": GROUND,
     "statistics": GROUND, "metrics": GROUND,
     "schemes": GROUND | {"formats", "block_types", "tensors", "randomness"},
@@ -47,7 +47,7 @@ MAY_IMPORT = {
 # What each folder of pages/components may import of the others; a page's own folder may use all but other pages'.
 COMPONENTS = {
     "say": set(), "selection": set(), "link": {"say", "selection"}, "work": {"say", "selection", "link"},
-    "shared": {"say", "selection", "link", "work"}, "shell": {"say", "link", "work"},
+    "shared": {"say", "selection", "link", "work"}, "shell": {"say", "selection", "link", "work"},
     "sidebar": {"say", "selection", "link", "work", "shared", "shell"},
 }
 # fmt: on

@@ -16,6 +16,7 @@ import pytest
 
 import quantviz as qv
 from quantviz import cli
+from quantviz.kernels.engines import TABLE
 from quantviz.metrics import METRICS
 from quantviz.schemes import Scheme
 
@@ -129,18 +130,18 @@ def test_notices_go_to_standard_error(run) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [
-        ["--help"],
-        ["evaluate", "--help"],
-        ["tensors", "--help"],
-        ["schemes", "--help"],
-        ["mix", "--help"],
-        ["against", "--help"],
-    ],
+    [["--help"], *([command, "--help"] for command in ("evaluate", "tensors", "schemes", "mix", "against"))],
 )
 def test_help(run, arguments: list[str]) -> None:
     status, out, err = run(*arguments)
     assert (status, err) == (0, "") and out.strip().startswith("Usage: python -m quantviz")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "throughput"])
+def test_help_lists_the_engines_of_the_table(run, command: str) -> None:
+    told = " ".join(run(command, "--help")[1].split())
+    for name, engine in TABLE.items():
+        assert f"{name}: {engine.title}" in told and engine.borrows in told
 
 
 # -- what is wrong -----------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 import quantviz as qv
 from quantviz.kernels.bins import PERCENTILE_RESOLUTION
-from quantviz.metrics import METRICS, PERCENTILES, Sums, entropy_bits, from_sums
+from quantviz.metrics import METRICS, PERCENTILES, Sums, entropy_bits, from_sums, value_text
 from quantviz.schemes import TENSOR, Scheme
 from quantviz.tensors import check_importance
 
@@ -219,3 +219,20 @@ def test_sums_by_hand() -> None:
     assert (out["mse"], out["relative_l1_error"], out["cosine_similarity"]) == (0.5, 0.5, 1.0)
     assert "rmse_over_scale" not in out and "weighted_mse" not in out
     assert entropy_bits(np.array([1, 1, 2, 0])) == 1.5 and entropy_bits(np.array([5])) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("mean_relative_error", 0.180031, "18.00%"),
+        ("zeroed_fraction", 0.0, "0%"),
+        ("sqnr_db", 23.3349, "23.33 dB"),
+        ("sqnr_db", float("inf"), "∞ dB"),
+        ("sqnr_db", float("nan"), "undefined"),
+        ("mse", 1.23456e-9, "1.235e−09"),
+        ("bits_per_weight", 4.5, "4.500"),
+        ("compression_ratio", 64 / 9, "7.111×"),
+    ],
+)
+def test_text_for_people(name: str, value: float, text: str) -> None:
+    assert value_text(name, value) == text

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 import quantviz as qv
 from quantviz.errors import QuantvizError
-from quantviz.outliers import WHERES, Injection, Removal, apply, changed, inject, places, remove
+from quantviz.outliers import WHERES, Injection, Removal, apply, places
 from quantviz.outliers.attribution import attribute, largest_table
 from quantviz.outliers.cures import EQUAL_BITS, UNTREATED, cures, share_beyond, treat
-from quantviz.outliers.curves import block_size_sweep, magnitude_sweep, row_sample
-from quantviz.outliers.export import attribution_dict, cures_dict, magnitudes_dict, points_dict, schemes_csv
+from quantviz.outliers.curves import Growing, block_size_sweep, magnitude_sweep, row_sample
+from quantviz.outliers.export import attribution_dict, cures_dict, magnitudes_dict, points_dict, schemes_table
 from quantviz.outliers.sentences import (
     attribution_sentences,
     block_size_sentence,
@@ -25,6 +25,7 @@ from quantviz.outliers.sentences import (
     magnitude_sentence,
 )
 from quantviz.tensors import as_stored
+from quantviz.text.spreadsheets import csv_text
 
 KEYS = ("int4-sym-tensor", "int4-asym-channel", "int4-sym-b64", "int3-offset-b48", "nf4-b64", "fp8_e4m3-b32x64",
         "mxfp4", "nvfp4", "fp8_e4m3", "ternary-tensor", "int4-sym-b64:clip=mse", "int4-asym-b64:rotate=hadamard",
@@ -36,7 +37,7 @@ def normal(rows: int = 256, cols: int = 512) -> np.ndarray:
 
 
 def with_outliers(rows: int = 256, cols: int = 512) -> np.ndarray:
-    return inject(normal(rows, cols), Injection(rows * cols // 1000, 20)).numpy()
+    return apply(normal(rows, cols), Injection(rows * cols // 1000, 20)).numpy()
 
 
 # -- injection and removal ---------------------------------------------------------------------
@@ -47,9 +48,9 @@ def with_outliers(rows: int = 256, cols: int = 512) -> np.ndarray:
 def test_exactly_count_weights_change_where_they_should(where, count, seed, channel):
     w = normal(48, 64)
     injection = Injection(count, 30, where, None if where == "spread" else channel, seed)
-    out = inject(w, injection).numpy()
+    out = apply(w, injection).numpy()
     rows, cols = np.nonzero(out != w)
-    assert len(rows) == count == changed(w, out)
+    assert len(rows) == count == (w != out).sum()
     assert np.array_equal(np.signbit(out), np.signbit(w))
     np.testing.assert_allclose(np.abs(out[rows, cols]), 30 * w.std(dtype=np.float64), rtol=1e-6)
     hit = {"spread": None, "input channel": cols, "output channel": rows}[where]
@@ -84,17 +85,17 @@ def test_removal_by_sigmas_and_by_share():
     w = with_outliers()
     sigma = w.std(dtype=np.float64)
     far = np.abs(w) > np.float32(6 * sigma)
-    zeroed, clipped = remove(w, sigmas=6).numpy(), remove(w, sigmas=6, how="clip").numpy()
+    zeroed, clipped = (apply(w, Removal(6, how=how)).numpy() for how in ("zero", "clip"))
     assert np.array_equal(zeroed, np.where(far, 0, w))
     assert np.array_equal(clipped[~far], w[~far])
     np.testing.assert_allclose(clipped[far], np.copysign(6 * sigma, w[far]), rtol=1e-6)
     plain = normal()
-    out = remove(plain, share=0.01).numpy()
+    out = apply(plain, Removal(share=0.01)).numpy()
     n = round(0.01 * plain.size)
     assert (out != plain).sum() == n
     limit = np.sort(np.abs(plain).reshape(-1))[-n]
     assert np.array_equal(out, np.where(np.abs(plain) >= limit, 0, plain))
-    cut = remove(plain, share=0.01, how="clip").numpy()
+    cut = apply(plain, Removal(share=0.01, how="clip")).numpy()
     assert np.abs(cut).max() == np.sort(np.abs(plain).reshape(-1))[-n - 1]
 
 
@@ -111,11 +112,11 @@ def test_removal_by_sigmas_and_by_share():
         (lambda: Removal(share=1.0), "share"),
         (lambda: Removal(sigmas=-1), "sigmas"),
         (lambda: Removal(sigmas=3, how="drop"), "zero or clip"),
-        (lambda: inject(normal(4, 8), Injection(33, 20)), "32 weights"),
-        (lambda: inject(normal(4, 8), Injection(5, 20, "input channel")), "4 weights"),
-        (lambda: inject(normal(4, 8), Injection(2, 20, "output channel", 4)), "counted from 0"),
-        (lambda: inject(np.ones((4, 8), np.float32), Injection(2, 20)), "equal"),
-        (lambda: inject(normal(4, 8).astype(np.float16), Injection(2, 1e8)), "float16 holds"),
+        (lambda: apply(normal(4, 8), Injection(33, 20)), "32 weights"),
+        (lambda: apply(normal(4, 8), Injection(5, 20, "input channel")), "4 weights"),
+        (lambda: apply(normal(4, 8), Injection(2, 20, "output channel", 4)), "counted from 0"),
+        (lambda: apply(np.ones((4, 8), np.float32), Injection(2, 20)), "equal"),
+        (lambda: apply(normal(4, 8).astype(np.float16), Injection(2, 1e8)), "float16 holds"),
     ],
 )
 def test_bad_edits_are_one_sentence(make, says):
@@ -207,7 +208,7 @@ def test_a_block_longer_than_a_row_is_listed_with_its_reason():
 
 def test_removing_outliers_lowers_the_error_and_most_where_scales_are_shared_widely():
     w = with_outliers()
-    before, after = block_size_sweep(w), block_size_sweep(remove(w, sigmas=6))
+    before, after = block_size_sweep(w), block_size_sweep(apply(w, Removal(6)))
     gains = [a.metrics["rmse"] / b.metrics["rmse"] for a, b in zip(before, after, strict=True)]
     assert min(gains) > 1
     assert gains[0] > gains[4] > gains[6]
@@ -287,7 +288,7 @@ def test_a_cure_that_does_not_fit_is_listed_with_its_reason():
 def test_an_edit_is_told_by_what_it_does_to_the_error():
     w = normal()
     before = qv.evaluate(w, "int4-sym-tensor")
-    after = qv.evaluate(inject(w, Injection(100, 30)), "int4-sym-tensor")
+    after = qv.evaluate(apply(w, Injection(100, 30)), "int4-sym-tensor")
     assert "grew" in edit_sentence(before, after) and "became zero" in edit_sentence(before, after)
     assert "fell to" in edit_sentence(after, before)
     assert edit_sentence(before, before) is None
@@ -301,9 +302,9 @@ def test_everything_exports():
     w = with_outliers(64, 128)
     points, treated = block_size_sweep(w, granularities=("tensor", "b256", "b64")), treat(w, "int4-sym-b64")
     document = [attribution_dict(attribute(w, "int4-sym-b64")), points_dict(points), cures_dict(treated),
-                magnitudes_dict(magnitude_sweep(w, magnitudes=(5.0, 20.0)))]  # fmt: skip
+                magnitudes_dict(magnitude_sweep(w, outliers=Growing((5.0, 20.0))))]  # fmt: skip
     assert json.loads(json.dumps(document, allow_nan=False)) == document
-    table = schemes_csv(points, treated).splitlines()
+    table = csv_text(*schemes_table(points, treated)).splitlines()
     assert len(table) == 1 + len(points) + len(treated) and table[0].startswith("part,name,scheme,mean_relative_error")
 
 

@@ -16,8 +16,8 @@ import streamlit as st
 from quantviz.text.printable import LONGEST, LONGEST_NAME, printable
 from quantviz.text.wording import MINUS
 
-_JOINER = "\u2060"  # has no width; parts what Streamlit looks for after Markdown has been read, where no escape helps
-# What begins something wherever it stands, with the underline only where it is not inside a word, as in q4_0.
+_JOINER = "\u2060"  # has no width; breaks up what Streamlit replaces after it has read the Markdown
+# Characters that Markdown reads anywhere in a line; the underline only outside of words such as q4_0.
 _INLINE = re.compile(r"[\\`*\[\]<>$~|{}^]|(?<![^\W_])_|_(?![^\W_])|&(?=[#\w])|:(?=[a-z])")
 _AT_START = re.compile(r"^(\s*\d{0,9})([-+=#.)](?=[-+=#\s]|$))")
 _SHORTCODE = re.compile(r":(?=[\w+/-]+:)")

@@ -13,7 +13,7 @@ UPLOAD = "upload:"  # begins the reference of a file that the visitor uploaded
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelRef:
     """A reference as one visitor may open it.
 
     ref: as links and snippets have it.  opens: what is opened, a private copy in the case of an upload.
@@ -29,10 +29,10 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Selection:
-    """One tensor of a source, or some of its rows, maybe edited: what all results below are kept by."""
+class TensorPart:
+    """One tensor of a model, or some of its rows, perhaps edited: the key by which results are cached."""
 
-    source: Source
+    source: ModelRef
     tensor: str
     rows: tuple[int, int] | None = None
     edit: Edit | None = None
@@ -55,19 +55,19 @@ class Importance:
 class View:
     """What a page shows. at and info are None until a tensor could be opened.
 
-    importance: that weighs everything on the page, where it takes one.
+    importance: weighs the errors on the page; None without.
     """
 
     scheme: Scheme
     pinned: Scheme | None = None
-    at: Selection | None = None
+    at: TensorPart | None = None
     info: TensorInfo | None = None
     token: str | bool | None = field(default=None, repr=False)
     importance: Importance | None = None
 
     @property
     def weighing(self) -> str | None:
-        """Tells one importance from another; None without any."""
+        """The digest of the importance; None without one."""
         return self.importance and self.importance.digest
 
     @property

@@ -10,9 +10,10 @@ import math
 from ..errors import QuantvizError, did_you_mean
 from . import fp4, iq1, iq2, iq3, iq4, k_quants, plain, ternary
 from .arrays import Array
-from .base import ROLES, BlockType, Field, Unpacked
+from .base import ROLES, BlockField, BlockType, Unpacked
 
-__all__ = ["BLOCK_TYPES", "ROLES", "BlockType", "Field", "Unpacked", "block_type", "check_cols", "check_rows", "unpack"]
+__all__ = ["BLOCK_TYPES", "ROLES", "BlockType", "BlockField", "Unpacked", "block_type", "check_cols", "check_rows",
+           "original_name", "unpack", "was_rounded"]  # fmt: skip
 
 _FAMILIES = (plain, k_quants, iq4, iq3, iq2, iq1, ternary, fp4)
 
@@ -24,6 +25,20 @@ def block_type(name: str) -> BlockType:
     if name not in BLOCK_TYPES:
         raise QuantvizError(f"There is no block type {name!r}.{did_you_mean(name, BLOCK_TYPES)}")
     return BLOCK_TYPES[name]
+
+
+def was_rounded(dtype: str) -> bool:
+    """Whether a tensor that is stored so has lost something to quantization before: block types, and 8-bit floats."""
+    return dtype in BLOCK_TYPES or dtype.startswith("float8")
+
+
+def original_name(dtype: str) -> str:
+    """What weights before quantizing are called.
+
+    >>> original_name("bfloat16"), original_name("q4_1")
+    ('original', 'as stored (q4_1)')
+    """
+    return f"as stored ({dtype})" if was_rounded(dtype) else "original"
 
 
 def check_cols(kind: BlockType, cols: int) -> None:

@@ -40,7 +40,7 @@ _ROLE = {
 
 
 @dataclass(frozen=True)
-class Field:
+class BlockField:
     """A stretch of bytes in a block."""
 
     name: str  # as ggml's source calls it
@@ -107,7 +107,7 @@ class BlockType:
     number: int
     block: int
     nbytes: int
-    fields: tuple[Field, ...]
+    fields: tuple[BlockField, ...]
     rule: str  # a sentence
     group: int
     bits: int
@@ -191,11 +191,11 @@ def from_zero(width: int, zero: int = 0) -> Callable[[], np.ndarray]:
     return lambda: np.arange(1 << width) - zero
 
 
-def fields(*parts: tuple[str, int, str] | tuple[str, int, str, str]) -> tuple[Field, ...]:
+def fields(*parts: tuple[str, int, str] | tuple[str, int, str, str]) -> tuple[BlockField, ...]:
     """(name, bytes, meaning, and a role where the name does not tell it) one after the other -> laid out."""
     offset, laid = 0, []
     for name, size, meaning, *role in parts:
-        laid.append(Field(name, offset, size, meaning, role[0] if role else _ROLE.get(name, CODES)))
+        laid.append(BlockField(name, offset, size, meaning, role[0] if role else _ROLE.get(name, CODES)))
         offset += size
     return tuple(laid)
 

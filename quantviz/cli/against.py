@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ..text.printable import printable
-from .output import ProgressLine, print_json, print_table
+from .output import ProgressLine, print_json, print_metrics, print_table
 from .parameters import AsJson, Ref
 
 
@@ -51,17 +51,15 @@ def against(
 
 
 def _as_dict(a: Any) -> dict[str, Any]:
-    from ..published.beside import Against, as_dict
+    from ..published.beside import Against, against_dict
 
     if isinstance(a, Against):
-        return as_dict(a)
+        return against_dict(a)
     pair, why = a
     return {"tensor": pair.original, "stored_as": pair.place.name, "expert": pair.place.expert, "refused": why}
 
 
 def _print_one(a: Any) -> None:
-    from ..evaluation.export import as_text
-    from ..metrics import METRICS
     from ..published.beside import sentence
     from ..text.wording import shape
 
@@ -69,13 +67,11 @@ def _print_one(a: Any) -> None:
     name, place = printable(a.pair.original), printable(a.pair.place.name)
     print(f"{name}  {shape(e.shape)}  {e.dtype}, in the file {place} as {e.scheme}\n")
     print(printable(sentence(a)) + "\n")
-    arrow = {"lower": "lower is better", "higher": "higher is better", "neither": ""}
-    rows = [(m.label, as_text(n, e.metrics[n]), arrow[m.direction]) for n, m in METRICS.items() if n in e.metrics]
-    print_table(("metric", e.scheme, ""), rows, right=(1,))
+    print_metrics([e])
 
 
 def _print_all(found: list[Any]) -> None:
-    from ..evaluation.export import as_text
+    from ..metrics import value_text
     from ..published.beside import Against
     from ..text.wording import share
 
@@ -87,5 +83,6 @@ def _print_all(found: list[Any]) -> None:
             continue
         r = a.requantized
         same = "cannot tell" if r is None else "same bytes" if r.same else f"{share(r.equal / r.count)} of {r.unit}"
-        rows.append((a.pair.original, a.evaluation.scheme, *(as_text(n, a.evaluation.metrics[n]) for n in shown), same))
+        e = a.evaluation
+        rows.append((a.pair.original, e.scheme, *(value_text(n, e.metrics[n]) for n in shown), same))
     print_table(("tensor", "type", "SQNR", "relative L2", "largest error", "plain quantization"), rows, right=(2, 3, 4))

@@ -14,6 +14,7 @@ from .against import against
 from .evaluate import evaluate
 from .listing import schemes, tensors
 from .mix import mix
+from .parameters import TableCommand
 from .quality import quality
 from .throughput import throughput
 
@@ -28,7 +29,7 @@ app = typer.Typer(
 
 
 def _told_when_empty(command: Callable[..., None]) -> Callable[..., None]:
-    """An option given as "" is not one left out: a script with an empty variable must not measure something else."""
+    """Refuses an option given as "": a script with an empty variable must not measure something else."""
     optional = [p.name for p in inspect.signature(command).parameters.values() if p.default is None]
 
     @functools.wraps(command)
@@ -43,4 +44,4 @@ def _told_when_empty(command: Callable[..., None]) -> Callable[..., None]:
 
 
 for command in (tensors, schemes, evaluate, against, mix, quality, throughput):
-    app.command()(_told_when_empty(command))
+    app.command(cls=TableCommand)(_told_when_empty(command))

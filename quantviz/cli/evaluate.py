@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ..errors import QuantvizError
 from ..text.printable import printable
-from .output import ProgressLine, print_json, print_table
+from .output import ProgressLine, print_json, print_metrics
 from .parameters import AsJson, Ref
 from .terminal import complain
 
@@ -19,7 +19,7 @@ def evaluate(
     tensor: Annotated[str, typer.Argument(metavar="TENSOR", help="Name of a tensor, as `tensors` lists it.")],
     scheme: Annotated[list[str], typer.Argument(metavar="SCHEME", help="Scheme keys, such as int4-asym-b64.")],
     rows: Annotated[str | None, typer.Option(metavar="A:B", help="Only rows A to B - 1.")] = None,
-    device: Annotated[str, typer.Option(metavar="cpu|cuda|reference", help="The engine that computes.")] = "cpu",
+    device: Annotated[str, typer.Option(metavar="ENGINE", help="The engine that computes. {engines}")] = "cpu",
     importance: Annotated[
         str | None, typer.Option(metavar="FILE", help="E[x²] of each input channel: .npy, or an imatrix in GGUF.")
     ] = None,
@@ -68,7 +68,7 @@ def evaluate(
             ]
         )  # fmt: skip
     print(f"{printable(tensor)}  {shape(weights.shape)}  {weights.dtype}\n")
-    _print_metrics(results)
+    print_metrics(results)
 
 
 def _parse_rows(text: str | None) -> tuple[int, int] | None:
@@ -78,17 +78,3 @@ def _parse_rows(text: str | None) -> tuple[int, int] | None:
     if not match:
         raise QuantvizError(f"--rows {text!r} is no range of rows; write A:B, for example 0:512.")
     return int(match[1]), int(match[2])
-
-
-def _print_metrics(results: list[Any]) -> None:
-    """A line a metric, a column a scheme."""
-    from ..evaluation.export import as_text
-    from ..metrics import METRICS
-
-    arrow = {"lower": "lower is better", "higher": "higher is better", "neither": ""}
-    lines = [
-        (m.label, *(as_text(name, r.metrics[name]) if name in r.metrics else "-" for r in results), arrow[m.direction])
-        for name, m in METRICS.items()
-        if any(name in r.metrics for r in results)
-    ]
-    print_table(("metric", *(r.scheme for r in results), ""), lines, right=range(1, len(results) + 1))

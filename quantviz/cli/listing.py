@@ -1,4 +1,4 @@
-"""`tensors` and `schemes`: what there is."""
+"""`tensors` and `schemes`: the lists."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def tensors(ref: Ref, as_json: AsJson = False) -> None:
 
 
 def _as_dict(t: Any) -> dict[str, Any]:
-    """What is there of every tensor, and what is to be said of some."""
+    """The fields of every tensor, and those that only some have."""
     more = {"packed_as": t.packed and t.packed.format, "why_not": t.why_not, "notices": list(t.notices)}
     return {"name": t.name, "shape": list(t.shape), "dtype": t.dtype, "nbytes": t.nbytes} | {
         key: value for key, value in more.items() if value

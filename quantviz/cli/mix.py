@@ -22,7 +22,7 @@ def mix(
 ) -> None:
     """Says which tensor gets which type under a named mix of llama.cpp, and the size of the file."""
     from ..models import open_model
-    from ..published.mixes import as_dict, notices, recipe, sizes
+    from ..published.mixes import notices, recipe, recipe_dict, sizes
     from ..text.wording import shape, size
 
     model = open_model(ref)
@@ -30,7 +30,7 @@ def mix(
         return _print_sizes(sizes(model, importance, architecture), as_json)
     found = recipe(model, name, importance, architecture)
     if as_json:
-        return print_json({"ref": model.ref, **as_dict(found)})
+        return print_json({"ref": model.ref, **recipe_dict(found)})
     print(
         f"{found.mix.file_name}  {printable(found.facts.architecture)}, {found.facts.layers} layers  "
         f"{size(found.nbytes)}  {found.bits_per_weight:.4f} bits per weight"

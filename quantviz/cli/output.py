@@ -26,6 +26,18 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Iter
         print("  ".join(cells).rstrip())
 
 
+def print_metrics(evaluations: Sequence[Any]) -> None:
+    """A line a metric, a column an evaluation."""
+    from ..metrics import BETTER, METRICS, value_text
+
+    lines = [
+        (m.label, *(value_text(name, e.metrics[name]) if name in e.metrics else "-" for e in evaluations),
+         "" if m.direction == "neither" else BETTER[m.direction])
+        for name, m in METRICS.items() if any(name in e.metrics for e in evaluations)
+    ]  # fmt: skip
+    print_table(("metric", *(e.scheme for e in evaluations), ""), lines, right=range(1, len(evaluations) + 1))
+
+
 class ProgressLine:
     """One line on standard error that says how far the work is, when that is a terminal; it leaves nothing behind."""
 

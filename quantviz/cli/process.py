@@ -1,7 +1,7 @@
 """The command line as a process: signals, streams that are closed, exit statuses.
 
-Loaded before anything that takes time, so that an interruption finds it in place. A result is written
-whole, once everything that can fail has been done: whoever stops a command gets nothing of it, never half a table.
+Loaded before anything that takes time, so that an interruption finds it in place. A result is written whole, once
+everything that can fail has been done: a command that is stopped prints nothing, never half a table.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .terminal import CLEARED, complain, send_nowhere
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-EXIT_NO_READER = 141  # 128 + SIGPIPE: whoever read standard output, such as head, had enough
+EXIT_NO_READER = 141  # 128 + SIGPIPE: the reader of standard output, such as head, closed it
 GRACE = 5.0  # seconds that work in other threads has to end in after an interruption
 
 
@@ -39,7 +39,7 @@ def entry() -> NoReturn:
         with interruption.raised():
             status = main(shielded=interruption.shielded)
     except BaseException:
-        if not interruption.seen:  # else whatever came of it, such as half an import
+        if not interruption.seen:  # else the interruption caused it, such as half an import
             raise
     if interruption.seen:
         interruption.end()
@@ -118,8 +118,8 @@ class _Interruption:
     """Ctrl-C: status 130, without a word.
 
     Before a command runs and after it, the process ends at once. While it runs, KeyboardInterrupt is raised, so that
-    what arrived is kept and the terminal is left clean; whatever the interruption makes of code that did not expect it
-    is not shown. A second one, or other threads that do not end, end the process.
+    what arrived is kept and the terminal is left clean; errors that the interruption causes in other code are not
+    shown. A second one, or other threads that do not end, end the process.
     """
 
     def __init__(self) -> None:

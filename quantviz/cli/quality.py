@@ -51,7 +51,6 @@ def quality(
     """Measures what each SCHEME does to a language model's predictions: perplexity and KL divergence."""
     from ..evaluation.comparison import Refusal
     from ..quality.measure import measure_quality
-    from ..quality.results import method_text, quantized_text
     from ..quality.tables import as_record
     from ..quality.text.texts import read_text
 
@@ -72,13 +71,19 @@ def quality(
             complain(f"{result.scheme}: {notice}")
     if as_json:
         return print_json([as_record(result) for result in results])
-    first = results[0]
+    _print_heading(results[0], text)
+    _print_results(results)
+
+
+def _print_heading(first: Any, text: Path | None) -> None:
+    """What was measured."""
+    from ..quality.results import method_text, quantized_text
+
     print(f"{printable(first.ref)}: {first.scored:,} tokens scored, computed in {first.dtype} on {first.device}.")
     print(f"{method_text(first.method, first.context)}")
     print(f"Text: {first.text}{f', {printable(text.name)}' if text else ''}.")
     print(f"Quantized: {quantized_text(first.layers, first.targets)}; all else as it is stored.\n")
     print(f"perplexity as stored: {first.base_perplexity:.4f} ± {first.base_perplexity_se:.4f}\n")
-    _print_results(results)
 
 
 def _print_results(results: list[Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a terminal is told, if anybody reads it."""
+"""Messages on standard error, which may have no reader."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CLEARED = "\r\x1b[K"  # a line, empty again
 
 
 def complain(text: str) -> None:
-    """One line on standard error, if anybody can read it; where not, what the command does is the same."""
+    """Prints one line on standard error; without a reader the command goes on all the same."""
     try:
         print(printable(" ".join(text.split())), file=sys.stderr, flush=True)
     except (OSError, ValueError):
@@ -20,6 +20,6 @@ def complain(text: str) -> None:
 
 
 def send_nowhere(number: int) -> None:
-    """What is left in a stream's buffer must not fail again when the interpreter ends."""
+    """Makes a stream the null device, so that the rest of its buffer cannot fail when the interpreter ends."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), number)

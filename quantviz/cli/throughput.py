@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def throughput(
     device: Annotated[
-        str | None, typer.Option(metavar="cuda|cpu|mps|xpu|reference", help="Where to measure; default the best.")
+        str | None,
+        typer.Option(metavar="DEVICE", help="Where to measure, the best by default: {devices}. {engines}"),
     ] = None,
     workload: Annotated[
         list[str] | None,
@@ -80,7 +81,7 @@ def _reasons(report: Report) -> dict[str, str]:
 
 
 def _print(report: Report) -> None:
-    from ..throughput.claim import STATEMENT, verdict
+    from ..throughput.claim import STATEMENT, speed_verdict
     from ..throughput.results import UNSTEADY
     from ..throughput.roofline import bound
 
@@ -97,7 +98,7 @@ def _print(report: Report) -> None:
         if any(m.unsteady for m in lines):
             print(UNSTEADY)
     if report.of("decode"):
-        print(f"\nClaim: {STATEMENT}\n{verdict(report.measurements).sentence}")
+        print(f"\nClaim: {STATEMENT}\n{speed_verdict(report.measurements).sentence}")
 
 
 def _print_card(card: Card) -> None:

@@ -14,7 +14,7 @@ from ..metrics import METRICS
 from ..schemes import Scheme
 from ..statistics import TensorStatistics
 from ..tensors import as_stored, rows_and_cols
-from ..text.wording import bits, decibels
+from ..text.wording import bits, decibels, listed
 from .tensor import Evaluation, Progress, describe, evaluate
 
 MOST_NAMED = 6  # schemes that a sentence names
@@ -35,14 +35,9 @@ Outcome = Evaluation | Refusal
 
 
 def compare(
-    w: Any,
-    keys: Iterable[str | Scheme],
-    importance: Any = None,
-    device: str = "cpu",
-    detail: str = "full",
-    statistics: TensorStatistics | None = None,
-    progress: Progress | None = None,
-) -> pd.DataFrame:
+    w: Any, keys: Iterable[str | Scheme], importance: Any = None, device: str = "cpu", detail: str = "full",
+    statistics: TensorStatistics | None = None, progress: Progress | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """A row a scheme: "scheme", every metric that applies, "seconds", "notices".
 
     Takes what `evaluate` takes, with progress over all schemes together. A scheme that cannot apply to the shape, or
@@ -58,28 +53,22 @@ def compare(
 
 
 def evaluations(
-    w: Any,
-    keys: Iterable[str | Scheme],
-    importance: Any = None,
-    device: str = "cpu",
-    detail: str = "full",
-    statistics: TensorStatistics | None = None,
-    progress: Progress | None = None,
-) -> Iterator[Outcome]:
+    w: Any, keys: Iterable[str | Scheme], importance: Any = None, device: str = "cpu", detail: str = "full",
+    statistics: TensorStatistics | None = None, progress: Progress | None = None,
+) -> Iterator[Outcome]:  # fmt: skip
     """The evaluations behind `compare`, each as soon as it is made; the tensor itself is described once."""
-    schemes = distinct(keys)  # a wrong key is said before anything is computed
-    return _evaluations(as_stored(w), schemes, importance, device, detail, statistics, progress)
+    schemes, stored = distinct(keys), as_stored(w)  # a wrong key is refused before anything is computed
 
+    def each(known: TensorStatistics | None) -> Iterator[Outcome]:
+        for position, scheme in enumerate(schemes):
+            if refused := refusal(scheme, stored.matrix, importance is not None):
+                yield refused
+                continue
+            known = known or describe(stored)
+            told = part_of(progress, position, len(schemes))
+            yield evaluate(stored, scheme, importance, device, detail, known, told)
 
-def _evaluations(stored, schemes, importance, device, detail, statistics, progress) -> Iterator[Outcome]:
-    for position, scheme in enumerate(schemes):
-        if refused := refusal(scheme, stored.matrix, importance is not None):
-            yield refused
-            continue
-        statistics = statistics or describe(stored)
-        yield evaluate(
-            stored, scheme, importance, device, detail, statistics, part_of(progress, position, len(schemes))
-        )  # fmt: skip
+    return each(statistics)
 
 
 def part_of(progress: Progress | None, position: int, parts: int) -> Progress | None:
@@ -127,7 +116,7 @@ def _row(outcome: Outcome) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def measured(frame: pd.DataFrame) -> list[str]:
+def metric_columns(frame: pd.DataFrame) -> list[str]:
     """The columns of a table of `compare` that are metrics, in the order of `METRICS`."""
     return [name for name in frame.columns if name in METRICS]
 
@@ -143,7 +132,7 @@ def best(frame: pd.DataFrame) -> dict[str, list[str]]:
     A metric that has no better way, or has the same value everywhere, is left out.
     """
     found = {}
-    for name in measured(frame):
+    for name in metric_columns(frame):
         values = frame[name].dropna()
         if METRICS[name].direction == "neither" or values.nunique() < 2:
             continue
@@ -152,7 +141,7 @@ def best(frame: pd.DataFrame) -> dict[str, list[str]]:
     return found
 
 
-def against(frame: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def differences(frame: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """The same table with each metric minus that of `baseline`; NaN where both are infinite.
 
     Raises QuantvizError if `baseline` has no figures in the table.
@@ -163,7 +152,7 @@ def against(frame: pd.DataFrame, baseline: str) -> pd.DataFrame:
         )
     row = frame[frame.scheme == baseline]
     differences = frame.copy()
-    for name in measured(frame):
+    for name in metric_columns(frame):
         differences[name] = frame[name] - row[name].iloc[0]
     return differences
 
@@ -185,23 +174,16 @@ def pareto(bits: Sequence[float], sqnr: Sequence[float]) -> np.ndarray:
     return np.array(front, int)
 
 
-def verdict(frame: pd.DataFrame, pinned: str | None = None) -> list[str]:
+def table_sentences(frame: pd.DataFrame, pinned: str | None = None) -> list[str]:
     """What the table says in words: which schemes none beats, and which is best at no more bits than the pinned one."""
-    scored = frame.dropna(subset=["bits_per_weight", "sqnr_db"]) if measured(frame) else frame[:0]
+    scored = frame.dropna(subset=["bits_per_weight", "sqnr_db"]) if metric_columns(frame) else frame[:0]
     if len(scored) < 2:
         return []
     front = scored.scheme.iloc[pareto(scored.bits_per_weight, scored.sqnr_db)].tolist()
-    words = [f"Of {len(scored)} schemes, none beats {_listed(front)}: {_why(scored, front)}"]
+    words = [f"Of {len(scored)} schemes, none beats {listed(front, MOST_NAMED)}: {_why(scored, front)}"]
     if pinned in scored.scheme.values:
         words.append(_at_no_more_bits(scored, scored[scored.scheme == pinned].iloc[0]))
     return words
-
-
-def _listed(names: Sequence[str]) -> str:
-    """ "a, b and c"; of many, the first and how many more."""
-    if len(names) > MOST_NAMED:
-        return f"{', '.join(names[: MOST_NAMED - 1])} and {len(names) - MOST_NAMED + 1} more"
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _why(scored: pd.DataFrame, front: Sequence[str]) -> str:

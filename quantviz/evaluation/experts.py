@@ -36,7 +36,7 @@ def measure_each(
 def apart(
     stored: StoredTensor, scheme: Scheme, importance: np.ndarray | None
 ) -> Iterator[tuple[int, StoredTensor, np.ndarray | None]]:
-    """(first row, rows, importance) of each expert; the tensor whole where one importance serves all of it, and,
+    """(first row, rows, importance) of each expert. The whole tensor at once where all of it has one importance, and,
     without importance, where scales are chosen over several experts.
     """
     if importance is None or importance.ndim == 1:
@@ -76,5 +76,5 @@ def _counts(counts: Sequence[Counts], one_scale: bool) -> Counts:
 
 
 def _total(parts: list) -> Any:
-    """None where any is; whatever else they are, they add up."""
+    """The sum of the parts, numbers or arrays; None where they are None."""
     return None if parts[0] is None else sum(parts[1:], parts[0])

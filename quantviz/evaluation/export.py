@@ -1,4 +1,4 @@
-"""An evaluation as data for other programs: JSON-ready dictionaries, CSV, and one metric as readable text."""
+"""An evaluation as data for other programs: a JSON-ready dictionary, and its metrics as a table."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from typing import Any, Literal
 import numpy as np
 
 from ..metrics import METRICS
-from ..statistics import Histogram, TensorStatistics
+from ..statistics import TensorStatistics
 from ..text.plain import plain
-from ..text.spreadsheets import csv_text
-from ..text.wording import value_text
 from .tensor import Evaluation
 
 BlockErrors = Literal["summary", "full", "none"]
 
 
-def as_dict(evaluation: Evaluation, block_errors: BlockErrors = "summary") -> dict[str, Any]:
+def evaluation_dict(evaluation: Evaluation, block_errors: BlockErrors = "summary") -> dict[str, Any]:
     """Everything an evaluation holds, JSON-ready.
 
     block_errors: "summary" gives the grid's shape, smallest, mean, median and largest error; "full" adds
@@ -35,15 +33,11 @@ def as_dict(evaluation: Evaluation, block_errors: BlockErrors = "summary") -> di
             "percentile_resolution": e.percentile_resolution,
             "notices": e.notices,
             "statistics": e.statistics and _statistics(e.statistics),
-            "histograms": e.histograms and {name: _histogram(h) for name, h in e.histograms.items()},
+            "histograms": e.histograms and {name: vars(h) for name, h in e.histograms.items()},
             "code_counts": e.code_counts,
             "block_errors": None if e.block_errors is None else _block_errors(e.block_errors, block_errors),
         }
     )
-
-
-def _histogram(h: Histogram) -> dict[str, Any]:
-    return {"lo": h.lo, "hi": h.hi, "counts": h.counts, "below": h.below, "above": h.above}
 
 
 def _statistics(s: TensorStatistics) -> dict[str, Any]:
@@ -64,13 +58,3 @@ def metrics_table(evaluation: Evaluation) -> tuple[tuple[str, ...], list[tuple[A
     """The metrics as a table: its heading, and a row a metric with its value, unit and direction."""
     declared = [(METRICS[name], value) for name, value in evaluation.metrics.items()]
     return ("metric", "value", "unit", "direction"), [(m.name, float(v), m.unit, m.direction) for m, v in declared]
-
-
-def as_csv(evaluation: Evaluation) -> str:
-    """The metrics as CSV: metric, value, unit, direction. A value that is undefined is left empty."""
-    return csv_text(*metrics_table(evaluation))
-
-
-def as_text(name: str, value: float) -> str:
-    """The value of metric `name` for people: `quantviz.text.wording.value_text`."""
-    return value_text(name, value)

@@ -1,4 +1,4 @@
-"""What is said of a tensor before any scheme, as rows of a table."""
+"""Facts about a tensor before any scheme, as rows of a table."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def statistics_facts(s: TensorStatistics) -> list[Fact]:
     ]  # fmt: skip
 
 
-def largest_weights(s: TensorStatistics) -> dict[str, Any]:
+def largest_weights_table(s: TensorStatistics) -> dict[str, Any]:
     """Columns of the table of largest weights: position, value, value in σ; row and column are those of its matrix."""
     _, cols = rows_and_cols(s.shape, s.input_axes)
     return {

@@ -40,8 +40,8 @@ class ScalarQuantizer:
 
     levels: float64 [n], rising.  thresholds: float64 [n - 1] between them.
     mse: mean squared error, in the histogram's unit squared.  sqnr_db: 10·log10(mean x² / mse).
-    resolved: whether the histogram is fine enough to tell: where its bins are wider than the error, or where a large
-    part of the weights lies in a few bins, what lies inside of a bin decides, and that it does not say.
+    resolved: whether the histogram is fine enough for these figures. Where its bins are wider than the error, or a few
+    of them hold a large part of the weights, the error depends on where weights lie inside a bin.
     """
 
     levels: np.ndarray

@@ -1,4 +1,4 @@
-"""Two tensors of one shape, an original and what somebody made of it: the same measures as for a scheme.
+"""Two tensors of one shape, an original and a version of it: the same measures as for a scheme.
 
 Unlike `evaluate`, nothing is quantized here: both are read as they are stored, piece by piece, and compared.
 """
@@ -16,17 +16,17 @@ import numpy as np
 from .. import metrics
 from ..block_types import BLOCK_TYPES, BlockType
 from ..errors import QuantvizError
-from ..kernels.bins import LOG_BIN_SHIFT, LOG_BINS, PERCENTILE_RESOLUTION, Bins, error_bins, value_bins
-from ..kernels.results import Progress
+from ..kernels.bins import LOG_BIN_SHIFT, LOG_BINS, Bins, error_bins, value_bins
+from ..kernels.results import Counts, Progress
 from ..metrics import Sums
 from ..statistics import TensorStatistics
 from ..tensors import PackedTensor, StoredTensor, as_stored, check_importance, refuse_non_finite
-from .tensor import Evaluation, as_histogram, describe, percentile
+from .tensor import Evaluation, counted, describe
 
 # What a stored dtype is called as a scheme; block types have their own names.
 SCHEMES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float64": "fp32",
            "float8_e4m3fn": "fp8_e4m3", "float8_e5m2": "fp8_e5m2"}  # fmt: skip
-_PIECE = 1 << 15  # weights a task, about, in whole rows: so many that what is made of them stays in cache
+_TASK_WEIGHTS = 1 << 15  # of a task, about, in whole rows: few enough for its arrays to stay in cache
 _SAMPLE_ROWS = 64
 
 
@@ -65,7 +65,7 @@ def evaluate_pair(
         )
     values = metrics.from_sums(found.sums) | {"bits_per_weight": float(y.bits_per_weight)}
     values["compression_ratio"] = x.bits_per_weight / y.bits_per_weight
-    extra = _counted(found, values, bins, statistics, x) if bins else {}
+    extra = counted(found.counts(), values, bins, statistics, x.size) if bins else {}
     return Evaluation(
         SCHEMES.get(y.stored_as, y.stored_as), x.shape, x.stored_as, "cpu", time.perf_counter() - began, values,
         notices=tuple(dict.fromkeys((*x.remarks, *y.remarks))), **extra,
@@ -74,7 +74,7 @@ def evaluate_pair(
 
 @dataclass
 class _Found:
-    """What all pieces add up to."""
+    """The sums over all pieces."""
 
     sums: Sums
     tables: list[np.ndarray] = field(default_factory=list)  # values, errors, log errors, codes
@@ -82,12 +82,18 @@ class _Found:
     least_error: float = math.inf
     block_errors: np.ndarray | None = None
 
+    def counts(self) -> Counts:
+        values, errors, logs, codes = self.tables
+        return Counts(
+            values, errors, logs, codes if len(codes) else None, self.block_errors, self.zeroed, None, self.least_error
+        )
+
 
 def _measure(x: StoredTensor, y: StoredTensor, importance, bins, progress: Progress | None) -> _Found:
     from ..kernels.cpu.workers import work
 
     kind = BLOCK_TYPES.get(y.dtype) if isinstance(y, PackedTensor) else None
-    height = max(1, _PIECE // x.cols)
+    height = max(1, _TASK_WEIGHTS // x.cols)
     starts = range(0, x.rows, height)
     parts: list[Sums] = [Sums()] * len(starts)
     total, lock, done = _Found(Sums()), threading.Lock(), [0]
@@ -139,7 +145,7 @@ def _sums(x: np.ndarray, y: np.ndarray, importance: np.ndarray | None) -> Sums:
     e = (y - x).astype(np.float64)
     x, y = x.astype(np.float64), y.astype(np.float64)
     size, off = np.abs(x), np.abs(e)
-    against = np.where(size > 0, size, np.inf)  # relative to nothing, an error does not count
+    against = np.where(size > 0, size, np.inf)  # where x = 0, there is no relative error
     sums = Sums(
         count=len(x), nonzero=int(np.count_nonzero(x)), squared_error=_product(e, e), abs_error=float(off.sum()),
         relative_error=float((off / against).sum()), max_abs_error=float(np.float32(off.max(initial=0))),
@@ -184,31 +190,7 @@ def _error_bins(x: StoredTensor, y: StoredTensor, statistics: TensorStatistics) 
     """A span for the error histogram, from rows spread over the tensor. It sets the axis, not the counts."""
     rows = np.unique(np.linspace(0, x.rows - 1, _SAMPLE_ROWS).astype(int))
     ends = [(r * x.cols, (r + 1) * x.cols) for r in rows.tolist()]
-    with np.errstate(over="ignore", invalid="ignore"):  # what is infinite is refused once all is counted
+    with np.errstate(over="ignore", invalid="ignore"):  # infinities are refused at the end
         squares = [np.square(y.read(a, b) - x.read(a, b), dtype=np.float64).sum() for a, b in ends]
     mean = sum(squares) / (len(rows) * x.cols)
     return error_bins(mean if math.isfinite(mean) else 0.0, statistics.max_abs)
-
-
-def _counted(
-    found: _Found, values: dict, bins: tuple[Bins, Bins], statistics: TensorStatistics, x: StoredTensor
-) -> dict:
-    """What detail="full" adds: counted metrics into `values`, and the fields of Evaluation that the figures draw."""
-    weights, errors, logs, codes = found.tables
-    ends = found.least_error, values["max_abs_error"]
-    values |= {name: percentile(logs, share, *ends) for name, share in metrics.PERCENTILES.items()}
-    nonzero = x.size - statistics.zeros
-    values["zeroed_fraction"] = found.zeroed / nonzero if nonzero else math.nan
-    if len(codes):
-        values["code_entropy_bits"] = metrics.entropy_bits(codes)
-    return {
-        "statistics": statistics,
-        "histograms": {
-            "original": statistics.histogram,
-            "dequantized": as_histogram(bins[0], weights),
-            "error": as_histogram(bins[1], errors),
-        },
-        "code_counts": codes if len(codes) else None,
-        "block_errors": found.block_errors,
-        "percentile_resolution": PERCENTILE_RESOLUTION,
-    }

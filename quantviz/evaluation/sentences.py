@@ -9,12 +9,14 @@ import math
 
 import numpy as np
 
+from ..block_types import was_rounded
 from ..inspection import Block
 from ..inspection.worked import code_values
+from ..metrics import value_text
 from ..schemes import TENSOR, Scheme
 from ..statistics import TensorStatistics
 from ..tensors import rows_and_cols
-from ..text.wording import bits, decibels, number, plural, share, value_text, was_rounded
+from ..text.wording import bits, decibels, number, plural, share
 from .tensor import Evaluation
 
 MOST = 3  # sentences at a time; the rules stand in order of importance
@@ -43,16 +45,16 @@ def sentences(evaluation: Evaluation) -> list[str]:
 
 
 def on_top_of(dtype: str) -> str | None:
-    """That a tensor was quantized before, for one that is stored in a block type or in 8 bits; None for others."""
+    """A sentence for a tensor stored in a block type or in 8 bits, which was quantized before; None for others."""
     if not was_rounded(dtype):
         return None
     return (
-        f"The tensor is stored as {dtype}, so it was rounded once before: errors here are against what is stored, "
-        "and come on top of what that lost."
+        f"The tensor is stored as {dtype}, so it was rounded once before: errors here are measured against the stored "
+        "weights, and come on top of what that rounding lost."
     )
 
 
-def against(evaluation: Evaluation, pinned: Evaluation) -> str | None:
+def pinned_sentence(evaluation: Evaluation, pinned: Evaluation) -> str | None:
     """How the scheme compares with the pinned one, in SQNR and bits; None for the same scheme."""
     if evaluation.scheme == pinned.scheme:
         return None
@@ -114,7 +116,7 @@ def _lossless(e: Evaluation, s: TensorStatistics) -> str | None:
 
 
 def _outlier_scale(e: Evaluation, s: TensorStatistics) -> str | None:
-    """Of one scale for all: which weights make it so large, and what is left for the others."""
+    """With one scale for the whole tensor: which weights make it large, and what that does to the others."""
     scheme = Scheme.parse(e.scheme)
     if str(scheme.granularity) != "tensor" or not _largest_sets_scale(scheme) or scheme.keep or not s.std:
         return None

@@ -111,7 +111,7 @@ def evaluate(
     values = metrics.from_sums(result.sums)
     values["bits_per_weight"] = scheme.bits_per_weight(stored.matrix)
     values["compression_ratio"] = stored.bits_per_weight / values["bits_per_weight"]
-    extra = {} if result.counts is None else _counted(result.counts, values, bins, statistics, stored, scheme)
+    extra = {} if result.counts is None else counted(result.counts, values, bins, statistics, stored.size)
     return Evaluation(
         scheme.key, stored.shape, stored.stored_as, use.name(scheme, weights is not None, stored.is_wide),
         time.perf_counter() - began, values,
@@ -142,21 +142,14 @@ def _error_bins(
     return error_bins(sums.squared_error / sums.count, statistics.max_abs)
 
 
-def _counted(
-    counts: Counts,
-    values: dict,
-    bins: tuple[Bins, Bins],
-    statistics: TensorStatistics,
-    stored: StoredTensor,
-    scheme: Scheme,
-) -> dict:
-    """What detail="full" adds: counted metrics into `values`, and the fields of Evaluation that the page draws."""
+def counted(counts: Counts, values: dict, bins: tuple[Bins, Bins], statistics: TensorStatistics, size: int) -> dict:
+    """What detail="full" adds: counted metrics into `values`, and the fields of Evaluation that figures draw."""
     ends = counts.least_error, values["max_abs_error"]
     values |= {name: percentile(counts.abs_error_log, share, *ends) for name, share in metrics.PERCENTILES.items()}
-    nonzero = stored.size - statistics.zeros
+    nonzero = size - statistics.zeros
     values["zeroed_fraction"] = counts.zeroed / nonzero if nonzero else math.nan
     if counts.clipped is not None:
-        values["clipped_fraction"] = counts.clipped / stored.size
+        values["clipped_fraction"] = counts.clipped / size
     if counts.codes is not None:
         values["code_entropy_bits"] = metrics.entropy_bits(counts.codes)
     return {

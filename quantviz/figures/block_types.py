@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import plotly.graph_objects as go
 
 from ..block_types import ROLES, BlockType
-from ..text.wording import number
+from ..text.wording import number, plural
 from .style import DEQUANTIZED, ORIGINAL, REFERENCE, figure, legend
 
 # A role's colour, and of a field that two share the second's, drawn as stripes.
@@ -26,13 +26,13 @@ def block_layout(kind: BlockType) -> go.Figure:
     bars = [
         _bars([f.offset for f in held], [f.size for f in held], [""] * len(held), role) | {
             "text": [f.name for f in held], "textposition": "inside", "textangle": 0, "insidetextanchor": "middle",
-            "customdata": [(f.name, _bytes(f.size), f.offset, f.meaning) for f in held],
+            "customdata": [(f.name, plural(f.size, "byte"), f.offset, f.meaning) for f in held],
             "hovertemplate": "%{customdata[0]}: %{customdata[1]} from byte %{customdata[2]}<br>%{customdata[3]}"
             "<extra></extra>",
         }
         for role in ROLES if (held := [f for f in kind.fields if f.role == role])
     ]  # fmt: skip
-    told = "; ".join(f"{f.name}, {_bytes(f.size)}: {f.meaning}" for f in kind.fields)
+    told = "; ".join(f"{f.name}, {plural(f.size, 'byte')}: {f.meaning}" for f in kind.fields)
     alt = f"A block of {kind.name}, {kind.nbytes} bytes for {kind.block} weights. {told}."
     roles = {f.role for f in kind.fields}
     return figure(
@@ -77,7 +77,3 @@ def _legend(roles: Iterable[str]) -> dict:
     """Fields of two kinds are striped in the colours of both."""
     entries = [("solid", _COLORS[r][0], r if _COLORS[r][1] is None else f"{r} (striped)") for r in roles]
     return legend(*entries)
-
-
-def _bytes(count: int) -> str:
-    return f"{count} byte{'s' * (count != 1)}"

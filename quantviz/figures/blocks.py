@@ -17,7 +17,7 @@ from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, SEQUENTIAL, figure, 
 
 MAP_ROWS, MAP_COLS = 128, 256  # cells drawn at most
 REGION_ROWS, REGION_COLS = 10, 12  # places that can be clicked at most: each is a shape in the page
-ANYWHERE = -1  # however far the nearest of these places is, it is the one pointed at
+ANYWHERE = -1  # the nearest of these places is the one pointed at, however far
 BLOCK_WEIGHTS = 64  # weights of a block drawn at most
 
 

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from ..block_types import original_name
 from ..evaluation import Evaluation
 from ..evaluation.comparison import pareto
 from ..evaluation.limits import ScalarQuantizer, gaussian_sqnr_db
 from ..statistics import Histogram
-from ..text.wording import bits, decibels, number, original_name, plural
+from ..text.wording import bits, decibels, number, plural
 from .histograms import rebin, robust_range
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, translucent
 

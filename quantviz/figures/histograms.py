@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 import plotly.graph_objects as go
 
+from ..block_types import original_name
 from ..evaluation import Evaluation
 from ..statistics import Histogram, TensorStatistics
-from ..text.wording import count, number, original_name, plural, share
+from ..text.wording import count, number, plural, share
 from .style import DEQUANTIZED, ORIGINAL, REFERENCE, figure, legend, translucent
 
 Axis = Literal["log", "linear"]

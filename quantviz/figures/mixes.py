@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from ..published.mixes import Line, Recipe
 from ..text.wording import bits, share, size
-from .style import SEQUENTIAL, figure, told
+from .style import SEQUENTIAL, figure, plotly_text
 
 _COLORBAR = {"title": {"text": "bits"}, "thickness": 12, "tickvals": [0, 2, 4, 6, 8, 9],
              "ticktext": ["0", "2", "4", "6", "8", "9 and more"]}  # fmt: skip
@@ -27,7 +27,7 @@ def mix_map(r: Recipe) -> go.Figure:
     outside = [line for line in drawn if not _LAYER.fullmatch(line.name)]
     layers = max((layer for layer, _, _ in inside), default=-1) + 1
     first = -1 if outside else 0  # the column of what is in no layer
-    names = [told(line.name.removesuffix(".weight")) for line in outside] + [told(part) for part in parts]
+    names = [plotly_text(line.name.removesuffix(".weight")) for line in outside] + [plotly_text(part) for part in parts]
     taken = np.full((len(names), max(layers - first, 1)), np.nan)
     text = np.full(taken.shape, "", object)
     for row, line in enumerate(outside):
@@ -52,5 +52,6 @@ def mix_map(r: Recipe) -> go.Figure:
 
 
 def _hover(line: Line) -> str:
-    why = f"<br>{told(line.why)}" if line.why else ""
-    return f"{told(line.name)}<br>{told(line.kind)}, {bits(line.bits_per_weight)} bits, {size(line.nbytes)}{why}"
+    why = f"<br>{plotly_text(line.why)}" if line.why else ""
+    name, kind = plotly_text(line.name), plotly_text(line.kind)
+    return f"{name}<br>{kind}, {bits(line.bits_per_weight)} bits, {size(line.nbytes)}{why}"

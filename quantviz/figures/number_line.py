@@ -26,7 +26,7 @@ LABELS_A_SIDE, FEWEST_LABELS = 6, 4
 
 
 @dataclass(frozen=True)
-class Line:
+class FormatRow:
     """One row.  landed: the value that the marked number became in this format, None to mark nothing."""
 
     format: AnyFormat
@@ -69,18 +69,18 @@ class Linear:
 Place = SymmetricLog | Linear
 
 
-def whole_range(lines: Sequence[Line]) -> tuple[float, float]:
+def whole_range(lines: Sequence[FormatRow]) -> tuple[float, float]:
     """A symmetric window that shows every value of every line."""
     largest = max(line.largest for line in lines)
     return -largest, largest
 
 
-def in_view(line: Line, window: tuple[float, float]) -> range:
+def in_view(line: FormatRow, window: tuple[float, float]) -> range:
     """The ranks of the values that the window shows."""
     return ranks_between(line.format, *window, line.scale)
 
 
-def ticks(line: Line, window: tuple[float, float], place: Place) -> np.ndarray:
+def ticks(line: FormatRow, window: tuple[float, float], place: Place) -> np.ndarray:
     """The values to draw, ascending float64: all of them, or of too many those nearest to evenly placed points.
 
     The points are about a pixel apart, so a gap that shows is a gap of the format.
@@ -96,7 +96,7 @@ def ticks(line: Line, window: tuple[float, float], place: Place) -> np.ndarray:
 
 
 def number_line(
-    lines: Sequence[Line], window: tuple[float, float], logarithmic: bool = False, marked: float | None = None
+    lines: Sequence[FormatRow], window: tuple[float, float], logarithmic: bool = False, marked: float | None = None
 ) -> go.Figure:
     """A figure of the values in `window` (low, high); `marked` is the number before rounding, drawn as a line.
 
@@ -135,7 +135,7 @@ def number_line(
     return figure
 
 
-def describe(lines: Sequence[Line], window: tuple[float, float], marked: float | None = None) -> str:
+def describe(lines: Sequence[FormatRow], window: tuple[float, float], marked: float | None = None) -> str:
     """The figure in words: its caption, and its alternative text."""
     counts = [len(in_view(line, window)) for line in lines]
     named = ", ".join(f"{line.format.name} has {n:,}" for line, n in zip(lines, counts, strict=True))
@@ -150,18 +150,18 @@ def describe(lines: Sequence[Line], window: tuple[float, float], marked: float |
     return text
 
 
-def _row_label(line: Line, count: int) -> str:
+def _row_label(line: FormatRow, count: int) -> str:
     name = f"{line.format.name}" + (f" × {short(line.scale)}" if line.scale != 1 else "")
     return f'{name}<br><span style="font-size:11px">{count:,} value{"s" * (count != 1)} in view</span>'
 
 
-def _symmetric_log(lines: Sequence[Line], window: tuple[float, float]) -> SymmetricLog:
+def _symmetric_log(lines: Sequence[FormatRow], window: tuple[float, float]) -> SymmetricLog:
     """Linear below the smallest magnitude in view, so that every value but 0 lies on the logarithmic part."""
     smallest = min((m for line in lines for m in _smallest_magnitudes(line, window)), default=1.0)
     return SymmetricLog(2.0 ** math.floor(math.log2(smallest)))
 
 
-def _smallest_magnitudes(line: Line, window: tuple[float, float]) -> list[float]:
+def _smallest_magnitudes(line: FormatRow, window: tuple[float, float]) -> list[float]:
     """Magnitudes among which the smallest of the values in view is: at the window's ends, and beside 0."""
     inside = in_view(line, window)
     zero = rank_of(line.format, encode(line.format, 0.0))
@@ -170,7 +170,7 @@ def _smallest_magnitudes(line: Line, window: tuple[float, float]) -> list[float]
     return [m for m in magnitudes if m]
 
 
-def _label_axis(figure: go.Figure, main: Line, window: tuple[float, float], place: Place) -> None:
+def _label_axis(figure: go.Figure, main: FormatRow, window: tuple[float, float], place: Place) -> None:
     low, high = float(place(window[0])), float(place(window[1]))
     pad = (high - low or 1) * 0.02
     figure.update_xaxes(range=[low - pad, high + pad], title_text="value", zeroline=True)

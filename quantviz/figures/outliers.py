@@ -9,15 +9,15 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..evaluation import Evaluation
-from ..metrics import METRICS, Metric
+from ..metrics import METRICS, Metric, value_text
 from ..outliers.attribution import OUTLIER_SIGMAS, Attribution
 from ..outliers.cures import Treated
 from ..outliers.curves import MagnitudeSweep, Point
 from ..outliers.sentences import name_of
 from ..schemes import Scheme
-from ..text.wording import bits, decibels, decimals, number, plural, share, signed, value_text
+from ..text.wording import bits, decibels, decimals, number, plural, share, signed
 from .histograms import Axis, robust_range, weights
-from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, moved_apart
+from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, end_name, figure, legend, moved_apart
 
 DRAWN_CHANNELS = 512
 # Five kinds of line, told apart by colour, dash and mark.
@@ -192,10 +192,7 @@ def magnitudes(m: MagnitudeSweep) -> go.Figure:
                 "<extra></extra>",
             )
         )  # fmt: skip
-        names.append({
-            "x": 1, "xref": "paper", "xanchor": "left", "y": float(m.rmse[i, -1]), "showarrow": False, "text": name,
-            "font": {"color": color, "size": 12}, "xshift": 6,
-        })  # fmt: skip
+        names.append(end_name(name, float(m.rmse[i, -1]), color))
         told.append(f"{name} {number(m.rmse[i, 0], 3)} to {number(m.rmse[i, -1], 3)}")
     ends = f"from {number(m.magnitudes[0])}σ to {number(m.magnitudes[-1])}σ"
     alt = f"Error in σ as injected outliers grow {ends}: {'; '.join(told)}."

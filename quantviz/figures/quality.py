@@ -14,7 +14,7 @@ from ..quality.text.words import added_text, with_error
 from ..schemes import Scheme
 from ..text.wording import bits, number, share
 from .outliers import LINES
-from .style import DEQUANTIZED, QUIET, REFERENCE, figure, legend, told
+from .style import DEQUANTIZED, QUIET, REFERENCE, figure, legend, plotly_text
 
 TOLD = 0.2  # a figure smaller than so many of its standard errors stands on the floor of its axis
 TENTH = 0.001  # the tenth of a percent of claim 5
@@ -27,7 +27,7 @@ MANY_BITS = 12.0
 
 
 @dataclass(frozen=True)
-class Line:
+class Family:
     """Results that differ in bits alone, joined by a line, fewest bits first; name "" for what has no such line."""
 
     name: str
@@ -37,7 +37,7 @@ class Line:
     mark: str
 
 
-def lines(results: Sequence[QualityResult]) -> list[Line]:
+def lines(results: Sequence[QualityResult]) -> list[Family]:
     """Integer schemes of one symmetry, granularity and set of options each on a line; all others by themselves."""
     groups: dict[str, list[QualityResult]] = {}
     for r in results:
@@ -45,11 +45,11 @@ def lines(results: Sequence[QualityResult]) -> list[Line]:
     joined = [name for name, held in groups.items() if name and (len(held) > 1 or len(groups) <= MOST_LINES)]
     joined = joined[:MOST_LINES]
     found = [
-        Line(name, tuple(sorted(groups[name], key=lambda r: r.bits_per_weight)), *style)
+        Family(name, tuple(sorted(groups[name], key=lambda r: r.bits_per_weight)), *style)
         for name, style in zip(joined, STYLES, strict=False)
     ]
     others = [r for name, held in groups.items() if name not in joined for r in held]
-    return found + ([Line("", tuple(others), REFERENCE, "", "diamond-open")] if others else [])
+    return found + ([Family("", tuple(others), REFERENCE, "", "diamond-open")] if others else [])
 
 
 def _family(scheme: str) -> str:
@@ -139,14 +139,14 @@ def log_span(values: list[float]) -> tuple[float, float]:
     return (low, high) if high / low >= 30 else (low / 2, high * 2)
 
 
-def _join(own, values, line: Line) -> go.Scatter:
+def _join(own, values, line: Family) -> go.Scatter:
     return go.Scatter(
         x=[r.bits_per_weight for r in own], y=[values[r.scheme] for r in own], mode="lines", hoverinfo="skip",
         line={"color": line.color, "dash": line.dash, "width": 2},
     )  # fmt: skip
 
 
-def _points(own, values, errors, line: Line, floor: float) -> go.Scatter:
+def _points(own, values, errors, line: Family, floor: float) -> go.Scatter:
     """Markers with error bars; what is still being measured is paler."""
     y = [values[r.scheme] for r in own]
     up = [errors[r.scheme] if math.isfinite(errors[r.scheme]) else 0.0 for r in own]
@@ -173,9 +173,9 @@ def _told(r: QualityResult) -> str:
     """What a label over a point says."""
     far = "" if r.complete else f"<br>{r.windows} of {r.windows_total} windows so far"
     if r.collapsed:
-        return f"<b>{told(r.scheme)}</b><br>{r.non_finite:,} of {r.scored:,} predictions are no numbers{far}"
+        return f"<b>{plotly_text(r.scheme)}</b><br>{r.non_finite:,} of {r.scored:,} predictions are no numbers{far}"
     return (
-        f"<b>{told(r.scheme)}</b><br>{bits(r.bits_per_weight)} bits per weight"
+        f"<b>{plotly_text(r.scheme)}</b><br>{bits(r.bits_per_weight)} bits per weight"
         f"<br>perplexity {with_error(r.perplexity, r.perplexity_se)}"
         f"<br>against the original {added_text(r.perplexity_ratio, r.perplexity_ratio_se)}"
         f"<br>KL divergence {with_error(r.kl_mean, r.kl_mean_se)}, 99th percentile {number(r.kl_p99, 3)}"
@@ -218,7 +218,7 @@ def _names(results, values, sound, x: dict, high: float, low: float) -> list[dic
         named.append((across, up))
         right = across < 1 - _WIDE
         annotations.append(
-            {"x": at, "y": math.log10(values[r.scheme]), "text": told(_short(r.scheme)), "showarrow": False,
+            {"x": at, "y": math.log10(values[r.scheme]), "text": plotly_text(_short(r.scheme)), "showarrow": False,
              "xanchor": "left" if right else "right", "xshift": 8 if right else -8, "font": {"size": 11}}
         )  # fmt: skip
     return annotations

@@ -12,7 +12,7 @@ from ..quality.results import LayerError, SuperWeights
 from ..quality.text.words import added_text
 from ..quality.train_demo.log import Checkpoint
 from .quality import LEGEND_ROW, MOST_LINES, SHOWN, STYLES, added_ticks, legend_rows, log_span
-from .style import DEQUANTIZED, ORIGINAL, QUIET, figure, legend, told
+from .style import DEQUANTIZED, ORIGINAL, QUIET, figure, legend, plotly_text
 
 
 def fragility(checkpoints: Sequence[Checkpoint]) -> go.Figure:
@@ -54,7 +54,7 @@ def layer_errors(errors: Sequence[LayerError]) -> go.Figure:
         ("weights", [e.weight_error for e in errors], ORIGINAL, "circle"),
         ("output", [e.output_error for e in errors], DEQUANTIZED, "diamond"),
     ]
-    names = [told(e.layer.removesuffix(".weight").removeprefix("model.")) for e in errors]
+    names = [plotly_text(e.layer.removesuffix(".weight").removeprefix("model.")) for e in errors]
     traces = [
         go.Scatter(
             x=names, y=y, mode="markers", marker={"color": color, "symbol": mark, "size": 8},

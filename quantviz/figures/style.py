@@ -1,4 +1,4 @@
-"""Colours, layout and words that all figures share. Backgrounds are transparent, so that light and dark themes show."""
+"""Colours, layout and legends that all figures share. Backgrounds are transparent, for light and dark themes."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ MARKS = {
 }  # fmt: skip
 
 
-def told(text: object) -> str:
+def plotly_text(text: object) -> str:
     """Text of a file, a link or a visitor, as Plotly is to draw it: its labels read a part of HTML, and formulas.
 
-    >>> told('<a href="http://a.b">x</a> $y$')
+    >>> plotly_text('<a href="http://a.b">x</a> $y$')
     '&lt;a href="http://a.b"&gt;x&lt;/a&gt; &#36;y&#36;'
     """
     return escape(printable(text, LONGEST_NAME), quote=False).replace("$", "&#36;").replace("%{", "%&#123;")
@@ -44,10 +44,16 @@ def told(text: object) -> str:
 def legend(*entries: tuple[str, str, str]) -> dict:
     """(mark, colour, name) of each trace as one line of text: Plotly's own legend takes longer than the traces."""
     text = " \u2003".join(
-        f'<span style="color:{color}">{MARKS[mark]}</span> {told(name)}' for mark, color, name in entries
+        f'<span style="color:{color}">{MARKS[mark]}</span> {plotly_text(name)}' for mark, color, name in entries
     )
     place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
     return place | {"text": text, "showarrow": False, "font": {"size": 13}}
+
+
+def end_name(text: str, y: float, color: str) -> dict:
+    """The name of a line, right of the axis at the height where the line ends."""
+    return {"x": 1, "xref": "paper", "xanchor": "left", "xshift": 7, "y": y, "showarrow": False, "text": text,
+            "font": {"color": color, "size": 12}}  # fmt: skip
 
 
 def moved_apart(names: list[dict], top: float, gap: float = 0.075) -> list[dict]:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from ..text.wording import decibels, decimals, number, plural, share, size
 from ..throughput.results import Card, Measurement
-from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, moved_apart
+from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, end_name, figure, legend, moved_apart
 
 BASELINE = "bf16"
 Quantity = Literal["bandwidth", "speed", "factor"]
@@ -72,7 +72,7 @@ def rounds(
         color, dash = _look(others.index(scheme)) if scheme in others else (GREY, "solid")
         traces.append(_line(scheme, line, last[scheme], color, dash, _axis(last[scheme], quantity)))
         reached = line[max(line)]
-        names.append(_name(f"{scheme} {_short(reached)}", reached, color))
+        names.append(end_name(f"{scheme} {_short(reached)}", reached, color))
         told.append(f"{scheme} {_short(reached)}")
     for name, color, dash, y in ceilings:
         traces.append(
@@ -117,13 +117,6 @@ def _line(scheme: str, line: Mapping[int, float], m: Measurement, color: str, da
         hovertemplate=f"{scheme}, {m.kernel or m.workload}<br>%{{y:.4g}} {unit}, median of %{{customdata}} calls"
         "<extra></extra>",
     )  # fmt: skip
-
-
-def _name(text: str, y: float, color: str) -> dict:
-    return {
-        "x": 1, "xref": "paper", "xanchor": "left", "xshift": 8, "y": y, "showarrow": False, "text": text,
-        "font": {"color": color, "size": 12},
-    }  # fmt: skip
 
 
 def _short(value: float) -> str:

@@ -42,7 +42,7 @@ Number = Fraction | float  # a float only where a fraction cannot say it: -0.0
 
 
 @dataclass(frozen=True)
-class Field:
+class BitField:
     """A run of bits of one meaning: sign, exponent, mantissa, integer or index."""
 
     name: str
@@ -69,20 +69,20 @@ def scale_format(f: AnyFormat) -> FloatFormat | ExponentFormat | None:
     return None
 
 
-def fields(f: AnyFormat) -> tuple[Field, ...]:
+def fields(f: AnyFormat) -> tuple[BitField, ...]:
     """The fields of a code, most significant first; their widths sum to `f.bits`."""
     f = element(f)
     match f:
         case FloatFormat():
-            parts = (Field("sign", 1), Field("exponent", f.exponent_bits), Field("mantissa", f.mantissa_bits))
+            parts = (BitField("sign", 1), BitField("exponent", f.exponent_bits), BitField("mantissa", f.mantissa_bits))
         case ExponentFormat():
-            parts = (Field("exponent", f.bits),)
+            parts = (BitField("exponent", f.bits),)
         case CodebookFormat() if f.name == "bnb_fp4":  # codes 8 to 15 are the negatives of 0 to 7
-            parts = (Field("sign", 1), Field("index", f.bits - 1))
+            parts = (BitField("sign", 1), BitField("index", f.bits - 1))
         case CodebookFormat():
-            parts = (Field("index", f.bits),)
+            parts = (BitField("index", f.bits),)
         case _:
-            parts = (Field("sign", 1), Field("integer", f.bits - 1))
+            parts = (BitField("sign", 1), BitField("integer", f.bits - 1))
     return tuple(part for part in parts if part.width)
 
 

@@ -75,7 +75,7 @@ def parse(text: str) -> Number:
     return -0.0 if x == 0 and clean.startswith("-") else x
 
 
-def snippet(f: AnyFormat, text: str, scale_text: str | None = None) -> str:
+def value_snippet(f: AnyFormat, text: str, scale_text: str | None = None) -> str:
     """Python that prints the bits and the value of a text read into a format, with the expected output."""
     reading, scale = read(text, f), 1.0
     lines = ["import quantviz as qv", "", f'f = qv.formats.get("{f.name}")']

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..block_types import Unpacked, unpack
+from ..block_types import Unpacked, original_name, unpack
 from ..errors import QuantvizError
 from ..kernels.overflow import beyond_float32, is_finite
 from ..kernels.results import Extremes
 from ..schemes import Scheme
 from ..statistics import TensorStatistics
 from ..tensors import StoredTensor, as_stored, check_importance, refuse_non_finite
-from ..text.wording import original_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +44,7 @@ class Block:
 
     @property
     def names(self) -> tuple[str, str]:
-        """What the weights before and after are to be called: a file's own may be rounded, or rotated, already."""
+        """Labels of the weights before and after; those before may be rounded already by their file, or rotated."""
         turned = " (rotated)" if self.rotated else ""
         return f"{original_name(self.dtype)}{turned}", f"dequantized{turned}"
 
@@ -67,7 +66,7 @@ class Block:
         return np.repeat(shared, self.unpacked.numbers.shape[1] // shared.shape[1], axis=1)[:, : self.codes.shape[1]]
 
 
-MAX_BLOCK_WEIGHTS = 4096  # of a group larger than this, so many weights are shown
+MAX_BLOCK_WEIGHTS = 4096  # of a group are shown
 
 
 def inspect_block(
@@ -127,7 +126,7 @@ def inspect_block(
 
 
 def _part(r0: int, r1: int, c0: int, c1: int, around: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Of rows [r0, r1) and columns [c0, c1), the whole rows or the part of one that hold a weight, as many as shown."""
+    """The part of rows [r0, r1) and columns [c0, c1) to show: whole rows, or part of a row, around a weight."""
     row, col = around
     if not (r0 <= row < r1 and c0 <= col < c1):
         raise QuantvizError(

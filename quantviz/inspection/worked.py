@@ -115,19 +115,13 @@ def rule_text(block: Block) -> str:
     scheme = Scheme.parse(block.scheme)
     if block.unpacked is not None:
         return _unpacked_rule(scheme.fmt, block)
-    scale = "" if block.scale is None else f"scale {number(block.scale)}"
-    match scheme.rule:
-        case "asym":
-            return f"weight = (code − zero point) × scale, with {scale} and zero point {block.zero_point}"
-        case "offset":
-            return f"weight = minimum + code × scale, with minimum {number(block.minimum)} and {scale}"
-        case "cast":
-            return "weight = value of the bit pattern (sign · exponent · mantissa); nothing is scaled"
-        case "codebook":
-            return f"weight = level of the code × largest magnitude, with {scale.replace('scale', 'largest magnitude')}"
-        case "scaled" | "mx" | "nvfp4" if scheme.format != "mxint8":
-            return f"weight = value of the bit pattern (sign · exponent · mantissa) × scale, with {scale}"
-    return f"weight = code {'/ 64 ' if scheme.format == 'mxint8' else ''}× scale, with {scale}"
+    given = {
+        "asym": ("scale", block.scale, "zero point", block.zero_point),
+        "offset": ("minimum", block.minimum, "scale", block.scale),
+        "codebook": ("largest magnitude", block.scale), "cast": (),
+    }.get(scheme.rule, ("scale", block.scale))  # fmt: skip
+    told = " and ".join(f"{name} {number(value)}" for name, value in zip(given[::2], given[1::2], strict=True))
+    return f"weight = {scheme.how.meaning}" + (f", with {told}" if told else "")
 
 
 def _unpacked_rule(kind: BlockType, block: Block) -> str:

@@ -1,7 +1,7 @@
-"""What quantviz keeps on disk: in which folder, locked against whom, and what is said when the disk will not.
+"""The files that quantviz keeps on disk: their folder, their locks, and errors of the disk as sentences.
 
-Files of a cache may be found damaged, replaced by a folder or gone, at any moment and by anyone: whoever uses them
-asks here for regular files only, and removes whatever else stands in their place.
+Any process may damage or remove a cache's files, or put a folder in their place, at any moment. So only regular files
+are opened here, and anything else in their place is removed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def cache_root() -> Path:
 
 @contextlib.contextmanager
 def told(folder: Path) -> Iterator[None]:
-    """What the system refuses inside becomes one sentence about the cache folder."""
+    """A context that turns errors of the system into one sentence about the cache folder."""
     try:
         yield
     except OSError as problem:
@@ -54,7 +54,7 @@ def told(folder: Path) -> Iterator[None]:
 
 
 def discard(path: Path) -> None:
-    """Nothing is at `path` any more, whatever was; a link goes, and what it leads to stays. Raises OSError."""
+    """Removes whatever is at `path`; of a link, the link alone. Raises OSError."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -62,7 +62,7 @@ def discard(path: Path) -> None:
 
 
 def clear(path: Path) -> None:
-    """At `path` is a regular file or nothing. Raises OSError."""
+    """Removes what is at `path` unless that is a regular file. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(path.lstat().st_mode):
             discard(path)
@@ -90,7 +90,7 @@ def read_regular(path: Path, limit: int) -> bytes | None:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """`path` holds `data`, whole or not at all, even if the machine stops in between. Raises OSError."""
+    """Writes `data` to `path`, whole or not at all even if the machine stops meanwhile. Raises OSError."""
     partial = path.with_name(f"{path.name.partition('.')[0]}.{os.getpid()}-{os.urandom(4).hex()}.part")
     try:
         with partial.open("xb") as file:
@@ -106,7 +106,7 @@ def replace(path: Path, data: bytes) -> None:
 
 
 class Lock:
-    """A file at `path`, made if need be, that this one alone holds until it lets go.
+    """An exclusive lock on the file at `path`, which is made if need be, until `release`.
 
     Threads and processes exclude each other alike; the system frees what a process held when it ends. Where a file
     system knows no locks, everyone is let in.
@@ -132,12 +132,12 @@ class Lock:
             except BaseException:
                 file.close()
                 raise
-            file.close()  # whoever held it has removed it meanwhile: this file has no name, so nobody else will meet it
+            file.close()  # its holder removed the file meanwhile: it has no name, so nobody else finds it
 
     def release(self) -> None:
-        """Lets go, and removes the file."""
+        """Gives the lock back, and removes the file."""
         with contextlib.suppress(OSError):
-            self._path.unlink()  # while it is held: whoever opened it sees that it has no name, and makes a new one
+            self._path.unlink()  # while locked: those who have opened it see that it has no name, and make a new one
         self.file.close()
 
 

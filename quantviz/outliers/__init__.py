@@ -2,10 +2,10 @@
 
 from .attribution import attribute
 from .cures import treat
-from .curves import block_size_sweep, magnitude_sweep
-from .edits import WHERES, Edit, Injection, Removal, apply, changed, inject, places, remove
+from .curves import Growing, block_size_sweep, magnitude_sweep
+from .edits import WHERES, Edit, Injection, Removal, apply, places
 
 __all__ = [
-    "WHERES", "Edit", "Injection", "Removal", "apply", "attribute", "block_size_sweep", "changed", "inject",
-    "magnitude_sweep", "places", "remove", "treat",
+    "WHERES", "Edit", "Growing", "Injection", "Removal", "apply", "attribute", "block_size_sweep", "magnitude_sweep",
+    "places", "treat",
 ]  # fmt: skip

@@ -68,8 +68,8 @@ class Attribution:
     rows, cols: per output channel and per input channel.
     block_squared_error, block_abs_error (float64) and block_largest (float32, max |x|), [grid rows, grid cols];
     None for a plain cast, which has no blocks, and where rows are rotated first: blocks lie on the rotated ones.
-    largest_index, largest_value, largest_error: the weights of largest magnitude and what became of them.
-    mean: of the weights; magnitudes are counted from 0 all the same, for that is what a symmetric scale has to cover.
+    largest_index, largest_value, largest_error: of the weights of largest magnitude.
+    mean: of the weights. Magnitudes are counted from 0 whatever the mean is, since a symmetric scale covers them.
     """
 
     scheme: str
@@ -187,7 +187,7 @@ def attribute(
 
 
 class _Tables:
-    """What the pieces of a pass add up to. Pieces may arrive from several threads, in any order."""
+    """The sums of a pass, piece by piece; pieces arrive from several threads, in any order."""
 
     def __init__(self, stored, scheme, statistics, band_edges, progress) -> None:
         rows, cols = stored.rows, stored.cols
@@ -241,7 +241,7 @@ class _Tables:
 
 
 def largest_table(a: Attribution) -> dict[str, Any]:
-    """Columns of the table of largest weights: where, how large, what became of each and of its block."""
+    """Columns of the table of largest weights: place, size, and the error of each and of its block."""
     cols = a.cols.squared.size
     table: dict[str, Any] = {
         "row": a.largest_index // cols,

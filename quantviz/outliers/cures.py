@@ -126,7 +126,7 @@ def _rank(treated: Treated) -> tuple:
 
 
 def _other_types(scheme: Scheme) -> list[Cure]:
-    """What a file may hold in a block type's place: others of about its bits, or up to a bit more."""
+    """Other block types of about the same bits, or up to a bit more."""
     bits, pad = scheme.fmt.bits_per_weight, ":pad=1" * scheme.pad
     near = [
         Cure(t.name, t.name + pad, f"{number(t.bits_per_weight, 6)} bits. {t.rule}") for t in BLOCK_TYPES.values()

@@ -1,4 +1,4 @@
-"""Error against block size, and against the size of outliers: what one scale has to serve, and what that costs.
+"""Error against block size, and against the magnitude of outliers.
 
 >>> w = np.random.default_rng(0).standard_normal((64, 256), dtype=np.float32)
 >>> [p.scheme for p in block_size_sweep(w, 4, ("sym",), ("channel", "b64"))]
@@ -98,19 +98,26 @@ class MagnitudeSweep:
         return self.rows < self.of_rows
 
 
+@dataclass(frozen=True)
+class Growing:
+    """The outliers of a magnitude sweep: `share` of the weights, at the same places of `seed` for each magnitude."""
+
+    magnitudes: tuple[float, ...] = MAGNITUDES
+    share: float = OUTLIER_SHARE
+    seed: int = 0
+
+
 def magnitude_sweep(
     w: Any,
     format_bits: int = 4,
     symmetry: str = "sym",
     granularities: Sequence[str] = MAGNITUDE_GRANULARITIES,
-    magnitudes: Sequence[float] = MAGNITUDES,
-    share: float = OUTLIER_SHARE,
-    seed: int = 0,
+    outliers: Growing = Growing(),  # noqa: B008  (frozen)
     sample: int = SAMPLE,
     step: Step | None = None,
     device: str = "cpu",
 ) -> MagnitudeSweep:
-    """Injects the same `share` of the weights at growing magnitudes and measures what each granularity makes of it.
+    """Injects outliers of growing magnitude and measures the error that each granularity makes of them.
 
     Outliers that the tensor has beyond CLEAN_SIGMAS are zeroed first, so that the injected ones are the largest;
     σ is that of the tensor without them.  sample: weights looked at, at most; rows spread evenly over the tensor.
@@ -123,12 +130,14 @@ def magnitude_sweep(
     if not statistics.std:
         raise QuantvizError("All weights are equal but for outliers, so σ is 0 and outliers have no size.")
     schemes, reasons = _applicable([f"int{format_bits}-{symmetry}-{g}" for g in granularities], part)
-    count = max(1, round(share * clean.size))
+    magnitudes, count = outliers.magnitudes, max(1, round(outliers.share * clean.size))
     total, done = len(schemes) * (len(magnitudes) + 1), 0
     columns = []
     for magnitude in (None, *magnitudes):
-        edited = clean if magnitude is None else apply(clean, Injection(count, magnitude, seed=seed), statistics)
-        known = statistics if magnitude is None else describe(edited)
+        edited, known = clean, statistics
+        if magnitude is not None:
+            edited = apply(clean, Injection(count, magnitude, seed=outliers.seed), statistics)
+            known = describe(edited)
         column = []
         for scheme in schemes:
             if step:
@@ -166,7 +175,7 @@ def _applicable(keys: Sequence[str], stored: StoredTensor) -> tuple[list[Scheme]
 
 
 def left_out(scheme: Scheme, stored: StoredTensor) -> str:
-    """Why a block size is not tried: it does not apply, or is longer than a row and repeats "channel". "" if it is."""
+    """Why a block size is left out: it does not apply, or is longer than a row and so repeats "channel"; "" else."""
     try:
         scheme.check_shape(stored.rows, stored.cols)
     except QuantvizError as reason:

@@ -1,8 +1,10 @@
 """Putting outliers into a tensor, and taking out those it has. σ is always the standard deviation before the edit.
 
 >>> w = np.random.default_rng(0).standard_normal((64, 128), dtype=np.float32)
->>> int((inject(w, Injection(count=8, magnitude=20)).numpy() != w).sum())
+>>> int((apply(w, Injection(count=8, magnitude=20)).numpy() != w).sum())
 8
+>>> apply(np.array([1, -1, 1, -9], np.float32), Removal(share=0.25, how="clip")).numpy().tolist()
+[1.0, -1.0, 1.0, -1.0]
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ HOWS: tuple[How, ...] = ("zero", "clip")
 
 KEPT_DTYPES = ("float64", "float32", "float16", "bfloat16")  # an edited tensor of any other becomes float32
 MOST_SIGMAS = 1e9
-_PIECE = 1 << 20  # weights looked at together
-_POSITIONS, _CHANNEL = 100, 101  # streams of the seed, apart from those a random tensor is made of
+_AT_ONCE = 1 << 20  # weights
+_POSITIONS, _CHANNEL = 100, 101  # streams of the seed; those of a random tensor have other numbers
 
 
 @dataclass(frozen=True)
@@ -117,31 +119,11 @@ def apply(w: Any, edit: Edit, statistics: TensorStatistics | None = None) -> Sto
     return _remove(stored, edit, statistics)
 
 
-def inject(w: Any, injection: Injection, statistics: TensorStatistics | None = None) -> StoredTensor:
-    """See `Injection` and `apply`."""
-    return apply(w, injection, statistics)
-
-
-def remove(
-    w: Any,
-    sigmas: float | None = None,
-    share: float | None = None,
-    how: How = "zero",
-    statistics: TensorStatistics | None = None,
-) -> StoredTensor:
-    """See `Removal` and `apply`.
-
-    >>> remove(np.array([1, -1, 1, -9], np.float32), share=0.25, how="clip").numpy().tolist()
-    [1.0, -1.0, 1.0, -1.0]
-    """
-    return apply(w, Removal(sigmas, share, how), statistics)
-
-
 # -- injection ---------------------------------------------------------------------------------
 
 
 def places(injection: Injection, rows: int, cols: int) -> np.ndarray:
-    """Flat positions of the weights that are set, int64 [count], in no order that means anything."""
+    """Flat positions of the weights that are set, int64 [count], in no particular order."""
     room, axis = {"spread": (rows * cols, 0), "input channel": (rows, cols), "output channel": (cols, rows)}[
         injection.where
     ]
@@ -160,7 +142,7 @@ def places(injection: Injection, rows: int, cols: int) -> np.ndarray:
 
 
 def _distinct(count: int, among: int, key: int) -> np.ndarray:
-    """`count` different whole numbers below `among`: the first that the stream names; beyond half, all but the rest."""
+    """`count` different whole numbers below `among`: the first of the stream, or what a draw of the others leaves."""
     if 2 * count > among:
         left_out = np.zeros(among, bool)
         left_out[_distinct(among - count, among, key)] = True
@@ -197,8 +179,8 @@ def _remove(stored: StoredTensor, removal: Removal, statistics: TensorStatistics
         lowest = _smallest_of_largest(stored, max(1, round(removal.share * stored.size)))
         limit = np.float32(_largest_below(stored, lowest))
     edited = _copy(stored)
-    for start in range(0, stored.size, _PIECE):
-        x = stored.read(start, start + _PIECE)
+    for start in range(0, stored.size, _AT_ONCE):
+        x = stored.read(start, start + _AT_ONCE)
         out = np.flatnonzero(np.abs(x) > limit if lowest is None else np.abs(x) >= lowest)
         to = np.copysign(limit, x[out]) if removal.how == "clip" else np.zeros(len(out), np.float32)
         edited.data[start + out] = _as_stored_bits(to, edited.dtype)
@@ -210,8 +192,8 @@ def _smallest_of_largest(stored: StoredTensor, n: int) -> np.float32:
     found, left = 0, n
     for shift in (16, 0):
         counts = np.zeros(1 << 16, np.int64)
-        for start in range(0, stored.size, _PIECE):
-            bits = stored.read(start, start + _PIECE).view(np.uint32) & np.uint32(0x7FFFFFFF)
+        for start in range(0, stored.size, _AT_ONCE):
+            bits = stored.read(start, start + _AT_ONCE).view(np.uint32) & np.uint32(0x7FFFFFFF)
             if shift == 0:
                 bits = bits[bits >> np.uint32(16) == found]
             counts += np.bincount((bits >> np.uint32(shift)) & np.uint32(0xFFFF), minlength=1 << 16)
@@ -225,8 +207,8 @@ def _smallest_of_largest(stored: StoredTensor, n: int) -> np.float32:
 def _largest_below(stored: StoredTensor, limit: np.float32) -> float:
     """The largest magnitude under `limit`: what the removed weights are cut to. 0 where there is none."""
     largest = 0.0
-    for start in range(0, stored.size, _PIECE):
-        size = np.abs(stored.read(start, start + _PIECE))
+    for start in range(0, stored.size, _AT_ONCE):
+        size = np.abs(stored.read(start, start + _AT_ONCE))
         largest = max(largest, float(np.max(size, where=size < limit, initial=0)))
     return largest
 
@@ -257,10 +239,3 @@ def _as_stored_bits(values: np.ndarray, dtype: str) -> np.ndarray:
         largest = float(np.max(np.abs(values)))
         raise QuantvizError(f"{dtype} holds no weight as large as {number(largest, 3)}; give a smaller magnitude.")
     return kept
-
-
-def changed(before: Any, after: Any) -> int:
-    """How many weights differ between two tensors of one shape, counted piece by piece."""
-    a, b = as_stored(before), as_stored(after)
-    pieces = range(0, a.size, _PIECE)
-    return sum(int((a.read(s, s + _PIECE) != b.read(s, s + _PIECE)).sum()) for s in pieces)

@@ -1,4 +1,4 @@
-"""The outlier laboratory as data for other programs: JSON-ready dictionaries, and its schemes as CSV."""
+"""The outlier laboratory as data for other programs: JSON-ready dictionaries, and its schemes as a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 
 from ..metrics import METRICS
 from ..text.plain import plain
-from ..text.spreadsheets import csv_text
 from .attribution import OUTLIER_SIGMAS, Attribution, largest_table
 from .cures import Treated
 from .curves import MagnitudeSweep, Point
@@ -63,8 +62,3 @@ def schemes_table(points: Sequence[Point], treated: Sequence[Treated]) -> tuple[
         (part, name, scheme, *(metrics.get(metric) for metric in used), reason)
         for part, name, scheme, metrics, reason in rows
     ]
-
-
-def schemes_csv(points: Sequence[Point], treated: Sequence[Treated]) -> str:
-    """`schemes_table` as CSV; what is undefined is left empty."""
-    return csv_text(*schemes_table(points, treated))

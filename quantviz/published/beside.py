@@ -216,7 +216,7 @@ def sentence(a: Against) -> str:
     )
 
 
-def as_dict(a: Against) -> dict[str, Any]:
+def against_dict(a: Against) -> dict[str, Any]:
     """JSON-ready."""
     from ..text.plain import plain
 

@@ -157,7 +157,7 @@ def _pieces(tensor: StoredTensor, kind: BlockType | None, codes: bool = True) ->
         yield _Piece(stop * kind.block, kind.codes(blocks) if codes else None, (shared.scales, shared.minima, None))
 
 
-def sentence(c: Contents) -> str:
+def contents_sentence(c: Contents) -> str:
     """What stands out, for a reader."""
     one = c.groups == 1
     parts = [

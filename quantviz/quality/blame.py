@@ -1,4 +1,4 @@
-"""What libraries raise for a damaged or unknown model, as one sentence that says what is at fault."""
+"""Errors that libraries raise for a damaged or unknown model, as one sentence that says what is at fault."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PANIC = "PanicException"  # of tokenizers, a library in Rust: a BaseException t
 
 @contextlib.contextmanager
 def blamed(name: str, what: str) -> Iterator[None]:
-    """name: of the model.  what: is at fault, such as "its tokenizer"."""
+    """A context that raises them. name: of the model.  what: the part at fault, such as "its tokenizer"."""
     try:
         yield
     except (QuantvizError, MemoryError):

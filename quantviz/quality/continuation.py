@@ -1,15 +1,15 @@
-"""One prompt, continued by the model as it is stored and by each quantized one: where they part, and what becomes."""
+"""One prompt, continued by the stored model and by each quantized one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from ..errors import QuantvizError
 from ..evaluation.comparison import Refusal
 from ..schemes import Scheme
 from .model.layers import DEFAULT_TARGETS, Mixture
-from .model.loading import LanguageModel
+from .model.loading import LanguageModel, OpenOptions
 from .model.parts import Progress
 from .results import Continuation
 from .session import Session, inference, open_session
@@ -27,7 +27,7 @@ def continuations(
     targets: Sequence[str] = DEFAULT_TARGETS,
     *,
     progress: Progress | None = None,
-    **where: Any,
+    **where: Unpack[OpenOptions],
 ) -> Iterator[Continuation | Refusal]:
     """What each model writes when it always takes the likeliest token: the stored one first, then a scheme each.
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -18,15 +17,15 @@ from ..machine.memory import available
 from ..schemes import Scheme
 from ..text.wording import size
 from .model.layers import DEFAULT_TARGETS, Layer, Mixture
-from .model.loading import LanguageModel
+from .model.loading import LanguageModel, OpenOptions
 from .model.parts import Progress
 from .model.predicting import BATCH, KEPT, Predictor, read_tokens
 from .model.replacing import Change, Originals, fill
 from .results import Method, QualityResult
-from .scoring import Tally, compare
+from .scoring import Tally, compare_predictions
 from .session import Session, inference, open_session, text_of
 from .text.texts import identity
-from .text.windows import Window, batches, check, plan
+from .text.windows import Window, batches, check_windows, windows_over
 
 if TYPE_CHECKING:
     import torch
@@ -52,13 +51,9 @@ def measure_quality(
     method: Method = "llama.cpp",
     targets: Sequence[str] = DEFAULT_TARGETS,
     *,
-    device: str | None = None,
-    dtype: str | None = None,
-    token: str | bool | None = None,
-    root: str | os.PathLike[str] | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
     importance: dict | None = None,
     progress: Progress | None = None,
+    **where: Unpack[OpenOptions],
 ) -> Iterator[QualityResult | Refusal]:
     """What each scheme does to a model's predictions: a result after every few windows, the last one complete.
 
@@ -67,18 +62,16 @@ def measure_quality(
     text: None is the demo's test book; bytes are decoded.  tokens: at most so many of it; None takes all.
     targets: what a plain scheme is applied to: linear, embeddings, head, or patterns such as down_proj.
     importance: tensor name -> E[x²] of its input channels, which weighs the search of clip=mse.
-    device, dtype, token, root, cache_dir: see `open_language_model`.
+    where: device, dtype, token, root and cache_dir, as `open_language_model` has them.
     progress: called as progress(what, done, total); what it raises stops the work. Ending the generator does so too.
 
     A scheme that cannot apply to the shape of some layer gives a Refusal, before anything is computed; one whose
     weights hold NaN gives it at its turn. Raises QuantvizError, with one sentence, for anything else that is wrong.
     The same weights give the same figures, and fp32 changes nothing at all.
     """
-    check(context, method)
+    check_windows(context, method)
     given = text_of(text)
-    with open_session(
-        ref, schemes, targets, importance, progress, cache_dir, device=device, dtype=dtype, token=token, root=root
-    ) as session:
+    with open_session(ref, schemes, targets, importance, progress, **where) as session:
         run = _Run(session, Passage.of(session.opened, given, tokens, context, method), tuple(targets), identity(text))
         refusals = {mixture: session.refusal(mixture) for mixture in session.mixtures}
         yield from filter(None, refusals.values())
@@ -113,7 +106,7 @@ class Passage:
                 f"less, not {context:,}."
             )
         ids = encode_start(opened, text, tokens)
-        windows = plan(len(ids), context, method)
+        windows = windows_over(len(ids), context, method)
         return cls(torch.tensor(ids), context, method, windows, opened.bos if method == "llama.cpp" else None)
 
     @property
@@ -134,7 +127,7 @@ class Passage:
 
 
 def encode_start(opened: LanguageModel, text: str, tokens: int | None) -> list[int]:
-    """The first `tokens` tokens of a text, without reading much more of a long one."""
+    """The first `tokens` tokens of a text, without encoding much more of a long one."""
     if tokens is None:
         return opened.encode(text)
     for part in (text[: _CHARACTERS * tokens], text):
@@ -169,7 +162,7 @@ class _Run:
         self.kept: list[torch.Tensor] = []  # of each batch, logits or features of the model as stored
 
     def baseline(self) -> None:
-        """Keeps what the stored model predicts: its logits where they are few, else what its head makes them from."""
+        """Keeps what the stored model predicts: its logits if they are few, else the features that its head takes."""
         self.predictor = Predictor(self.opened)
         self.keeps_logits = 4 * self.passage.scored * self.predictor.vocabulary <= KEPT
         told, done = self.session.told("the model as it is stored"), 0
@@ -222,7 +215,7 @@ class _Run:
             else:
                 with head or contextlib.nullcontext():
                     base = self.predictor.logits(kept[part])
-            tally.add(compare(base, self.predictor.logits(features[part]), targets[part]))
+            tally.add(compare_predictions(base, self.predictor.logits(features[part]), targets[part]))
 
     def _head_as_stored(self, changes: Iterable[Layer]) -> _Head | None:
         """The stored output head beside the quantized one, where kept features still have to go through it."""

@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from ..metrics import Metric
+from ..text.wording import plural
+
 Method = Literal["llama.cpp", "sliding"]
 
 METHODS: dict[Method, str] = {
@@ -32,40 +35,45 @@ def quantized_text(layers: int, targets: tuple[str, ...]) -> str:
     >>> quantized_text(210, ("linear",)), quantized_text(1, ("down_proj", "head"))
     ('210 layers (linear)', '1 layer (down_proj, head)')
     """
-    return f"{layers:,} layer{'s' * (layers != 1)} ({', '.join(targets)})"
+    return f"{plural(layers, 'layer')} ({', '.join(targets)})"
 
 
-@dataclass(frozen=True)
-class QualityResult:
-    """What one scheme does to a model's predictions; partial while `windows` is less than `windows_total`.
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """The measures of a scheme over the tokens scored so far.
 
     p is the model's probability as quantized, p₀ as it is stored, both after float32 logits; every mean is over the
     scored tokens. A figure that is no finite number, since logits were not, is NaN (or infinity) here, null in JSON.
     """
 
-    ref: str
-    scheme: str  # canonical key, or the table `pattern=scheme;pattern=scheme`
-    tokens: int  # of text that went into the windows so far
-    context: int  # tokens in a window
     perplexity: float  # exp(mean(-ln p(correct token)))
     perplexity_se: float  # standard error of the perplexity: its own times that of the mean
     perplexity_ratio: float  # perplexity / base_perplexity, over the same tokens
     perplexity_ratio_se: float  # paired: from the token by token differences of ln p and ln p₀
-    kl_mean: float  # mean over tokens of Σ p₀ · (ln p₀ - ln p), in nats
-    kl_p99: float
-    kl_max: float
-    top1_agreement: float  # share of tokens where both models hold the same token most likely
-    bits_per_weight: float  # everything stored for the quantized layers, over their weights
-    seconds: float  # for this scheme: quantizing, predicting and scoring so far
-    # -- what the command line prints besides ----------------------------------------------------
-    kl_mean_se: float
-    kl_median: float
-    kl_p999: float
-    probability_change: float  # mean(p - p₀) of the correct token
-    probability_change_rms: float  # √mean((p - p₀)²) of the correct token
     base_perplexity: float  # of the model as it is stored, over the same tokens
     base_perplexity_se: float
+    kl_mean: float  # mean over tokens of Σ p₀ · (ln p₀ - ln p), in nats
+    kl_mean_se: float
+    kl_median: float
+    kl_p99: float
+    kl_p999: float
+    kl_max: float
+    probability_change: float  # mean(p - p₀) of the correct token
+    probability_change_rms: float  # √mean((p - p₀)²) of the correct token
+    top1_agreement: float  # share of tokens where both models hold the same token most likely
     non_finite: int  # scored tokens whose logits held NaN or infinity
+
+
+@dataclass(frozen=True, kw_only=True)
+class QualityResult(Figures):
+    """What one scheme does to a model's predictions; partial while `windows` is less than `windows_total`."""
+
+    ref: str
+    scheme: str  # canonical key, or the table `pattern=scheme;pattern=scheme`
+    tokens: int  # of text that went into the windows so far
+    context: int  # tokens in a window
+    bits_per_weight: float  # everything stored for the quantized layers, over their weights
+    seconds: float  # for this scheme: quantizing, predicting and scoring so far
     scored: int  # tokens scored so far
     windows: int  # done
     windows_total: int
@@ -94,48 +102,36 @@ class QualityResult:
         return self.perplexity_ratio - 1
 
 
-@dataclass(frozen=True)
-class QualityMetric:
-    """A field of QualityResult as it is shown. unit "fraction" is shown as a percentage."""
-
-    name: str
-    label: str
-    formula: str
-    unit: str
-    direction: Literal["lower", "higher", "neither"]
-    meaning: str
-
-
 _DECLARED = (
-    QualityMetric("perplexity", "Perplexity", "exp(mean(-ln p))", "", "lower",
-                  "As if the model had to choose among so many equally likely tokens each time."),
-    QualityMetric("perplexity_ratio", "Perplexity ratio", "exp(mean(ln p₀ - ln p))", "×", "lower",
-                  "Perplexity over that of the model as it is stored; 1.01 is 1% more."),
-    QualityMetric("kl_mean", "KL divergence, mean", "mean(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
-                  "How far the whole prediction moved, whatever the correct token was."),
-    QualityMetric("kl_median", "KL divergence, median", "median(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
-                  "Half of the predictions moved less."),
-    QualityMetric("kl_p99", "KL divergence, 99th percentile", "P99(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
-                  "One prediction in 100 moved more."),
-    QualityMetric("kl_p999", "KL divergence, 99.9th percentile", "P99.9(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
-                  "One prediction in 1,000 moved more."),
-    QualityMetric("kl_max", "KL divergence, largest", "max(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
-                  "The prediction that moved most."),
-    QualityMetric("probability_change", "Change of the correct token's probability, mean", "mean(p - p₀)", "fraction",
-                  "higher", "Below zero: the model grew less sure of what is right."),
-    QualityMetric("probability_change_rms", "Change of the correct token's probability, RMS", "√mean((p - p₀)²)",
-                  "fraction", "lower", "A typical change, up or down."),
-    QualityMetric("top1_agreement", "Top-1 agreement", "mean(argmax p = argmax p₀)", "fraction", "higher",
-                  "How often both models hold the same token most likely."),
-    QualityMetric("bits_per_weight", "Bits per weight", "bits stored / weights, of the quantized layers", "bits",
-                  "lower", "Codes, scales, zero points or minima, all counted."),
-    QualityMetric("model_bits_per_weight", "Bits per weight, whole model", "bits stored / weights, of all layers",
-                  "bits", "lower", "With what is not quantized, such as embeddings, as it is stored."),
-    QualityMetric("weight_error", "Relative L2 error of the weights", "‖Ŵ - W‖ / ‖W‖", "fraction", "lower",
-                  "What the weights alone say, over all quantized layers together."),
+    Metric("perplexity", "Perplexity", "exp(mean(-ln p))", "", "lower",
+           "As if the model had to choose among so many equally likely tokens each time."),
+    Metric("perplexity_ratio", "Perplexity ratio", "exp(mean(ln p₀ - ln p))", "×", "lower",
+           "Perplexity over that of the model as it is stored; 1.01 is 1% more."),
+    Metric("kl_mean", "KL divergence, mean", "mean(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
+           "How far the whole prediction moved, whatever the correct token was."),
+    Metric("kl_median", "KL divergence, median", "median(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
+           "Half of the predictions moved less."),
+    Metric("kl_p99", "KL divergence, 99th percentile", "P99(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
+           "One prediction in 100 moved more."),
+    Metric("kl_p999", "KL divergence, 99.9th percentile", "P99.9(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
+           "One prediction in 1,000 moved more."),
+    Metric("kl_max", "KL divergence, largest", "max(Σ p₀·(ln p₀ - ln p))", "nats", "lower",
+           "The prediction that moved most."),
+    Metric("probability_change", "Change of the correct token's probability, mean", "mean(p - p₀)", "fraction",
+           "higher", "Below zero: the model grew less sure of what is right."),
+    Metric("probability_change_rms", "Change of the correct token's probability, RMS", "√mean((p - p₀)²)",
+           "fraction", "lower", "A typical change, up or down."),
+    Metric("top1_agreement", "Top-1 agreement", "mean(argmax p = argmax p₀)", "fraction", "higher",
+           "How often both models hold the same token most likely."),
+    Metric("bits_per_weight", "Bits per weight", "bits stored / weights, of the quantized layers", "bits",
+           "lower", "Codes, scales, zero points or minima, all counted."),
+    Metric("model_bits_per_weight", "Bits per weight, whole model", "bits stored / weights, of all layers",
+           "bits", "lower", "With what is not quantized, such as embeddings, as it is stored."),
+    Metric("weight_error", "Relative L2 error of the weights", "‖Ŵ - W‖ / ‖W‖", "fraction", "lower",
+           "What the weights alone say, over all quantized layers together."),
 )  # fmt: skip
 
-QUALITY_METRICS: dict[str, QualityMetric] = {m.name: m for m in _DECLARED}
+QUALITY_METRICS: dict[str, Metric] = {m.name: m for m in _DECLARED}
 
 JSON_FIELDS = (
     "ref", "scheme", "tokens", "context", "perplexity", "perplexity_se", "perplexity_ratio", "perplexity_ratio_se",

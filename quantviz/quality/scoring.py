@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from .results import Figures
 
 if TYPE_CHECKING:
     import torch
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 _ROWS = ("base_loss", "loss", "kl", "change", "agrees", "bad")
 
 
-def compare(base: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
+def compare_predictions(base: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> np.ndarray:
     """float64 [6, places], rows as _ROWS names them, from float32 logits [places, vocabulary] of both models.
 
     With a and b the logits of the stored and of the quantized model, p₀ and p their softmax, L = ln Σ exp:
@@ -42,28 +43,6 @@ def compare(base: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> 
     return torch.stack([base_loss, loss, kl, change, agrees.double(), bad.double()]).cpu().numpy()
 
 
-@dataclass(frozen=True)
-class Figures:
-    """The measures over the places scored so far; see `QualityResult`, which repeats them."""
-
-    perplexity: float
-    perplexity_se: float
-    perplexity_ratio: float
-    perplexity_ratio_se: float
-    base_perplexity: float
-    base_perplexity_se: float
-    kl_mean: float
-    kl_mean_se: float
-    kl_median: float
-    kl_p99: float
-    kl_p999: float
-    kl_max: float
-    probability_change: float
-    probability_change_rms: float
-    top1_agreement: float
-    non_finite: int
-
-
 class Tally:
     """What `compare` gave for all places so far."""
 
@@ -84,19 +63,14 @@ class Tally:
             places = math.sqrt(max(self.scored - 1, 1))
             median, p99, p999 = np.percentile(kl, (50, 99, 99.9)) if not bad.any() else [math.nan] * 3
             found = {
-                "kl_mean": kl.mean(),
-                "kl_mean_se": kl.std() / places,
-                "kl_median": median,
-                "kl_p99": p99,
-                "kl_p999": p999,
-                "kl_max": kl.max(),
-                "probability_change": change.mean(),
-                "probability_change_rms": np.sqrt(np.square(change).mean()),
-                "top1_agreement": agrees.mean(),
-            }
+                "kl_mean": kl.mean(), "kl_mean_se": kl.std() / places, "kl_median": median, "kl_p99": p99,
+                "kl_p999": p999, "kl_max": kl.max(), "probability_change": change.mean(),
+                "probability_change_rms": np.sqrt(np.square(change).mean()), "top1_agreement": agrees.mean(),
+            }  # fmt: skip
         return Figures(
-            figure, se, ratio, ratio_se, base, base_se,
-            **{name: float(value) for name, value in found.items()}, non_finite=int(bad.sum()),
+            perplexity=figure, perplexity_se=se, perplexity_ratio=ratio, perplexity_ratio_se=ratio_se,
+            base_perplexity=base, base_perplexity_se=base_se, non_finite=int(bad.sum()),
+            **{name: float(value) for name, value in found.items()},
         )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import QuantvizError
 from ..evaluation.comparison import Refusal
 from ..schemes import Scheme
-from .model.layers import ALL, DEFAULT_TARGETS, Layer, Mixture, distinct, find_layers, select
+from .model.layers import ALL, DEFAULT_TARGETS, Layer, Mixture, distinct_mixtures, find_layers, select
 from .model.loading import LanguageModel, open_language_model
 from .model.parts import Progress
 from .model.replacing import Change, Originals, Replacer
@@ -68,7 +68,7 @@ def open_session(
     When the context ends the model has its own weights again, or is gone. Raises QuantvizError for a wrong scheme,
     and for a target or pattern that matches no layer.
     """
-    mixtures = () if schemes is None else distinct(schemes)
+    mixtures = () if schemes is None else distinct_mixtures(schemes)
     with open_language_model(ref, progress=progress, cache_dir=cache_dir, **where) as opened:
         layers = find_layers(opened.model)
         select(layers, targets)
@@ -83,7 +83,7 @@ def open_session(
 
 @contextlib.contextmanager
 def inference() -> Iterator[None]:
-    """No gradients. Never held open across a yield to a caller: the mode belongs to the thread, whoever runs on it."""
+    """No gradients. Never held open across a yield to a caller: the mode belongs to the thread, not to its code."""
     import torch
 
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""A handful of weights against all others: the largest set to zero, and as many random ones, and what either costs.
+"""What a handful of weights costs: perplexity with the largest set to zero, and with as many random ones.
 
 After "The Super Weight in Large Language Models" (Yu et al., 2024, arXiv 2411.07191), which finds such weights by the
 activations they cause; here they are the largest by magnitude, which anyone can check.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ..errors import QuantvizError
 from ..randomness import random_bits, stream_key
 from .measure import DEFAULT_CONTEXT, DEFAULT_TOKENS, Passage, place_losses
 from .model.layers import DEFAULT_TARGETS, Layer, select
-from .model.loading import LanguageModel
+from .model.loading import LanguageModel, OpenOptions
 from .model.parts import Progress
 from .model.predicting import Predictor
 from .model.replacing import Originals, put_back
@@ -25,10 +25,10 @@ from .scoring import perplexity_ratio
 from .session import inference, open_session, text_of
 
 DEFAULT_COUNTS = (1, 4, 16, 64, 256)
-DEFAULT_DRAWS = 3
+DEFAULT_SEEDS = (0, 1, 2)
 _NAMED = 5  # largest weights that are named
-_PIECE = 1 << 20
-_STREAM = 200  # of the seed, apart from those other draws are made of
+_AT_ONCE = 1 << 20  # weights
+_STREAM = 200  # of the seed; other draws have other numbers
 
 Place = tuple[int, int]  # (number of the layer, flat position in it)
 
@@ -36,32 +36,32 @@ Place = tuple[int, int]  # (number of the layer, flat position in it)
 def super_weights(
     ref: str | LanguageModel,
     counts: Sequence[int] = DEFAULT_COUNTS,
-    draws: int = DEFAULT_DRAWS,
     text: str | bytes | None = None,
     tokens: int | None = DEFAULT_TOKENS,
     context: int = DEFAULT_CONTEXT,
     method: Method = "llama.cpp",
     targets: Sequence[str] = DEFAULT_TARGETS,
     *,
-    seed: int = 0,
+    seeds: Sequence[int] = DEFAULT_SEEDS,
     progress: Progress | None = None,
-    **where: Any,
+    **where: Unpack[OpenOptions],
 ) -> Iterator[SuperWeights]:
     """Perplexity ratios with the `count` largest weights of the target layers at zero, for each of `counts`.
 
-    draws: how many random choices of as many weights are tried beside them.  where: device, dtype, token, root and
-    cache_dir.  Raises QuantvizError for a count that is not there.
+    seeds: of the random draws of as many weights that are zeroed for comparison, a draw a seed.
+    where: as `open_language_model` has it.
+    Raises QuantvizError for a count beyond the weights that there are, and for no seed.
     """
     given = text_of(text)
     with open_session(ref, None, targets, progress=progress, **where) as session:
         layers = select(session.layers, targets)
-        _check(counts, draws, sum(layer.weights for layer in layers))
+        _check(counts, seeds, sum(layer.weights for layer in layers))
         passage = Passage.of(session.opened, given, tokens, context, method)
         originals = session.replacer.originals
         largest = _largest(layers, originals, max(counts))
         with inference():
             predictor = Predictor(session.opened)
-        steps, done = len(counts) * (1 + draws) + 1, 0
+        steps, done = len(counts) * (1 + len(seeds)) + 1, 0
 
         def losses_without(places: Sequence[Place]) -> np.ndarray:
             nonlocal done
@@ -75,7 +75,7 @@ def super_weights(
         whole = losses_without(())
         for count in counts:
             chosen = [place for _, place in largest[:count]]
-            others = [_drawn(layers, count, seed + draw) for draw in range(draws)]
+            others = [_drawn(layers, count, seed) for seed in seeds]
             ratio, ratio_se = perplexity_ratio(losses_without(chosen), whole)
             yield SuperWeights(
                 count,
@@ -86,11 +86,11 @@ def super_weights(
             )
 
 
-def _check(counts: Sequence[int], draws: int, there: int) -> None:
+def _check(counts: Sequence[int], seeds: Sequence[int], there: int) -> None:
     if not counts or min(counts) < 1 or max(counts) > there:
         raise QuantvizError(f"Give counts of weights from 1 to the {there:,} that there are.")
-    if draws < 1:
-        raise QuantvizError(f"draws={draws} compares with nothing; give a whole number from 1.")
+    if not seeds:
+        raise QuantvizError("Without a seed there is no random draw to compare with; give at least one, for example 0.")
 
 
 def _largest(layers: Sequence[Layer], originals: Originals, count: int) -> list[tuple[float, Place]]:
@@ -98,8 +98,8 @@ def _largest(layers: Sequence[Layer], originals: Originals, count: int) -> list[
     found: list[tuple[float, float, Place]] = []
     for number, layer in enumerate(layers):
         whole = originals.whole(layer)
-        for start in range(0, whole.size, _PIECE):
-            x = whole.read(start, start + _PIECE)
+        for start in range(0, whole.size, _AT_ONCE):
+            x = whole.read(start, start + _AT_ONCE)
             size = np.abs(x)
             top = np.argpartition(size, -min(count, len(x)))[-min(count, len(x)) :]
             found += [(float(size[i]), float(x[i]), (number, start + int(i))) for i in top]

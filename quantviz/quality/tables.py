@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from ..evaluation.comparison import Refusal
+from ..text.plain import plain
 from .results import JSON_FIELDS, QualityResult
 
 if TYPE_CHECKING:
@@ -17,16 +17,10 @@ if TYPE_CHECKING:
 def as_record(result: QualityResult) -> dict[str, Any]:
     """A result as JSON has it: the fields of JSON_FIELDS first; what is no finite number is None."""
     names = dict.fromkeys((*JSON_FIELDS, *(field.name for field in fields(result))))
-    return {name: _plain(getattr(result, name)) for name in names}
+    return plain({name: getattr(result, name) for name in names})
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return list(value) if isinstance(value, tuple) else value
-
-
-def tabulate(outcomes: Iterable[QualityResult | Refusal]) -> pd.DataFrame:
+def quality_table(outcomes: Iterable[QualityResult | Refusal]) -> pd.DataFrame:
     """A row a scheme, its latest result; a scheme that could not apply has a row whose notice says why."""
     import pandas as pd
 

@@ -46,7 +46,7 @@ KNOWN_SUPER = (
 )
 
 
-def verdicts(results: Sequence[QualityResult], supers: Sequence[SuperWeights] = ()) -> tuple[Verdict, ...]:
+def quality_verdicts(results: Sequence[QualityResult], supers: Sequence[SuperWeights] = ()) -> tuple[Verdict, ...]:
     """The verdicts on claims 5, 6, 7 and 9, in this order, from results of one model and text."""
     whole = [(scheme, result) for result in results if result.complete and (scheme := _plain(result.scheme))]
     return _eight_bits(whole), _asymmetry(whole), _two_bits(whole), _handful(supers)

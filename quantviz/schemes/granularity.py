@@ -64,7 +64,7 @@ class Granularity:
 
 
 def lengths(whole: int, step: int) -> np.ndarray:
-    """Of the pieces that steps cut a whole into, the last maybe shorter; a single number where all are alike."""
+    """Lengths of the pieces of `whole`, cut every `step`; the last may be shorter. One number if all are equal."""
     return np.array([step]) if whole % step == 0 else np.diff(np.append(np.arange(0, whole, step), whole))
 
 

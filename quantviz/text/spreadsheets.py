@@ -1,4 +1,4 @@
-"""Tables for spreadsheets, and names for files: what other programs are handed may hold text of strangers."""
+"""Tables for spreadsheets and names of files, safe for other programs though strangers wrote parts of them."""
 
 from __future__ import annotations
 

@@ -1,15 +1,14 @@
-"""The one writer of numbers for people: counts, bytes, times, shares, values of metrics, and their differences.
+"""Numbers as people read them: counts, bytes, times, shares, bits and decibels.
 
 One sign for minus, no trailing noise, no "1 weights", no "-0". A quantity reads the same wherever it is shown, so
-pages, figures, sentences and the command line write through here. Ties are rounded away from zero, as browsers do.
+pages, figures, sentences and the command line write through here; values of metrics go by `quantviz.metrics`, which
+uses this. Ties are rounded away from zero, as browsers do.
 """
 
 from __future__ import annotations
 
 import math
-
-from ..block_types import BLOCK_TYPES
-from ..metrics import METRICS, Metric
+from collections.abc import Sequence
 
 MINUS = "−"
 UNDEFINED = "undefined"
@@ -64,6 +63,17 @@ def plural(n: float, one: str, many: str | None = None) -> str:
     ('1 weight', '2 weights', '2 million weights', '0 granularities')
     """
     return f"{count(n)} {one if n == 1 else many or one + 's'}"
+
+
+def listed(names: Sequence[str], most: int = 100) -> str:
+    """Names in a sentence; of more than `most` the first ones, and how many there are besides.
+
+    >>> listed(["a"]), listed(["a", "b", "c"]), listed(["a", "b", "c", "d"], 3)
+    ('a', 'a, b and c', 'a, b and 2 more')
+    """
+    if len(names) > most:
+        names = [*names[: most - 1], f"{len(names) - most + 1} more"]
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def count(n: float) -> str:
@@ -157,68 +167,6 @@ def decibels(x: float) -> str:
     ('28.09 dB', '0.00 dB', '∞ dB')
     """
     return f"{decimals(x, 2)} dB" if not math.isnan(x) else UNDEFINED
-
-
-def value_text(name: str, value: float) -> str:
-    """The value of metric `name` to four significant digits, with its unit; a fraction as a percentage.
-
-    >>> value_text("mean_relative_error", 0.18003), value_text("sqnr_db", 23.334), value_text("compression_ratio", 7.1)
-    ('18.00%', '23.33 dB', '7.100×')
-    >>> value_text("bits_per_weight", 4.5), value_text("zeroed_fraction", 0.0), value_text("mse", 2.5e-9)
-    ('4.500', '0%', '2.500e−09')
-    """
-    if math.isnan(value):
-        return UNDEFINED
-    if name == "bits_per_weight":
-        return bits(value)
-    match METRICS[name].unit:
-        case "fraction":
-            return f"{number(100 * value, fixed=True)}%"
-        case "dB":
-            return decibels(value)
-        case unit:
-            return number(value, fixed=True) + {"×": "×"}.get(unit, "")
-
-
-def was_rounded(dtype: str) -> bool:
-    """Whether a tensor that is stored so has lost something to quantization before: block types, and 8-bit floats."""
-    return dtype in BLOCK_TYPES or dtype.startswith("float8")
-
-
-def original_name(dtype: str) -> str:
-    """What weights before quantizing are called.
-
-    >>> original_name("bfloat16"), original_name("q4_1")
-    ('original', 'as stored (q4_1)')
-    """
-    return f"as stored ({dtype})" if was_rounded(dtype) else "original"
-
-
-def tooltip(metric: Metric) -> str:
-    """Formula, unit, direction and meaning, in Markdown."""
-    unit = {"": "a plain number", "fraction": "a fraction, shown in %"}.get(metric.unit, metric.unit)
-    better = {"lower": "lower is better", "higher": "higher is better", "neither": "neither way is better"}
-    return f"`{metric.formula}`\n\nUnit: {unit}; {better[metric.direction]}.\n\n{metric.meaning}"
-
-
-def difference(name: str, value: float, other: float) -> str | None:
-    """`value` minus `other`, signed; None where there is no telling.
-
-    >>> difference("sqnr_db", 20.0, 14.0), difference("mean_relative_error", 0.1, 0.25), difference("mse", 1.0, 1.0)
-    ('+6.00 dB', '−15.0 pp', '0')
-    """
-    gap = value - other
-    if not math.isfinite(gap):
-        return None
-    if abs(gap) < 1e-4 * max(abs(value), abs(other)):
-        gap = 0.0
-    match METRICS[name].unit:
-        case "fraction":
-            return f"{signed(number(100 * gap, 3, fixed=True))} pp"
-        case "dB":
-            return f"{signed(decimals(gap, 2))} dB"
-        case unit:
-            return signed(number(gap, 3, fixed=True)) + {"×": "×"}.get(unit, "")
 
 
 def _lifted(x: float) -> float:

@@ -12,11 +12,11 @@ import threading
 from .plan import Plan
 from .results import MULTIPLIES, WORKLOADS, Card, Doing, Event, Finished, Measurement, Refused, Report, Spread, Waiting
 from .runner import run
-from .shapes import PRESETS, Layer, ModelShape, model_shape
+from .shapes import PRESETS, LayerShape, ModelShape, model_shape
 
 __all__ = [
-    "MULTIPLIES", "PRESETS", "WORKLOADS", "Card", "Doing", "Event", "Finished", "Layer", "Measurement", "ModelShape",
-    "Plan", "Refused", "Report", "Spread", "Waiting", "measure", "model_shape", "run",
+    "MULTIPLIES", "PRESETS", "WORKLOADS", "Card", "Doing", "Event", "Finished", "LayerShape", "Measurement",
+    "ModelShape", "Plan", "Refused", "Report", "Spread", "Waiting", "measure", "model_shape", "run",
 ]  # fmt: skip
 
 

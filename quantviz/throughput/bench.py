@@ -1,4 +1,4 @@
-"""What all workloads stand on: weights to measure with, the engine of the device, and memory asked for before use."""
+"""What all workloads need: weights to measure with, the device's engine, and a check of memory before its use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .devices import NAMES, engine_of, has_bf16, memory_of, torch_device
 from .results import Card
 from .timing import COLD
 
-MOST_OF_FREE = 0.9  # of the free memory may be taken; the rest is for what allocators and compilers need beside it
+MOST_OF_FREE = 0.9  # share of the free memory that may be taken; allocators and compilers need the rest
 SPREAD = np.float32(0.02)  # standard deviation of the weights, as in a layer of a language model
 OUTLIERS, OUTLIER = 0.001, np.float32(20)  # share of weights that are this many times as large
 _PERIOD = (1 << 22) - 3  # weights drawn; longer tensors repeat them, and a prime keeps rows from being alike
@@ -30,7 +30,7 @@ class TooLarge(QuantvizError):
 
 
 class Stopped(Exception):
-    """Whoever began the run has ended it."""
+    """The run was cancelled."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class Bench:
         return max(COLD * self.card.cache_bytes, most)
 
     def ask(self, nbytes: int, what: str, fits: Callable[[int], str | None]) -> None:
-        """Raises TooLarge if `nbytes` are not to be had now.
+        """Raises TooLarge if `nbytes` are not available now.
 
-        fits: for the bytes that are to be had, what of the kind would fit, in words, or None for nothing.
+        fits: names what would fit in the bytes that are available; None for nothing.
         """
         free = memory_of(self.device)[1]
         if free is None or nbytes <= MOST_OF_FREE * free:
@@ -141,7 +141,7 @@ def _drawn() -> np.ndarray:
 
 @contextlib.contextmanager
 def device_errors(device: str, what: str) -> Iterator[None]:
-    """What goes wrong on the device, as a sentence: memory that runs out midway, a kernel that will not start."""
+    """A context that turns the device's errors into sentences: no memory left, a kernel that will not start."""
     try:
         yield
     except QuantvizError:

@@ -35,7 +35,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SpeedVerdict:
     """state: "holds" where every width measured is at least 1.5 times as fast as plain weights, "partly" where some
     are. "cannot tell" off a GPU, which the claim is about, and where the times vary too much to stand on."""
 
@@ -49,32 +49,32 @@ class Verdict:
         return None if self.state in ("not measured", "cannot tell") else self.state == "holds"
 
 
-def verdict(measurements: Iterable[Measurement]) -> Verdict:
+def speed_verdict(measurements: Iterable[Measurement]) -> SpeedVerdict:
     """What the decode steps among `measurements` say about the claim. Only checked results count.
 
     They are compared with the step in 16 bit, or in fp32 where that is faster: a CPU may emulate bfloat16.
 
     >>> def step(scheme, tokens):
     ...     return Measurement("decode", scheme, (8,), 1, "cuda", tokens_per_s=tokens, correct=True, model="M")
-    >>> print(verdict([step("bf16", 10.0), step("int4-sym-b64", 30.0), step("int8-sym-b64", 12.0)]).sentence)
+    >>> print(speed_verdict([step("bf16", 10.0), step("int4-sym-b64", 30.0), step("int8-sym-b64", 12.0)]).sentence)
     The claim holds in part for M on this CUDA GPU: 8 bits (int8-sym-b64) give 12 tokens/s, 1.20 times as many as \
 bf16's 10, and 4 bits (int4-sym-b64) 30, 3.00 times.
     """
     steps = [m for m in measurements if m.workload == "decode" and m.correct and m.tokens_per_s]
     plain = {m.scheme: m for m in steps if m.scheme in CASTS}
     if not any(name in plain for name in SIXTEEN_BIT):
-        return Verdict("not measured", "No decode step in 16 bit was measured here to compare with.")
+        return SpeedVerdict("not measured", "No decode step in 16 bit was measured here to compare with.")
     base = max(plain.values(), key=lambda m: m.tokens_per_s or 0)
     found = [(bits, best) for bits in WIDTHS if (best := _fastest(bits, steps)) is not None]
     rows = tuple(Row(bits, m.scheme, m.tokens_per_s or 0.0, base.tokens_per_s or 0.0) for bits, m in found)
     if not rows:
-        return Verdict("not measured", "No decode step in 8 or 4 bits was measured here.")
+        return SpeedVerdict("not measured", "No decode step in 8 or 4 bits was measured here.")
     unsteady = any(m.unsteady for m in (base, *(m for _, m in found)))
     reached = [row.factor >= LEAST for row in rows]
     state: State = "holds" if all(reached) else "partly" if any(reached) else "fails"
     if unsteady or base.device not in GPUS:
         state = "cannot tell"
-    return Verdict(state, _sentence(state, rows, base, unsteady) + _slower(base, plain), rows)
+    return SpeedVerdict(state, _sentence(state, rows, base, unsteady) + _slower(base, plain), rows)
 
 
 def _fastest(bits: int, steps: list[Measurement]) -> Measurement | None:

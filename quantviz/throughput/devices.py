@@ -35,7 +35,7 @@ def why_not(device: str) -> str | None:
     return None
 
 
-def check(device: str) -> str:
+def checked(device: str) -> str:
     """`device` itself. Raises QuantvizError where `why_not` has a reason."""
     if reason := why_not(device):
         raise QuantvizError(reason)

@@ -16,7 +16,7 @@ from .devices import NAMES
 from .multiply import Weights
 from .plan import Plan
 from .results import Doing, Measurement, Refused
-from .shapes import PRESETS, Layer, ModelShape
+from .shapes import PRESETS, LayerShape, ModelShape
 from .timing import COLD, Contender, copies_for
 
 Call = tuple[Any, Any, Any]  # activations, packed weights, where the product goes
@@ -32,7 +32,7 @@ def contenders(workload: str, plan: Plan, bench: Bench) -> Iterator[Doing | Refu
             with device_errors(bench.device, f"{workload} under {key}"):
                 yield make(Scheme.parse(key), plan, bench)
         except QuantvizError as problem:
-            bench.release()  # what was there of it
+            bench.release()  # what was made of it
             yield Refused(workload, key, str(problem))
 
 
@@ -41,7 +41,7 @@ def contenders(workload: str, plan: Plan, bench: Bench) -> Iterator[Doing | Refu
 
 def _linear(scheme: Scheme, plan: Plan, bench: Bench) -> Contender:
     rows, cols = plan.layer
-    _check(scheme, [Layer("layer", rows, cols)], bench)
+    _check(scheme, [LayerShape("layer", rows, cols)], bench)
     _ask(scheme, rows, cols, plan.batch, bench)
     weights = multiply.make(scheme, rows, cols, plan.batch, bench)
     line = _line("linear", (rows, cols), plan, bench, weights, weights.nbytes)
@@ -155,16 +155,16 @@ def _line(
     )  # fmt: skip
 
 
-def _check(scheme: Scheme, layers: Sequence[Layer], bench: Bench) -> None:
+def _check(scheme: Scheme, layers: Sequence[LayerShape], bench: Bench) -> None:
     """Raises QuantvizError where some layer cannot be quantized, or not be multiplied here."""
     for layer in layers:
         scheme.check_shape(layer.rows, layer.cols)
-        if reason := multiply.refusal(scheme, layer.rows, layer.cols, bench.device):
+        if reason := multiply.why_not_multiplied(scheme, layer.rows, layer.cols, bench.device):
             raise QuantvizError(reason)
 
 
 def _ask(scheme: Scheme, rows: int, cols: int, batch: int, bench: Bench) -> None:
-    """Refuses a layer that will not fit while it is made and copied, before it is there."""
+    """Refuses a layer that will not fit while it is made and copied, before it is made."""
     stored = -(-scheme.bits_stored((rows, cols)) // 8)
     copies = copies_for(stored, bench.card.cache_bytes)
     needed = multiply.bytes_needed(scheme, rows, cols) + (copies - 1) * stored + 8 * batch * (rows + cols)

@@ -1,4 +1,4 @@
-"""What multiplies: a layer's weights packed for the kernels of a device, or as a plain cast for torch itself."""
+"""A layer's weights, packed for the kernels of a device or as a plain cast for torch, and their product."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Weights:
         return self.packed.clone()
 
 
-def refusal(scheme: Scheme, rows: int, cols: int, device: str) -> str | None:
+def why_not_multiplied(scheme: Scheme, rows: int, cols: int, device: str) -> str | None:
     """Why this device multiplies no weights [rows, cols] under `scheme`; None where it does."""
     if scheme.key in CASTS:
         missing = scheme.key == "bf16" and not takes_bf16(device)
@@ -64,7 +64,7 @@ def activation_type(scheme: Scheme, device: str) -> str:
 
 
 def bytes_needed(scheme: Scheme, rows: int, cols: int) -> int:
-    """That a layer takes while it is made: float32 to draw from, its codes, what they stand for, and what is packed."""
+    """Bytes of a layer while it is made: float32 weights, codes, dequantized weights, and the packed ones."""
     n = rows * cols
     return 4 * n + (0 if scheme.key in CASTS else 5 * n) + -(-scheme.bits_stored((rows, cols)) // 8)
 
@@ -130,7 +130,7 @@ def _multiply_cast(x: Any, w: Any, out: Any) -> Any:
 
 
 def _multiplier(device: str, packed: Any, x: Any) -> tuple[Callable[[Any, Any, Any], Any], float]:
-    """What multiplies, and how far it may be off."""
+    """(the product as a function, the error it may have)."""
     if device == "cpu":
         from ..kernels.cpu.linear import linear as cpu
 

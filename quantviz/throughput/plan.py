@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ class Plan:
     is left out, for weights come in it.
     tensor: [rows, cols] that quantize, dequantize and evaluate take.  layer: [out, in] of the linear workload.
     batch: tokens multiplied at once.  model: whose decode step is timed.
-    rounds: how often all contenders take turns.  seconds: after which no more rounds begin than a figure needs.
+    rounds: how often all contenders take turns.  seconds: after which no round begins that the median does not need.
     """
 
     device: str
@@ -51,15 +50,13 @@ class Plan:
         model: str | ModelShape | None = None,
         rounds: int | None = None,
         seconds: float | None = None,
-        token: str | bool | None = None,
-        root: str | os.PathLike[str] | None = None,
     ) -> Plan:
-        """A checked plan; what is None takes the default of the device, and that is the best there is here.
+        """A checked plan. device: None is the best here; the rest: None is the default of the device.
 
-        model: a preset such as "8b", a shape, or a reference whose config.json is read with token and root as for
-        `open_model`. Raises QuantvizError with what is wrong and what would be right.
+        model: a preset such as "8b", a reference whose config.json is read, or what `model_shape` gave.
+        Raises QuantvizError with what is wrong and what would be right.
         """
-        device = devices.check(device or devices.available()[0])
+        device = devices.checked(device or devices.available()[0])
         default = DEFAULTS.get(device, DEFAULTS["reference"])
         names = tuple(dict.fromkeys(workloads if workloads is not None else default.workloads))
         if not names:
@@ -77,7 +74,7 @@ class Plan:
         if not keys:
             raise QuantvizError("There is no scheme to measure; give at least one, for example int4-sym-b64.")
         if not isinstance(model, ModelShape):
-            model = model_shape(model or default.model, token, root)
+            model = model_shape(model or default.model)
         return cls(
             device, names, keys, _shape(tensor or default.tensor), _shape(layer or default.layer),
             _whole(batch, "The batch", MOST_TOKENS), model,
@@ -87,7 +84,7 @@ class Plan:
 
     @property
     def title(self) -> str:
-        """For those who wait.
+        """Shown to those who wait for the device.
 
         >>> Plan.make("cpu", ["linear", "decode"]).title
         'linear, decode on the CPU'

@@ -6,7 +6,7 @@ Every workload moves a known number of weights, so that `math.prod(shape)` weigh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -65,10 +65,8 @@ class Card:
 
     def record(self) -> dict[str, Any]:
         """As JSON holds it."""
-        found = {f.name: getattr(self, f.name) for f in fields(self)}
-        return found | {
-            "versions": dict(self.versions), "copy": self.copy and asdict(self.copy), "notices": list(self.notices),
-        }  # fmt: skip
+        return vars(self) | {"versions": dict(self.versions), "copy": self.copy and asdict(self.copy),
+                             "notices": list(self.notices)}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -128,9 +126,7 @@ class Measurement:
 
     def record(self) -> dict[str, Any]:
         """As JSON holds it."""
-        found = plain({f.name: getattr(self, f.name) for f in fields(self)})
-        del found["final"]
-        return found | {"shape": list(self.shape), "notices": list(self.notices)}
+        return plain({name: value for name, value in vars(self).items() if name != "final"})
 
 
 @dataclass(frozen=True)
@@ -161,7 +157,7 @@ class Doing:
 
 @dataclass(frozen=True)
 class Finished:
-    """The run is over. stopped: before its end, by whoever started it."""
+    """The run is over. stopped: it was cancelled before its end."""
 
     seconds: float
     stopped: bool = False

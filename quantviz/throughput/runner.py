@@ -1,4 +1,4 @@
-"""A run: wait for one's turn, measure the device's bandwidth, then workload after workload, telling all on the way."""
+"""A run: waits for the device, measures its bandwidth, then each workload, and yields events on the way."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from . import tensor_work as tensors
 from .bench import Bench, Stopped, device_errors
 from .plan import Plan
 from .results import MULTIPLIES, Card, Doing, Event, Finished, Measurement, Refused
-from .timing import Clock, Contender, bandwidth, clock_of, measured, rounds
-from .turns import Turn
+from .timing import Clock, Contender, bandwidth, clock_of, rounds, with_times
+from .turns import Ticket
 
 BANDWIDTH_ROUNDS = 5
 QUEUES = {"cpu": "cpu", "reference": "cpu", "mps": "mps", "xpu": "xpu", "cuda": "cuda"}  # devices that share hardware
 
 
 def run(plan: Plan, cancel: threading.Event | None = None) -> Iterator[Event]:
-    """Measures what `plan` says and yields what there is to tell, as soon as it is there.
+    """Measures what `plan` says, and yields events as they happen.
 
     First Waiting, while someone else measures on the device. Then the Card, and again once its bandwidth is measured;
     for each workload Doing, Refused for what cannot be measured, and after every round a newer Measurement of each
@@ -41,7 +41,7 @@ def run(plan: Plan, cancel: threading.Event | None = None) -> Iterator[Event]:
     """
     cancel = cancel or threading.Event()
     began = time.monotonic()
-    turn = Turn(QUEUES[devices.check(plan.device)], plan.title)
+    turn = Ticket(QUEUES[devices.checked(plan.device)], plan.title)
     try:
         yield from turn.wait(cancel)
         yield from _measure(plan, cancel)
@@ -86,7 +86,7 @@ def _workload(
 ) -> Iterator[Event]:
     """One workload: every contender made and checked, then all of them timed in turns.
 
-    seconds: for the rounds. What making them takes is beside it, for nothing of it is measured.
+    seconds: for the rounds alone, not for making the contenders.
     """
     make = layers.contenders if workload in MULTIPLIES else tensors.contenders
     ready: list[Contender] = []
@@ -111,7 +111,7 @@ def _workload(
 def _timed(
     workload: str, plan: Plan, bench: Bench, clock: Clock, copy: Contender, seconds: float, ready: Sequence[Contender]
 ) -> Iterator[Event]:
-    ceiling = Contender(None, copy.runs, copy.bytes_moved)  # measured anew beside them, so that a drift slows all alike
+    ceiling = Contender(None, copy.runs, copy.bytes_moved)  # measured again with them, so that a drift slows all alike
     until = time.monotonic() + seconds
     yield Doing(f"{workload}: measuring", 0, plan.rounds)
     try:
@@ -132,4 +132,4 @@ def _timed(
 
 
 def _line(contender: Contender, ceiling: Contender, ready: Sequence[Contender]) -> Measurement:
-    return measured(contender, math.prod(contender.line.shape), ceiling, ready)
+    return with_times(contender, math.prod(contender.line.shape), ceiling, ready)

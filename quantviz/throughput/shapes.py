@@ -21,7 +21,7 @@ MOST_BLOCKS = 1000
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerShape:
     """A matrix [rows, cols] = [out_features, in_features] that occurs `count` times."""
 
     name: str
@@ -43,15 +43,15 @@ class ModelShape:
     name: str
     source: str
     blocks: int
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerShape, ...]
 
     @property
-    def block(self) -> tuple[Layer, ...]:
+    def block(self) -> tuple[LayerShape, ...]:
         """The layers of one block, in the order in which they are multiplied by."""
         return self.layers[:-1]
 
     @property
-    def head(self) -> Layer:
+    def head(self) -> LayerShape:
         return self.layers[-1]
 
     @property
@@ -60,39 +60,49 @@ class ModelShape:
         return sum(layer.weights * layer.count for layer in self.layers)
 
 
-def transformer(
-    key: str, name: str, source: str, hidden: int, inner: int, blocks: int, heads: int, kv_heads: int, head_dim: int,
-    vocabulary: int, gated: bool = True,
-) -> ModelShape:  # fmt: skip
-    """The layers that these sizes make."""
-    attended = heads * head_dim
-    layers = (
-        Layer("qkv", attended + 2 * kv_heads * head_dim, hidden, blocks),
-        Layer("attention output", hidden, attended, blocks),
-        Layer("gate and up", 2 * inner, hidden, blocks) if gated else Layer("up", inner, hidden, blocks),
-        Layer("down", hidden, inner, blocks),
-        Layer("output head", vocabulary, hidden),
-    )
-    return ModelShape(key, name, source, blocks, layers)
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes in a config.json that make a model's layers. gated: whether the feed-forward part has a gate."""
+
+    hidden: int
+    inner: int
+    blocks: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocabulary: int
+    gated: bool = True
+
+    def shape(self, key: str, name: str, source: str) -> ModelShape:
+        """The model of these sizes."""
+        attended, up = self.heads * self.head_dim, ("gate and up", 2) if self.gated else ("up", 1)
+        layers = (
+            LayerShape("qkv", attended + 2 * self.kv_heads * self.head_dim, self.hidden, self.blocks),
+            LayerShape("attention output", self.hidden, attended, self.blocks),
+            LayerShape(up[0], up[1] * self.inner, self.hidden, self.blocks),
+            LayerShape("down", self.hidden, self.inner, self.blocks),
+            LayerShape("output head", self.vocabulary, self.hidden),
+        )
+        return ModelShape(key, name, source, self.blocks, layers)
 
 
-def _hub(repo: str) -> str:
-    return f"config.json of {repo} on the Hugging Face Hub"
+def _preset(key: str, name: str, repo: str, *sizes: int) -> ModelShape:
+    return Sizes(*sizes).shape(key, name, f"config.json of {repo} on the Hugging Face Hub")
 
 
-_QWEN, _LLAMA2, _LLAMA3, _GEMMA = 151936, 32000, 128256, 256000  # words they know
+_QWEN, _LLAMA2, _LLAMA3, _GEMMA = 151936, 32000, 128256, 256000  # tokens in their vocabularies
 # fmt: off
 PRESETS: Mapping[str, ModelShape] = MappingProxyType({
     shape.key: shape for shape in (
-        transformer("0.5b", "Qwen2.5 0.5B", _hub("Qwen/Qwen2.5-0.5B"), 896, 4864, 24, 14, 2, 64, _QWEN),
-        transformer("1b", "Llama 3.2 1B", _hub("meta-llama/Llama-3.2-1B"), 2048, 8192, 16, 32, 8, 64, _LLAMA3),
-        transformer("3b", "Llama 3.2 3B", _hub("meta-llama/Llama-3.2-3B"), 3072, 8192, 28, 24, 8, 128, _LLAMA3),
-        transformer("7b", "Llama 2 7B", _hub("meta-llama/Llama-2-7b-hf"), 4096, 11008, 32, 32, 32, 128, _LLAMA2),
-        transformer("8b", "Llama 3.1 8B", _hub("meta-llama/Llama-3.1-8B"), 4096, 14336, 32, 32, 8, 128, _LLAMA3),
-        transformer("9b", "Gemma 2 9B", _hub("google/gemma-2-9b"), 3584, 14336, 42, 16, 8, 256, _GEMMA),
-        transformer("14b", "Qwen2.5 14B", _hub("Qwen/Qwen2.5-14B"), 5120, 13824, 48, 40, 8, 128, 152064),
-        transformer("32b", "Qwen2.5 32B", _hub("Qwen/Qwen2.5-32B"), 5120, 27648, 64, 40, 8, 128, 152064),
-        transformer("70b", "Llama 3.1 70B", _hub("meta-llama/Llama-3.1-70B"), 8192, 28672, 80, 64, 8, 128, _LLAMA3),
+        _preset("0.5b", "Qwen2.5 0.5B", "Qwen/Qwen2.5-0.5B", 896, 4864, 24, 14, 2, 64, _QWEN),
+        _preset("1b", "Llama 3.2 1B", "meta-llama/Llama-3.2-1B", 2048, 8192, 16, 32, 8, 64, _LLAMA3),
+        _preset("3b", "Llama 3.2 3B", "meta-llama/Llama-3.2-3B", 3072, 8192, 28, 24, 8, 128, _LLAMA3),
+        _preset("7b", "Llama 2 7B", "meta-llama/Llama-2-7b-hf", 4096, 11008, 32, 32, 32, 128, _LLAMA2),
+        _preset("8b", "Llama 3.1 8B", "meta-llama/Llama-3.1-8B", 4096, 14336, 32, 32, 8, 128, _LLAMA3),
+        _preset("9b", "Gemma 2 9B", "google/gemma-2-9b", 3584, 14336, 42, 16, 8, 256, _GEMMA),
+        _preset("14b", "Qwen2.5 14B", "Qwen/Qwen2.5-14B", 5120, 13824, 48, 40, 8, 128, 152064),
+        _preset("32b", "Qwen2.5 32B", "Qwen/Qwen2.5-32B", 5120, 27648, 64, 40, 8, 128, 152064),
+        _preset("70b", "Llama 3.1 70B", "meta-llama/Llama-3.1-70B", 8192, 28672, 80, 64, 8, 128, _LLAMA3),
     )
 })
 # Families whose blocks are query, key, value, output, and a feed-forward part with a gate or without one.
@@ -145,12 +155,12 @@ def from_config(config: Mapping[str, Any], ref: str) -> ModelShape:
     heads = _size(config, ref, "num_attention_heads", "n_head")
     blocks = _size(config, ref, "num_hidden_layers", "n_layer", most=MOST_BLOCKS)
     inner_size = _size(config, ref, "intermediate_size", "n_inner", "ffn_dim", default=4 * hidden)
-    return transformer(
-        ref, ref, f"config.json of {ref}", hidden, inner_size, blocks, heads,
-        _size(config, ref, "num_key_value_heads", default=heads),
-        _size(config, ref, "head_dim", default=max(hidden // heads, 1)),
-        _size(config, ref, "vocab_size"), kind in _GATED,
+    sizes = Sizes(
+        hidden, inner_size, blocks, heads, _size(config, ref, "num_key_value_heads", default=heads),
+        _size(config, ref, "head_dim", default=max(hidden // heads, 1)), _size(config, ref, "vocab_size"),
+        kind in _GATED,
     )  # fmt: skip
+    return sizes.shape(ref, ref, f"config.json of {ref}")
 
 
 def _size(config: Mapping[str, Any], ref: str, *names: str, default: int | None = None, most: int = LARGEST) -> int:

@@ -47,7 +47,7 @@ def contenders(workload: str, plan: Plan, bench: Bench) -> Iterator[Doing | Refu
                     ]
                 yield _contender(workload, scheme, inputs, bench)
         except QuantvizError as problem:
-            bench.release()  # what was there of it
+            bench.release()  # what was made of it
             yield Refused(workload, key, str(problem))
 
 
@@ -130,7 +130,7 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def _ask(workload: str, plan: Plan, bench: Bench, copies: int) -> None:
-    """Refuses a tensor that will not fit, before it is there."""
+    """Refuses a tensor that will not fit, before it is made."""
     rows, cols = plan.tensor
     widest = max((-(-Scheme.parse(key).fmt.bits // 8) for key in schemes_of(plan)), default=1)
     width = bench.engine_itemsize

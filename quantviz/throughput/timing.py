@@ -154,7 +154,7 @@ def bandwidth(device: str, cache: int, free: int | None) -> tuple[Contender, Con
     )
 
 
-def measured(contender: Contender, weights: int, copy: Contender, others: Sequence[Contender]) -> Measurement:
+def with_times(contender: Contender, weights: int, copy: Contender, others: Sequence[Contender]) -> Measurement:
     """The line of a contender with what its times and those of the others say."""
     line, spread = contender.line, contender.spread
     assert line is not None

@@ -1,7 +1,7 @@
 """One measurement at a time on a device: among the threads of this process and among processes.
 
-Whoever comes draws a ticket, a locked file named by the time; a ticket whose lock is gone belonged to a process that
-ended, and is swept away. The earliest ticket takes the device's own lock, which is what keeps two from measuring at
+Each run draws a ticket, a locked file named by the time; a ticket without a lock belonged to a process that has ended,
+and is removed. The earliest ticket takes the device's own lock, which is what keeps two from measuring at
 once. A crash frees both, for the system holds them.
 """
 
@@ -40,10 +40,10 @@ def folder() -> Path:
     )
 
 
-class Turn:
+class Ticket:
     """A place in the queue for a device. `wait` until it is one's turn, `leave` in any case.
 
-    label: what is measured, for those who wait to read.
+    label: what is measured, shown to those who wait.
     """
 
     def __init__(self, device: str, label: str) -> None:
@@ -54,7 +54,7 @@ class Turn:
             while (hold := disk.Lock.take(self._ticket)) is None:  # someone is looking whether its owner lives
                 time.sleep(POLL / 100)
         self._hold: disk.Lock | None = hold
-        with contextlib.suppress(OSError):  # a full disk: others wait without knowing for what
+        with contextlib.suppress(OSError):  # a full disk: others see no label
             hold.file.write(label[:MAX_LABEL].encode("utf-8", errors="replace"))
 
     def wait(self, cancel: threading.Event) -> Iterator[Waiting]:
@@ -106,7 +106,7 @@ def _number() -> int:
 
 def _label_of_living(path: Path) -> str | None:
     """What a ticket says, if its owner still waits or measures; one whose owner is gone is removed."""
-    with contextlib.suppress(OSError):  # it left in this moment, or is no ticket
+    with contextlib.suppress(OSError):  # its owner left just now, or it is no ticket
         with disk.open_regular(path, os.O_RDWR) as file:
             if not disk.lock(file):
                 return file.read(4 * MAX_LABEL).decode("utf-8", errors="replace")[:MAX_LABEL]

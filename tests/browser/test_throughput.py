@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page, expect
 
-from pages.components.work.runs import GRACE
+from pages.components.work.jobs import GRACE
 
 from .actions import assert_fits_and_is_described
 

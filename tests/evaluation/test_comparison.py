@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 import quantviz as qv
 from quantviz.evaluation import Evaluation, comparison
-from quantviz.evaluation.comparison import Refusal, against, best, compare, evaluations, pareto, tabulate, verdict
+from quantviz.evaluation.comparison import (
+    Refusal,
+    best,
+    compare,
+    differences,
+    evaluations,
+    pareto,
+    table_sentences,
+    tabulate,
+)
 
 KEYS = ("int4-sym-tensor", "int4-sym-b64", "nf4-b64", "fp16")
 
@@ -100,12 +109,12 @@ def test_several_may_tie():
 
 
 def test_against_gives_zero_for_the_baseline_and_refuses_a_stranger(frame):
-    gaps = against(frame, "int4-sym-b64")
-    assert (gaps.loc[1, comparison.measured(frame)].dropna() == 0).all()
+    gaps = differences(frame, "int4-sym-b64")
+    assert (gaps.loc[1, comparison.metric_columns(frame)].dropna() == 0).all()
     assert gaps.sqnr_db[2] == frame.sqnr_db[2] - frame.sqnr_db[1]
     assert frame.sqnr_db[1] != 0, "the table itself stays"
     with pytest.raises(qv.QuantvizError, match="mxfp4"):
-        against(frame, "mxfp4")
+        differences(frame, "mxfp4")
 
 
 @given(st.lists(st.tuples(st.integers(1, 8), st.integers(-5, 40)), max_size=30))
@@ -126,15 +135,15 @@ def test_the_front_leaves_nan_out_and_takes_infinity():
 
 
 def test_the_verdict_names_the_front_and_the_best_of_the_pinned_schemes_size(frame):
-    front, rival = verdict(frame, "nf4-b64")
+    front, rival = table_sentences(frame, "nf4-b64")
     assert "int4-sym-tensor" in front and "fp16" in front
     assert "nothing here does better" in rival
-    assert "nf4-b64 reaches" not in verdict(frame, "int4-sym-b64")[1], "it takes more bits"
-    worse = verdict(compare(np.eye(64, dtype=np.float32), ["int4-sym-tensor", "int8-sym-tensor"]), None)
-    assert len(worse) == 1 and verdict(frame[:1]) == []
+    assert "nf4-b64 reaches" not in table_sentences(frame, "int4-sym-b64")[1], "it takes more bits"
+    worse = table_sentences(compare(np.eye(64, dtype=np.float32), ["int4-sym-tensor", "int8-sym-tensor"]), None)
+    assert len(worse) == 1 and table_sentences(frame[:1]) == []
 
 
 def test_both_engines_agree(w):
     one, other = (compare(w, KEYS, device=device) for device in ("cpu", "reference"))
-    for name in comparison.measured(one):
+    for name in comparison.metric_columns(one):
         np.testing.assert_allclose(one[name], other[name], rtol=1e-4)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import quantviz as qv
-from quantviz.evaluation.export import as_csv, as_dict, as_text
+from quantviz.evaluation.export import evaluation_dict, metrics_table
 from quantviz.metrics import METRICS
+from quantviz.text.spreadsheets import csv_text
 
 X = np.random.default_rng(0).standard_normal((6, 96), dtype=np.float32)
 
@@ -22,7 +23,7 @@ def evaluation() -> qv.Evaluation:
 
 
 def test_a_dictionary_is_strict_json_and_complete(evaluation: qv.Evaluation) -> None:
-    d = json.loads(json.dumps(as_dict(evaluation), allow_nan=False))
+    d = json.loads(json.dumps(evaluation_dict(evaluation), allow_nan=False))
     assert (d["scheme"], d["shape"], d["dtype"]) == ("int4-asym-b32", [6, 96], "float32")
     assert d["metrics"] == evaluation.metrics
     assert d["code_counts"] == evaluation.code_counts.tolist()
@@ -32,48 +33,33 @@ def test_a_dictionary_is_strict_json_and_complete(evaluation: qv.Evaluation) -> 
 
 
 def test_block_errors_come_as_asked(evaluation: qv.Evaluation) -> None:
-    summary = as_dict(evaluation)["block_errors"]
+    summary = evaluation_dict(evaluation)["block_errors"]
     assert summary["shape"] == [6, 3] and "values" not in summary
     assert summary["min"] <= summary["median"] <= summary["max"]
-    assert np.array_equal(np.float32(as_dict(evaluation, "full")["block_errors"]["values"]), evaluation.block_errors)
-    assert as_dict(evaluation, "none")["block_errors"] is None
+    assert np.array_equal(
+        np.float32(evaluation_dict(evaluation, "full")["block_errors"]["values"]), evaluation.block_errors
+    )
+    assert evaluation_dict(evaluation, "none")["block_errors"] is None
 
 
 def test_undefined_and_infinite_become_null() -> None:
-    d = as_dict(qv.evaluate(np.zeros((2, 32), np.float32), "fp16"))
+    d = evaluation_dict(qv.evaluate(np.zeros((2, 32), np.float32), "fp16"))
     assert d["metrics"]["sqnr_db"] is None and d["statistics"]["crest_factor"] is None
-    assert as_dict(qv.evaluate(X, "fp32"))["metrics"]["sqnr_db"] is None
+    assert evaluation_dict(qv.evaluate(X, "fp32"))["metrics"]["sqnr_db"] is None
     json.dumps(d, allow_nan=False)
 
 
 def test_detail_metrics_exports_what_there_is() -> None:
-    d = as_dict(qv.evaluate(X, "mxfp4", detail="metrics"))
+    d = evaluation_dict(qv.evaluate(X, "mxfp4", detail="metrics"))
     assert d["histograms"] is d["statistics"] is d["code_counts"] is d["block_errors"] is None
     assert d["metrics"]["sqnr_db"] > 0
 
 
 def test_csv_has_a_row_a_metric(evaluation: qv.Evaluation) -> None:
-    rows = list(csv.DictReader(io.StringIO(as_csv(evaluation))))
+    rows = list(csv.DictReader(io.StringIO(csv_text(*metrics_table(evaluation)))))
     assert [row["metric"] for row in rows] == list(evaluation.metrics)
     for row in rows:
         assert float(row["value"]) == evaluation.metrics[row["metric"]]
         assert (row["unit"], row["direction"]) == (METRICS[row["metric"]].unit, METRICS[row["metric"]].direction)
-    empty = as_csv(qv.evaluate(np.zeros((2, 32), np.float32), "fp16"))
+    empty = csv_text(*metrics_table(qv.evaluate(np.zeros((2, 32), np.float32), "fp16")))
     assert "\nsqnr_db,,dB,higher\n" in empty
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "text"),
-    [
-        ("mean_relative_error", 0.180031, "18.00%"),
-        ("zeroed_fraction", 0.0, "0%"),
-        ("sqnr_db", 23.3349, "23.33 dB"),
-        ("sqnr_db", float("inf"), "∞ dB"),
-        ("sqnr_db", float("nan"), "undefined"),
-        ("mse", 1.23456e-9, "1.235e−09"),
-        ("bits_per_weight", 4.5, "4.500"),
-        ("compression_ratio", 64 / 9, "7.111×"),
-    ],
-)
-def test_text_for_people(name: str, value: float, text: str) -> None:
-    assert as_text(name, value) == text

@@ -26,6 +26,7 @@ from quantviz.outliers import sentences as outlier_sentences
 from quantviz.schemes import Scheme
 from quantviz.statistics import TensorStatistics
 from quantviz.tensors import as_stored
+from quantviz.text.spreadsheets import csv_text
 
 from ..kernels.hostile import MAX, tensors
 
@@ -37,9 +38,9 @@ def of_evaluation(w: Any, key: str, t: TensorStatistics) -> Iterator[Any]:
     e: Evaluation = qv.evaluate(w, key, statistics=t)
     stored, scheme = as_stored(w), Scheme.parse(key)
     yield sentences.sentences(e)
-    yield sentences.against(e, qv.evaluate(w, "int8-sym-tensor", statistics=t))
-    yield json.dumps(export.as_dict(e), allow_nan=False)
-    yield export.as_csv(e)
+    yield sentences.pinned_sentence(e, qv.evaluate(w, "int8-sym-tensor", statistics=t))
+    yield json.dumps(export.evaluation_dict(e), allow_nan=False)
+    yield csv_text(*export.metrics_table(e))
     yield histograms.weights(e)
     yield histograms.errors(e, expected_errors(stored, scheme, t, e.code_counts, e.histograms["error"].edges))
     yield blocks.error_map(e)
@@ -96,13 +97,13 @@ def test_a_view_of_the_tensor_alone_stands_or_is_refused(name: str) -> None:
     t = qv.describe(w)
     assert all(math.isfinite(v) for v in (t.min, t.max, t.mean, t.std, t.mean_abs, t.sum_squares))
     for view in (
-        lambda: (tables.statistics_facts(t), tables.largest_weights(t), histograms.outside_note(t)),
+        lambda: (tables.statistics_facts(t), tables.largest_weights_table(t), histograms.outside_note(t)),
         lambda: optimal_scalar(t.histogram, (2, 4)),
         lambda: outlier_sentences.block_size_sentence(curves.block_size_sweep(w, statistics=t)),
         lambda: outlier_figures.block_sizes(curves.block_size_sweep(w, statistics=t)),
         lambda: outlier_sentences.magnitude_sentence(curves.magnitude_sweep(w)),
-        lambda: qv.describe(edits.inject(w, edits.Injection(1, 20.0), t)),
-        lambda: qv.describe(edits.remove(w, sigmas=4.0, statistics=t)),
+        lambda: qv.describe(edits.apply(w, edits.Injection(1, 20.0), t)),
+        lambda: qv.describe(edits.apply(w, edits.Removal(4.0), t)),
         lambda: qv.compare(w, KEYS),
         lambda: evaluate_pair(w, np.zeros(t.shape, np.float32)).metrics,
     ):

@@ -7,8 +7,9 @@ import pytest
 
 import quantviz as qv
 from quantviz.block_types import BLOCK_TYPES
-from quantviz.evaluation.sentences import MOST, against, block_sentence, on_top_of, sentences
-from quantviz.text.wording import bits, decibels, value_text
+from quantviz.evaluation.sentences import MOST, block_sentence, on_top_of, pinned_sentence, sentences
+from quantviz.metrics import value_text
+from quantviz.text.wording import bits, decibels
 
 
 def normal(rows: int = 256, cols: int = 512) -> np.ndarray:
@@ -152,10 +153,10 @@ def test_against_the_pinned_scheme():
     better, worse = qv.evaluate(w, "int8-sym-b64"), qv.evaluate(w, "int4-sym-b64")
     gain = better.metrics["sqnr_db"] - worse.metrics["sqnr_db"]
     told = f"Against the pinned int4-sym-b64: {decibels(gain)} more SQNR for {bits(4)} bits a weight more."
-    assert against(better, worse) == told
-    assert "less SQNR for 4.000 bits a weight less" in against(worse, better)
-    assert against(better, better) is None
-    assert against(qv.evaluate(w, "fp32"), worse) is None, "no error leaves no difference in dB"
+    assert pinned_sentence(better, worse) == told
+    assert "less SQNR for 4.000 bits a weight less" in pinned_sentence(worse, better)
+    assert pinned_sentence(better, better) is None
+    assert pinned_sentence(qv.evaluate(w, "fp32"), worse) is None, "no error leaves no difference in dB"
 
 
 # -- one block -----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 import quantviz as qv
 from quantviz import figures
 from quantviz.figures.quality_details import layer_errors
-from quantviz.figures.style import told
+from quantviz.figures.style import plotly_text
 from quantviz.quality.results import LayerError
 
 
@@ -28,4 +28,4 @@ def test_names_are_not_read_as_html_or_formulas():
     hostile = '<a href="http://evil.example">x</a><img src="x"> $y$ %{x}'
     drawn = layer_errors([LayerError(hostile, "int4-sym-b32", 0.1, 0.2, 4.5)]).to_json().replace("\\u003c", "<")
     assert "<a href" not in drawn and "<img" not in drawn and "$y$" not in drawn
-    assert told("q4_0") == "q4_0" and told("a & b") == "a &amp; b"
+    assert plotly_text("q4_0") == "q4_0" and plotly_text("a & b") == "a &amp; b"

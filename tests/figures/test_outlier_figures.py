@@ -7,10 +7,10 @@ import pytest
 
 import quantviz as qv
 from quantviz import figures
-from quantviz.outliers import Injection, inject
+from quantviz.outliers import Injection, apply
 from quantviz.outliers.attribution import attribute
 from quantviz.outliers.cures import treat
-from quantviz.outliers.curves import block_size_sweep, magnitude_sweep
+from quantviz.outliers.curves import Growing, block_size_sweep, magnitude_sweep
 
 MOST_BYTES = 100_000  # of one figure as JSON
 KEYS = ("int4-sym-tensor", "int4-asym-b64", "fp8_e4m3", "nf4-b64", "mxfp4")
@@ -19,7 +19,7 @@ KEYS = ("int4-sym-tensor", "int4-asym-b64", "fp8_e4m3", "nf4-b64", "mxfp4")
 @pytest.fixture(scope="module")
 def w() -> np.ndarray:
     x = np.random.default_rng(0).standard_normal((256, 1024), dtype=np.float32)
-    return inject(x, Injection(200, 20, "input channel", 70)).numpy()
+    return apply(x, Injection(200, 20, "input channel", 70)).numpy()
 
 
 def drawn(figure) -> None:
@@ -59,7 +59,7 @@ def test_curves_draw(w, along, metric):
 
 
 def test_magnitudes_draw_with_a_name_at_each_line(w):
-    m = magnitude_sweep(w, magnitudes=(5.0, 20.0))
+    m = magnitude_sweep(w, outliers=Growing((5.0, 20.0)))
     figure = figures.outliers.magnitudes(m)
     drawn(figure)
     names = figure.layout.annotations

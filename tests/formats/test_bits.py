@@ -214,7 +214,7 @@ def test_e8m0_takes_the_power_of_two_below():
 @pytest.mark.parametrize("f", FORMATS.values(), ids=FORMATS)
 def test_the_snippet_prints_what_it_says(f, capsys):
     scale = numerals.scale_of_unit_range(f)
-    text = numerals.snippet(f, "0.1", scale)
+    text = numerals.value_snippet(f, "0.1", scale)
     exec(text, {})
     assert capsys.readouterr().out.strip() == text.splitlines()[-1].removeprefix("# ")
 

@@ -23,8 +23,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import quantviz as qv
-from quantviz.evaluation.export import as_text
-from quantviz.metrics import METRICS
+from quantviz.metrics import METRICS, value_text
 from tests.browser.app_server import running_app
 
 from .window import Window
@@ -51,7 +50,7 @@ def ref_of(number: int, rows: int, cols: int) -> str:
 def expected(number: int, rows: int, cols: int) -> dict[str, str]:
     """What the page shows of this window's tensor, by scheme."""
     stored = qv.open_model(ref_of(number, rows, cols)).open("weight")
-    return {key: as_text(HELD, qv.evaluate(stored, key, detail="metrics").metrics[HELD]) for key in SCHEMES}
+    return {key: value_text(HELD, qv.evaluate(stored, key, detail="metrics").metrics[HELD]) for key in SCHEMES}
 
 
 async def visit(address: str, number: int, right: dict[str, str], args, report: Report, until: Iterator[bool]) -> None:

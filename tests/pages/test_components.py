@@ -9,9 +9,9 @@ import streamlit as st
 
 import quantviz as qv
 from pages.components.link.state import parse_rows
-from pages.components.selection import Selection, Source, View
+from pages.components.selection import ModelRef, TensorPart, View
 from pages.components.shared import access
-from pages.components.shared.snippet import snippet
+from pages.components.shared.snippet import tensor_snippet
 from pages.components.sidebar.tensor_controls import as_written
 from pages.components.work import jobs
 from pages.components.work.bounded import BoundedCache
@@ -76,7 +76,7 @@ def test_a_job_tells_how_far_it_is_and_stops_when_told():
     assert job.fraction == 0.25 and job.text() == "w: loading, 500 kB of 2 MB"
     job.cancel()
     resume.set()
-    with pytest.raises(jobs.Cancelled):
+    with pytest.raises(jobs.JobStopped):
         job.future.result(5)
     jobs.forget("stopped")
     job = jobs.start("stopped", "w", work)
@@ -137,8 +137,8 @@ def test_rows():
 
 
 def test_a_snippet_names_no_token_and_no_private_copy():
-    at = Selection(Source("upload:w.npy", "/private/0.npy"), "w", (0, 8))
-    code = snippet(View(Scheme.parse("int4-sym-b32"), None, at, INFO, "hf_secret"), (0, 0))
+    at = TensorPart(ModelRef("upload:w.npy", "/private/0.npy"), "w", (0, 8))
+    code = tensor_snippet(View(Scheme.parse("int4-sym-b32"), None, at, INFO, "hf_secret"), (0, 0))
     assert "open_model('w.npy')" in code and "rows=(0, 8)" in code
     assert "private" not in code and "secret" not in code
 

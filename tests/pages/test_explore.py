@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from quantviz.evaluation import default_engine
-from quantviz.text.wording import value_text
+from quantviz.metrics import value_text
 from tests.sources.builders import safetensors, weights
 
 from .running import opened, settled, shown

@@ -46,7 +46,7 @@ def test_another_question_of_the_same_kind_stops_the_first(window):
     first = jobs.start(("scheme", "a"), "w", stepping)
     jobs.start(("pinned", "a"), "w", stepping)
     second = jobs.start(("scheme", "b"), "w", stepping)
-    assert isinstance(first.future.exception(WAIT), jobs.Cancelled)
+    assert isinstance(first.future.exception(WAIT), jobs.JobStopped)
     assert jobs.running(("scheme", "a")) is None and jobs.running(("pinned", "a")) and not second.future.done()
     jobs.want("scheme", None)  # it was found elsewhere
     assert jobs.running(("scheme", "b")) is None and jobs.running(("pinned", "a"))
@@ -61,7 +61,7 @@ def test_a_job_goes_on_as_long_as_one_window_waits_for_it(window):
     assert not job.future.done()
     window("second")
     jobs.want("scheme", None)
-    assert isinstance(job.future.exception(WAIT), jobs.Cancelled)
+    assert isinstance(job.future.exception(WAIT), jobs.JobStopped)
 
 
 def test_the_jobs_of_a_closed_window_are_stopped_after_a_while(window, monkeypatch):
@@ -71,7 +71,7 @@ def test_the_jobs_of_a_closed_window_are_stopped_after_a_while(window, monkeypat
     assert not job.future.done(), "a reload takes a moment"
     monkeypatch.setattr(jobs, "GRACE", 0)
     jobs.look_after()
-    assert isinstance(job.future.exception(WAIT), jobs.Cancelled) and not jobs._JOBS
+    assert isinstance(job.future.exception(WAIT), jobs.JobStopped) and not jobs._JOBS
     assert ("soon gone", "scheme") not in jobs._WANTED
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from quantviz.text.wording import value_text
+from quantviz.metrics import value_text
 
 from .running import opened, settled
 

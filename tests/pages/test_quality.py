@@ -13,7 +13,7 @@ from pages.components.quality import run as quality_run
 from pages.components.quality import state as quality_state
 from pages.components.quality import take_along as quality_take_along
 from pages.components.quality import tasks as quality_tasks
-from pages.components.selection import Source
+from pages.components.selection import ModelRef
 from quantviz import QuantvizError
 from quantviz.evaluation.comparison import Refusal
 from quantviz.quality.measure import DEFAULT_SCHEMES, measure_quality
@@ -360,8 +360,8 @@ def test_the_data_is_json(measuring, monkeypatch):
 
 
 def test_a_token_stays_out_of_the_code():
-    source = Source("hf:org/name", "hf:org/name")
+    source = ModelRef("hf:org/name", "hf:org/name")
     ask = quality_state.Ask(source, quality_state.Text(), 4096, 512, "llama.cpp", ("down_proj",), "hf_secret")
-    code = quality_take_along.snippet(ask, FEW) + quality_take_along.command(ask, FEW) + repr(ask)
+    code = quality_take_along.quality_snippet(ask, FEW) + quality_take_along.quality_command(ask, FEW) + repr(ask)
     assert "hf_secret" not in code and "HF_TOKEN" in code
     assert "--targets down_proj" in code and "targets=['down_proj']" in code

@@ -21,14 +21,14 @@ SECOND = {"radio", "segmented_control", "pills", "select_slider"}  # whose optio
 WHOLE = {"metric"}  # label, value and difference
 NAMED = {"label", "body", "text", "help", "value"}
 LABELS = {"label", "help"}  # parameters of these names are checked where they are passed, by whatever function
-WRAPPERS = {"_number": 2}  # functions of this app: where their label stands
+WRAPPERS = {"_number": 1}  # functions of this app: where their label stands
 CHOICES = {"text": 0, "number": 0, "toggle": 0, "one_of": 1, "some_of": 1}  # the same of pages/components/link/choices
 REFUSED = {"write", "table", "exception", "latex", "echo", "write_stream"}
 ESCAPED = {"plain", "name"}
 # What gives numbers, or words of this project alone.
 OURS = {
     "len", "count", "size", "shape", "share", "duration", "tooltip", "difference", "number", "bits", "decibels",
-    "decimals", "signed", "about", "value_text", "as_text", "upper", "short", "digits", "exact", "alt_text", "plural",
+    "decimals", "signed", "about", "value_text", "upper", "short", "digits", "exact", "alt_text", "plural",
 }  # fmt: skip
 DECLARED = {
     "label",
@@ -75,7 +75,7 @@ def spoken(node: ast.Call) -> list[ast.expr]:
 
 def options_of_choice(node: ast.Call) -> list[ast.expr]:
     """The options of a choice where they are read as Markdown, or the function that writes them."""
-    if getattr(node.args[0], "value", "") not in SECOND:
+    if getattr(node.args[0], "attr", "") not in SECOND:
         return []
     return [next((k.value for k in node.keywords if k.arg == "named"), node.args[3])]
 
@@ -237,7 +237,7 @@ def test_the_rule_finds(source):
 @pytest.mark.parametrize("source", (
     "st.header('Explore')", "st.header(f'{plain(view.info.name)} of {count(n)}')", "say.error(problem)",
     "st.caption(f'{rows:,} rows, {part:.1%}')", "many = f'{n:,} of {m:,}'\nst.caption(many)", "st.progress(0.1)",
-    "st.metric(metric.label, as_text(name, x), help=tooltip(metric))", "st.caption('a' if x else 'b')",
+    "st.metric(metric.label, value_text(name, x), help=tooltip(metric))", "st.caption('a' if x else 'b')",
     "def f(n: int):\n    st.caption(f'{n} rows')", "st.caption(' '.join(plain(x) for x in names))",
 ))  # fmt: skip
 def test_the_rule_lets_pass(source):

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.components.throughput.details import command, snippet
-from pages.components.work import runs
+from pages.components.throughput.details import speed_command, speed_snippet
+from pages.components.work import jobs, runs
 from quantviz import QuantvizError, throughput
 from quantviz.throughput import Plan
 from quantviz.throughput.plan import parse_shape
@@ -30,6 +30,7 @@ START, STOP = "start-measuring", "stop-measuring"
 def fresh(monkeypatch):
     """No run of another test, and measurements that take no time."""
     monkeypatch.setattr(runs, "_RUNS", type(runs._RUNS)())
+    monkeypatch.setattr(jobs, "_JOBS", {})
     monkeypatch.setattr(throughput, "run", fake_run())
     yield
     for run in runs.under_way():
@@ -112,7 +113,7 @@ def test_figures_arrive_while_it_runs_and_stop_keeps_them(monkeypatch):
     app = pressed(opened(), START)
     run = runs.under_way()[0]
     for _ in range(100):
-        if run.arrived:
+        if run.found:
             break
         time.sleep(0.05)
     app.run()
@@ -167,8 +168,8 @@ def test_controls_moved_while_it_runs_leave_a_way_to_stop_it(monkeypatch):
 
 def test_a_closed_window_ends_its_run(monkeypatch):
     monkeypatch.setattr(throughput, "run", fake_run(pace=0.02, rounds=100_000))
-    monkeypatch.setattr(runs, "GRACE", 0.3)
-    monkeypatch.setattr(runs, "LOOK", 0.05)
+    monkeypatch.setattr(jobs, "GRACE", 0.3)
+    monkeypatch.setattr(jobs, "LOOK", 0.05)
     pressed(opened(), START)
     run = runs.under_way()[0]
     assert run.wait(10) and run.why == runs.LEFT
@@ -176,9 +177,9 @@ def test_a_closed_window_ends_its_run(monkeypatch):
 
 def test_a_window_that_is_open_keeps_its_run_and_a_run_has_a_longest_time(monkeypatch):
     monkeypatch.setattr(throughput, "run", fake_run(pace=0.02, rounds=100_000))
-    monkeypatch.setattr(runs, "GRACE", 0.1)
-    monkeypatch.setattr(runs, "LOOK", 0.02)
-    monkeypatch.setattr(runs, "is_connected", lambda session: True)
+    monkeypatch.setattr(jobs, "GRACE", 0.1)
+    monkeypatch.setattr(jobs, "LOOK", 0.02)
+    monkeypatch.setattr(jobs, "is_connected", lambda session: True)
     monkeypatch.setattr(runs, "LONGEST", 1.0)
     run = runs.start(Plan.make("cpu"))
     assert not run.wait(0.6), "somebody is there"
@@ -254,7 +255,7 @@ def test_what_is_no_shape_is_a_sentence(text):
 def test_the_snippet_measures_the_plan_of_the_page(monkeypatch):
     plan = Plan.make("cpu", ["decode"], FEW, batch=3, rounds=4)
     scope: dict = {}
-    code = snippet(plan).replace(".show()", ".to_json()")
+    code = speed_snippet(plan).replace(".show()", ".to_json()")
     exec(compile(code, "snippet", "exec"), scope)  # noqa: S102
     assert scope["plan"] == plan
     assert [m.scheme for m in scope["report"].measurements] == FEW
@@ -266,7 +267,7 @@ def test_the_command_is_one_that_the_command_line_takes(monkeypatch, capsys):
     seen = []
     monkeypatch.setattr(throughput, "run", lambda plan, cancel=None: seen.append(plan) or iter(()))
     plan = Plan.make("cpu", ["decode", "linear"], FEW, layer=(256, 512), batch=3, model="1b", rounds=4)
-    words = command(plan).replace("\\\n", " ").split()
+    words = speed_command(plan).replace("\\\n", " ").split()
     assert words[:3] == ["python", "-m", "quantviz"] and main(words[3:]) == 0
     assert seen == [plan]
 

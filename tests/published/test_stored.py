@@ -9,7 +9,7 @@ import quantviz as qv
 from quantviz.block_types import BLOCK_TYPES, unpack
 from quantviz.errors import QuantvizError
 from quantviz.kernels.block_rows import dequantize_rows
-from quantviz.published.contents import contents, sentence
+from quantviz.published.contents import contents, contents_sentence
 from quantviz.published.stored import field_rows, group_rows, kind_of, stored_block, weight_rows
 from tests.sources.builders import weights
 from tests.sources.gguf_builder import write
@@ -53,7 +53,7 @@ def test_counts_are_those_of_all_blocks(model, name):
     assert (c.minima is None) == (every.minima is None)
     assert c.scales.lo <= every.scales.min() and every.scales.max() <= c.scales.hi
     assert c.zero_scales == (every.scales == 0).sum()
-    assert f"{c.groups:,} groups" in sentence(c)
+    assert f"{c.groups:,} groups" in contents_sentence(c)
 
 
 def test_the_arithmetic_is_spelled_out(tmp_path):
@@ -78,7 +78,7 @@ def test_zero_scales_and_broken_ones(tmp_path):
     w[3:] = 0
     tensor = qv.open_model(write(tmp_path / "m.gguf", {"w": (w, "q8_0")})).open("w")
     c = contents(tensor)
-    assert c.zero_scales == 3 * 16 and "48 scales are 0" in sentence(c)
+    assert c.zero_scales == 3 * 16 and "48 scales are 0" in contents_sentence(c)
     path = tmp_path / "m.gguf"
     content = bytearray(path.read_bytes())
     content[-34:-32] = b"\x00\x7c"  # the last block's scale: infinity

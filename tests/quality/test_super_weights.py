@@ -21,7 +21,7 @@ SMALL = {"tokens": 512, "context": 128}
 
 @torch.inference_mode()
 def test_the_largest_are_found_and_cost_what_a_plain_computation_says(llama) -> None:
-    one, four = super_weights(str(llama), counts=(1, 4), draws=2, **SMALL)
+    one, four = super_weights(str(llama), counts=(1, 4), seeds=(0, 1), **SMALL)
     model = AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32).eval()
     ids = AutoTokenizer.from_pretrained(FOLDER)(demo_text())["input_ids"][:512]
     base = plain_losses(model, ids, 128).mean()
@@ -43,8 +43,8 @@ def test_the_largest_are_found_and_cost_what_a_plain_computation_says(llama) -> 
 def test_the_model_is_itself_again_and_draws_are_the_same_each_time(llama) -> None:
     with open_language_model(str(llama)) as opened:
         before = {name: weights.clone() for name, weights in opened.model.state_dict().items()}
-        first, again = (list(super_weights(opened, counts=(64,), draws=2, **SMALL)) for _ in range(2))
-        other = list(super_weights(opened, counts=(64,), draws=2, seed=7, **SMALL))
+        first, again = (list(super_weights(opened, counts=(64,), seeds=(0, 1), **SMALL)) for _ in range(2))
+        other = list(super_weights(opened, counts=(64,), seeds=(7, 8), **SMALL))
         assert all(torch.equal(weights, before[name]) for name, weights in opened.model.state_dict().items())
     assert first == again and first[0].random_ratios != other[0].random_ratios
     assert len(set(first[0].random_ratios)) == 2 and np.isfinite(first[0].random_ratio)
@@ -52,7 +52,7 @@ def test_the_model_is_itself_again_and_draws_are_the_same_each_time(llama) -> No
 
 @pytest.mark.parametrize(("options", "says"), [
     ({"counts": ()}, "Give counts of weights from 1 to"), ({"counts": (10**9,)}, "from 1 to the [0-9,]+ that there"),
-    ({"draws": 0}, "compares with nothing"),
+    ({"seeds": ()}, "no random draw to compare with"),
 ])  # fmt: skip
 def test_what_there_is_not(llama, options, says) -> None:
     with pytest.raises(QuantvizError, match=says):

@@ -16,11 +16,11 @@ from quantviz.quality.train_demo.__main__ import main
 from quantviz.quality.train_demo.corpus import SEPARATOR, Batches, Corpus, read_corpus
 from quantviz.quality.train_demo.finished import save_folder
 from quantviz.quality.train_demo.fragility import SCHEMES, perplexity_ratios
-from quantviz.quality.train_demo.recipe import Recipe
+from quantviz.quality.train_demo.recipe import TrainingRecipe
 from quantviz.quality.train_demo.scoring import perplexity
 from quantviz.quality.train_demo.vocabulary import encode_books, train_tokenizer
 
-TINY = Recipe(
+TINY = TrainingRecipe(
     vocabulary=300,
     hidden=32,
     intermediate=32,
@@ -125,7 +125,7 @@ def test_an_epoch_shows_each_piece_of_the_text_once():
 
 
 def test_the_rate_rises_stays_and_falls_to_zero():
-    recipe = Recipe(steps=100, warmup=10, cooldown=0.5)
+    recipe = TrainingRecipe(steps=100, warmup=10, cooldown=0.5)
     rates = [recipe.rate(step) for step in range(100)]
     assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
     assert set(rates[10:51]) == {1.0}
@@ -136,7 +136,7 @@ def test_the_rate_rises_stays_and_falls_to_zero():
 
 
 def test_a_run_may_be_made_longer_or_shorter_until_its_rate_falls():
-    recipe = Recipe(steps=100, warmup=10, cooldown=0.5)
+    recipe = TrainingRecipe(steps=100, warmup=10, cooldown=0.5)
     assert replace(recipe, steps=200).continues(recipe, 51)
     assert replace(recipe, steps=60).continues(recipe, 31)
     assert not replace(recipe, steps=60).continues(recipe, 40)

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from quantviz.quality.results import QualityResult, SuperWeights
-from quantviz.quality.verdicts import STATEMENTS, verdicts
+from quantviz.quality.verdicts import STATEMENTS, quality_verdicts
 
 
 def result(scheme: str, added: float, se: float = 1e-5, kl: float = 0.01, **changes) -> QualityResult:
@@ -24,13 +24,13 @@ def result(scheme: str, added: float, se: float = 1e-5, kl: float = 0.01, **chan
 
 
 def judge(claim: int, *results, supers=()):
-    found = {verdict.claim: verdict for verdict in verdicts(results, supers)}
+    found = {verdict.claim: verdict for verdict in quality_verdicts(results, supers)}
     assert list(found) == list(STATEMENTS) == [5, 6, 7, 9]
     return found[claim]
 
 
 def test_nothing_measured_is_nothing_told() -> None:
-    assert {verdict.finding for verdict in verdicts([])} == {"cannot tell"}
+    assert {verdict.finding for verdict in quality_verdicts([])} == {"cannot tell"}
     partial = result("int8-sym-b32", 0.5, windows=1, windows_total=2)
     assert judge(5, partial).finding == "cannot tell"
     table = result("down_proj=int8-sym-b32;*=int4-sym-b32", 0.0)

@@ -11,7 +11,7 @@ import pytest
 import quantviz as qv
 from quantviz.evaluation import describe
 from quantviz.evaluation.comparison import compare
-from quantviz.evaluation.facts import largest_weights
+from quantviz.evaluation.facts import largest_weights_table
 from quantviz.kernels import dequantize, quantize
 from quantviz.metrics import METRICS
 from quantviz.tensors import as_stored, rows_and_cols
@@ -85,7 +85,7 @@ def test_comparison_importance_and_blocks_follow_the_matrix(w) -> None:
 
 def test_the_largest_weights_are_placed_in_the_matrix(w) -> None:
     w[5, 4, 1, 2] = 100
-    places = largest_weights(describe(w))
+    places = largest_weights_table(describe(w))
     assert (places["row"][0], places["column"][0]) == (5, 4 * 9 + 1 * 3 + 2)
 
 
@@ -99,7 +99,7 @@ def test_a_convolution_of_one_axis_is_told_and_not_guessed() -> None:
     flat = qv.quantize(w.reshape(6, 12), "int8-sym-channel")
     assert np.array_equal(q.dequantize().reshape(6, 12), flat.dequantize())
     assert qv.evaluate(convolution, "int8-sym-channel").metrics["bits_per_weight"] == flat.bits_per_weight
-    assert (describe(convolution).input_axes, largest_weights(describe(convolution))["row"].max()) < (3, 6)
+    assert (describe(convolution).input_axes, largest_weights_table(describe(convolution))["row"].max()) < (3, 6)
 
 
 def test_what_a_tensor_has_to_say_reaches_every_result() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from quantviz.metrics import METRICS
+from quantviz.metrics import METRICS, difference, value_text
 from quantviz.text.wording import (
     MINUS,
     about,
@@ -17,14 +17,12 @@ from quantviz.text.wording import (
     count,
     decibels,
     decimals,
-    difference,
     duration,
     number,
     plural,
     share,
     signed,
     size,
-    value_text,
 )
 
 ROOT = Path(__file__).parents[2]

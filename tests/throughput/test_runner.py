@@ -29,7 +29,7 @@ from quantviz.throughput import (
 )
 from quantviz.throughput import layer_work as layers
 from quantviz.throughput import tensor_work as tensors
-from quantviz.throughput.turns import Turn
+from quantviz.throughput.turns import Ticket
 
 pytestmark = pytest.mark.usefixtures("own_queue", "small_bandwidth")
 ALL = ("quantize", "dequantize", "evaluate", "linear", "decode")
@@ -255,7 +255,7 @@ def test_whoever_stops_listening_frees_the_device(own_queue) -> None:
 
 
 def test_a_second_run_waits_and_says_so() -> None:
-    first = Turn("cpu", "decode on the CPU")
+    first = Ticket("cpu", "decode on the CPU")
     list(first.wait(threading.Event()))
     report = Report()
     for event in run(plan(["quantize"], ["int4-sym-b64"])):

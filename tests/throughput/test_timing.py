@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from quantviz.throughput import Measurement, timing
-from quantviz.throughput.timing import Contender, copies_for, measured, rounds
+from quantviz.throughput.timing import Contender, copies_for, rounds, with_times
 
 LINE = Measurement("decode", "bf16", (1000,), 2, "cpu", correct=True)
 
@@ -72,13 +72,13 @@ def test_buffers_in_rotation_exceed_the_cache() -> None:
 def test_what_times_say(log: list) -> None:
     base, fast, copy = contender("bf16", log, 0.4), contender("int4-sym-b64", log, 0.1), Contender(None, [], 1000)
     copy.times, base.times, fast.times = [0.05, 0.05], [0.3, 0.4, 0.5], [0.1, 0.1, 0.4]
-    m = measured(fast, 1000, copy, [base, fast])
+    m = with_times(fast, 1000, copy, [base, fast])
     assert (m.median_s, m.min_s, m.max_s, m.repeats) == (0.1, 0.1, 0.4, 3)
     assert m.weights_per_s == pytest.approx(10_000) and m.bytes_per_s == pytest.approx(80_000)
     assert m.share_of_copy == pytest.approx(80_000 / 20_000)
     assert m.tokens_per_s == pytest.approx(20)  # 2 tokens at once
     assert m.speedup_over_bf16 == pytest.approx(4) and m.speedup_over_fp32 is None
-    assert measured(base, 1000, copy, [base, fast]).speedup_over_bf16 == 1
+    assert with_times(base, 1000, copy, [base, fast]).speedup_over_bf16 == 1
 
 
 def test_the_host_clock_waits_for_the_device() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from quantviz.throughput import turns
-from quantviz.throughput.turns import Turn
+from quantviz.throughput.turns import Ticket
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -28,14 +28,18 @@ def left_in(folder: Path) -> list[str]:
 
 
 def test_alone_it_is_ones_turn_at_once(own_queue: Path) -> None:
-    turn = Turn("cpu", "decode on the CPU")
+    turn = Ticket("cpu", "decode on the CPU")
     assert list(turn.wait(threading.Event())) == []
     turn.leave()
     assert left_in(own_queue) == []
 
 
 def test_the_second_reads_who_is_ahead_and_goes_on_when_the_first_leaves() -> None:
-    first, second, third = Turn("cpu", "decode on the CPU"), Turn("cpu", "linear on the CPU"), Turn("cpu", "quantize")
+    first, second, third = (
+        Ticket("cpu", "decode on the CPU"),
+        Ticket("cpu", "linear on the CPU"),
+        Ticket("cpu", "quantize"),
+    )
     assert list(first.wait(threading.Event())) == []
     waits = second.wait(threading.Event())
     told = next(waits)
@@ -50,14 +54,14 @@ def test_the_second_reads_who_is_ahead_and_goes_on_when_the_first_leaves() -> No
 
 
 def test_devices_do_not_wait_for_each_other() -> None:
-    one, other = Turn("cpu", "a"), Turn("cuda", "b")
+    one, other = Ticket("cpu", "a"), Ticket("cuda", "b")
     assert list(one.wait(threading.Event())) == list(other.wait(threading.Event())) == []
     one.leave()
     other.leave()
 
 
 def test_who_gives_up_leaves_the_queue(own_queue: Path) -> None:
-    first, second, cancel = Turn("cpu", "a"), Turn("cpu", "b"), threading.Event()
+    first, second, cancel = Ticket("cpu", "a"), Ticket("cpu", "b"), threading.Event()
     list(first.wait(threading.Event()))
     waits = second.wait(cancel)
     next(waits)
@@ -72,7 +76,7 @@ def test_never_two_at_once_among_threads() -> None:
     inside, most, done = [], [], []
 
     def measure(number: int) -> None:
-        turn = Turn("cpu", str(number))
+        turn = Ticket("cpu", str(number))
         try:
             list(turn.wait(threading.Event()))
             inside.append(number)
@@ -93,8 +97,8 @@ def test_never_two_at_once_among_threads() -> None:
 
 HOLD = """
 import sys, threading
-from quantviz.throughput.turns import Turn
-turn = Turn("cpu", "the other process")
+from quantviz.throughput.turns import Ticket
+turn = Ticket("cpu", "the other process")
 list(turn.wait(threading.Event()))
 print("mine", flush=True)
 sys.stdin.read()
@@ -107,7 +111,7 @@ def test_another_process_is_waited_for_and_its_crash_frees_the_device() -> None:
     )
     try:
         assert process.stdout.readline() == "mine\n"
-        turn = Turn("cpu", "mine")
+        turn = Ticket("cpu", "mine")
         waits = turn.wait(threading.Event())
         assert "the other process" in next(waits).sentence
         process.kill()

@@ -1,4 +1,4 @@
-"""The table of a comparison: every metric, the best of each marked, and everything to take along."""
+"""The table of a comparison, every metric with its best marked, and the code and data to take along."""
 
 from __future__ import annotations
 
@@ -9,29 +9,25 @@ import streamlit as st
 
 from quantviz.evaluation import comparison
 from quantviz.evaluation.comparison import Outcome
-from quantviz.metrics import METRICS
+from quantviz.metrics import METRICS, difference, value_text
 from quantviz.schemes import Scheme
-from quantviz.text.wording import decimals, difference, tooltip, value_text
+from quantviz.text.wording import decimals
 
 from .. import say
-from ..link.address import link
 from ..link.state import choose_pinned
 from ..selection import Importance, View
 from ..shared.snippet import comparison_snippet
-from ..shared.tables import NONE, table, written
-from ..shared.take_along import downloads, link_note
+from ..shared.tables import BEST, NONE, as_styler, height, metric_headings, open_in_explore, table
+from ..shared.take_along import DATA, PYTHON, downloads, link_note, more
 
 FIGURES, AGAINST = "Figures", "Against the pinned"
 FIRST = ("bits_per_weight", "sqnr_db", "mean_relative_error", "relative_l2_error")  # columns that stand first
-MOST_ROWS = 20  # seen without scrolling
-_BEST = "background-color: rgba(0, 166, 125, 0.22); font-weight: bold"
 _PINNED = "background-color: rgba(128, 128, 128, 0.18); font-weight: bold"
-_ROW = 35  # pixels
 GAP = "against pinned"
 
 
 def partial_table(found: list[Outcome], pinned: Scheme | None) -> None:
-    """What is there already of a comparison that is still being made."""
+    """The rows that a running comparison has so far."""
     if found:
         _draw(comparison.tabulate(found), pinned and pinned.key, FIGURES, "compare_partial")
 
@@ -58,19 +54,18 @@ def table_section(view: View, frame: pd.DataFrame) -> None:
 
 def _draw(frame: pd.DataFrame, pinned: str | None, shown: str, key: str, **more):
     best = comparison.best(frame)
-    values = comparison.against(frame, pinned) if shown == AGAINST else frame
-    columns = _ordered(comparison.measured(frame))
+    values = comparison.differences(frame, pinned) if shown == AGAINST else frame
+    columns = _ordered(comparison.metric_columns(frame))
     values = values[["scheme", *columns, "seconds", "notices"]]
     if shown == FIGURES and pinned in comparison.with_figures(frame):
-        values.insert(3, GAP, comparison.against(frame, pinned)["sqnr_db"])
+        values.insert(3, GAP, comparison.differences(frame, pinned)["sqnr_db"])
     how = {
         name: (lambda v, name=name: difference(name, v, 0.0) or NONE) if shown == AGAINST else partial(value_text, name)
         for name in columns
     }
     how |= {GAP: lambda v: difference("sqnr_db", v, 0.0) or NONE, "seconds": partial(decimals, places=3)}
-    styled = written(values, how).apply(_marks, axis=None, best=best, pinned=pinned)
-    height = "content" if len(frame) <= MOST_ROWS else _ROW * (MOST_ROWS + 1)
-    return table(styled, how, key, _headings(columns), height=height, **more)
+    styled = as_styler(values, how).apply(_marks, axis=None, best=best, pinned=pinned)
+    return table(styled, how, key, _headings(columns), height=height(frame), **more)
 
 
 def _ordered(columns: list[str]) -> list[str]:
@@ -80,14 +75,13 @@ def _ordered(columns: list[str]) -> list[str]:
 def _marks(values: pd.DataFrame, best: dict[str, list[str]], pinned: str | None) -> pd.DataFrame:
     marks = pd.DataFrame("", index=values.index, columns=values.columns)
     for name, schemes in best.items():
-        marks.loc[values.scheme.isin(schemes), name] = _BEST
+        marks.loc[values.scheme.isin(schemes), name] = BEST
     marks.loc[values.scheme == pinned, "scheme"] = _PINNED
     return marks
 
 
 def _headings(columns: list[str]) -> dict:
-    headings = {name: st.column_config.Column(METRICS[name].label, help=tooltip(METRICS[name])) for name in columns}
-    return headings | {
+    return metric_headings(METRICS[name] for name in columns) | {
         "scheme": st.column_config.Column("Scheme", pinned=True),
         GAP: st.column_config.Column("SQNR against pinned", help="SQNR minus that of the pinned scheme."),
         "seconds": st.column_config.Column("Seconds", help="What the evaluation took."),
@@ -97,23 +91,18 @@ def _headings(columns: list[str]) -> dict:
 
 def _row_buttons(scheme: str, pinned: str | None) -> None:
     with st.container(horizontal=True):
-        st.page_link(
-            "pages/explore.py", label=f"Open {say.name(scheme)} in Explore", icon=":material/search_insights:",
-            query_params=link("explore", scheme=scheme),
-        )  # fmt: skip
+        open_in_explore(scheme)
         if scheme != pinned:
             st.button(f"Pin {say.name(scheme)}", icon=":material/keep:", on_click=choose_pinned, args=(scheme,))
 
 
-@st.fragment
 def take_along(view: View, frame: pd.DataFrame, importance: Importance | None) -> None:
     """Code, data and the link."""
-    chosen = st.segmented_control("More", ["Python", "Data and link"], key="compare_more", persist_state="session")
-    pinned = view.pinned and view.pinned.key
-    if chosen == "Python":
-        st.code(comparison_snippet(view, frame.scheme.tolist(), pinned, importance), language="python")
-    elif chosen == "Data and link":
-        _data(view, frame, importance)
+    keys, pinned = frame.scheme.tolist(), view.pinned and view.pinned.key
+    more("compare_more", {
+        PYTHON: lambda: st.code(comparison_snippet(view, keys, pinned, importance), language="python"),
+        DATA: lambda: _data(view, frame, importance),
+    })  # fmt: skip
 
 
 def _data(view: View, frame: pd.DataFrame, importance: Importance | None) -> None:

@@ -15,7 +15,7 @@ from quantviz.text.wording import count
 from .. import say
 from ..link import choices
 from ..link.address import chosen_text, put
-from ..link.state import pair
+from ..link.state import parse_place
 from ..selection import Importance, View
 from ..shared.charts import chart
 from ..work import cached
@@ -31,11 +31,7 @@ def opened_block(evaluation: Evaluation) -> tuple[int, int]:
 
 def parse_block(text: str, evaluation: Evaluation) -> tuple[int, int]:
     """From "3, 4"; QuantvizError where that is no block."""
-    rows, cols = evaluation.block_errors.shape
-    place = pair(text, ",")
-    if not place or place[0] >= rows or place[1] >= cols:
-        raise QuantvizError(f"There is no block {text!r} among {rows:,} × {cols:,}; write its row and column, as 0, 0.")
-    return place
+    return parse_place(text, "block", *evaluation.block_errors.shape)
 
 
 @st.fragment
@@ -47,7 +43,9 @@ def block_section(view: View, evaluation: Evaluation, importance: Importance | N
             "its table show rotated weights, not those of the model. All figures above are of the model's own weights."
         )
     if evaluation.block_errors.size == 1:
-        st.caption("One scale, or none, serves the whole tensor: there is one block. Smaller blocks draw a map here.")
+        st.caption(
+            "The whole tensor has one scale, or none, so it is one block. With smaller blocks a map stands here."
+        )
         if view.weights > MAX_BLOCK_WEIGHTS:
             _weight_text(view, evaluation)
         else:
@@ -103,7 +101,7 @@ def _weight_text(view: View, evaluation: Evaluation) -> None:
 
 
 def shown_weight(view: View, evaluation: Evaluation) -> tuple[int, int] | None:
-    """(row, column) of the weight that is shown of a tensor that is one block and too large to be shown whole."""
+    """(row, column) of the weight to show, if the tensor is one block and too large to be shown whole."""
     if evaluation.block_errors.size > 1 or view.weights <= MAX_BLOCK_WEIGHTS:
         return None
     text = chosen_text("block")
@@ -112,12 +110,7 @@ def shown_weight(view: View, evaluation: Evaluation) -> tuple[int, int] | None:
 
 def parse_weight(text: str, view: View) -> tuple[int, int]:
     """From "3, 4"; QuantvizError where the tensor has no such weight."""
-    place = pair(text, ",")
-    if not place or place[0] >= view.rows or place[1] >= view.info.cols:
-        raise QuantvizError(
-            f"There is no weight {text!r} among {view.rows:,} rows × {view.info.cols:,} columns; write both, as 0, 0."
-        )
-    return place
+    return parse_place(text, "weight", view.rows, view.info.cols)
 
 
 def _largest(view: View, evaluation: Evaluation) -> tuple[int, int]:

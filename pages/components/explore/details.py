@@ -7,50 +7,35 @@ from functools import partial
 import streamlit as st
 
 from quantviz.evaluation import Evaluation, export
-from quantviz.evaluation.facts import largest_weights, statistics_facts
-from quantviz.metrics import METRICS
+from quantviz.evaluation.facts import largest_weights_table, statistics_facts
 from quantviz.statistics import TensorStatistics
-from quantviz.text.wording import count, decimals, number, share, value_text
+from quantviz.text.wording import count, decimals, number, share
 
 from .. import say
 from ..selection import Importance, View
-from ..shared.snippet import snippet
-from ..shared.tables import table
-from ..shared.take_along import downloads, link_note
+from ..shared.snippet import tensor_snippet
+from ..shared.tables import all_metrics, table
+from ..shared.take_along import DATA, PYTHON, downloads, link_note, more
 from .block import opened_block, shown_weight
 
-ALL, TENSOR, PYTHON, DATA = "All metrics", "The tensor", "Python", "Data and link"
 
-
-@st.fragment
 def details_section(view: View, evaluation: Evaluation, importance: Importance | None) -> None:
-    chosen = st.segmented_control("More", [ALL, TENSOR, PYTHON, DATA], key="details", persist_state="session")
-    match chosen:
-        case "The tensor":
-            _tensor(evaluation.statistics)
-        case "Python":
-            axis, full = st.session_state.get("axis", "log"), st.session_state.get("range") == "all"
-            place, around = opened_block(evaluation), shown_weight(view, evaluation)
-            st.code(snippet(view, place, importance, axis, full, around), language="python")
-        case "Data and link":
-            _data(view, evaluation, importance)
-        case "All metrics":
-            _metrics(evaluation)
+    more("details", {
+        "All metrics": lambda: _metrics(evaluation),
+        "The tensor": lambda: _tensor(evaluation.statistics),
+        PYTHON: lambda: _python(view, evaluation, importance),
+        DATA: lambda: _data(view, evaluation, importance),
+    })  # fmt: skip
+
+
+def _python(view: View, evaluation: Evaluation, importance: Importance | None) -> None:
+    axis, full = st.session_state.get("axis", "log"), st.session_state.get("range") == "all"
+    place, around = opened_block(evaluation), shown_weight(view, evaluation)
+    st.code(tensor_snippet(view, place, importance, axis, full, around), language="python")
 
 
 def _metrics(evaluation: Evaluation) -> None:
-    shown = [(METRICS[name], value) for name, value in evaluation.metrics.items()]
-    table(
-        {
-            "metric": [m.label for m, _ in shown],
-            "value": [value_text(m.name, value) for m, value in shown],
-            "formula": [m.formula for m, _ in shown],
-            "unit": [{"fraction": "%", "": "number"}.get(m.unit, m.unit) for m, _ in shown],
-            "better": [m.direction for m, _ in shown],
-            "meaning": [m.meaning for m, _ in shown],
-        },
-        {}, "all_metrics", height="content",
-    )  # fmt: skip
+    all_metrics(evaluation, "all_metrics")
     say.caption(
         "e = dequantized − original. "
         f"Percentiles of |e| are read from bins {share(evaluation.percentile_resolution)} wide. "
@@ -65,7 +50,7 @@ def _tensor(statistics: TensorStatistics) -> None:
             column.metric(fact.label, fact.text, help=fact.meaning)
     st.markdown("**Largest weights**")
     how = {"row": count, "column": count, "weight": partial(number, fixed=True), "in σ": partial(decimals, places=2)}
-    table(largest_weights(statistics), how, "largest_of_tensor", height=300)
+    table(largest_weights_table(statistics), how, "largest_of_tensor", height=300)
 
 
 def _data(view: View, evaluation: Evaluation, importance: Importance | None) -> None:
@@ -73,7 +58,7 @@ def _data(view: View, evaluation: Evaluation, importance: Importance | None) -> 
         (view.at.tensor, view.scheme.key),
         {
             "ref": view.at.source.ref, "tensor": view.at.tensor, "rows": view.at.rows,
-            "importance": importance and importance.file, **export.as_dict(evaluation),
+            "importance": importance and importance.file, **export.evaluation_dict(evaluation),
         },
         export.metrics_table(evaluation),
     )  # fmt: skip

@@ -6,7 +6,7 @@ import streamlit as st
 
 from quantviz import QuantvizError, figures
 from quantviz.checkpoints.decoded import Decoded
-from quantviz.published.contents import Contents, contents, sentence
+from quantviz.published.contents import Contents, contents, contents_sentence
 from quantviz.published.stored import (
     StoredBlock,
     StoredGroup,
@@ -47,7 +47,7 @@ def stored_section(view: View) -> None:
         return
     if found is None:
         return
-    say.text(sentence(found))
+    say.text(contents_sentence(found))
     left, right = st.columns(2, gap="medium")
     if found.counts is not None:
         with left:
@@ -65,7 +65,7 @@ def stored_section(view: View) -> None:
 
 def _counted(view: View, job: jobs.Job) -> Contents:
     def count() -> Contents:
-        stored, _ = cached.measured(view.at, job)
+        stored, _ = cached.described(view.at, job)
         return contents(stored, job.step("counting codes and scales", "counted"))
 
     return _contents.get(view.at, count)
@@ -73,7 +73,7 @@ def _counted(view: View, job: jobs.Job) -> Contents:
 
 @st.fragment
 def _inspector(view: View) -> None:
-    stored, _ = cached.measured(view.at, jobs.Job(""))
+    stored, _ = cached.described(view.at, jobs.Job(""))
     what = "group" if isinstance(stored, Decoded) else "block"
     box, facts = st.columns([1, 3], vertical_alignment="bottom")
     text = choices.text(

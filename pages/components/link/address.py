@@ -1,11 +1,11 @@
-"""The address bar: what the visitor has chosen, each thing under a name of its own, and nothing else.
+"""The address bar holds what the visitor has chosen, each choice under its own name, and nothing else.
 
-What is chosen lives in the session as text, by key; a thing that was not chosen, or was chosen as it is by default,
-is not there, and not in the address. The address is read where it says something new: on a first visit, a link, Back
-and Forward. It is written once for each change, so that Back undoes one change.
+The session keeps the choices as text, by key; a choice equal to its default is neither there nor in the address. The
+app reads the address on a first visit, after a link, and on Back and Forward. It writes the address once a change, so
+that Back undoes one change.
 
-Streamlit's own binding is not used: a change by hand would leave no step to go back to, one by a button several, and a
-default that depends on the rest of the view would be left out of links.
+Streamlit's own binding is not used: with it a change by hand adds no step to the history, a button adds several, and
+links lack a default that depends on the rest of the view.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _PAGE, _CHOSEN, _SAID, _BOX, _INSIDE, _SEEN = "_page", "_chosen", "_said", "_not
 
 
 def begin(page: str) -> None:
-    """Called before anything is drawn: takes what the address says, if that is new, and draws what is to be noticed."""
+    """Called before anything is drawn: reads the address if it has changed, and draws the notices."""
     state = st.session_state
     before, going_back = state.get(_PAGE), is_going_back()
     state[_PAGE] = page
@@ -64,23 +64,22 @@ def begin(page: str) -> None:
 
 
 def is_going_back() -> bool:
-    """Whether this run answers Back or Forward: then the address says what is chosen, and what the browser sends along
-    of controls is from before it went back."""
+    """Whether this run answers Back or Forward: the address is right then, and the values of controls are outdated."""
     return get_script_run_ctx().is_history_navigation
 
 
 def chosen(key: str) -> list[str] | None:
-    """What was chosen, as text; None where nothing was."""
+    """The choice as text; None where there is none."""
     return st.session_state.get(_CHOSEN, {}).get(key)
 
 
 def chosen_text(key: str) -> str:
-    """A single text that was chosen; "" where none was."""
+    """The choice as a single text; "" where there is none."""
     return (chosen(key) or [""])[-1]
 
 
 def put(**choices: str | Sequence[str] | None) -> None:
-    """For callbacks: chooses by key, None for the default; all of them are one step for Back."""
+    """For callbacks: sets choices by key, None for the default; together they are one step for Back."""
     with changing():
         for key, value in choices.items():
             if value is None:
@@ -91,7 +90,7 @@ def put(**choices: str | Sequence[str] | None) -> None:
 
 @contextmanager
 def changing() -> Iterator[None]:
-    """What the visitor changes inside is one step; what was to be noticed has been."""
+    """All changes inside are one step for Back; they also remove the notices that were there before."""
     state = st.session_state
     if state.get(_INSIDE):
         yield
@@ -106,16 +105,16 @@ def changing() -> Iterator[None]:
     run = get_script_run_ctx()
     if run.fragment_ids_this_run and not run.has_script_started:
         if state[_SAID] != before or [chosen(key) for key in SHARED] != shared:
-            st.rerun()  # a notice, and links to pages, stand outside the fragment that alone would be drawn again
+            st.rerun()  # notices and links to pages stand outside the fragment, which alone would be redrawn
 
 
 def settle(key: str, texts: list[str]) -> None:
-    """What was chosen, as the control says it: without what was wrong in it, which is noticed once."""
+    """Replaces a choice by what the control shows of it, so that its wrong parts are reported once."""
     st.session_state[_CHOSEN][key] = texts
 
 
 def wrong(key: str, text: str) -> None:
-    """Something chosen that cannot be shown: it is forgotten, and `text` stays until the visitor changes something."""
+    """Drops a choice that cannot be shown, and says so: `text` stays until the visitor changes something."""
     st.session_state[_CHOSEN].pop(key, None)
     notice(text, key)
 
@@ -129,18 +128,18 @@ def notice(text: str, key: str = "") -> None:
 
 
 def passing(text: str) -> None:
-    """A sentence at the top of the page in this run."""
+    """A notice at the top of the page, for this run alone."""
     say.notice(text, st.session_state[_BOX])
 
 
 def link(page: str, **instead: str) -> dict[str, list[str]]:
-    """The address of a page as it would be opened now: name -> texts. instead: by key, what is to be chosen there."""
+    """The query of a link to a page with the current choices: name -> texts. instead: choices that differ, by key."""
     there = st.session_state[_CHOSEN] | {key: [text] for key, text in instead.items()}
     return {NAMES.get(key, key): there[key] for key in (*SIDEBAR, *PAGES[page]) if key in there}
 
 
 def _read(page: str, keep: bool) -> None:
-    """keep: what the address does not name stays chosen."""
+    """keep: choices that the address does not name stay."""
     held = st.session_state.setdefault(_CHOSEN, {})
     for key in (*SIDEBAR, *PAGES[page]):
         name = NAMES.get(key, key)

@@ -1,8 +1,8 @@
 """The controls whose values the address holds: each shows what is chosen, and chooses what it is set to.
 
-All take where they are drawn, a key of `address`, a label and a default, and give the value that the page shows, so
-that a page and its link always agree. A wrong value, from a link or typed, is said and not taken. `then` is called with
-`args` after a change.
+All take a label, a key of `address` and a default, and where they are drawn: `on` a container, or by `draw`, a method
+of one such as `left.selectbox`. They give the value that the page shows, so that a page and its link always agree. A
+wrong value, from a link or typed, is refused with a notice. `then` is called after a change.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ Check = Callable[[str], Any]  # raises QuantvizError, in words, for a text that 
 
 @dataclass(frozen=True)
 class _Choice:
-    """read: what the address says -> value; write: value -> what it says; empty: what an emptied control gives;
-    named: what a text is called.
+    """read: texts of the address -> value.  write: value -> such texts.  empty: what an emptied control returns.
+    named: label of a text.
     """
 
     key: str
@@ -36,12 +36,11 @@ class _Choice:
     read: Callable[[list[str]], Any]
     write: Callable[[Any], list[str]]
     empty: Any = None
-    then: Callable[..., None] | None = None
-    args: tuple = ()
+    then: Callable[[], None] | None = None
     named: Callable[[str], str] = str
 
     def value(self) -> Any:
-        """What is chosen, or the default; the control shows it."""
+        """The choice or the default, which the control then shows."""
         value, texts = self.default, address.chosen(self.key)
         if texts is not None:
             try:
@@ -55,13 +54,13 @@ class _Choice:
         return value
 
     def drawn(self, draw: Callable[..., Any], label: str, *options: Any, **more: Any) -> Any:
-        """more: besides, the control's own default is what it shows. A control that the browser draws anew, because
-        the run that told it its value was cut short, would answer with another as if the visitor had chosen it.
+        """more: the widget's other arguments. Its own default must be the value it shows: if a run is cut short, the
+        browser draws the widget anew with that default, and reports it as if the visitor had chosen it.
         """
         return draw(label, *options, key=self.key, on_change=self._take, args=(st.session_state[self.key],), **more)
 
     def _take(self, shown: Any) -> None:
-        """The visitor moved the control, which showed `shown`; on the way back it was the address that moved it."""
+        """Called when a control that showed `shown` has changed: by the visitor, or, on Back, by the address."""
         if address.is_going_back():
             return
         state = st.session_state
@@ -75,7 +74,7 @@ class _Choice:
                 return
             address.put(**{self.key: None if value == self.default else self.write(value)})
             if self.then:
-                self.then(*self.args)
+                self.then()
 
     def _instead(self, value: Any) -> str:
         if value in (None, "", []):
@@ -92,11 +91,10 @@ def text(
     check: Check | None = None,
     empty: str | None = None,
     on: Any = st,
-    then: Callable[..., None] | None = None,
-    args: tuple = (),
+    then: Callable[[], None] | None = None,
     **more: Any,
 ) -> str:
-    """A line of text. empty: what it stands for when there is nothing in it; the default, if nothing is given."""
+    """A line of text. empty: the value of an empty field, which is `default` unless given."""
 
     def read(texts: list[str]) -> str:
         said = texts[-1].strip() or (default if empty is None else empty)
@@ -104,7 +102,7 @@ def text(
             check(said)
         return said
 
-    choice = _Choice(key, default, read, lambda value: [value], then=then, args=args)
+    choice = _Choice(key, default, read, lambda value: [value], then=then)
     value = choice.value()
     choice.drawn(on.text_input, label, value=value, **more)
     return value
@@ -114,8 +112,8 @@ def number(
     label: str, key: str, default: float | None, least: float, most: float, step: float = 1, *, on: Any = st,
     draw: str = "number_input", **more: Any,
 ) -> float | None:  # fmt: skip
-    """A number from least to most, whole where `step` is. default: None shows the placeholder, and an emptied field
-    is the default again. draw: number_input or slider.
+    """A number from least to most, whole where `step` is. default: None shows the placeholder; an emptied field
+    returns to the default. draw: number_input or slider.
     """
     kind = type(step)
     first = None if default is None else kind(default)
@@ -126,12 +124,12 @@ def number(
 
 
 def one_of(
-    draw: str, label: str, key: str, options: Sequence[str], default: str | None, *, on: Any = st,
+    draw: Callable[..., Any], label: str, key: str, options: Sequence[str], default: str | None, *,
     check: Check | None = None, missing: Check | None = None, named: Callable[[str], str] = str,
-    then: Callable[..., None] | None = None, args: tuple = (), **more: Any,
+    then: Callable[[], None] | None = None, **more: Any,
 ) -> str:  # fmt: skip
-    """One of several. draw: selectbox or segmented_control. check: for options that visitors may type besides.
-    missing: says what is wrong with one that is not there. named: what an option is called; links may say it so.
+    """One of several. draw: a selectbox or segmented_control. check: for options that visitors may type besides.
+    missing: raises the reason why there is no such option. named: the label of an option, which links may use too.
     """
     names = {named(option): option for option in options}
 
@@ -145,27 +143,27 @@ def one_of(
             raise QuantvizError(f"{label} has no choice {said!r}; {_offer([named(option) for option in options])}.")
         return said
 
-    choice = _Choice(key, default, read, lambda value: [value], then=then, args=args, named=named)
+    choice = _Choice(key, default, read, lambda value: [value], then=then, named=named)
     value = choice.value()
     if check:
         options = list(dict.fromkeys([*options, value]))
         more["accept_new_options"] = True
-    if draw == "segmented_control":
+    if draw.__name__ == "segmented_control":
         more |= {"required": True, "default": value}
     else:
         more["index"] = list(options).index(value)
-    choice.drawn(getattr(on, draw), label, options, format_func=named, **more)
+    choice.drawn(draw, label, options, format_func=named, **more)
     return value
 
 
 def some_of(
-    draw: str, label: str | Callable[[list[str]], str], key: str, options: Sequence[str], default: Sequence[str], *,
-    on: Any = st, check: Callable[[list[str]], tuple[list[str], list[str]]] | None = None,
+    draw: Callable[..., Any], label: str | Callable[[list[str]], str], key: str, options: Sequence[str],
+    default: Sequence[str], *, check: Callable[[list[str]], tuple[list[str], list[str]]] | None = None,
     empty: list[str] | None = None, most: int | None = None, **more: Any,
 ) -> list[str]:  # fmt: skip
-    """Any of several, in the order they were chosen. draw: multiselect or pills. check: for texts that visitors may
-    type, gives what they mean and a sentence for each that means nothing. label: may depend on the value. empty: [] if
-    none stands for the default. most: how many at a time.
+    """Any of several, in the order they were chosen. draw: a multiselect or pills. check: allows typed texts;
+    returns the values they mean, and a sentence for each that means none. label: may depend on the value. empty: [] if
+    an emptied control means the default. most: how many may be chosen.
     """
 
     def known(texts: list[str]) -> tuple[list[str], list[str]]:
@@ -188,19 +186,19 @@ def some_of(
 
     choice = _Choice(key, list(default), read, lambda value: list(value) or [""], empty)
     value = choice.value()
-    if draw == "pills":
+    if draw.__name__ == "pills":
         more["selection_mode"] = "multi"
     else:
         more["max_selections"] = most
     if check:
         options = list(dict.fromkeys([*options, *value]))
         more["accept_new_options"] = True
-    choice.drawn(getattr(on, draw), label if isinstance(label, str) else label(value), options, default=value, **more)
+    choice.drawn(draw, label if isinstance(label, str) else label(value), options, default=value, **more)
     return value
 
 
 def unneeded(key: str, only: str, check: Check) -> None:
-    """Where there is one thing only, which needs no control: a link that asks for another is told so by `check`."""
+    """For a choice of one option, which needs no control: `check` refuses a link that asks for another."""
     if address.chosen(key) is not None:
         choice = _Choice(key, only, lambda texts: texts[-1] if texts[-1] == only else check(texts[-1]), lambda v: [v])
         choice.value()

@@ -1,8 +1,4 @@
-"""What the visitor has chosen, as the address bar holds it: one line of text for each thing.
-
-The text is the state: `ref`, `tensor`, `rows`, `scheme`, `pinned` stand in the address, and the controls beside them
-only rewrite it.
-"""
+"""The choices that all pages share: `ref`, `tensor`, `rows`, `scheme` and `pinned`, each a text in the address."""
 
 from __future__ import annotations
 
@@ -19,7 +15,7 @@ DEFAULT_REF = "random:normal?outliers=0.001"
 DEFAULT_SCHEME = "int4-sym-tensor"
 DEFAULT_PINNED = "int4-sym-b64"
 NOTHING = "none"
-ANOTHER_TENSOR = dict.fromkeys(("rows", "block", "stored"))  # what is not kept when another tensor is chosen
+ANOTHER_TENSOR = dict.fromkeys(("rows", "block", "stored"))  # choices dropped when another tensor is chosen
 
 
 def current() -> View:
@@ -54,8 +50,18 @@ def parse_rows(text: str, info: TensorInfo) -> tuple[int, int] | None:
     return first, last
 
 
+def parse_place(text: str, what: str, rows: int, cols: int) -> tuple[int, int]:
+    """Row and column from "3, 4". what: one of the rows × cols; QuantvizError where there is none at that place."""
+    place = pair(text, ",")
+    if not place or place[0] >= rows or place[1] >= cols:
+        raise QuantvizError(
+            f"There is no {what} {text!r} among {rows:,} × {cols:,}; write its row and column, counted from 0, as 0, 0."
+        )
+    return place
+
+
 def pair(text: str, mark: str) -> tuple[int, int] | None:
-    """The two whole numbers on either side of the mark; None where there are none."""
+    """The whole numbers on both sides of the mark; None where one is missing."""
     first, _, second = text.partition(mark)
     numbers = whole_number(first.strip()), whole_number(second.strip())
     return None if None in numbers else numbers

@@ -24,7 +24,7 @@ def block_types() -> None:
         "The files of llama.cpp store weights in packed blocks, each type with a rule of its own. A weight is "
         "`scale · number + minimum`: the number is what its code stands for; a group shares scale and minimum."
     )
-    name = choices.one_of("selectbox", "Block type", "block_type", list(BLOCK_TYPES), DEFAULT)
+    name = choices.one_of(st.selectbox, "Block type", "block_type", list(BLOCK_TYPES), DEFAULT)
     kind = BLOCK_TYPES[name]
     weights, size, bits, group = st.columns(4)
     weights.metric("Weights a block", count(kind.block))

@@ -68,7 +68,7 @@ def two_kinds_of_float4() -> None:
             f"**±{short(ARTICLE_FLOAT4.max)}**. The OCP format that hardware uses, {say.name(ocp.name)}, has no "
             f"infinity and no NaN, spends those codes on numbers, and spans **±{short(ocp.max)}**."
         )
-        lines = [line.Line(ocp), line.Line(ARTICLE_FLOAT4)]
+        lines = [line.FormatRow(ocp), line.FormatRow(ARTICLE_FLOAT4)]
         figure = line.number_line(lines, line.whole_range(lines))
         chart(figure, "two_float4")
         st.caption(alt_text(figure))

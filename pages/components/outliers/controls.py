@@ -1,4 +1,4 @@
-"""What is done to the tensor before it is quantized: outliers put in or taken out, as the address holds it."""
+"""The controls of the edit before quantizing: outliers put into the tensor or taken out of it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ MOST_COUNT = 10**12
 
 
 def edit_controls(view: View) -> Edit | None:
-    """Draws the controls. Gives what is to be done, None for nothing; a wrong value says so and does nothing."""
+    """Draws the controls. Returns the edit; None for no edit, and for a wrong value, with a notice."""
     chosen = choices.one_of(
-        "segmented_control", "The tensor", "edit", (NOTHING, INJECT, REMOVE), NOTHING,
+        st.segmented_control, "The tensor", "edit", (NOTHING, INJECT, REMOVE), NOTHING,
         help="Quantize the tensor as it is, after outliers have been put in, or after those it has are taken out.",
     )  # fmt: skip
     try:
@@ -47,7 +47,7 @@ def _injection(view: View) -> Injection:
         help="σ is the standard deviation before anything is put in.",
     )  # fmt: skip
     place = choices.one_of(
-        "selectbox", "Where", "inject_where", WHERES, WHERES[0], on=where,
+        where.selectbox, "Where", "inject_where", WHERES, WHERES[0],
         help="Anywhere, or along one input channel (a column) or one output channel (a row).",
     )  # fmt: skip
     text = choices.text(
@@ -71,7 +71,7 @@ def _channel(text: str) -> int | None:
 def _removal() -> Removal:
     which, limit, how, _ = st.columns([3, 3, 4, 2], vertical_alignment="bottom")
     by = choices.one_of(
-        "segmented_control", "Which", "remove_by", (BEYOND, LARGEST), BEYOND, on=which,
+        which.segmented_control, "Which", "remove_by", (BEYOND, LARGEST), BEYOND,
         help="Those that lie farther out than a number of σ, or a share of the weights.",
     )  # fmt: skip
     if by == BEYOND:
@@ -86,7 +86,7 @@ def _removal() -> Removal:
         )  # fmt: skip
         value = {"share": round(percent / 100, 12)}
     to = choices.one_of(
-        "segmented_control", "How", "remove_how", list(HOW), "zero", on=how, named=HOW.__getitem__,
+        how.segmented_control, "How", "remove_how", list(HOW), "zero", named=HOW.__getitem__,
         help="Set to zero, as pruning does; or cut to the limit, keeping the sign.",
     )  # fmt: skip
     return Removal(**value, how=to)

@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
 import streamlit as st
 
 from quantviz.evaluation import Evaluation
 from quantviz.outliers import export
 
-from ..selection import UPLOAD, View
-from ..shared.snippet import importance_loading
-from ..shared.take_along import downloads, link_note
+from ..selection import View
+from ..shared.snippet import importance_loading, opening
+from ..shared.take_along import DATA, PYTHON, downloads, link_note, more
 from . import laboratory
 from .sections import chosen_bits, symmetry_of
 
-PYTHON, DATA = "Python", "Data and link"
 
-
-@st.fragment
 def details_section(view: View, before: Evaluation, after: Evaluation | None) -> None:
-    chosen = st.segmented_control("More", [PYTHON, DATA], key="outlier_details", persist_state="session")
-    if chosen == PYTHON:
-        st.code(snippet(view, chosen_bits(view), st.session_state.get("beyond", 6.0)), language="python")
-    elif chosen == DATA:
-        _data(view, before, after)
+    more("outlier_details", {PYTHON: lambda: _python(view), DATA: lambda: _data(view, before, after)})
 
 
-def snippet(view: View, bits: int, sigmas: float) -> str:
+def _python(view: View) -> None:
+    st.code(outlier_snippet(view, chosen_bits(view), st.session_state.get("beyond", 6.0)), language="python")
+
+
+def outlier_snippet(view: View, bits: int, sigmas: float) -> str:
     """A script that reproduces the view; the token, if any, stays out of it."""
-    ref, rows, edit = view.at.source.ref, view.at.rows, view.at.edit
+    edit = view.at.edit
     lines = [
         "import quantviz as qv",
         "",
-    ]
-    if ref.startswith("hf:") and view.token:
-        lines.append("# A gated or private model needs a token: set HF_TOKEN, or run `hf auth login`.")
-    if ref.startswith(UPLOAD):
-        ref = PurePath(ref.removeprefix(UPLOAD)).name
-        lines.append("# The file that was uploaded, in the current folder.")
-    selection = f", rows=({rows[0]}, {rows[1]})" if rows else ""
-    lines += [
-        f"w = qv.open_model({ref!r}).open({view.at.tensor!r}{selection})",
+        *opening(view),
         *importance_loading(view.importance),
         f"scheme = {view.scheme.key!r}",
     ]

@@ -7,14 +7,14 @@ from typing import Any
 
 from quantviz.evaluation import default_engine
 from quantviz.outliers.attribution import Attribution, attribute
-from quantviz.outliers.cures import Treated, treat
-from quantviz.outliers.curves import MagnitudeSweep, Point, block_size_sweep, magnitude_sweep
+from quantviz.outliers.cures import treat
+from quantviz.outliers.curves import block_size_sweep, magnitude_sweep
 
 from ..selection import View
 from ..work import cached
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
-from ..work.tasks import Task
+from ..work.tasks import KeptResult
 
 _results: BoundedCache[Any] = BoundedCache(256 << 20, lambda found: _nbytes(found))
 
@@ -26,46 +26,50 @@ def _nbytes(found: Any) -> int:
     return (1 << 16) + sum(0 if array is None else array.nbytes for array in blocks)
 
 
-def attribution(view: View) -> Task:
-    at, key = view.at, view.scheme.key
+def _kept(view: View, of: tuple, title: str, compute: Callable[[Any, Any, Job], Any]) -> KeptResult:
+    """compute: from the tensor, its statistics and the job. of: what the result depends on besides the tensor."""
+    return KeptResult(
+        (title, view.at, *of), title, lambda job: compute(*cached.described(view.at, job), job), _results
+    )  # fmt: skip
 
-    def make(job: Job) -> Attribution:
-        stored, statistics = cached.measured(at, job)
+
+def attribution(view: View) -> KeptResult:
+    """An Attribution."""
+    key, values = view.scheme.key, view.importance and view.importance.values
+
+    def compute(stored: Any, statistics: Any, job: Job) -> Attribution:
         progress = job.step(f"who carries the error of {key}", "weights")
-        return attribute(stored, key, statistics, progress, importance=view.importance and view.importance.values)
+        return attribute(stored, key, statistics, progress, importance=values)
 
-    return Task(("attribution", at, key, view.weighing), "Attribution", make, _results)
-
-
-def block_sizes(view: View, bits: int) -> Task:
-    at = view.at
-
-    def make(job: Job) -> list[Point]:
-        stored, statistics = cached.measured(at, job)
-        return block_size_sweep(stored, bits, statistics=statistics, step=_steps(job), device=default_engine())
-
-    return Task(("block sizes", at, bits), "Block sizes", make, _results)
+    return _kept(view, (key, view.weighing), "Attribution", compute)
 
 
-def magnitudes(view: View, bits: int, symmetry: str) -> Task:
-    at = view.at
+def block_sizes(view: View, bits: int) -> KeptResult:
+    """A list of Point."""
+    return _kept(
+        view, (bits,), "Block sizes", lambda stored, statistics, job: block_size_sweep(
+            stored, bits, statistics=statistics, step=_steps(job), device=default_engine()
+        ),
+    )  # fmt: skip
 
-    def make(job: Job) -> MagnitudeSweep:
-        stored, _ = cached.measured(at, job)
-        return magnitude_sweep(stored, bits, symmetry, step=_steps(job), device=default_engine())
 
-    return Task(("magnitudes", at, bits, symmetry), "Magnitudes", make, _results)
+def magnitudes(view: View, bits: int, symmetry: str) -> KeptResult:
+    """A MagnitudeSweep."""
+    return _kept(
+        view, (bits, symmetry), "Magnitudes", lambda stored, _, job: magnitude_sweep(
+            stored, bits, symmetry, step=_steps(job), device=default_engine()
+        ),
+    )  # fmt: skip
 
 
-def cures(view: View) -> Task:
-    at, key = view.at, view.scheme.key
-
-    def make(job: Job) -> list[Treated]:
-        stored, statistics = cached.measured(at, job)
-        values = view.importance and view.importance.values
-        return treat(stored, key, statistics, _steps(job), importance=values, device=default_engine())
-
-    return Task(("cures", at, key, view.weighing), "Cures", make, _results)
+def cures(view: View) -> KeptResult:
+    """A list of Treated."""
+    key, values = view.scheme.key, view.importance and view.importance.values
+    return _kept(
+        view, (key, view.weighing), "Cures", lambda stored, statistics, job: treat(
+            stored, key, statistics, _steps(job), importance=values, device=default_engine()
+        ),
+    )  # fmt: skip
 
 
 def _steps(job: Job) -> Callable[[int, int, str], None]:

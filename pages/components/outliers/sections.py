@@ -1,4 +1,4 @@
-"""The parts of the outlier laboratory, from what was done to the tensor to what cures it."""
+"""The sections of the page Outliers, from the edited tensor to the cures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import streamlit as st
 from quantviz import figures
 from quantviz.evaluation import Evaluation
 from quantviz.formats import IntFormat
-from quantviz.metrics import METRICS
+from quantviz.metrics import METRICS, difference, tooltip, value_text
 from quantviz.outliers.attribution import Attribution, largest_table
 from quantviz.outliers.cures import EQUAL_BITS, Treated
 from quantviz.outliers.sentences import (
@@ -19,18 +19,7 @@ from quantviz.outliers.sentences import (
     edit_sentence,
     magnitude_sentence,
 )
-from quantviz.text.wording import (
-    bits,
-    count,
-    decibels,
-    decimals,
-    difference,
-    number,
-    plural,
-    share,
-    tooltip,
-    value_text,
-)
+from quantviz.text.wording import bits, count, decibels, decimals, number, plural, share
 
 from .. import say
 from ..link import choices
@@ -127,7 +116,7 @@ def _sides(view: View, found: Attribution, sigmas: float) -> None:
     having, without = found.blocks_beyond(sigmas)
     chart(fig, "sides")
     if not without.blocks and having.blocks == 1:
-        st.caption("One scale serves the whole tensor: all weights share it with its outliers.")
+        st.caption("The whole tensor has one scale, so every weight shares it with the outliers.")
     elif not having.blocks:
         st.caption(f"No block holds a weight beyond {number(sigmas)}σ.")
     else:
@@ -167,11 +156,11 @@ def chosen_bits(view: View) -> int:
 def curves_section(view: View) -> None:
     st.subheader("Do blocks contain outliers?", help="Integers under one scale for all, a scale a row, or blocks.")
     with st.container(horizontal=True):
-        chosen = choices.one_of("segmented_control", "Bits", "bits", BITS, str(default_bits(view)))
+        chosen = choices.one_of(st.segmented_control, "Bits", "bits", BITS, str(default_bits(view)))
         metric = choices.one_of(
-            "segmented_control", "Error", "swept", SWEPT, SWEPT[0], named=lambda name: METRICS[name].label
+            st.segmented_control, "Error", "swept", SWEPT, SWEPT[0], named=lambda name: METRICS[name].label
         )
-        along = choices.one_of("segmented_control", "Along", "along", ALONG, ALONG[0])
+        along = choices.one_of(st.segmented_control, "Along", "along", ALONG, ALONG[0])
     left, right = st.columns(2, gap="medium")
     sizes, growing = (
         laboratory.block_sizes(view, int(chosen)),

@@ -6,16 +6,16 @@ import streamlit as st
 
 from quantviz import QuantvizError, figures
 from quantviz.checkpoints.names import has_gguf_names
-from quantviz.metrics import METRICS
+from quantviz.metrics import METRICS, tooltip, value_text
 from quantviz.published.beside import Against, Pair, Pairs, against, pair_up, sentence, whole
 from quantviz.sources import Model, SeveralFiles
-from quantviz.text.wording import count, shape, tooltip, value_text
+from quantviz.text.wording import count, shape
 
 from .. import say
 from ..link import choices
 from ..link.address import put
 from ..link.state import choose_ref
-from ..selection import DEMO_REF, Source, View
+from ..selection import DEMO_REF, ModelRef, View
 from ..shared.charts import chart
 from ..shared.headline import HEADLINES
 from ..shared.importance_upload import importance_upload
@@ -23,6 +23,7 @@ from ..shared.results import LARGE
 from ..sidebar.tensor_controls import choose_file, source_for
 from ..work import cached, jobs
 from ..work.bounded import BoundedCache
+from ..work.visitors import agree, agreed
 from .against_details import all_tensors, details
 
 _found: BoundedCache[Against] = BoundedCache(128 << 20, lambda a: a.evaluation.block_errors.nbytes + (1 << 16))
@@ -31,14 +32,14 @@ _whole: BoundedCache[list] = BoundedCache(50, lambda _: 1)
 
 
 def against_section(view: View) -> None:
-    """Draws the field for the other model, then the comparison."""
+    """Draws the field for the other model, and the comparison with it."""
     here = cached.opened(view.at.source)
     is_file = has_gguf_names(t.name for t in here.tensors) or any(t.decoded for t in here.tensors)
     other = choices.text(
         "The model it was made from" if is_file else "A file made from this model", "beside",
         placeholder="demo, hf:org/name, or a folder" if is_file else "model-Q4_K_M.gguf, or hf:org/name-AWQ",
-        help="The sidebar holds one of the two, this field the other: a reference as there. Names are led from one to "
-        "the other by the gguf package's own tables.",
+        help="One of the two is in the sidebar, the other here, both written in the same way. The gguf package's own "
+        "tables translate the names of tensors.",
     )  # fmt: skip
     if not other and view.at.source.ref.startswith("random:"):
         st.info(
@@ -72,7 +73,7 @@ def against_section(view: View) -> None:
     _every_tensor(sides, original, file, pairs, is_file)
 
 
-def _open(ref: str, token: str | bool | None) -> tuple[Source, Model] | None:
+def _open(ref: str, token: str | bool | None) -> tuple[ModelRef, Model] | None:
     try:
         source = source_for(ref, token)
         model = cached.opened(source) or jobs.result(
@@ -90,9 +91,9 @@ def _tensor(view: View, sides: tuple, original: Model, file: Model, pair: Pair) 
     key = "against", sides, pair, importance and importance.digest
     found = _found.peek(key)
     if found is None:
-        if view.info.size > LARGE and not st.session_state.get("_agreed_against") == key:
+        if view.info.size > LARGE and not agreed(key):
             say.info(f"{view.info.name} has {count(view.info.size)} weights.", ":material/hourglass_top:")
-            st.button("Compare all of it", type="primary", on_click=_agree, args=(key,))
+            st.button("Compare all of it", type="primary", on_click=agree, args=(key,))
             return
         values = importance and importance.values
         found = jobs.result(key, pair.original, lambda job: _compared(key, original, file, pair, values, job))
@@ -101,13 +102,9 @@ def _tensor(view: View, sides: tuple, original: Model, file: Model, pair: Pair) 
     _shown(found, sides[0].ref, sides[1].ref, view)
 
 
-def _agree(key: tuple) -> None:
-    st.session_state["_agreed_against"] = key
-
-
 def _compared(key: tuple, original: Model, file: Model, pair: Pair, importance, job: jobs.Job) -> Against:
     loading = job.step("loading", "B")
-    original.open(pair.original, progress=loading)  # what comes from the Hub is kept on disk
+    original.open(pair.original, progress=loading)  # the cache keeps what comes from the Hub
     expert, rows = pair.place.expert, original.info(pair.original).rows
     file.open(pair.place.name, None if expert is None else (expert * rows, (expert + 1) * rows), loading)
     progress = job.step("comparing", "compared")
@@ -146,13 +143,13 @@ def _every_tensor(sides: tuple, original: Model, file: Model, pairs: Pairs, swap
     st.subheader(f"Every tensor the two share: {len(pairs.pairs):,}")
     key = "whole", sides
     found = _whole.peek(key)
-    if found is None and st.session_state.get("_whole_asked") != key:
+    if found is None and not agreed(key):
         weights = sum(original.info(p.original).size for p in pairs.pairs)
         st.caption(
             f"{count(weights)} weights in all: each is read from both, measured, and quantized anew. What is on the "
             "Hub is downloaded first."
         )
-        st.button("Compare every tensor", icon=":material/table:", on_click=_ask, args=(key,))
+        st.button("Compare every tensor", icon=":material/table:", on_click=agree, args=(key,))
         return
     if found is None:
         found = jobs.result(
@@ -162,10 +159,6 @@ def _every_tensor(sides: tuple, original: Model, file: Model, pairs: Pairs, swap
         )
     if found is not None:
         all_tensors(found, pairs, swapped)
-
-
-def _ask(key: tuple) -> None:
-    st.session_state["_whole_asked"] = key
 
 
 def _all(original: Model, file: Model, job: jobs.Job) -> list[Against | tuple[Pair, str]]:

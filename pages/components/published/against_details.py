@@ -1,4 +1,4 @@
-"""What a comparison of files gives to take along, and its table of tensors."""
+"""The details of a comparison of files: all metrics, code, data, and the table of every tensor."""
 
 from __future__ import annotations
 
@@ -7,53 +7,41 @@ from functools import partial
 import streamlit as st
 
 from quantviz.evaluation.export import metrics_table
-from quantviz.metrics import METRICS
-from quantviz.published.beside import Against, Pair, Pairs, as_dict
-from quantviz.text.wording import plural, share, tooltip, value_text
+from quantviz.metrics import METRICS, value_text
+from quantviz.published.beside import Against, Pair, Pairs, against_dict
+from quantviz.text.wording import plural, share
 
 from .. import say
 from ..link.address import put
 from ..link.state import ANOTHER_TENSOR
-from ..shared.snippet import written
-from ..shared.tables import table
-from ..shared.take_along import downloads, link_note
+from ..shared.snippet import ref_in_script
+from ..shared.tables import all_metrics, metric_headings, table
+from ..shared.take_along import DATA, PYTHON, downloads, link_note, more
 
-ALL, PYTHON, DATA = "All metrics", "Python", "Data and link"
 _COLUMNS = ("bits_per_weight", "sqnr_db", "relative_l2_error", "max_abs_error")
 
 
-@st.fragment
 def details(a: Against, original: str, file: str) -> None:
-    chosen = st.segmented_control("More", [ALL, PYTHON, DATA], key="against_details", persist_state="session")
-    if chosen == ALL:
-        shown = [(METRICS[name], value) for name, value in a.evaluation.metrics.items()]
-        table(
-            {
-                "metric": [m.label for m, _ in shown],
-                "value": [value_text(m.name, value) for m, value in shown],
-                "formula": [m.formula for m, _ in shown],
-                "better": [m.direction for m, _ in shown],
-                "meaning": [m.meaning for m, _ in shown],
-            },
-            {}, "against_metrics", height="content",
-        )  # fmt: skip
-    elif chosen == PYTHON:
-        st.code(snippet(a.pair, original, file), language="python")
-    elif chosen == DATA:
-        downloads(
-            (a.pair.original, a.evaluation.scheme), {"original": original, "file": file, **as_dict(a)},
-            metrics_table(a.evaluation),
-        )  # fmt: skip
-        link_note(original, file)
+    more("against_details", {
+        "All metrics": lambda: all_metrics(a.evaluation, "against_metrics"),
+        PYTHON: lambda: st.code(against_snippet(a.pair, original, file), language="python"),
+        DATA: lambda: _data(a, original, file),
+    })  # fmt: skip
 
 
-def snippet(pair: Pair, original: str, file: str) -> str:
+def _data(a: Against, original: str, file: str) -> None:
+    document = {"original": original, "file": file, **against_dict(a)}
+    downloads((a.pair.original, a.evaluation.scheme), document, metrics_table(a.evaluation))
+    link_note(original, file)
+
+
+def against_snippet(pair: Pair, original: str, file: str) -> str:
     """A script that makes the comparison."""
     return (
         "import quantviz as qv\n"
         "\n"
-        f"original = qv.open_model({written(original)!r})\n"
-        f"file = qv.open_model({written(file)!r})\n"
+        f"original = qv.open_model({ref_in_script(original)!r})\n"
+        f"file = qv.open_model({ref_in_script(file)!r})\n"
         f"a = qv.published.against(original, file, qv.published.pair_up(original, file).of({pair.original!r}))\n"
         "print(qv.published.sentence(a))\n"
         "for name, value in a.evaluation.metrics.items():\n"
@@ -67,9 +55,9 @@ def all_tensors(found: list[Against | tuple[Pair, str]], pairs: Pairs, swapped: 
     """The table of all tensors; ticking a row opens its tensor. swapped: whether the sidebar holds the file."""
     rows = [_row(a) for a in found]
     order = ["tensor", "in the file", "type", "plain quantization", *_COLUMNS]
-    headings = {name: st.column_config.Column(METRICS[name].label, help=tooltip(METRICS[name])) for name in _COLUMNS}
+    headings = metric_headings(METRICS[name] for name in _COLUMNS)
     st.caption("Tick a row to open that tensor.")
-    plainly = "How much of the file plain quantization of the original gives, byte for byte."
+    plainly = "How much of the file equals, byte for byte, what plain quantization of the original gives."
     table(
         {name: [row.get(name) for row in rows] for name in order}, {n: partial(value_text, n) for n in _COLUMNS},
         "against_table", headings | {"plain quantization": st.column_config.TextColumn(help=plainly)},

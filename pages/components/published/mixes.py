@@ -5,21 +5,20 @@ from __future__ import annotations
 import streamlit as st
 
 from quantviz import QuantvizError, figures
-from quantviz.published.mixes import MIXES, SOURCE, Recipe, as_dict, notices, sizes, table
+from quantviz.published.mixes import MIXES, SOURCE, Recipe, notices, recipe_dict, recipe_table, sizes
 from quantviz.text.wording import bits, count, plural, shape, share, size
 
 from .. import say
 from ..link import choices
 from ..selection import View
 from ..shared.charts import chart
-from ..shared.snippet import written
-from ..shared.take_along import downloads, link_note
+from ..shared.snippet import ref_in_script
+from ..shared.take_along import DATA, PYTHON, downloads, link_note, more
 from ..work import cached
 from ..work.bounded import BoundedCache
 
 NAMES = {mix.file_name: name for name, mix in MIXES.items()}
 DEFAULT = "Q4_K_M"
-TABLE, PYTHON, DATA = "Every tensor", "Python", "Data and link"
 _sizes: BoundedCache[dict] = BoundedCache(50, lambda _: 1)
 
 
@@ -27,7 +26,7 @@ def mixes_section(view: View) -> None:
     model = cached.opened(view.at.source)
     left, right = st.columns([2, 3], vertical_alignment="bottom")
     name = NAMES[choices.one_of(
-        "selectbox", "Mix", "mix", list(NAMES), DEFAULT, on=left, help=f"As llama-quantize names it. Rules: {SOURCE}.",
+        left.selectbox, "Mix", "mix", list(NAMES), DEFAULT, help=f"As llama-quantize names it. Rules: {SOURCE}.",
     )]  # fmt: skip
     importance = choices.toggle(
         "With an importance matrix", "mix_importance", on=right,
@@ -96,31 +95,38 @@ def _all(every: dict[str, Recipe | str]) -> None:
         say.caption(f"{name.upper()}: {why}")
 
 
-@st.fragment
 def _details(r: Recipe, ref: str) -> None:
-    chosen = st.segmented_control("More", [TABLE, PYTHON, DATA], key="mix_details", persist_state="session")
-    columns = table(r)
-    if chosen == TABLE:
-        st.dataframe(
-            columns | {"shape": [shape(dims) for dims in columns["shape"]]}, hide_index=True, key="mix_table",
-            column_config={
-                "bits per weight": st.column_config.NumberColumn(format="%.4g"),
-                "bytes": st.column_config.NumberColumn(format="localized"),
-                "why": st.column_config.TextColumn("because of", help="What makes the mix depart from its own type."),
-            },
-        )  # fmt: skip
-    elif chosen == PYTHON:
-        given = ", importance=True" if r.importance else ""
-        st.code(
-            "import quantviz as qv\n\n"
-            f"r = qv.published.recipe(qv.open_model({written(ref)!r}), {r.mix.name!r}{given})\n"
-            "print(r.nbytes, r.bits_per_weight, r.kinds)\n"
-            "for line in r.lines:\n    print(line.name, line.kind, line.nbytes, line.why)\n"
-            "qv.figures.mix_map(r).show()\n",
-            language="python",
-        )
-    elif chosen == DATA:
-        downloads(
-            (r.mix.name,), {"ref": ref, **as_dict(r)}, (columns, zip(*columns.values(), strict=True)), pictures=False
-        )
-        link_note(ref)
+    more("mix_details", {
+        "Every tensor": lambda: _every_tensor(r), PYTHON: lambda: st.code(_snippet(r, ref), language="python"),
+        DATA: lambda: _data(r, ref),
+    })  # fmt: skip
+
+
+def _every_tensor(r: Recipe) -> None:
+    columns = recipe_table(r)
+    st.dataframe(
+        columns | {"shape": [shape(dims) for dims in columns["shape"]]}, hide_index=True, key="mix_table",
+        column_config={
+            "bits per weight": st.column_config.NumberColumn(format="%.4g"),
+            "bytes": st.column_config.NumberColumn(format="localized"),
+            "why": st.column_config.TextColumn("because of", help="What makes the mix depart from its own type."),
+        },
+    )  # fmt: skip
+
+
+def _snippet(r: Recipe, ref: str) -> str:
+    given = ", importance=True" if r.importance else ""
+    return (
+        "import quantviz as qv\n\n"
+        f"r = qv.published.recipe(qv.open_model({ref_in_script(ref)!r}), {r.mix.name!r}{given})\n"
+        "print(r.nbytes, r.bits_per_weight, r.kinds)\n"
+        "for line in r.lines:\n    print(line.name, line.kind, line.nbytes, line.why)\n"
+        "qv.figures.mix_map(r).show()\n"
+    )
+
+
+def _data(r: Recipe, ref: str) -> None:
+    columns = recipe_table(r)
+    rows = zip(*columns.values(), strict=True)
+    downloads((r.mix.name,), {"ref": ref, **recipe_dict(r)}, (columns, rows), pictures=False)
+    link_note(ref)

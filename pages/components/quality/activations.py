@@ -1,4 +1,4 @@
-"""Activations: what flows into each layer, as importance for other pages, and the error of what comes out."""
+"""Activations: the inputs of each layer, as importance for other pages, and the error of its output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..shared.charts import chart
 from ..shared.importance_upload import importance_in_use, take_importance
 from ..shared.tables import table
 from .state import Ask
-from .tasks import Collected, activations, layer_errors, refusals
+from .tasks import Collected, activations, layer_errors, without_refusals
 
 OTHER_PAGES = ("explore", "compare", "outliers")
 
@@ -34,8 +34,8 @@ def activations_section(ask: Ask, results: Sequence[QualityResult]) -> None:
     task = activations(ask)
     if not task.known:
         st.markdown(
-            "What flows through the model while it reads the text tells which input channels matter. Collect it to "
-            "weigh errors by it on other pages, and to see what a scheme does to the output of each layer."
+            "The inputs of each layer, while the model reads the text, tell which input channels matter. Collect them "
+            "to weigh errors by importance on other pages, and to see what a scheme does to the output of each layer."
         )
         st.button("Collect from this text", icon=":material/sensors:", on_click=task.begin)
         return
@@ -81,9 +81,7 @@ def _layers(ask: Ask, collected: Collected, schemes: list[str]) -> None:
     found = layer_errors(ask, scheme, collected).result(patience=0.3)
     if found is None:
         return
-    for refused in refusals(found):
-        say.caption(f"{refused.scheme} is left out. {refused.reason}")
-    errors = [item for item in found if isinstance(item, LayerError)]
+    errors = without_refusals(found)
     if not errors:
         return
     say.text(layers_sentence(errors))
@@ -107,7 +105,7 @@ def _table(errors: list[LayerError]) -> None:
             "weights": column("Error of the weights", help="`‖Ŵ - W‖ / ‖W‖`, a fraction, shown in %; lower is better."),
             "output": column("Error of the output", help="`‖XŴ - XW‖ / ‖XW‖` over a sample of inputs X that the text "
                              "sent into the layer; a fraction, shown in %; lower is better."),
-            "ratio": column("Output over weights", help="Below 1: the errors lie where little flows."),
+            "ratio": column("Output over weights", help="Below 1: the errors lie in channels with small inputs."),
             "bits": column("Bits per weight", help="Everything stored for this layer, over its weights."),
         },
     )  # fmt: skip

@@ -40,7 +40,7 @@ _CONTEXT_HELP = "Tokens in a window: a prediction is made from at most so many. 
 
 
 def quality_controls(view: View) -> Ask | None:
-    """Draws the controls. Gives what is asked for; None, with a sentence, where that is no question yet."""
+    """Draws the controls. Returns what to measure; None, with a sentence on the page, if something is missing."""
     left, right = st.columns(2, gap="medium")
     with left:
         ref = _model(view)
@@ -48,13 +48,11 @@ def quality_controls(view: View) -> Ask | None:
         text = _text()
     tokens_column, context_column, method_column = st.columns([1, 1, 2], gap="medium", vertical_alignment="bottom")
     tokens = _number(
-        "Tokens", "tokens", (*TOKENS, ALL_TOKENS), DEFAULT_TOKENS, MOST_TOKENS, on=tokens_column, help=_TOKENS_HELP
+        tokens_column, "Tokens", "tokens", (*TOKENS, ALL_TOKENS), DEFAULT_TOKENS, MOST_TOKENS, help=_TOKENS_HELP
     )
-    context = _number(
-        "Context", "context", CONTEXTS, DEFAULT_CONTEXT, MOST_CONTEXT, on=context_column, help=_CONTEXT_HELP
-    )
+    context = _number(context_column, "Context", "context", CONTEXTS, DEFAULT_CONTEXT, MOST_CONTEXT, help=_CONTEXT_HELP)
     method = choices.one_of(
-        "segmented_control", "Windows", "method", list(METHODS), next(iter(METHODS)), on=method_column,
+        method_column.segmented_control, "Windows", "method", list(METHODS), next(iter(METHODS)),
         help="Side by side as llama.cpp's perplexity tool has them, or sliding, as is common elsewhere: figures of the "
         "two are not to be compared.",
     )  # fmt: skip
@@ -97,7 +95,7 @@ def _choose_model(ref: str) -> None:
 
 def _text() -> Text | None:
     chosen = choices.one_of(
-        "segmented_control", "Text", "text", TEXTS, DEMO_TEXT,
+        st.segmented_control, "Text", "text", TEXTS, DEMO_TEXT,
         help="The demo's text is the Gospel of John, which the demo model was not trained on. Of your own, take "
         "something that the model may not have learned by heart.",
     )  # fmt: skip
@@ -155,14 +153,16 @@ def _keep_file() -> None:
 # -- numbers and layers ------------------------------------------------------------------------
 
 
-def _number(label: str, key: str, offered: tuple[str, ...], default: str, most: int, **more: Any) -> int | None:
+def _number(
+    on: Any, label: str, key: str, offered: tuple[str, ...], default: str, most: int, help: str
+) -> int | None:  # fmt: skip
     """A whole number that is offered or typed, None for all."""
 
     def check(text: str) -> None:
         if text not in offered and whole_number(_plain(text), 1, most) is None:
             raise QuantvizError(f"{label} takes a whole number from 1 to {most:,}, not {text!r}.")
 
-    text = choices.one_of("selectbox", label, key, offered, default, check=check, **more)
+    text = choices.one_of(on.selectbox, label, key, offered, default, check=check, help=help)
     return None if text == ALL_TOKENS else int(_plain(text))
 
 
@@ -176,7 +176,7 @@ def _layers() -> tuple[str, ...]:
     words = address.chosen("layers") or list(DEFAULT_TARGETS)
     with st.expander(f"Which layers are quantized: {say.name(', '.join(words))}"):
         targets = choices.some_of(
-            "multiselect", "Layers", "layers", list(WORDS), DEFAULT_TARGETS, check=_targets, empty=[],
+            st.multiselect, "Layers", "layers", list(WORDS), DEFAULT_TARGETS, check=_targets, empty=[],
             placeholder="linear",
             help="\n".join(f"- `{word}`: {meaning}" for word, meaning in WORDS.items())
             + "\n- or a pattern that is part of a layer's name: `down_proj`, `layers.0`, `layers.*.mlp`",

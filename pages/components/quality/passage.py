@@ -10,11 +10,10 @@ from quantviz.quality.continuation import DEFAULT_PROMPT
 from quantviz.quality.results import Continuation
 from quantviz.quality.text.words import difference_text
 
-from .. import say
 from ..link import choices
 from ..work.jobs import Job
 from .state import Ask
-from .tasks import going_on, refusals
+from .tasks import going_on, without_refusals
 
 LENGTH, LENGTHS = 40, (10, 120)
 AS_STORED = "as stored"
@@ -44,9 +43,7 @@ def _so_far(job: Job) -> None:
 
 
 def _draw(found: list) -> None:
-    for refused in refusals(found):
-        say.caption(f"{refused.scheme} is left out. {refused.reason}")
-    written = [item for item in found if isinstance(item, Continuation)]
+    written = without_refusals(found)
     if not written:
         return
     st.html(f'<div class="qv-passages" role="list">{"".join(_passage(c) for c in written)}</div>')

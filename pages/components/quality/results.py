@@ -1,4 +1,4 @@
-"""What was measured so far: in words, drawn against bits per weight, and every figure in a table."""
+"""The results so far: in words, drawn against bits per weight, and in a table."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from functools import partial
 import streamlit as st
 
 from quantviz import figures
-from quantviz.quality.results import QUALITY_METRICS, QualityMetric, QualityResult
-from quantviz.quality.tables import tabulate
+from quantviz.metrics import tooltip
+from quantviz.quality.results import QUALITY_METRICS, QualityResult
+from quantviz.quality.tables import quality_table
 from quantviz.quality.text.words import added_text, metric_text, summary, with_error
 from quantviz.text.wording import decimals
 
 from .. import say
-from ..link.address import link
 from ..shared.charts import chart
 from ..shared.left_out import left_out
-from ..shared.tables import table
+from ..shared.tables import height, metric_headings, open_in_explore, table
 from . import state as quality_state
 from .state import Ask
 
@@ -25,12 +25,10 @@ COLUMNS = (
     "bits_per_weight", "perplexity", "perplexity_ratio", "kl_mean", "kl_median", "kl_p99", "kl_p999", "kl_max",
     "top1_agreement", "probability_change", "probability_change_rms", "weight_error", "model_bits_per_weight",
 )  # fmt: skip
-MOST_ROWS = 20  # seen without scrolling
-_ROW = 35  # pixels
 
 
 def results_section(ask: Ask, schemes: Sequence[str], live: bool = False) -> list[QualityResult]:
-    """Draws what is there; gives it. live: drawn again and again while it grows."""
+    """Draws the results so far, and returns them. live: while they grow."""
     left_out(quality_state.refusals(ask, schemes))
     results = list(quality_state.results(ask, schemes))
     if not results:
@@ -41,10 +39,10 @@ def results_section(ask: Ask, schemes: Sequence[str], live: bool = False) -> lis
         say.text(*said)
     left, right = st.columns(2, gap="medium")
     with left:
-        st.subheader("Perplexity added", help=_help(QUALITY_METRICS["perplexity_ratio"]))
+        st.subheader("Perplexity added", help=tooltip(QUALITY_METRICS["perplexity_ratio"]))
         chart(figures.quality.ratios(results, schemes), f"ratios{mark}")
     with right:
-        st.subheader("KL divergence", help=_help(QUALITY_METRICS["kl_mean"]))
+        st.subheader("KL divergence", help=tooltip(QUALITY_METRICS["kl_mean"]))
         chart(figures.quality.divergences(results, schemes), f"divergences{mark}")
     st.caption(
         "Bars: one standard error either way, that of perplexity from token by token differences. Lines join integer "
@@ -68,28 +66,21 @@ def _baseline(results: list[QualityResult]) -> None:
         column.metric(say.name(label), say.plain(value), help=say.plain(meaning), border=True)
 
 
-def _help(metric: QualityMetric) -> str:
-    unit = {"": "a plain number", "fraction": "a fraction, shown in %", "×": "a factor"}.get(metric.unit, metric.unit)
-    better = {"lower": "lower is better", "higher": "higher is better", "neither": "neither way is better"}
-    return f"`{metric.formula}`\n\nUnit: {unit}; {better[metric.direction]}.\n\n{metric.meaning}"
-
-
 # -- the table -----------------------------------------------------------------------------------
 
 
 def _table(results: list[QualityResult], mark: str) -> None:
-    frame = tabulate(results)
+    frame = quality_table(results)
     shown = frame[["scheme", *COLUMNS, "seconds", "notices"]]
     if any(not r.complete for r in results):
         shown.insert(1, "windows", [f"{r.windows} of {r.windows_total}" for r in results])
     plainly = {name: partial(metric_text, name) for name in COLUMNS}
     how = plainly | _with_errors(results) | {"seconds": partial(decimals, places=2)}
     more = {} if mark else {"on_select": "rerun", "selection_mode": "single-row"}
-    height = "content" if len(frame) <= MOST_ROWS else _ROW * (MOST_ROWS + 1)
-    event = table(shown, how, f"quality_table{mark}", _headings(), height=height, **more)
+    event = table(shown, how, f"quality_table{mark}", _headings(), height=height(frame), **more)
     rows = event["selection"]["rows"] if more else []
     if rows and rows[0] < len(results) and "=" not in results[rows[0]].scheme.partition(":")[0]:
-        _open_link(results[rows[0]].scheme)
+        open_in_explore(results[rows[0]].scheme)
 
 
 def _with_errors(results: list[QualityResult]) -> dict[str, Callable[[float], str]]:
@@ -106,17 +97,9 @@ def _with_errors(results: list[QualityResult]) -> dict[str, Callable[[float], st
 
 def _headings() -> dict:
     column = st.column_config.Column
-    headings = {name: column(QUALITY_METRICS[name].label, help=_help(QUALITY_METRICS[name])) for name in COLUMNS}
-    return headings | {
+    return metric_headings(QUALITY_METRICS[name] for name in COLUMNS) | {
         "scheme": column("Scheme", pinned=True),
         "windows": column("Windows", help="How many are done."),
         "seconds": column("Seconds", help="Quantizing, predicting and scoring under this scheme."),
         "notices": column("Notices", width="large"),
     }
-
-
-def _open_link(scheme: str) -> None:
-    st.page_link(
-        "pages/explore.py", label=f"Open {say.name(scheme)} in Explore", icon=":material/search_insights:",
-        query_params=link("explore", scheme=scheme),
-    )  # fmt: skip

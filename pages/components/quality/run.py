@@ -1,4 +1,4 @@
-"""Measuring a language model in the background: begun, watched, stopped, found again."""
+"""The measurement of a language model in the background: starting it, its progress, stopping it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from quantviz.text.wording import plural, size
 from .. import say
 from ..work import cached, jobs
 from ..work.jobs import Job
+from ..work.visitors import agree, agreed
 from .state import Ask, keep, missing
 
-AT_ONCE = 200_000  # tokens times schemes of the demo model that are measured without being asked: some 30 seconds
+AT_ONCE = 200_000  # tokens times schemes of the demo model up to which it starts by itself: some 30 seconds
 POLL = 1.0  # seconds between looks: drawing takes time from measuring
 
 
 def measure(ask: Ask, schemes: tuple[str, ...], live: Callable[[], None]) -> bool:
-    """Sees to it that every scheme is measured. Whether there is nothing more to wait for.
+    """Measures the schemes that have no result yet; returns whether all are done, or the measurement has failed.
 
-    Draws the progress with what `live` draws under it; or what it will take, with the press that starts it; or why it
-    failed. A job of this visitor that nobody else waits for is stopped when something else is asked for.
+    Draws its progress, and what `live` draws under that; or an estimate, with a button that starts it; or its error.
+    When the visitor asks for something else, a measurement that nobody else waits for is stopped.
     """
     key = "quality", ask, schemes
     jobs.want("quality", key)
@@ -56,7 +57,7 @@ def measure(ask: Ask, schemes: tuple[str, ...], live: Callable[[], None]) -> boo
 
 
 def _work(ask: Ask, schemes: tuple[str, ...], job: Job) -> int:
-    """Measures what is missing, scheme by scheme; each result is there as soon as its windows are."""
+    """Measures the missing schemes one after another, and keeps each result as it grows."""
     rest = missing(ask, schemes)
     job.step("opening the model", "windows")
     began = time.monotonic()
@@ -78,7 +79,7 @@ def _work(ask: Ask, schemes: tuple[str, ...], job: Job) -> int:
 
 
 class _Progress:
-    """Windows done over all schemes and the model as it is stored, as one amount of work."""
+    """Progress over the stored model and all schemes together, in windows."""
 
     def __init__(self, job: Job, schemes: int) -> None:
         self.scheme = 0  # the one that is being measured
@@ -114,13 +115,11 @@ def _learn_speed(ask: Ask, schemes: int, seconds: float) -> None:
 
 
 def _agreed(ask: Ask, schemes: int) -> bool:
-    if ask in st.session_state.setdefault("_quality_agreed", set()):
-        return True
-    return ask.is_demo and ask.tokens is not None and ask.tokens * schemes <= AT_ONCE
+    return agreed(ask) or (ask.is_demo and ask.tokens is not None and ask.tokens * schemes <= AT_ONCE)
 
 
 def _ask_first(ask: Ask, schemes: int) -> bool:
-    """What the measurement will take, and the press that starts it."""
+    """Draws an estimate of the measurement, and the button that starts it."""
     ref = ask.source.ref
     lines = [f"{ref} under {plural(schemes, 'scheme')}"]
     try:
@@ -148,14 +147,10 @@ def _ask_first(ask: Ask, schemes: int) -> bool:
     if ask.tokens:
         lines.append(f"Time: {jobs.estimate(_multiplications(ask, model, schemes), 'multiplications')}")
     say.plan(*lines)
-    st.button("Measure", type="primary", icon=":material/play_arrow:", on_click=_agree, args=(ask,))
+    st.button("Measure", type="primary", icon=":material/play_arrow:", on_click=agree, args=(ask,))
     return True
 
 
 def _multiplications(ask: Ask, model, schemes: int) -> float:
-    """One a weight and token, for each scheme and once for the model as it is stored."""
+    """How many there are: one for each weight and token, under each scheme and once for the stored model."""
     return float(sum(info.size for info in model.tensors)) * ask.tokens * (schemes + 1)
-
-
-def _agree(ask: Ask) -> None:
-    st.session_state["_quality_agreed"].add(ask)

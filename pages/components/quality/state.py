@@ -1,4 +1,4 @@
-"""What is to be measured on a language model, and what is there of it already, by session and by server."""
+"""What to measure on a language model, and the results that the server holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from quantviz.evaluation.comparison import Refusal
 from quantviz.quality.model.parts import FORMS
 from quantviz.quality.results import Method, QualityResult
 
-from ..selection import DEMO_REF, Source
+from ..selection import DEMO_REF, ModelRef
 from ..shared.access import files_root
 from ..work import cached
 from ..work.bounded import BoundedCache
@@ -25,7 +25,7 @@ _found: BoundedCache[Found] = BoundedCache(20_000, lambda _: 1)
 
 @dataclass(frozen=True)
 class Text:
-    """digest: of the text, "" for the demo's own, which nobody need bring."""
+    """The text to measure on. digest: of a visitor's text; "" for the demo's own."""
 
     digest: str = ""
 
@@ -44,9 +44,9 @@ def keep_text(content: str) -> Text:
 
 @dataclass(frozen=True)
 class Ask:
-    """A model, a text, and how the one is measured on the other: all that a result depends on beside its scheme."""
+    """A model, a text and how to measure: all that a result depends on besides its scheme."""
 
-    source: Source
+    source: ModelRef
     text: Text
     tokens: int | None
     context: int
@@ -69,8 +69,8 @@ class Ask:
         return {"text": self.text.content, "tokens": self.tokens, "context": self.context}
 
 
-def source_of(ref: str, token: str | bool | None) -> Source:
-    """The model as this visitor may open it. One of the Hub is not asked for anew: a measurement may take hours."""
+def source_of(ref: str, token: str | bool | None) -> ModelRef:
+    """The model as this visitor may open it. One of the Hub has no version, since a measurement may take hours."""
     if ref.startswith("random:"):
         raise QuantvizError(f"{ref[:80]!r} is a random tensor, no language model; give {FORMS}.")
     is_file = ref != DEMO_REF and not ref.startswith("hf:")
@@ -79,7 +79,7 @@ def source_of(ref: str, token: str | bool | None) -> Source:
 
 
 def found(ask: Ask, scheme: str) -> Found | None:
-    """What is known of a scheme, be it of some windows only."""
+    """The result of a scheme so far, perhaps of some windows only; None where there is none."""
     return _found.peek((ask, scheme))
 
 
@@ -92,12 +92,12 @@ def is_complete(result: Found | None) -> bool:
 
 
 def missing(ask: Ask, schemes: tuple[str, ...]) -> tuple[str, ...]:
-    """The schemes that are yet to be measured, or measured to the end."""
+    """The schemes without a complete result."""
     return tuple(scheme for scheme in schemes if not is_complete(found(ask, scheme)))
 
 
 def results(ask: Ask, schemes: tuple[str, ...]) -> Iterator[QualityResult]:
-    """What was measured so far, in the order of the schemes."""
+    """The results so far, in the order of the schemes."""
     for scheme in schemes:
         result = found(ask, scheme)
         if isinstance(result, QualityResult) and result.windows:

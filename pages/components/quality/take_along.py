@@ -9,29 +9,26 @@ import streamlit as st
 
 from quantviz.quality.model.layers import DEFAULT_TARGETS
 from quantviz.quality.results import QualityResult, SuperWeights
-from quantviz.quality.tables import as_record, tabulate
+from quantviz.quality.tables import as_record, quality_table
 
-from ..shared.take_along import downloads, link_note
+from ..shared.snippet import TOKEN_NOTE
+from ..shared.take_along import COMMAND, DATA, PYTHON, downloads, link_note, more
 from .state import Ask
 
-PYTHON, COMMAND, DATA = "Python", "Command line", "Data and link"
 TEXT_FILE = "text.txt"
 
 
-@st.fragment
 def take_along(
     ask: Ask, schemes: tuple[str, ...], results: Sequence[QualityResult], supers: list[SuperWeights]
 ) -> None:
-    chosen = st.segmented_control("More", [PYTHON, COMMAND, DATA], key="quality_more", persist_state="session")
-    if chosen == PYTHON:
-        st.code(snippet(ask, schemes), language="python")
-    elif chosen == COMMAND:
-        st.code(command(ask, schemes), language="bash", wrap_lines=True)
-    elif chosen == DATA:
-        _data(ask, results, supers)
+    more("quality_more", {
+        PYTHON: lambda: st.code(quality_snippet(ask, schemes), language="python"),
+        COMMAND: lambda: st.code(quality_command(ask, schemes), language="bash", wrap_lines=True),
+        DATA: lambda: _data(ask, results, supers),
+    })  # fmt: skip
 
 
-def snippet(ask: Ask, schemes: Sequence[str]) -> str:
+def quality_snippet(ask: Ask, schemes: Sequence[str]) -> str:
     """A script that measures the same; the token, if any, stays out of it."""
     lines = [
         *(["from pathlib import Path", ""] if ask.text.digest else []),
@@ -58,7 +55,7 @@ def snippet(ask: Ask, schemes: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def command(ask: Ask, schemes: Sequence[str]) -> str:
+def quality_command(ask: Ask, schemes: Sequence[str]) -> str:
     """The command line that measures the same."""
     words = ["python", "-m", "quantviz", "quality", ask.source.ref, *schemes]
     if ask.text.digest:
@@ -71,7 +68,7 @@ def command(ask: Ask, schemes: Sequence[str]) -> str:
 
 def _token_note(ask: Ask) -> list[str]:
     if ask.source.ref.startswith("hf:") and ask.token:
-        return ["# A gated or private model needs a token: set HF_TOKEN, or run `hf auth login`."]
+        return [TOKEN_NOTE]
     return []
 
 
@@ -84,7 +81,7 @@ def _data(ask: Ask, results: Sequence[QualityResult], supers: list[SuperWeights]
             {"count": s.count, "ratio": s.ratio, "random_ratios": s.random_ratios, "largest": s.largest} for s in supers
         ],
     }  # fmt: skip
-    frame = tabulate(results)
+    frame = quality_table(results)
     downloads(
         ("quality", ask.source.ref.rsplit("/", 1)[-1]), document,
         (frame.columns, frame.itertuples(index=False, name=None)),

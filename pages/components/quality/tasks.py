@@ -1,4 +1,4 @@
-"""What Quality makes beside the measurement itself, each in the background and kept by what it depends on."""
+"""The other computations of the page Quality, each made in the background and kept."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from quantviz.quality.continuation import continuations
 from quantviz.quality.model.activations import Activations, collect_activations, output_errors
 from quantviz.quality.super_weights import super_weights
 
+from .. import say
 from ..work import jobs
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
-from ..work.tasks import Task
+from ..work.tasks import KeptResult
 from .state import Ask
 
 _small: BoundedCache[list] = BoundedCache(2000, lambda _: 1)
@@ -35,7 +36,7 @@ class Collected:
 _activations: BoundedCache[Collected] = BoundedCache(512 << 20, lambda c: 2 * len(c.content))
 
 
-def going_on(ask: Ask, schemes: tuple[str, ...], prompt: str, tokens: int) -> Task:
+def going_on(ask: Ask, schemes: tuple[str, ...], prompt: str, tokens: int) -> KeptResult:
     """How the model as it is stored and each scheme's continue a prompt: a list of Continuation and Refusal."""
 
     def make(job: Job) -> list:
@@ -44,11 +45,11 @@ def going_on(ask: Ask, schemes: tuple[str, ...], prompt: str, tokens: int) -> Ta
         )
         return _collected(job, items)
 
-    return Task(("continuations", ask, schemes, prompt, tokens), "Continuations", make, _small, heavy=True)
+    return KeptResult(("continuations", ask, schemes, prompt, tokens), "Continuations", make, _small, heavy=True)
 
 
-def largest_weights(ask: Ask) -> Task:
-    """What becomes of the model without its largest weights: a list of SuperWeights."""
+def without_largest(ask: Ask) -> KeptResult:
+    """Perplexity with the largest weights set to zero: a list of SuperWeights."""
 
     def make(job: Job) -> list:
         arriving = super_weights(
@@ -57,11 +58,11 @@ def largest_weights(ask: Ask) -> Task:
         )  # fmt: skip
         return _collected(job, arriving)
 
-    return Task(("super weights", ask), "Without the largest weights", make, _small, heavy=True)
+    return KeptResult(("super weights", ask), "Without the largest weights", make, _small, heavy=True)
 
 
-def activations(ask: Ask) -> Task:
-    """The mean squares, and a sample, of what flows into each layer while the model reads the text."""
+def activations(ask: Ask) -> KeptResult:
+    """The mean squares, and a sample, of each layer's inputs while the model reads the text."""
 
     def make(job: Job) -> Collected:
         collected = collect_activations(
@@ -69,10 +70,10 @@ def activations(ask: Ask) -> Task:
         )
         return Collected(collected, collected.to_bytes())
 
-    return Task(("activations", ask), "Activations", make, _activations, heavy=True)
+    return KeptResult(("activations", ask), "Activations", make, _activations, heavy=True)
 
 
-def layer_errors(ask: Ask, scheme: str, collected: Collected) -> Task:
+def layer_errors(ask: Ask, scheme: str, collected: Collected) -> KeptResult:
     """The error of each layer's output beside that of its weights: a list of LayerError and Refusal."""
 
     def make(job: Job) -> list:
@@ -82,11 +83,11 @@ def layer_errors(ask: Ask, scheme: str, collected: Collected) -> Task:
         )  # fmt: skip
         return _collected(job, arriving)
 
-    return Task(("layer errors", ask, scheme), f"Layers under {scheme}", make, _small, heavy=True)
+    return KeptResult(("layer errors", ask, scheme), f"Layers under {scheme}", make, _small, heavy=True)
 
 
 def _collected(job: Job, items: Iterator[Any]) -> list[Any]:
-    """All items; each is in `job.found` as soon as it is there."""
+    """All items; each is in `job.found` as soon as it arrives."""
     for item in items:
         job.found.append(item)
     return list(job.found)
@@ -104,5 +105,9 @@ def _steps(job: Job, unit: str) -> Callable[[str, int, int], None]:
     return progress
 
 
-def refusals(found: list[Any]) -> list[Refusal]:
-    return [item for item in found if isinstance(item, Refusal)]
+def without_refusals(found: list[Any]) -> list[Any]:
+    """The results among `found`; a caption says which schemes were refused, and why."""
+    for item in found:
+        if isinstance(item, Refusal):
+            say.caption(f"{item.scheme} is left out. {item.reason}")
+    return [item for item in found if not isinstance(item, Refusal)]

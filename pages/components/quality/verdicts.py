@@ -10,12 +10,12 @@ from quantviz import figures
 from quantviz.quality.results import QualityResult, SuperWeights, Verdict
 from quantviz.quality.text.words import fragility_sentence
 from quantviz.quality.train_demo.log import demo_checkpoints
-from quantviz.quality.verdicts import verdicts
+from quantviz.quality.verdicts import quality_verdicts
 
 from .. import say
 from ..shared.charts import chart
 from .state import Ask
-from .tasks import largest_weights
+from .tasks import without_largest
 
 OUTLIERS = 9  # the claim about the largest weights
 _BADGES = {
@@ -29,14 +29,14 @@ _BADGES = {
 
 
 def verdicts_section(ask: Ask, results: Sequence[QualityResult]) -> list[SuperWeights]:
-    """Draws a card a claim; gives what was measured for the one about the largest weights."""
+    """Draws a card for each claim; returns the measurements of the claim about the largest weights."""
     st.subheader(
         "What the article claims",
         help="Judged by this page's own measurements, on this model and text, at the granularity that each card names.",
     )
-    task = largest_weights(ask)
+    task = without_largest(ask)
     supers = task.ready or []
-    given = verdicts(results, supers)
+    given = quality_verdicts(results, supers)
     for start in range(0, len(given), 2):
         for column, verdict in zip(st.columns(2, gap="medium"), given[start : start + 2], strict=False):
             with column.container(border=True, height="stretch"):
@@ -62,7 +62,7 @@ def _largest(ask: Ask, supers: list[SuperWeights]) -> None:
     if supers:
         chart(figures.quality_details.super_weights(supers), "super_weights")
         return
-    task = largest_weights(ask)
+    task = without_largest(ask)
     if not (ask.is_demo or task.known):
         st.button("Set the largest weights to zero", icon=":material/scatter_plot:", on_click=task.begin)
         return

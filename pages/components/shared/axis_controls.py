@@ -12,6 +12,6 @@ NEAR, ALL = RANGES = "±6σ", "all"
 
 def axis_controls(counts: Any, span: Any) -> tuple[str, bool]:
     """Draws the two controls in two places; gives the axis of the counts, and whether all weights are to be seen."""
-    axis = choices.one_of("segmented_control", "Counts", "axis", COUNTS, COUNTS[0], on=counts, width="stretch")
-    reach = choices.one_of("segmented_control", "Range", "range", RANGES, NEAR, on=span, width="stretch")
+    axis = choices.one_of(counts.segmented_control, "Counts", "axis", COUNTS, COUNTS[0], width="stretch")
+    reach = choices.one_of(span.segmented_control, "Range", "range", RANGES, NEAR, width="stretch")
     return axis, reach == ALL

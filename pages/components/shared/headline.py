@@ -1,13 +1,13 @@
-"""The headline figures, what they are compared with, and what happened in words."""
+"""The headline figures, beside those of the pinned scheme, and sentences about them."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from quantviz.evaluation import Evaluation
-from quantviz.evaluation.sentences import against, sentences
-from quantviz.metrics import METRICS
-from quantviz.text.wording import difference, shape, tooltip, value_text
+from quantviz.evaluation.sentences import pinned_sentence, sentences
+from quantviz.metrics import METRICS, difference, tooltip, value_text
+from quantviz.text.wording import shape
 
 from .. import say
 from ..link.address import changing
@@ -20,7 +20,7 @@ HEADLINES = (
 
 
 def headline(view: View, evaluation: Evaluation, pinned: Evaluation | None, unfit: str = "") -> None:
-    """unfit: why there is nothing to compare with, if the pinned scheme is to blame."""
+    """unfit: why the pinned scheme cannot be compared with; "" where it can, or where none is pinned."""
     title, buttons = st.columns([3, 2], vertical_alignment="bottom")
     rows = f", rows {view.at.rows[0]:,} to {view.at.rows[1] - 1:,}" if view.at.rows else ""
     say.title(f"{view.info.name} under {view.scheme}", on=title)
@@ -32,7 +32,7 @@ def headline(view: View, evaluation: Evaluation, pinned: Evaluation | None, unfi
         _pin_buttons(view)
     for notice in evaluation.notices:
         say.warning(notice)
-    said = sentences(evaluation) + ([text] if pinned and (text := against(evaluation, pinned)) else [])
+    said = sentences(evaluation) + ([text] if pinned and (text := pinned_sentence(evaluation, pinned)) else [])
     if said:
         say.text(*said)
     _figures(evaluation, pinned)

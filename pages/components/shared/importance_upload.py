@@ -16,9 +16,9 @@ from ..work import cached
 from .uploads import upload_folder
 
 _HELP = """
-The mean square `E[x²]` of what flows into each input channel, over some text: an error in a channel through which
-much flows costs more. It adds the importance-weighted MSE; `clip=mse` and GGUF's block types search by it, and
-iq2_xs, iq2_xxs, iq1_s and iq1_m cannot do without.
+The mean square `E[x²]` of each input channel over some text: an error in a channel with large inputs costs more.
+It adds the importance-weighted MSE; `clip=mse` and GGUF's block types search by it, and iq2_xs, iq2_xxs, iq1_s
+and iq1_m cannot do without.
 
 - **.npy**: one number a channel
 - **.gguf**: what llama.cpp's `llama-imatrix` writes
@@ -45,7 +45,7 @@ def importance_upload(view: View) -> Importance | None:
         except QuantvizError as problem:
             found, unfit = None, problem
         st.button(f"Forget {say.name(name)}", icon=":material/close:", on_click=_forget)
-    if unfit is not None:  # where it is seen though the box above is closed
+    if unfit is not None:  # outside of the box above, which may be closed
         say.warning(f"Errors are not weighed here. {unfit}")
     if found is not None:
         say.caption(

@@ -12,7 +12,7 @@ from .. import say
 
 
 def left_out(refused: Iterable[Refusal]) -> None:
-    """Names them, and says why; nothing where there are none."""
+    """Draws the notice with the reasons; nothing where no scheme is left out."""
     refused = list(refused)
     if len(refused) == 1:
         say.warning(f"{refused[0].scheme} is left out. {refused[0].reason}")

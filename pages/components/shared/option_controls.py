@@ -14,7 +14,7 @@ from .. import say
 
 
 def option_controls(scheme: Scheme, group: Group, change: Callable[[str], None]) -> None:
-    """Those of a group that the scheme takes; what is on or off comes last. change: called with an option's key."""
+    """Draws the options of a group that the scheme takes, toggles last. change: called with an option's key."""
     offered = [option for option in OPTIONS.values() if option.group == group and scheme.takes(option)]
     for option in sorted(offered, key=lambda option: option.control.kind == "toggle"):
         _draw(option, scheme, change)

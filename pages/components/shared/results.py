@@ -1,4 +1,4 @@
-"""From a view to its evaluations: at once where that is quick, as a job with progress where it is not."""
+"""The evaluations of a view: at once where that is quick, else by a job whose progress is shown."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from quantviz.text.wording import count, size
 
 from .. import say
 from ..link.address import put
-from ..selection import Importance, Selection, View
+from ..selection import Importance, TensorPart, View
 from ..work import cached, jobs
+from ..work.visitors import agree, agreed
 
-LARGE = 1 << 26  # weights; what is larger is not loaded before the visitor says so
+LARGE = 1 << 26  # weights; a larger tensor is not loaded before the visitor agrees
 FIRST_LOOK = 1 << 24  # weights of the row range offered instead
 
 
@@ -27,8 +28,8 @@ def evaluated(
 ) -> Evaluation | None:
     """The evaluation under `scheme`, weighed by `importance` if there is any.
 
-    role: what it is on the page; a visitor who moves on to another scheme for it waits for the old one no longer.
-    None while it is being made or waits for a word of the visitor's.
+    role: its place on the page; another scheme in the same role stops a computation that nobody else waits for.
+    None while it is computed, and while the visitor has not agreed to a large tensor.
     Raises QuantvizError for a tensor or a scheme that does not fit.
     """
     if view.at is None:
@@ -38,9 +39,9 @@ def evaluated(
     if found is not None:
         jobs.want(role, None)
         return found
-    scheme.check_shape(view.rows, view.info.cols)  # before anything is moved
+    scheme.check_shape(view.rows, view.info.cols)  # before anything is read or downloaded
     scheme.check_importance_given(importance is not None)
-    if view.weights > LARGE and _unedited(view) not in st.session_state.setdefault("_agreed", set()):
+    if view.weights > LARGE and not agreed(_unedited(view)):
         _ask_first(view)
         return None
     return jobs.result(
@@ -49,7 +50,7 @@ def evaluated(
 
 
 def against_pinned(view: View, importance: Importance | None = None) -> tuple[Evaluation | None, str]:
-    """The evaluation under the pinned scheme, and why there can be none; none and "" while it is being made."""
+    """(the evaluation under the pinned scheme, why there can be none); (None, "") while it is computed."""
     try:
         return view.pinned and evaluated(view, view.pinned, importance, "pinned"), ""
     except QuantvizError as problem:
@@ -62,9 +63,9 @@ def outcomes(
     importance: Importance | None,
     show: Callable[[list[Outcome], Scheme | None], None] | None = None,
 ) -> list[Outcome] | None:
-    """What each scheme does to the tensor, or why it cannot; None while they are being made, one by one.
+    """The evaluation of each scheme, or why it does not apply; None until all are computed, one after another.
 
-    show: draws those that are there already, and the pinned scheme, until then.
+    show: draws those that are ready until then; it is given them and the pinned scheme.
     Raises QuantvizError for a tensor that cannot be evaluated.
     """
 
@@ -75,9 +76,9 @@ def outcomes(
     job = view.at, schemes, importance and importance.digest
     missing = [s.key for s, found in zip(schemes, so_far(), strict=True) if found is None]
     if not missing:
-        jobs.want("compare", None)  # it is done, and was shown while it went on
+        jobs.want("compare", None)  # complete: no job is waited for any more
         return so_far()
-    if view.weights > LARGE and _unedited(view) not in st.session_state.setdefault("_agreed", set()):
+    if view.weights > LARGE and not agreed(_unedited(view)):
         _ask_first(view, len(missing) + 1)
         return None
     done = jobs.result(
@@ -88,7 +89,7 @@ def outcomes(
 
 
 def _ask_first(view: View, passes: int = 2) -> None:
-    """What a large tensor will take, and the choice of a part of it."""
+    """Draws an estimate for a large tensor, and offers a part of it instead."""
     weights, info = view.weights, view.info
     nbytes = weights * info.nbytes / info.size
     rows = max(1, min(info.rows, FIRST_LOOK // info.cols))
@@ -99,18 +100,14 @@ def _ask_first(view: View, passes: int = 2) -> None:
     lines.append(f"Evaluation: {jobs.estimate(passes * weights, 'weights')}, in pieces, never held whole as float32")
     say.plan(*lines)
     with st.container(horizontal=True):
-        st.button("Evaluate all of it", type="primary", on_click=_agree, args=(view,))
+        st.button("Evaluate all of it", type="primary", on_click=agree, args=(_unedited(view),))
         if rows < info.rows:
             st.button(f"Only the first {rows:,} rows", on_click=_take_rows, args=(rows,))
     st.caption("Any other range of rows can be written in the sidebar.")
 
 
-def _unedited(view: View) -> Selection:
+def _unedited(view: View) -> TensorPart:
     return replace(view.at, edit=None)
-
-
-def _agree(view: View) -> None:
-    st.session_state["_agreed"].add(_unedited(view))
 
 
 def _take_rows(rows: int) -> None:

@@ -43,7 +43,7 @@ def scheme_chooser(
 ) -> list[str]:
     """Draws the presets, each with its meaning, and the list. Gives canonical keys, each once.
 
-    parts: the schemes in what was typed. parse: reads one; its text is canonical.
+    parts: splits what was typed into schemes. parse: reads one of them; its text is the canonical key.
     """
 
     def check(texts: list[str]) -> tuple[list[str], list[str]]:
@@ -57,7 +57,7 @@ def scheme_chooser(
 
     above = st.container(horizontal=True, vertical_alignment="bottom")
     keys = choices.some_of(
-        "multiselect", lambda chosen: f"Schemes ({len(chosen)})", key, catalogue(), first, check=check, help=help,
+        st.multiselect, lambda chosen: f"Schemes ({len(chosen)})", key, catalogue(), first, check=check, help=help,
         most=most, placeholder="Choose schemes, or type a key such as int4-asym-b48:clip=mse",
     )  # fmt: skip
     with above:

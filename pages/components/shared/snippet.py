@@ -6,8 +6,10 @@ from pathlib import PurePath
 
 from ..selection import UPLOAD, Importance, View
 
+TOKEN_NOTE = "# A gated or private model needs a token: set HF_TOKEN, or run `hf auth login`."
 
-def snippet(
+
+def tensor_snippet(
     view: View,
     block: tuple[int, int],
     importance: Importance | None = None,
@@ -21,7 +23,7 @@ def snippet(
     lines = [
         "import quantviz as qv",
         "",
-        *_opening(view),
+        *opening(view),
         *importance_loading(importance),
         f"scheme = qv.Scheme.parse({view.scheme.key!r})",
         f"r = qv.evaluate(w, scheme{weighted})",
@@ -74,7 +76,7 @@ def comparison_snippet(view: View, keys: list[str], pinned: str | None, importan
     lines = [
         "import quantviz as qv",
         "",
-        *_opening(view),
+        *opening(view),
         f"keys = {keys!r}",
     ]
     weighted = ", importance" if importance else ""
@@ -103,17 +105,17 @@ def importance_loading(importance: Importance | None) -> list[str]:
     ]
 
 
-def written(ref: str) -> str:
+def ref_in_script(ref: str) -> str:
     """A reference as a script has it: a file that was uploaded is taken from the current folder."""
     return PurePath(ref.removeprefix(UPLOAD)).name if ref.startswith(UPLOAD) else ref
 
 
-def _opening(view: View) -> list[str]:
+def opening(view: View) -> list[str]:
     """The lines that make `w` the tensor of the view."""
     ref, rows, lines = view.at.source.ref, view.at.rows, []
     if ref.startswith("hf:") and view.token:
-        lines.append("# A gated or private model needs a token: set HF_TOKEN, or run `hf auth login`.")
+        lines.append(TOKEN_NOTE)
     if ref.startswith(UPLOAD):
         lines.append("# The file that was uploaded, in the current folder.")
     selection = f", rows=({rows[0]}, {rows[1]})" if rows else ""
-    return [*lines, f"model = qv.open_model({written(ref)!r})", f"w = model.open({view.at.tensor!r}{selection})"]
+    return [*lines, f"model = qv.open_model({ref_in_script(ref)!r})", f"w = model.open({view.at.tensor!r}{selection})"]

@@ -1,9 +1,9 @@
-"""What a visitor takes along from any page: data as JSON and CSV, pictures, and what the address is good for."""
+"""What a visitor takes along from any page: code, data as JSON and CSV, pictures, and the link."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -16,7 +16,16 @@ from ..selection import UPLOAD
 from .access import is_loopback
 from .charts import picture_setting
 
+PYTHON, COMMAND, DATA = "Python", "Command line", "Data and link"
 Table = tuple[Iterable[object], Iterable[Iterable[Any]]]
+
+
+@st.fragment
+def more(key: str, sections: Mapping[str, Callable[[], Any]]) -> None:
+    """The end of a page: what is chosen of `sections`, a name and what draws it. key: of the choice in the session."""
+    chosen = st.segmented_control("More", list(sections), format_func=say.name, key=key, persist_state="session")
+    if chosen:
+        sections[chosen]()
 
 
 def downloads(
@@ -38,7 +47,7 @@ def _button(label: str, text: str, name: str, kind: str, help: str | None = None
 
 
 def link_note(*refs: str, uploads: bool = False) -> None:
-    """What the address in the browser opens again, where, and what it cannot.
+    """Says what the address in the browser opens again, and in which browsers.
 
     refs: every reference that the view shows.  uploads: whether another file of the visitor's takes part, such as an
     importance.

@@ -1,4 +1,4 @@
-"""What app.py does around every page, and how a page makes sure that it was done."""
+"""The frame that app.py draws around every page: navigation and links; and the check that it was drawn."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ..link.address import link
+from ..link.state import current
+from ..selection import View
 
 ABOUT = """
 **quantviz** shows what quantization does to the weights of a model: point at a layer, choose a number format,
@@ -67,6 +69,15 @@ def require_app() -> None:
     if not st.session_state.pop("_in_app", False):
         navigation()  # the same pages, so that the address still leads to this one
         st.rerun()
+
+
+def opened_view() -> View:
+    """What the sidebar says, for a page about a tensor; the page ends here while no tensor is open."""
+    require_app()
+    view = current()
+    if view.at is None:  # the sidebar says why
+        st.stop()
+    return view
 
 
 def runs_alone(page: str) -> bool:

@@ -1,4 +1,4 @@
-"""At start, in the background: import and compile what the first page needs, so that it does not wait for it."""
+"""Imports and compiles what the first page needs, in the background when the server starts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from quantviz.evaluation import default_engine
 
 @st.cache_resource(show_spinner=False)
 def warm_up() -> threading.Thread:
-    """Once a server. A small tensor takes every path that the default view takes."""
+    """Runs once a server: what the default view computes, on a small tensor."""
     thread = threading.Thread(target=_run_the_kernels, name="warm-up", daemon=True)
     thread.start()
     return thread

@@ -17,7 +17,7 @@ from ..link.state import DEFAULT_REF, choose_ref
 LONGEST_SIDE = 1 << 31
 
 
-# Two in a row of the sidebar: name of the part of the reference, label, bounds, step and what it is.
+# Drawn two to a row: name in the reference, label, least, most, step, meaning.
 FIELDS = (
     ("rows", "Rows", 1, LONGEST_SIDE, 256, "Output features."),
     ("cols", "Columns", 1, LONGEST_SIDE, 256, "Input features, along which blocks run."),
@@ -64,13 +64,13 @@ def _field(column, ref: str, name: str, label: str, least: float, most: float, s
 def _spec(ref: str) -> SyntheticSpec:
     try:
         return SyntheticSpec.parse(ref)
-    except QuantvizError:  # said where the reference is opened
+    except QuantvizError:  # the error is shown where the reference is opened
         return SyntheticSpec.parse(DEFAULT_REF)
 
 
 def _change(ref: str, name: str) -> None:
     value = st.session_state[f"random_{name}"]
-    if value is None:  # emptied: as it is at first
+    if value is None:  # an emptied field returns to its default
         value = getattr(SyntheticSpec(), name) * (100 if name == "outliers" else 1)
     try:
         if name == "seed" and whole_number(str(value).strip()) is None:

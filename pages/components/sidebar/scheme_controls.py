@@ -55,10 +55,10 @@ def scheme_controls() -> tuple[Scheme, Scheme | None]:
 
 
 def chosen_schemes() -> tuple[Scheme, Scheme | None]:
-    """The same where a page has no controls for them: what is chosen, or the defaults."""
+    """The two schemes on a page without controls for them: those chosen, or the defaults."""
     try:
         return Scheme.parse(chosen_text("scheme") or DEFAULT_SCHEME), _pinned(chosen_text("pinned") or DEFAULT_PINNED)
-    except QuantvizError:  # of a link; said on the pages that show it
+    except QuantvizError:  # a wrong key in a link, which pages with the controls report
         return Scheme.parse(DEFAULT_SCHEME), None
 
 
@@ -67,19 +67,20 @@ def _pinned(text: str) -> Scheme | None:
 
 
 def _controls(scheme: Scheme) -> None:
+    shown = st.session_state  # the controls show what the key says
     family = next(name for name, holds in FAMILIES.items() if holds(scheme.fmt))
-    _show("scheme_family", family)
+    shown["scheme_family"] = family
     left, right = st.columns(2)
     left.selectbox("Family", list(FAMILIES), key="scheme_family", on_change=_change, args=("family",), help=FAMILY_HELP)
     formats = [name for name, f in KINDS.items() if FAMILIES[family](f)]
-    _show("scheme_format", scheme.format)
+    shown["scheme_format"] = scheme.format
     right.selectbox(
         "Format", formats, key="scheme_format", on_change=_change, args=("format",),
         help=worked.MX_RULE if scheme.rule == "mx" else None,
     )  # fmt: skip
     offered = _granularities(scheme)
     if offered:
-        _show("scheme_granularity", str(scheme.granularity) if scheme.granularity else CAST)
+        shown["scheme_granularity"] = str(scheme.granularity) if scheme.granularity else CAST
         st.selectbox(
             "Granularity", offered, key="scheme_granularity", on_change=_change, args=("granularity",),
             help="Which weights share a scale: all, a channel (one output row), a block of N along a row, or a tile.",
@@ -87,7 +88,7 @@ def _controls(scheme: Scheme) -> None:
     else:
         st.text_input("Granularity", f"b{scheme.fmt.block}, fixed", disabled=True)
     if scheme.symmetry:
-        _show("scheme_symmetry", scheme.symmetry)
+        shown["scheme_symmetry"] = scheme.symmetry
         st.segmented_control(
             "Symmetry", SYMMETRIES, key="scheme_symmetry", required=True, on_change=_change, args=("symmetry",),
             help="sym: zero-centred, scale only. asym: scale and integer zero point. offset: scale and float minimum.",
@@ -105,13 +106,8 @@ def _controls(scheme: Scheme) -> None:
     option_controls(scheme, "scales", _change)
 
 
-def _show(key: str, value: Any) -> None:
-    """The control shows what the key says."""
-    st.session_state[key] = value
-
-
 def _granularities(scheme: Scheme) -> list[str]:
-    """What can be chosen for the format, coarse to fine, a choice of the visitor's own included."""
+    """The granularities to choose from, coarse to fine, with the one chosen if it is another."""
     if isinstance(scheme.fmt, BlockFormat | BlockType):
         return []
     offered = [*GRANULARITIES, *TILES]
@@ -123,7 +119,7 @@ def _granularities(scheme: Scheme) -> list[str]:
 
 
 def _change(part: str) -> None:
-    """A control was moved: the scheme's key follows, and keeps of the other parts what still applies."""
+    """Called when a control has changed: rewrites the key, with the other parts that still apply."""
     now = Scheme.parse(chosen_text("scheme") or DEFAULT_SCHEME)
     value = moved_to(OPTIONS[part]) if part in OPTIONS else st.session_state[f"scheme_{part}"]
     if part == "granularity":
@@ -131,7 +127,7 @@ def _change(part: str) -> None:
     held, moved = {"symmetry": now.symmetry, "granularity": now.granularity}, {part: value}
     if part in ("family", "format"):
         scheme = _closest(FIRST[value] if part == "family" else value, held | now.options)
-    else:  # what was moved comes first; of options, behind what they depend on
+    else:  # the changed part first; a changed option after the parts on which it depends
         first = held | moved if part in OPTIONS else moved
         scheme = _closest(now.format, first | held | now.options | moved)
     choose_scheme(scheme.key)

@@ -14,7 +14,7 @@ WITHOUT_SCHEME = ("number_formats", "quality")
 
 
 def sidebar(page: str) -> None:
-    """Draws pages, tensor and scheme as far as this page takes them; leaves the choice for it: see `state.current`."""
+    """Draws the links to pages and the controls that this page takes; `state.current` gives what they say."""
     with st.sidebar:
         with st.container(gap="xxsmall"):
             page_links()

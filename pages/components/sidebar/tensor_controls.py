@@ -16,7 +16,7 @@ from .. import say
 from ..link import address, choices
 from ..link.address import chosen_text, put
 from ..link.state import ANOTHER_TENSOR, DEFAULT_REF, choose_ref, parse_rows
-from ..selection import DEMO_REF, UPLOAD, Selection, Source
+from ..selection import DEMO_REF, UPLOAD, ModelRef, TensorPart
 from ..shared import uploads
 from ..shared.access import files_root, hub_token, may_open_files
 from ..work import cached, jobs
@@ -26,7 +26,7 @@ RANDOM, DEMO, HUB, FILE = "Random", "Demo", "Hub", "File"
 LONGEST_SHOWN = 26  # characters of a tensor's name that its list has room for
 
 
-def tensor_controls() -> tuple[Selection, TensorInfo, str | bool | None] | None:
+def tensor_controls() -> tuple[TensorPart, TensorInfo, str | bool | None] | None:
     """Draws the controls. Gives what is selected and the visitor's token; None while a model is being opened."""
     st.subheader("Tensor")
     above = st.container()
@@ -48,7 +48,7 @@ def tensor_controls() -> tuple[Selection, TensorInfo, str | bool | None] | None:
     say.caption(
         f"{shape(info.shape) or 'no axes'} · {info.dtype} · {count(info.size)} weights · {size(info.nbytes)}{bits}"
     )
-    return Selection(source, info.name, rows), info, token
+    return TensorPart(source, info.name, rows), info, token
 
 
 def _is_given(ref: str) -> None:
@@ -68,7 +68,7 @@ def _kind(ref: str) -> str:
 def _source_controls(ref: str) -> str:
     """Draws the controls of one kind of source; gives the token typed, if any."""
     state = st.session_state
-    # The controls follow where the reference changed, and on the way back from a page without them.
+    # The controls follow a changed reference, also after a page without them.
     if state.get("_shown_ref") != ref or state.get("source") is None:
         state["_shown_ref"], state["source"] = ref, _kind(ref)
     st.segmented_control(
@@ -90,7 +90,7 @@ def _source_controls(ref: str) -> str:
 
 
 def _change_source() -> None:
-    """Back to what was last open of this kind, if anything was."""
+    """Opens what was open last of this kind, if anything was."""
     state = st.session_state
     last = state.get(f"_last_{state['source']}") or {RANDOM: DEFAULT_REF, DEMO: DEMO_REF}.get(state["source"])
     if last:
@@ -154,7 +154,7 @@ def _take_upload() -> None:
         choose_ref(UPLOAD + uploads.keep(upload.name, upload.getbuffer()))
 
 
-def source_for(ref: str, token: str | bool | None) -> Source:
+def source_for(ref: str, token: str | bool | None) -> ModelRef:
     """A reference as this visitor may open it; raises QuantvizError for files that are not theirs."""
     if not ref.startswith(UPLOAD):
         root = files_root() if _kind(ref) == FILE else None
@@ -168,7 +168,7 @@ def source_for(ref: str, token: str | bool | None) -> Source:
     return cached.source_of(ref, kept, None, token)
 
 
-def _open(ref: str, token: str | bool | None) -> tuple[Source, Model] | None:
+def _open(ref: str, token: str | bool | None) -> tuple[ModelRef, Model] | None:
     """The model, or the last one that opened, with a notice; None while it is being opened."""
     state = st.session_state
     try:
@@ -198,7 +198,7 @@ def _open(ref: str, token: str | bool | None) -> tuple[Source, Model] | None:
 
 
 def choose_file(ref: str, names: tuple[str, ...], key: str, then: Callable[[str], None]) -> None:
-    """One of the GGUF models that a repository or a folder holds; `then` gets its reference."""
+    """Draws the choice among several GGUF files; calls `then` with the reference of the one chosen."""
 
     def take() -> None:
         if name := st.session_state.pop(key, None):
@@ -211,8 +211,8 @@ def choose_file(ref: str, names: tuple[str, ...], key: str, then: Callable[[str]
     )  # fmt: skip
 
 
-def _last_good(ref: str, token: str | bool | None, problem: QuantvizError) -> tuple[Source, Model]:
-    """What was open before `ref` turned out wrong, if it opens still; else the first view's tensor."""
+def _last_good(ref: str, token: str | bool | None, problem: QuantvizError) -> tuple[ModelRef, Model]:
+    """The source that was open before `ref` failed, if it still opens; else the default one."""
     for last in (st.session_state.get("_good_ref", DEFAULT_REF), DEFAULT_REF):
         if last == ref:
             continue
@@ -231,9 +231,9 @@ def _last_good(ref: str, token: str | bool | None, problem: QuantvizError) -> tu
 
 def _choose_tensor(model: Model) -> TensorInfo:
     wanted, first = chosen_text("tensor"), first_choice(model)
-    if st.session_state["_fallback"]:  # what is chosen is a tensor of the model that did not open
+    if st.session_state["_fallback"]:  # the tensor chosen belongs to the model that did not open
         return first
-    # What holds no weights is not offered; who asks for it all the same is told why on the page.
+    # Tensors without weights are not offered; the page explains why a link to one fails.
     names = [info.name for info in model.tensors if not info.why_not or info.name == wanted]
     names = names or [info.name for info in model.tensors]
     if len(model.tensors) == 1:
@@ -241,7 +241,7 @@ def _choose_tensor(model: Model) -> TensorInfo:
         return first
     slot, button = st.columns([5, 1], vertical_alignment="bottom")
     name = choices.one_of(
-        "selectbox", f"Tensor, one of {len(names):,}", "tensor", names, first.name, on=slot,
+        slot.selectbox, f"Tensor, one of {len(names):,}", "tensor", names, first.name,
         missing=model.info, filter_mode="contains", then=partial(put, **ANOTHER_TENSOR),
     )  # fmt: skip
     if button.button("", icon=":material/table:", help="All tensors, with shape, dtype and size"):

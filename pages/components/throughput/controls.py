@@ -1,4 +1,4 @@
-"""What is to be measured: workloads, model, batch, layer, schemes and device; the address holds all of them."""
+"""The controls of a measurement: workloads, model, batch, layer, schemes and device."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ def idle_card(device: str) -> Card:
 
 
 def _device_note(device: str) -> None:
-    """Says first where it is not a CUDA device that is measured, and why."""
+    """Says so if the device is no CUDA GPU, and why."""
     for text in idle_card(device).notices:
         say.info(text, ":material/memory:")
 
 
 def throughput_controls(view: View) -> Plan | None:
-    """Draws the controls. Gives the plan; None where it waits for a model's description, or cannot be."""
+    """Draws the controls. Returns the plan; None while a config.json is read, or with a sentence on what is missing."""
     above, best = st.container(), devices()[0]
     first = _default()
     left, right = st.columns([3, 1], vertical_alignment="bottom", gap="medium")
     workloads = choices.some_of(
-        "pills", "Workloads", "workloads", list(WORKLOADS), first.workloads, on=left,
+        left.pills, "Workloads", "workloads", list(WORKLOADS), first.workloads,
         help="\n".join(f"- **{name}**: {meaning}" for name, meaning in WORKLOADS.items()),
     )  # fmt: skip
     device = choices.one_of(
-        "segmented_control", "Device", "device", devices(), best, on=right, named=say.name,
+        right.segmented_control, "Device", "device", devices(), best, named=say.name,
         help="The best one comes first. `reference` runs plain torch, which is slow and is there to compare with.",
     )  # fmt: skip
     with above:
@@ -96,12 +96,12 @@ def _with_baseline(schemes: tuple[Scheme, ...], workloads: list[str]) -> list[st
 
 @st.cache_resource(show_spinner=False)
 def _default() -> Plan:
-    """What the command line measures when it is told nothing."""
+    """The plan that the command line measures without options."""
     return Plan.make()
 
 
 def _settings(device: str) -> dict:
-    """Draws what few need to change; gives arguments of Plan.make, shapes as text, without those left as they are."""
+    """Draws what few need to change; returns the arguments of Plan.make that were changed, shapes as text."""
     first = Plan.make(device)
     tensor = _shape(
         "Tensor", "tensor_shape", first.tensor, "Rows × columns that quantize, dequantize and evaluate take."
@@ -129,11 +129,11 @@ def _shape(label: str, key: str, first: tuple[int, int], help: str) -> str:
 
 
 def _model(view: View) -> ModelShape | None:
-    """Draws the choice; gives the shape, or None while it is being read."""
+    """Draws the choice; returns the shape, or None while it is read."""
     default = _default().model.key
     options = [*PRESETS, *([OWN] if _may_have_config(view.at.source.ref) else [])]
     wanted = choices.one_of(
-        "selectbox", "Model shape", "throughput_model", options, default, missing=_why_not,
+        st.selectbox, "Model shape", "throughput_model", options, default, missing=_why_not,
         help="How large the linear layers of a decode step are: those of a published model, or of the one in the "
         "sidebar by its config.json. Its weights are not downloaded: random ones are as fast.",
     )  # fmt: skip

@@ -10,12 +10,10 @@ import streamlit as st
 from quantviz.throughput import Plan, Report
 
 from ..shared.charts import picture_setting
-from ..shared.take_along import downloads
-
-PYTHON, COMMAND, DATA = "Python", "Command line", "Data and link"
+from ..shared.take_along import COMMAND, DATA, PYTHON, downloads, more
 
 
-def snippet(plan: Plan) -> str:
+def speed_snippet(plan: Plan) -> str:
     """A script that measures what the page measures."""
     lines = [
         "import quantviz as qv",
@@ -49,7 +47,7 @@ def _arguments(plan: Plan) -> dict[str, object]:
     }  # fmt: skip
 
 
-def command(plan: Plan) -> str:
+def speed_command(plan: Plan) -> str:
     """The command that measures the same; it leaves `plan.seconds` at the device's default."""
     options = [
         ("device", plan.device), *(("workload", name) for name in plan.workloads),
@@ -64,16 +62,16 @@ def _times(shape: tuple[int, int]) -> str:
     return f"{shape[0]}x{shape[1]}"
 
 
-@st.fragment
 def take_along(plan: Plan, report: Report | None) -> None:
-    chosen = st.segmented_control("More", [PYTHON, COMMAND, DATA], key="throughput_more", persist_state="session")
-    if chosen == PYTHON:
-        st.code(snippet(plan), language="python")
-    elif chosen == COMMAND:
-        st.code(command(plan), language="bash")
-        st.caption("With --json it prints one JSON document: the device's card and every measurement.")
-    elif chosen == DATA:
-        _data(report)
+    more("throughput_more", {
+        PYTHON: lambda: st.code(speed_snippet(plan), language="python"), COMMAND: lambda: _command(plan),
+        DATA: lambda: _data(report),
+    })  # fmt: skip
+
+
+def _command(plan: Plan) -> None:
+    st.code(speed_command(plan), language="bash")
+    st.caption("With --json it prints one JSON document: the device's card and every measurement.")
 
 
 def _data(report: Report | None) -> None:
@@ -83,4 +81,4 @@ def _data(report: Report | None) -> None:
     else:
         picture_setting()
         st.caption("Figures to save are here once something has been measured.")
-    st.markdown("The address bar holds what is measured, not the figures: whoever opens it can measure the same.")
+    st.markdown("The address bar holds what is measured, not the figures: anyone who opens it can measure the same.")

@@ -1,11 +1,11 @@
-"""Start, stop, and what is seen while a measurement waits or goes on."""
+"""Starting and stopping a measurement, and its progress."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from quantviz.errors import QuantvizError
-from quantviz.text.wording import about, duration
+from quantviz.text.wording import about, duration, listed
 from quantviz.throughput import Plan
 
 from .. import say
@@ -17,12 +17,12 @@ from .controls import idle_card
 from .results import device_card, results
 from .sections import error_and_speed, sqnr_known
 
-POLL = 1.0  # seconds between two drawings: on a CPU each takes time from what is measured
+POLL = 1.0  # seconds between two drawings, which on a CPU slow down what is measured
 STOP = "stop-measuring"
 
 
 def start_controls(plan: Plan, run: Run | None) -> None:
-    """The button that begins, with what it will take; what of the visitor's goes on with another plan."""
+    """Draws the start button with an estimate, and this visitor's runs of other plans."""
     _elsewhere(plan)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
@@ -40,12 +40,8 @@ def start_controls(plan: Plan, run: Run | None) -> None:
 
 def describe(plan: Plan) -> str:
     """What a plan measures, in words."""
-    words = f"{_listed(plan.workloads)} with {len(plan.schemes)} schemes on {plan.device}"
+    words = f"{listed(plan.workloads)} with {len(plan.schemes)} schemes on {plan.device}"
     return words[:1].upper() + words[1:]
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _start(plan: Plan) -> None:
@@ -85,7 +81,7 @@ def live(view: View, run: Run) -> None:
         else:
             doing, total = report.doing, report.doing.total
             counted = f", {doing.done} of {total}" if total else " …"
-            left = run.left()
+            left = run.seconds_left()
             counted += "" if left is None else f", {about(left)} left of it"
             done, what = min(doing.done / total, 1.0) if total else 0.0, say.plain(f"{doing.what}{counted}")
             st.progress(done, text=what, width="stretch")
@@ -100,7 +96,7 @@ def live(view: View, run: Run) -> None:
 
 
 def outcome(run: Run) -> None:
-    """How a run that is over ended."""
+    """Says how a finished run ended."""
     if isinstance(run.problem, QuantvizError):
         say.error(run.problem)
     elif run.problem is not None:

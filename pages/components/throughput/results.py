@@ -13,18 +13,16 @@ from quantviz.throughput.roofline import bound
 from .. import say
 from ..shared.charts import chart
 from ..work.runs import Run
-from .table import refused, table
+from .table import refused, workload_table
 
 ON_CPU = ("cpu", "reference")
-SHARED = (
-    " This server works on the same processor, and maybe your browser does: the command line measures without them."
-)
+SHARED = " This server, and perhaps your browser, use the same processor; the command line measures without them."
 LATEST = "latest"
 QUANTITIES = {"bandwidth": "GB/s", "speed": "speed", "factor": "× bf16"}
 
 
 def device_card(card: Card) -> None:
-    """What is measured, with what, and how fast its memory is."""
+    """Draws the device, its software, and how fast its memory is."""
     unknown = "not yet"
     copy = unknown if card.copy_bytes_per_s is None else f"{size(card.copy_bytes_per_s)}/s"
     read = unknown if card.read_bytes_per_s is None else f"{size(card.read_bytes_per_s)}/s"
@@ -65,13 +63,13 @@ def results(run: Run, live: bool = False) -> None:
     st.caption(f"**{say.name(workload)}** · {say.plain(f'{WORKLOADS[workload]} {_of_what(measured)}')}")
     with st.container():  # one element, full or empty: what follows keeps its place while figures arrive
         if timed:
-            fig = figures.throughput.rounds(run.arrived, report.card, workload, quantity)
+            fig = figures.throughput.rounds(run.found, report.card, workload, quantity)
             chart(fig, f"rounds_{'live' if live else 'done'}")
             say.caption(figures.throughput.rounds_note(report.card) + (SHARED if report.card.device in ON_CPU else ""))
             say.text(*_bounds(timed, report.card))
         elif not any(r.workload == workload for r in report.refused):
             st.caption("Nothing of it has been timed.")
-    table(report, workload, live)
+    workload_table(report, workload, live)
     refused(report, workload)
 
 

@@ -11,7 +11,7 @@ from quantviz.evaluation.comparison import refusal
 from quantviz.schemes import Scheme
 from quantviz.text.wording import number, shape, size
 from quantviz.throughput import MULTIPLIES, Measurement, Plan, Report
-from quantviz.throughput.claim import STATEMENT, verdict
+from quantviz.throughput.claim import STATEMENT, speed_verdict
 from quantviz.throughput.roofline import Ceiling, ceilings, without_ceiling
 
 from .. import say
@@ -32,8 +32,8 @@ REACHED = "measured here"
 
 
 def claim_section(report: Report) -> None:
-    """Claim 8, and what the numbers of this run say to it."""
-    found = verdict(report.measurements)
+    """Draws claim 8 and the verdict of this run's measurements."""
+    found = speed_verdict(report.measurements)
     st.subheader(
         "Claim 8, on this machine",
         help="Tokens/s of the decode step over those of bf16 in the same run, or of fp32 where that is faster.",

@@ -12,12 +12,10 @@ from quantviz.throughput import MULTIPLIES, Measurement, Report
 from quantviz.throughput.results import UNSTEADY
 
 from .. import say
-from ..shared.tables import table as fitted_table
-from ..shared.tables import written
+from ..shared.tables import BEST, as_styler, table
 
 _BASELINE = "background-color: rgba(128, 128, 128, 0.18)"
 _FAILED = "background-color: rgba(228, 102, 42, 0.30)"
-_BEST = "background-color: rgba(0, 166, 125, 0.22); font-weight: bold"
 
 _HIGHER, _LOWER = "\n\nHigher is better.", "\n\nLower is better."
 _FACTOR = "`median of {0} / median`, of the same rounds; 1 is as fast." + _HIGHER
@@ -46,7 +44,7 @@ _OF_MULTIPLIES = ("tokens_per_s", "speedup_over_bf16", "speedup_over_fp32")
 _BETTER = {"tokens_per_s": "max", "speedup_over_bf16": "max", "weights_per_s": "max", "median_s": "min"}
 
 
-def table(report: Report, workload: str, live: bool = False) -> None:
+def workload_table(report: Report, workload: str, live: bool = False) -> None:
     measured = report.of(workload)
     if not measured:
         return
@@ -57,13 +55,13 @@ def table(report: Report, workload: str, live: bool = False) -> None:
         shown.sort(key=lambda name: name in _OF_MULTIPLIES)
     frame = frame[["scheme", *shown, "kernel"]]
     how = {name: COLUMNS[name][2] for name in shown}
-    styled = written(frame, how).apply(_marks, axis=None, wrong=wrong)
+    styled = as_styler(frame, how).apply(_marks, axis=None, wrong=wrong)
     headings = {name: st.column_config.Column(COLUMNS[name][0], help=COLUMNS[name][1]) for name in shown}
     headings |= {
         "scheme": st.column_config.Column("Scheme", pinned=True),
         "kernel": st.column_config.Column("Computed by", width="medium", help="The kernel, in a few words."),
     }
-    fitted_table(styled, how, f"throughput_table_{'live' if live else 'done'}", headings, height="content")
+    table(styled, how, f"throughput_table_{'live' if live else 'done'}", headings, height="content")
     if wrong:
         say.error(f"{', '.join(wrong)} gave a wrong result in the check, so its time does not count.")
     if any(m.unsteady for m in measured):
@@ -84,7 +82,7 @@ def _marks(frame: pd.DataFrame, wrong: list[str]) -> pd.DataFrame:
     marks = pd.DataFrame("", index=frame.index, columns=frame.columns)
     for name, best in _BETTER.items():
         if name in frame and frame[name].nunique() > 1:
-            marks.loc[frame[name] == getattr(frame[name], best)(), name] = _BEST
+            marks.loc[frame[name] == getattr(frame[name], best)(), name] = BEST
     marks.loc[frame.scheme == "bf16", "scheme"] = _BASELINE
     marks.loc[frame.scheme.isin(wrong), "scheme"] = _FAILED
     return marks

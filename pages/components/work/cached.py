@@ -29,7 +29,7 @@ from quantviz.statistics import TensorStatistics
 from quantviz.tensors import StoredTensor
 from quantviz.text.wording import size
 
-from ..selection import Importance, Selection, Source
+from ..selection import Importance, ModelRef, TensorPart
 from .bounded import BoundedCache
 from .imports import HUB, import_each
 from .jobs import Job
@@ -40,17 +40,17 @@ MODEL_LIFETIME = 600  # seconds until a Hub repository is asked again what it ho
 _SALT = secrets.token_bytes(16)
 
 
-def source_of(ref: str, opens: str, root: str | None, token: str | bool | None) -> Source:
+def source_of(ref: str, opens: str, root: str | None, token: str | bool | None) -> ModelRef:
     if opens.startswith("random:"):
-        return Source(ref, opens)
+        return ModelRef(ref, opens)
     if opens.startswith("hf:"):
         visitor = hashlib.blake2b(str(token).encode(), key=_SALT, digest_size=8).hexdigest()
-        return Source(ref, opens, None, str(int(time.time() // MODEL_LIFETIME)), visitor)
+        return ModelRef(ref, opens, None, str(int(time.time() // MODEL_LIFETIME)), visitor)
     try:
         facts = (Path(root, opens) if root else home_path(opens)).stat()
-        return Source(ref, opens, root, f"{facts.st_mtime_ns}-{facts.st_size}")
+        return ModelRef(ref, opens, root, f"{facts.st_mtime_ns}-{facts.st_size}")
     except (OSError, ValueError):
-        return Source(ref, opens, root)  # opening it will say what is wrong
+        return ModelRef(ref, opens, root)  # opening it reports the error
 
 
 def _evaluation_bytes(e: Evaluation) -> int:
@@ -65,19 +65,19 @@ _tensors: BoundedCache[StoredTensor] = BoundedCache(
 _statistics: BoundedCache[TensorStatistics] = BoundedCache(1000, lambda _: 1)
 _evaluations: BoundedCache[Evaluation] = BoundedCache(512 << 20, _evaluation_bytes)
 _predictions: BoundedCache[tuple] = BoundedCache(1000, lambda _: 1)
-# Without the errors of each block, which grow with the tensor: so a comparison of hundreds stays here whole.
+# Without the errors of each block, which grow with the tensor, so that hundreds of schemes fit.
 _compared: BoundedCache[Evaluation] = BoundedCache(
     256 << 20, lambda e: (1 << 16) + (0 if e.code_counts is None else e.code_counts.nbytes)
 )
 _optima: BoundedCache[list[ScalarQuantizer]] = BoundedCache(1000, lambda _: 1)
 
 
-def opened(source: Source) -> Model | None:
+def opened(source: ModelRef) -> Model | None:
     """The model, if it was opened before."""
     return _models.peek(source)
 
 
-def open_model(source: Source, token: str | bool | None, job: Job) -> Model:
+def open_model(source: ModelRef, token: str | bool | None, job: Job) -> Model:
     """The model, opened if need be. The token goes no further than to the Hub."""
     job.step("reading the list of tensors", "B")
     if source.opens.startswith("hf:"):
@@ -85,7 +85,7 @@ def open_model(source: Source, token: str | bool | None, job: Job) -> Model:
     return _models.get(source, lambda: qv.open_model(source.opens, token=token, root=source.root))
 
 
-def _tensor(at: Selection, progress: Callable | None = None) -> StoredTensor:
+def _tensor(at: TensorPart, progress: Callable | None = None) -> StoredTensor:
     model = _models.peek(at.source)
     if model is None:
         raise qv.QuantvizError(f"{at.source.ref} has been closed; load the page again.")
@@ -103,25 +103,25 @@ def _tensor(at: Selection, progress: Callable | None = None) -> StoredTensor:
     return _tensors.get(at, lambda: outliers.apply(before, at.edit, _statistics_of(unedited, before)))
 
 
-def _statistics_of(at: Selection, stored: StoredTensor, job: Job | None = None) -> TensorStatistics:
+def _statistics_of(at: TensorPart, stored: StoredTensor, job: Job | None = None) -> TensorStatistics:
     progress = job.step("reading its statistics", "weights") if job else None
     return _statistics.get(at, lambda: qv.describe(stored, progress))
 
 
-def measured(at: Selection, job: Job) -> tuple[StoredTensor, TensorStatistics]:
+def described(at: TensorPart, job: Job) -> tuple[StoredTensor, TensorStatistics]:
     """The tensor and its statistics, reported to `job` step by step."""
     stored = _tensor(at, job.step("loading", "B"))
     return stored, _statistics_of(at, stored, job)
 
 
-def ready(at: Selection, key: str, importance: Importance | None = None) -> Evaluation | None:
+def ready(at: TensorPart, key: str, importance: Importance | None = None) -> Evaluation | None:
     """The evaluation, if it was made before."""
     return _evaluations.peek((at, key, importance and importance.digest))
 
 
-def evaluate(at: Selection, key: str, importance: Importance | None, job: Job) -> Evaluation:
+def evaluate(at: TensorPart, key: str, importance: Importance | None, job: Job) -> Evaluation:
     """The full evaluation of a tensor under a scheme, reported to `job` step by step."""
-    stored, statistics = measured(at, job)
+    stored, statistics = described(at, job)
     progress = job.step(f"evaluating {key}", "weights")
     values, device = importance and importance.values, default_engine()
     return _evaluations.get(
@@ -130,7 +130,7 @@ def evaluate(at: Selection, key: str, importance: Importance | None, job: Job) -
     )
 
 
-def predicted_errors(at: Selection, evaluation: Evaluation, importance: Importance | None = None):
+def predicted_errors(at: TensorPart, evaluation: Evaluation, importance: Importance | None = None):
     """What uniform rounding predicts for the bins of the error figure; None where it predicts nothing."""
 
     def predict() -> tuple:
@@ -143,7 +143,7 @@ def predicted_errors(at: Selection, evaluation: Evaluation, importance: Importan
 
 
 def inspect(
-    at: Selection, evaluation: Evaluation, row: int, col: int, importance: Importance | None = None,
+    at: TensorPart, evaluation: Evaluation, row: int, col: int, importance: Importance | None = None,
     around: tuple[int, int] | None = None,
 ) -> Block:  # fmt: skip
     return qv.inspect_block(
@@ -154,14 +154,14 @@ def inspect(
 # -- many schemes ------------------------------------------------------------------------------
 
 
-def compared(at: Selection, key: str, importance: Importance | None) -> Evaluation | None:
+def compared(at: TensorPart, key: str, importance: Importance | None) -> Evaluation | None:
     """The evaluation for a comparison, if it was made before; it lacks block_errors."""
     return _compared.peek((at, key, importance and importance.digest))
 
 
-def compare(at: Selection, keys: list[str], importance: Importance | None, job: Job) -> int:
+def compare(at: TensorPart, keys: list[str], importance: Importance | None, job: Job) -> int:
     """Evaluates the schemes one after the other; `compared` has each as soon as it is made. Gives how many."""
-    stored, statistics = measured(at, job)
+    stored, statistics = described(at, job)
     progress = job.step("", "weights")
     values = importance and importance.values
     for i, key in enumerate(keys):
@@ -176,7 +176,7 @@ def _slim(stored: StoredTensor, key: str, importance: object, statistics: Tensor
     return replace(made, block_errors=None)
 
 
-def best_scalar(at: Selection, statistics: TensorStatistics) -> list[ScalarQuantizer]:
+def best_scalar(at: TensorPart, statistics: TensorStatistics) -> list[ScalarQuantizer]:
     """The best scalar quantizer of 1 to 8 bits for the tensor's histogram."""
     return _optima.get(at, lambda: optimal_scalar(statistics.histogram))
 

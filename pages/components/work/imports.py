@@ -1,8 +1,8 @@
 """Modules that several threads would import at once are imported once, one thread at a time.
 
-Python lets a thread have a module that another is still in the middle of importing, where waiting would be a deadlock;
-and Plotly looks among the loaded modules for pandas without waiting at all. Twenty visitors of a server that has just
-started met that.
+Python lets a thread have a module that another is still importing, where waiting would be a deadlock;
+and Plotly looks for pandas among the loaded modules without waiting at all. Twenty visitors who arrived at a server
+that had just started ran into both.
 """
 
 from __future__ import annotations
@@ -13,13 +13,9 @@ from importlib import import_module
 from pathlib import Path
 
 FIRST = (
-    "pandas",
-    "pyarrow",
-    "plotly.graph_objects",
-    "quantviz.kernels.cpu",
-    "quantviz.evaluation.comparison",
+    "pandas", "pyarrow", "plotly.graph_objects", "quantviz.kernels.cpu", "quantviz.evaluation.comparison",
     "quantviz.figures",
-)
+)  # fmt: skip
 LANGUAGE_MODELS = ("torch", "transformers", "quantviz.kernels.reference")
 HUB = ("huggingface_hub", "httpx2", "quantviz.sources.hub")
 _COMPONENTS = str(Path(__file__).parents[1])
@@ -27,7 +23,7 @@ _lock = threading.RLock()
 
 
 def import_first() -> None:
-    """What every page needs, before any visitor gets an answer. Others who come meanwhile wait."""
+    """Imports what every page needs; visitors who arrive meanwhile wait."""
     with _lock:
         from quantviz.evaluation import default_engine
 

@@ -1,6 +1,6 @@
 """Long work in the background: progress, an estimate, a way to stop it; it outlives a page change or a reload.
 
-A job belongs to the server and is found by its key, so whoever asks for the same thing waits for the same job. Each
+A job belongs to the server and is found by its key, so visitors who ask for the same thing wait for the same job. Each
 browser window waits for at most one job of a kind: when it asks for another of that kind, or is closed, it leaves the
 first, and a job that nobody waits for is stopped.
 """
@@ -35,7 +35,7 @@ LOOK = 1.0  # seconds between looks at who is still there
 ASSUMED_RATE = {"B": 10e6, "weights": 100e6, "multiplications": 25e9}  # a second, until something was measured
 
 
-class Cancelled(Exception):
+class JobStopped(Exception):
     """Raised inside a job that its visitor stopped, or that nobody waits for any more."""
 
 
@@ -51,7 +51,7 @@ class Job:
         self.ended: float | None = None
         self.future: Future = Future()
         self.watchers: dict[tuple[str, Hashable], float] = {}  # (window, kind) -> when it was last seen
-        self.found: list[Any] = []  # what there is so far, for work that gives one thing after another
+        self.found: list[Any] = []  # results so far, for work that gives several
         self._cancelled = threading.Event()
         self._work: Work | None = None
 
@@ -65,9 +65,9 @@ class Job:
             if self.heavy:
                 import_each(*LANGUAGE_MODELS)
             value = work(self)
-        except BaseException as problem:  # whatever it is, whoever waits for the job is told
-            if isinstance(problem, QuantvizError | Cancelled):
-                problem.__traceback__ = None  # it holds the tensors that the work was busy with
+        except BaseException as problem:  # every error reaches those who wait for the job
+            if isinstance(problem, QuantvizError | JobStopped):
+                problem.__traceback__ = None  # it refers to the tensors of the work
             self._end(self.future.set_exception, problem)
         else:
             self._end(self.future.set_result, value)
@@ -75,7 +75,7 @@ class Job:
     def _end(self, tell: Callable[[Any], None], what: Any) -> None:
         try:
             tell(what)
-        except InvalidStateError:  # it was stopped, and whoever waited for it knows
+        except InvalidStateError:  # it was stopped, and those who waited know
             return
         self.ended = time.monotonic()
 
@@ -84,8 +84,7 @@ class Job:
         self._check()
         self.name, self.unit, self.done, self.total, self.began = name, unit, 0, 0, time.monotonic()
         self.left = TimeLeft()
-
-        first: tuple[float, int] | None = None  # what came before it, such as compiling, says nothing about the rate
+        first: tuple[float, int] | None = None  # the time before it, such as compiling, says nothing about the rate
 
         def progress(done: int, total: int) -> None:
             nonlocal first
@@ -101,12 +100,12 @@ class Job:
 
     def _check(self) -> None:
         if self._cancelled.is_set():
-            raise Cancelled
+            raise JobStopped
 
     def cancel(self) -> None:
-        """Whoever waits for it waits no longer, and its place is free; the work itself ends at its next step."""
+        """Ends the waiting for it and frees its place; the work itself ends at its next step."""
         self._cancelled.set()
-        self._end(self.future.set_exception, Cancelled())
+        self._end(self.future.set_exception, JobStopped())
         if self._work:
             self._places.stop(self._work)
 
@@ -139,7 +138,7 @@ _looking = threading.Event()
 
 
 def unit_of(what: str, otherwise: str) -> str:
-    """What quantviz counts while it does `what`: bytes or tensors of a model, or what the caller counts."""
+    """The unit that quantviz counts in during `what`: bytes or tensors of a model, or `otherwise`."""
     if "tensors" in what:
         return "tensors"
     return "B" if "bytes" in what or what.startswith("reading") else otherwise
@@ -159,15 +158,16 @@ def estimate(amount: float, unit: str) -> str:
 def start(
     key: Hashable, title: str, work: Callable[[Job], Any], heavy: bool = False, kind: Hashable | None = None
 ) -> Job:
-    """The job called `key`, begun if there is none; this window waits for it. One heavy job runs at a time.
+    """`watch` for a new Job. One heavy job runs at a time. kind: by default what the key begins with."""
+    return watch(key, Job(title, heavy), work, kind or (key[0] if isinstance(key, tuple) else key))
 
-    kind: of which a window waits for one job; by default what a key begins with.
-    """
-    kind = kind or (key[0] if isinstance(key, tuple) else key)
+
+def watch(key: Hashable, fresh: Job, work: Callable[[Job], Any], kind: Hashable) -> Job:
+    """The job called `key`, or `fresh`, which then begins; this window waits for it, and for no other of its kind."""
     with _LOCK:
         want(kind, key)
         is_new = key not in _JOBS
-        job = _JOBS.setdefault(key, Job(title, heavy))
+        job = _JOBS.setdefault(key, fresh)
         job.watchers[session(), kind] = time.monotonic()
         if is_new:
             job.begin(work, visitor())
@@ -176,13 +176,13 @@ def start(
 
 
 def running(key: Hashable) -> Job | None:
-    """The job called `key`, if there is one that nobody has taken the result of."""
+    """The job called `key`, if there is one whose result was not taken yet."""
     with _LOCK:
         return _JOBS.get(key)
 
 
 def want(kind: Hashable, key: Hashable | None) -> None:
-    """Of this kind, this window waits for the job `key`, or for none: the one it waited for before is left."""
+    """From now on this window waits for the job `key` of this kind, or for none, and no more for the one before."""
     me = session(), kind
     with _LOCK:
         before = _WANTED.get(me)
@@ -197,7 +197,7 @@ def want(kind: Hashable, key: Hashable | None) -> None:
 
 
 def forget(key: Hashable) -> None:
-    """Its result is taken, or it is to begin anew."""
+    """Drops a job whose result was taken, or that is to start again."""
     with _LOCK:
         job = _JOBS.pop(key, None)
         for who in job.watchers if job else ():
@@ -229,7 +229,7 @@ def _look_for_ever() -> None:
 
 
 def look_after() -> None:
-    """Leaves jobs for windows that were closed, and drops results that nobody took."""
+    """Closed windows wait for their jobs no longer; results that nobody took are dropped."""
     now = time.monotonic()
     with _LOCK:
         for key, job in list(_JOBS.items()):
@@ -262,9 +262,9 @@ def result(
     poll: float = POLL,
     kind: Hashable | None = None,
 ) -> Any | None:
-    """What `work` gives, or None with its progress on the page while it goes on.
+    """The result of `work`; None, with its progress on the page, while it runs.
 
-    meanwhile: draws what is there already, under the progress and as often as that, and when it was stopped.
+    meanwhile: draws the results so far, under the progress and as often, and after a stop.
     patience: seconds before progress is shown.  poll: seconds between looks at it.  kind: see `start`.
     An error of the work is raised here, once: asking again begins again. A stopped job stays stopped until its visitor
     starts it again.
@@ -275,7 +275,7 @@ def result(
     except StillRunning:
         st.fragment(_panel, run_every=poll)(key, job, meanwhile)
         return None
-    except Cancelled:
+    except JobStopped:
         say.info(f"{title} was stopped. What had arrived is kept.", ":material/pause_circle:")
         st.button("Start again", key=f"again-{key}", on_click=forget, args=(key,))
         if meanwhile:

@@ -1,7 +1,7 @@
-"""Places for work in the background: so many at a time, shared fairly, each given back as soon as its work is stopped.
+"""A number of places for background work, shared fairly among visitors, and freed as soon as work is stopped.
 
-A pool of threads would do neither: whoever asks first would hold all of them, a thread stuck in a call that cannot be
-interrupted would be lost for everybody, and a server could not end before its work has.
+A pool of threads does not do that: the first visitor could take all threads, one stuck in a call that cannot be
+interrupted would be lost, and a server would not end before its work has ended.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LINGER = 30.0  # seconds that stopped work in memory keeps its place, unless it 
 
 @dataclass(eq=False)
 class Work:
-    """run: called on a thread of its own.  owner: of whom no more than a share of the places are filled."""
+    """run: called on a thread of its own.  owner: whose work fills no more than a share of the places."""
 
     run: Callable[[], Any]
     owner: str = ""
@@ -43,7 +43,7 @@ class Places:
         self._fill()
 
     def stop(self, work: Work) -> None:
-        """The work is wanted no more: it does not begin, or gives its place back. It has to end by itself."""
+        """Takes waiting work off the queue, or frees the place of running work, which has to end by itself."""
         with self._lock:
             work.stopped_at = time.monotonic()
             if work in self._waiting:
@@ -53,7 +53,7 @@ class Places:
         self._fill()
 
     def look(self) -> None:
-        """Called now and then: a place whose stopped work does not end is given to the next."""
+        """Called now and then: frees the places of stopped work that does not end."""
         with self._lock:
             now = time.monotonic()
             self._filled = [w for w in self._filled if w.stopped_at is None or now - w.stopped_at < LINGER]

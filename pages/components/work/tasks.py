@@ -1,4 +1,4 @@
-"""One result that is made in the background and kept: what a section of a page waits for."""
+"""A result that a section of a page needs, made in the background and kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .jobs import Job
 
 
 @dataclass(frozen=True)
-class Task:
+class KeptResult:
     """One result: its key, what it is called while it is being made, how it is made, and where it is kept.
 
     heavy: whether it needs a language model in memory, so that one such task runs at a time.
@@ -29,21 +29,21 @@ class Task:
 
     @property
     def ready(self) -> Any | None:
-        """What it gave, if it was made before."""
+        """The result, if it was made before."""
         return self.kept.peek(self.key)
 
     @property
     def known(self) -> bool:
-        """Whether it is there or under way, or ended with an error that nobody has seen."""
+        """Whether it is ready or under way, or ended with an error that no page has shown."""
         return self.ready is not None or jobs.running(self.key) is not None
 
     def begin(self) -> None:
-        """Starts it in the background, unless it is there or under way."""
+        """Starts it in the background, unless it is ready or under way."""
         if self.ready is None:
             jobs.start(self.key, self.title, self._work, self.heavy)
 
     def result(self, meanwhile: Callable[[Job], None] | None = None, patience: float = jobs.PATIENCE) -> Any | None:
-        """What it gives; None, with progress or a sentence on the page, as long as there is nothing.
+        """The result; None, with progress or an error on the page, while there is none.
 
         meanwhile: draws what `Job.found` holds already, under the progress.
         """

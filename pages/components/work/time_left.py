@@ -6,12 +6,12 @@ import math
 import time
 from collections.abc import Callable
 
-SMOOTH = 4.0  # seconds over which a new pace is believed, at least; later a quarter of the time that has passed
+SMOOTH = 4.0  # seconds over which a new pace is smoothed, at least; later a quarter of the time passed
 SURE = 1.0  # seconds before anything is said
 
 
 class TimeLeft:
-    """Told how much is done, it tells the seconds left. Starting up counts once, so that it does not set the pace."""
+    """Estimates the seconds left from reports of how much is done; the time before the first report does not count."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -1,6 +1,8 @@
-"""Who is looking: browser windows (Streamlit's sessions), and whether one is still there."""
+"""Visitors and their browser windows (Streamlit's sessions), and whether a window is still open."""
 
 from __future__ import annotations
+
+from collections.abc import Hashable
 
 import streamlit as st
 from streamlit import runtime
@@ -14,8 +16,18 @@ def session() -> str:
 
 
 def visitor() -> str:
-    """Whoever looks: another machine by its address, so that many windows are one visitor; else the window itself."""
+    """The visitor: a machine by its address, so that all its windows are one visitor; else the window itself."""
     return (st.context.ip_address if runtime.exists() else None) or session()
+
+
+def agreed(what: Hashable) -> bool:
+    """Whether the visitor has agreed, in this window, to a computation that takes long."""
+    return what in st.session_state.setdefault("_agreed", set())
+
+
+def agree(what: Hashable) -> None:
+    """For callbacks: the visitor agrees to it."""
+    st.session_state["_agreed"].add(what)
 
 
 def is_connected(session: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import MIXES, SOURCE, Facts, Mix
-from .recipes import Line, Recipe, as_dict, mix_of, notices, recipe, sizes, table
+from .recipes import Line, Recipe, mix_of, notices, recipe, recipe_dict, recipe_table, sizes
 
-__all__ = ["MIXES", "SOURCE", "Facts", "Line", "Mix", "Recipe", "as_dict", "mix_of", "notices", "recipe", "sizes",
-           "table"]  # fmt: skip
+__all__ = ["MIXES", "SOURCE", "Facts", "Line", "Mix", "Recipe", "recipe_dict", "mix_of", "notices", "recipe", "sizes",
+           "recipe_table"]  # fmt: skip

@@ -157,7 +157,7 @@ def _layer(name: str) -> int:
     return int(match[1]) if match else -1
 
 
-def table(r: Recipe) -> dict[str, list[Any]]:
+def recipe_table(r: Recipe) -> dict[str, list[Any]]:
     """The recipe as columns, a row a tensor."""
     return {
         "tensor": [line.name for line in r.lines],
@@ -192,7 +192,7 @@ def _some(names: Sequence[str]) -> str:
     return shown + (f" and {len(names) - _NAMES_SHOWN:,} more" if len(names) > _NAMES_SHOWN else "")
 
 
-def as_dict(r: Recipe) -> dict[str, Any]:
+def recipe_dict(r: Recipe) -> dict[str, Any]:
     """JSON-ready."""
     return {
         "mix": r.mix.name, "architecture": r.facts.architecture, "layers": r.facts.layers,

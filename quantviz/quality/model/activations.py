@@ -1,7 +1,7 @@
-"""What flows into each linear layer while a model reads a text: E[x²] of every input channel, and a sample of inputs.
+"""The inputs of each linear layer while a model reads a text: E[x²] of every input channel, and a sample.
 
-The first is importance, as llama.cpp's imatrix has it; with the second the error of what comes out of a layer can be
-measured, beside that of its weights. Kept in one .safetensors file: `<tensor>.in_sum2` and `<tensor>.counts`, named as
+The first is importance, as llama.cpp's imatrix has it; the sample serves to measure the error of a layer's output
+beside that of its weights. Kept in one .safetensors file: `<tensor>.in_sum2` and `<tensor>.counts`, named as
 in llama.cpp's imatrix but with the model's own tensor names, and `<tensor>.inputs`, the sample.
 """
 
@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -37,14 +37,14 @@ from ..measure import DEFAULT_CONTEXT, Passage
 from ..results import LayerError
 from ..session import Session, inference, open_session, text_of
 from .layers import DEFAULT_TARGETS, Layer, Mixture, select
-from .loading import LanguageModel
+from .loading import LanguageModel, OpenOptions
 from .parts import Progress
 from .replacing import matrix_view
 
 DEFAULT_TOKENS = 4096
 DEFAULT_SAMPLES = 256
 SUMS, COUNTS, INPUTS = ".in_sum2", ".counts", ".inputs"
-_PIECE = 1024  # rows of inputs at a time
+_AT_ONCE = 1024  # rows of inputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +73,6 @@ class Activations:
         if tensor not in self.sums:
             raise QuantvizError(f"There are no activations for {tensor!r}.{did_you_mean(tensor, self.sums)}")
         return (self.sums[tensor] / self.counts[tensor]).astype(np.float32)
-
-    def all_importance(self) -> dict[str, np.ndarray]:
-        return {tensor: self.importance(tensor) for tensor in self.layers if self.sums[tensor].any()}
 
     # -- files -----------------------------------------------------------------------------------
 
@@ -160,9 +157,9 @@ def collect_activations(
     targets: Sequence[str] = DEFAULT_TARGETS,
     *,
     progress: Progress | None = None,
-    **where: Any,
+    **where: Unpack[OpenOptions],
 ) -> Activations:
-    """What flows into the target layers while the stored model reads whole windows of a text.
+    """The inputs of the target layers while the stored model reads whole windows of a text.
 
     samples: how many inputs of each layer are kept, spread evenly over the text.  where: device, dtype, token, root
     and cache_dir. Layers that a module of their own computes, such as a mixture's experts, are left out.
@@ -192,7 +189,7 @@ def collect_activations(
 
 
 def _watchable(model: Any, layers: Sequence[Layer]) -> list[tuple[Any, Layer]]:
-    """Each layer that is a module's own weight and multiplies what flows in, with its module."""
+    """Each layer that is a module's own weight and multiplies its input, with its module."""
     from torch import nn
 
     modules = dict(model.named_modules())
@@ -213,7 +210,7 @@ def _read(session: Session, passage: Passage) -> None:
 
 
 class _Collected:
-    """What flowed into one layer."""
+    """The inputs of one layer, added up and sampled."""
 
     def __init__(self, cols: int, every: int, samples: int) -> None:
         self.sums, self.tokens, self.rows = np.zeros(cols), 0, []
@@ -223,8 +220,8 @@ class _Collected:
         import torch
 
         x = (arguments[0] if arguments else next(iter(named.values()))).reshape(-1, len(self.sums))
-        for at in range(0, len(x), _PIECE):
-            part = x[at : at + _PIECE].float()
+        for at in range(0, len(x), _AT_ONCE):
+            part = x[at : at + _AT_ONCE].float()
             self.sums += part.square().sum(0, dtype=torch.float64).cpu().numpy()
         picks = range(-self.tokens % self._every, len(x), self._every)[: self._left]
         if len(picks):
@@ -233,7 +230,7 @@ class _Collected:
         self.tokens += len(x)
 
 
-# -- what comes out ------------------------------------------------------------------------------
+# -- outputs -------------------------------------------------------------------------------------
 
 
 def output_errors(
@@ -244,7 +241,7 @@ def output_errors(
     *,
     importance: Mapping[str, np.ndarray] | None = None,
     progress: Progress | None = None,
-    **where: Any,
+    **where: Unpack[OpenOptions],
 ) -> Iterator[LayerError | Refusal]:
     """For each layer a scheme quantizes, ‖XŴ - XW‖ / ‖XW‖ over the sampled inputs X, beside ‖Ŵ - W‖ / ‖W‖.
 

@@ -1,7 +1,7 @@
-"""What transformers is given to read of a model: copies of its small files, bounded and made harmless first.
+"""The small files of a model that transformers reads: copies, bounded and made harmless first.
 
-transformers and the libraries under it take a file's word for everything: ten million labels, a billion layers, a pipe
-where a file should be. So they see a folder that holds nothing but what was written there.
+transformers and its libraries believe whatever a file says: ten million labels, a billion layers, a pipe in place of a
+file. So they get a folder that holds only what quantviz has written.
 """
 
 from __future__ import annotations

@@ -175,7 +175,7 @@ class Mixture:
         return {layer: assigned[layer] for layer in layers if layer in assigned}
 
 
-def distinct(schemes: Iterable[str | Scheme | Mixture]) -> tuple[Mixture, ...]:
+def distinct_mixtures(schemes: Iterable[str | Scheme | Mixture]) -> tuple[Mixture, ...]:
     """The schemes and tables, each once, in their order. Raises QuantvizError when there is none."""
     if isinstance(schemes, str | Scheme | Mixture):
         schemes = [schemes]

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypedDict
 
 from ...checkpoints import packed_formats, refuse_packed
 from ...errors import QuantvizError, did_you_mean
@@ -20,9 +20,6 @@ from .parts import Parts, Progress, open_parts
 from .quiet import transformers_quietly
 from .stored_sizes import StoredSizes
 from .weights import model_of
-
-if TYPE_CHECKING:
-    pass
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json",
                "vocab.txt")  # fmt: skip
@@ -83,6 +80,16 @@ class LanguageModel:
             return self.tokenizer.decode(list(tokens), clean_up_tokenization_spaces=False)
 
 
+class OpenOptions(TypedDict, total=False):
+    """The keywords of `open_language_model`, which every measurement hands on."""
+
+    device: str | None
+    dtype: str | None
+    token: str | bool | None
+    root: str | os.PathLike[str] | None
+    cache_dir: str | os.PathLike[str] | None
+
+
 @contextlib.contextmanager
 def open_language_model(
     ref: str | LanguageModel,
@@ -115,7 +122,7 @@ def open_language_model(
     try:
         yield opened
     finally:
-        opened.model = None  # whoever still holds the frame of a stopped measurement holds no weights
+        opened.model = None  # a frame of a stopped measurement may still refer to it, and must not keep the weights
 
 
 def _device(wanted: str | None) -> str:

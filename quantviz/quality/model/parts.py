@@ -73,7 +73,7 @@ class Parts:
 def refuse_other_than_causal(config: Mapping[str, Any], name: str) -> None:
     """Raises QuantvizError where config.json names architectures of which none can predict the next token.
 
-    What it does not settle is settled when the model is opened: this needs neither transformers nor the weights.
+    An early check, without transformers and weights; opening the model checks the rest.
     """
     said = config.get("architectures")
     said = [text for text in said if isinstance(text, str)] if isinstance(said, list) else []
@@ -91,7 +91,7 @@ def open_parts(
     root: str | os.PathLike[str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> Iterator[Parts]:
-    """The parts of the model that `ref` names; what is written for the time they are needed goes with the context.
+    """The parts of the model that `ref` names; temporary files are removed when the context ends.
 
     Arguments as `quantviz.open_model` has them. Raises QuantvizError with one sentence for whatever is wrong.
     """

@@ -1,7 +1,7 @@
 """From tokens to logits, of the scored places alone, a few at a time.
 
-What a model's body gives for a place is a few hundred to a few thousand numbers, its logits are as many as there are
-tokens. So the body's output is what is kept, exactly as it came, and the head's work is done where it is needed.
+A model's body gives a few hundred to a few thousand numbers for a place, its head as many logits as there are tokens.
+So the body's output is kept, exactly as it came, and the head runs when its logits are needed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Weights put in place of a model's own, layer by layer, and brought back from its file: never two copies of them."""
+"""Replaces a model's weights layer by layer, and restores them from its file: there is never a second copy."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ...tensors import STORED_DTYPES, StoredTensor, refuse_non_finite
 from .layers import Layer
 from .loading import LanguageModel
 
-_PIECE = 1 << 20  # weights converted at a time
+_AT_ONCE = 1 << 20  # weights
 _NARROW = (1e-20, 1e30)  # sums of squares that float32 adds up without losing any
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a scheme did to a layer's weights."""
+    """The size and error of a layer's weights under a scheme."""
 
     weights: int
     bits: int
@@ -99,8 +99,8 @@ class Originals:
         try:
             with tempfile.TemporaryFile(dir=folder) as file:
                 flat = weights.reshape(-1)
-                for at in range(0, flat.numel(), _PIECE):
-                    piece = flat[at : at + _PIECE].cpu()
+                for at in range(0, flat.numel(), _AT_ONCE):
+                    piece = flat[at : at + _AT_ONCE].cpu()
                     file.write((piece.view(torch.uint16) if name == "bfloat16" else piece).numpy().tobytes())
                 file.flush()
                 copy = OpenFile(os.dup(file.fileno()), f"The copy of {layer.path}")
@@ -118,9 +118,9 @@ def _same(parameter: Any, stored: StoredTensor) -> bool:
     import torch
 
     flat = parameter.detach().reshape(-1)
-    for at in range(0, flat.numel(), _PIECE):
-        piece = torch.from_numpy(np.array(stored.read(at, at + _PIECE))).to(flat.dtype)
-        if not torch.equal(piece.nan_to_num(), flat[at : at + _PIECE].cpu().nan_to_num()):
+    for at in range(0, flat.numel(), _AT_ONCE):
+        piece = torch.from_numpy(np.array(stored.read(at, at + _AT_ONCE))).to(flat.dtype)
+        if not torch.equal(piece.nan_to_num(), flat[at : at + _AT_ONCE].cpu().nan_to_num()):
             return False
     return True
 
@@ -240,5 +240,5 @@ def fill(weights: Any, stored: StoredTensor) -> None:
     import torch
 
     flat = weights.view(-1)
-    for at in range(0, flat.numel(), _PIECE):
-        flat[at : at + _PIECE].copy_(torch.from_numpy(np.array(stored.read(at, at + _PIECE))))
+    for at in range(0, flat.numel(), _AT_ONCE):
+        flat[at : at + _AT_ONCE].copy_(torch.from_numpy(np.array(stored.read(at, at + _AT_ONCE))))

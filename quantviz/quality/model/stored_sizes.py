@@ -1,4 +1,4 @@
-"""What each layer of a model takes in its file: told by the file's own tensors, whatever names they go by."""
+"""The bits that each layer of a model takes in its file, under whatever names the file has its tensors."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def _check_size(kind: type, parts: Parts, config: Any) -> None:
 
 
 class _Later:
-    """A tensor of the file for transformers to read when its turn comes, by `[...]`: then it is in memory once."""
+    """A tensor of the file that transformers reads by `[...]` when it needs it, so that it is in memory once."""
 
     def __init__(self, reader: Reader, info: TensorInfo) -> None:
         self._reader, self._info = reader, info
@@ -100,7 +100,7 @@ class _Later:
 
 
 def _read_later(reader: Reader, progress: Progress | None) -> dict[str, _Later]:
-    """Every tensor of weights, fetched as far as it must be; transformers copies it, converted, into the model."""
+    """Every tensor of weights, downloaded if need be; transformers copies it, converted, into the model."""
     infos = [info for info in reader.tensors if info.dtype in STORED_DTYPES and info.size and info.shape]
     total, done, state = sum(info.nbytes for info in infos), 0, {}
     for info in infos:

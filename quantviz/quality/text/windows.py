@@ -28,7 +28,7 @@ class Window:
         return self.stop - self.first
 
 
-def check(context: int, method: str) -> None:
+def check_windows(context: int, method: str) -> None:
     """Raises QuantvizError for a method or a window that there is not, before a text is read or a model opened."""
     if method not in METHODS:
         raise QuantvizError(f"There is no method {method!r}; choose {' or '.join(METHODS)}.")
@@ -36,19 +36,19 @@ def check(context: int, method: str) -> None:
         raise QuantvizError(f"A window of {context} tokens is too short; give at least {MIN_CONTEXT}.")
 
 
-def plan(tokens: int, context: int, method: Method) -> tuple[Window, ...]:
+def windows_over(tokens: int, context: int, method: Method) -> tuple[Window, ...]:
     """The windows over a text of `tokens` tokens.
 
     llama.cpp: side by side, what is left over unused. Of a window, logits from the middle on are scored, so that 255
     tokens of 512 are predicted: the tool's own `n_ctx - n_ctx/2 - 1`.
     sliding: each half a window further on; the last one ends with the text.
 
-    >>> plan(1024, 512, "llama.cpp")
+    >>> windows_over(1024, 512, "llama.cpp")
     (Window(start=0, stop=512, first=257), Window(start=512, stop=1024, first=769))
-    >>> plan(600, 512, "sliding")
+    >>> windows_over(600, 512, "sliding")
     (Window(start=0, stop=512, first=1), Window(start=256, stop=600, first=512))
     """
-    check(context, method)
+    check_windows(context, method)
     if tokens < context:
         raise QuantvizError(
             f"The text has {tokens:,} tokens, fewer than one window of {context:,}; give a longer text, more tokens "

@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 
 from ...errors import QuantvizError
-from .recipe import Recipe
+from .recipe import TrainingRecipe
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    chosen = {field.name: getattr(options, field.name) for field in dataclasses.fields(Recipe)}
+    chosen = {field.name: getattr(options, field.name) for field in dataclasses.fields(TrainingRecipe)}
     try:
-        _run(Recipe(**chosen), options)
+        _run(TrainingRecipe(**chosen), options)
     except (QuantvizError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -29,13 +29,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", type=Path, default=Path("demo-training.pt"), help="the state of the run")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
     settings = parser.add_argument_group("recipe")
-    for field in dataclasses.fields(Recipe):
+    for field in dataclasses.fields(TrainingRecipe):
         flag = "--" + field.name.replace("_", "-")
         settings.add_argument(flag, type=type(field.default), default=field.default, help=f"default {field.default}")
     return parser
 
 
-def _run(recipe: Recipe, options: argparse.Namespace) -> None:
+def _run(recipe: TrainingRecipe, options: argparse.Namespace) -> None:
     import torch
 
     from .corpus import read_corpus

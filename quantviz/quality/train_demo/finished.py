@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
 from .corpus import SEPARATOR, Corpus
-from .recipe import Recipe
+from .recipe import TrainingRecipe
 from .scoring import perplexity
 from .training import Log
 from .vocabulary import save_tokenizer
@@ -31,7 +31,7 @@ def save_folder(
     tokenizer: Tokenizer,
     corpus: Corpus,
     training_tokens: int,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     curve: Log,
 ) -> dict:
     """Write the folder; the log it now holds. The perplexity it states is that of the weights as stored, in bf16."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """What is trained, and how. Two runs with equal recipes on one kind of machine give equal weights.
 
     The learning rate rises over `warmup` steps, stays, and falls linearly to zero over the last `cooldown` of all
@@ -44,7 +44,7 @@ class Recipe:
         left = (self.steps - step) / (self.steps * self.cooldown)
         return min(1.0, (step + 1) / self.warmup, left)
 
-    def continues(self, begun: Recipe, step: int) -> bool:
+    def continues(self, begun: TrainingRecipe, step: int) -> bool:
         """Whether a run of `begun`, stopped after `step` steps, has done what this recipe would have."""
         same = replace(begun, steps=self.steps) == self
         return same and all(begun.rate(done) == self.rate(done) for done in range(step))

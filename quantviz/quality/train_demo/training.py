@@ -17,7 +17,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from ...errors import QuantvizError
 from .corpus import Batches
 from .fragility import STEPS, perplexity_ratios
-from .recipe import Recipe
+from .recipe import TrainingRecipe
 from .scoring import perplexity
 
 Log = list[dict]
@@ -25,27 +25,20 @@ Log = list[dict]
 `perplexity_ratios`."""
 
 
-def build_model(recipe: Recipe) -> LlamaForCausalLM:
+def build_model(recipe: TrainingRecipe) -> LlamaForCausalLM:
     """The untrained model, float32; the embedding doubles as output head."""
     torch.manual_seed(recipe.seed)
     return LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=recipe.vocabulary,
-            hidden_size=recipe.hidden,
-            intermediate_size=recipe.intermediate,
-            num_hidden_layers=recipe.layers,
-            num_attention_heads=recipe.heads,
-            num_key_value_heads=recipe.heads,
-            max_position_embeddings=recipe.context,
-            tie_word_embeddings=True,
-            bos_token_id=0,
-            eos_token_id=0,
+            vocab_size=recipe.vocabulary, hidden_size=recipe.hidden, intermediate_size=recipe.intermediate,
+            num_hidden_layers=recipe.layers, num_attention_heads=recipe.heads, num_key_value_heads=recipe.heads,
+            max_position_embeddings=recipe.context, tie_word_embeddings=True, bos_token_id=0, eos_token_id=0,
             use_cache=False,
         )
-    )
+    )  # fmt: skip
 
 
-def build_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+def build_optimizers(model: nn.Module, recipe: TrainingRecipe) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the layers, AdamW without decay for embeddings and norms."""
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim < 2 or "embed" in name]
@@ -89,7 +82,9 @@ def dropped(model: LlamaForCausalLM, rate: float) -> Iterator[None]:
             hook.remove()
 
 
-def train_step(model, optimizers, inputs: torch.Tensor, targets: torch.Tensor, recipe: Recipe, step: int) -> float:
+def train_step(
+    model, optimizers, inputs: torch.Tensor, targets: torch.Tensor, recipe: TrainingRecipe, step: int
+) -> float:
     """One update; the loss before it, in nats a token."""
     torch.manual_seed(recipe.seed * 1_000_003 + step)  # the dropout of a step does not depend on where a run resumed
     with dropped(model, recipe.dropout), torch.autocast("cpu", torch.bfloat16):
@@ -105,10 +100,10 @@ def train_step(model, optimizers, inputs: torch.Tensor, targets: torch.Tensor, r
     return loss.item()
 
 
-class Checkpoint:
+class SavedRun:
     """A run's whole state in one file, replaced in one move, so that an interruption leaves the last one whole."""
 
-    def __init__(self, path: Path, recipe: Recipe, model: nn.Module, optimizers: list[torch.optim.Optimizer]):
+    def __init__(self, path: Path, recipe: TrainingRecipe, model: nn.Module, optimizers: list[torch.optim.Optimizer]):
         self.path, self.recipe, self.model, self.optimizers = path, recipe, model, optimizers
 
     def save(self, step: int, log: Log, losses: list[float]) -> None:
@@ -130,7 +125,7 @@ class Checkpoint:
         Raises QuantvizError where that would not be the run of this recipe.
         """
         state = torch.load(self.path, weights_only=True)
-        begun = Recipe(**state["recipe"])
+        begun = TrainingRecipe(**state["recipe"])
         if not self.recipe.continues(begun, state["step"]):
             raise QuantvizError(
                 f"{self.path.name} is at step {state['step']} of a run with other settings; resume it with its own, "
@@ -143,7 +138,7 @@ class Checkpoint:
 
 
 def train(
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     tokens: torch.Tensor,
     test_tokens: torch.Tensor,
     checkpoint: Path,
@@ -160,7 +155,7 @@ def train(
         model = build_model(recipe).train()
         optimizers = build_optimizers(model, recipe)
         batches = Batches(tokens, recipe.context, recipe.batch, recipe.seed)
-        keeper = Checkpoint(checkpoint, recipe, model, optimizers)
+        keeper = SavedRun(checkpoint, recipe, model, optimizers)
         start, log, losses = keeper.load() if resume else (0, [], [])
         elapsed, began, saved = log[-1]["seconds"] if log else 0.0, time.monotonic(), time.monotonic()
         for step in range(start, recipe.steps):

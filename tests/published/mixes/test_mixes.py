@@ -11,7 +11,7 @@ import quantviz as qv
 from quantviz.block_types import BLOCK_TYPES
 from quantviz.cli import main
 from quantviz.errors import QuantvizError
-from quantviz.published.mixes import MIXES, Recipe, as_dict, recipe, sizes, table
+from quantviz.published.mixes import MIXES, Recipe, recipe, recipe_dict, recipe_table, sizes
 from quantviz.published.mixes.recipes import Line
 from quantviz.sources.gguf_types import TYPES
 from quantviz.sources.model import Model, TensorInfo
@@ -167,12 +167,12 @@ def test_wrong_names(tmp_path):
 
 def test_tables_and_the_command_line(capsys):
     r = recipe(qv.open_model("demo"), "q4_k_m")
-    columns = table(r)
+    columns = recipe_table(r)
     assert sum(columns["bytes"]) <= r.nbytes and len(set(map(len, columns.values()))) == 1
     assert sum(r.kinds.values()) == r.weights
     assert main(["mix", "demo", "q4_k_m", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed == {"ref": "demo", **as_dict(r)}
+    assert printed == {"ref": "demo", **recipe_dict(r)}
     assert main(["mix", "demo", "IQ2_M"]) == 0
     assert "only with an importance matrix" in capsys.readouterr().out
     assert main(["mix", "demo", "--json"]) == 0

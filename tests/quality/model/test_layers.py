@@ -9,7 +9,7 @@ from transformers import MixtralConfig, MixtralForCausalLM
 from quantviz.errors import QuantvizError
 from quantviz.kernels import quantize
 from quantviz.quality.measure import measure_quality
-from quantviz.quality.model.layers import Mixture, distinct, find_layers, matches, select
+from quantviz.quality.model.layers import Mixture, distinct_mixtures, find_layers, matches, select
 from quantviz.quality.model.loading import open_language_model
 from quantviz.quality.model.replacing import Originals, Replacer
 from quantviz.schemes import Scheme
@@ -74,9 +74,9 @@ def test_in_a_table_the_first_match_wins(layers) -> None:
 def test_a_plain_scheme_is_a_table_of_one() -> None:
     assert Mixture.parse("int4:scale=fp32").rules == (("*", Scheme.parse("int4:scale=fp32")),)
     assert str(Mixture.parse("*=int4-b32")) == "int4-sym-b32"
-    assert distinct(["int4-b32", "*=int4-sym-b32", Scheme.parse("int4-b32")]) == (Mixture.parse("int4-b32"),)
+    assert distinct_mixtures(["int4-b32", "*=int4-sym-b32", Scheme.parse("int4-b32")]) == (Mixture.parse("int4-b32"),)
     with pytest.raises(QuantvizError, match="at least one scheme"):
-        distinct([])
+        distinct_mixtures([])
 
 
 @pytest.mark.parametrize(

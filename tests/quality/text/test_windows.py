@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from quantviz.errors import QuantvizError
 from quantviz.quality.results import method_text
 from quantviz.quality.text.texts import decode, demo_text, read_text
-from quantviz.quality.text.windows import batches, plan
+from quantviz.quality.text.windows import batches, windows_over
 
 
 @given(st.integers(4, 3000), st.integers(4, 512))
 def test_sliding_windows_score_each_token_but_the_first_once(tokens, context) -> None:
     if tokens < context:
         return
-    windows = plan(tokens, context, "sliding")
+    windows = windows_over(tokens, context, "sliding")
     scored = [token for w in windows for token in range(w.first, w.stop)]
     assert scored == list(range(1, tokens))
     assert all(w.length <= context for w in windows)
@@ -29,7 +29,7 @@ def test_sliding_windows_score_each_token_but_the_first_once(tokens, context) ->
 def test_llama_cpp_s_windows_lie_side_by_side(tokens, context) -> None:
     if tokens < context:
         return
-    windows = plan(tokens, context, "llama.cpp")
+    windows = windows_over(tokens, context, "llama.cpp")
     assert len(windows) == tokens // context
     assert {w.scored for w in windows} == {context - 1 - context // 2}
     assert [w.start for w in windows] == [i * context for i in range(len(windows))]
@@ -37,7 +37,7 @@ def test_llama_cpp_s_windows_lie_side_by_side(tokens, context) -> None:
 
 @given(st.integers(300, 3000), st.integers(1, 2000), st.sampled_from(["llama.cpp", "sliding"]))
 def test_batches_keep_all_windows_in_order_and_are_of_one_shape(tokens, size, method) -> None:
-    windows = plan(tokens, 128, method)
+    windows = windows_over(tokens, 128, method)
     parts = list(batches(windows, size))
     assert tuple(w for part in parts for w in part) == windows
     assert all(len({(w.length, w.scored) for w in part}) == 1 for part in parts)
@@ -46,11 +46,11 @@ def test_batches_keep_all_windows_in_order_and_are_of_one_shape(tokens, size, me
 
 def test_windows_that_there_are_none_of() -> None:
     with pytest.raises(QuantvizError, match="has 100 tokens, fewer than one window of 512; give a longer text"):
-        plan(100, 512, "llama.cpp")
+        windows_over(100, 512, "llama.cpp")
     with pytest.raises(QuantvizError, match="at least 4"):
-        plan(100, 2, "sliding")
+        windows_over(100, 2, "sliding")
     with pytest.raises(QuantvizError, match="no method 'strided'; choose llama.cpp or sliding"):
-        plan(100, 10, "strided")
+        windows_over(100, 10, "strided")
 
 
 def test_methods_are_said_in_words() -> None:
