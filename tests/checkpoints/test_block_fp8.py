@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import quantviz as qv
-from quantviz.outliers.edits import remove
+from quantviz.outliers.edits import Removal, apply
 from quantviz.published.beside import whole
 from quantviz.published.mixes import recipe
 from tests.sources.builders import safetensors
@@ -108,7 +108,7 @@ def test_outliers_are_put_into_the_weights_and_not_the_codes(tmp_path: Path) -> 
     codes, scales = made(256, 128)
     codes[7, 8], scales[0, 0] = 0x38, 1  # a weight of 1 that is left alone
     stored = model_of(tmp_path, codes, scales).open("a.weight")
-    edited = remove(stored, share=0.01)
+    edited = apply(stored, Removal(share=0.01))
     right, sizes = by_hand(codes, scales), np.abs(by_hand(codes, scales))
     kept = sizes < np.sort(sizes.reshape(-1))[-(right.size // 100) - 1]
     assert np.array_equal(edited.numpy()[kept], right[kept]) and edited.notices == stored.notices
