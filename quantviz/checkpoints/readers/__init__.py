@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..layer import Reads
-from . import fp8, gptq
+from . import bitsandbytes, fp8, gptq
 
 READERS: Mapping[str, Reads] = {
     "GPTQ": gptq.layer,
+    "bitsandbytes nf4": bitsandbytes.layer,
+    "bitsandbytes fp4": bitsandbytes.layer,
+    "bitsandbytes 4-bit": bitsandbytes.layer,
+    "bitsandbytes int8": bitsandbytes.layer,
     "block FP8": fp8.layer,
     "FP8 with one scale a tensor": fp8.layer,
 }
