@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..layer import Reads
-from . import bitsandbytes, fp8, gptq
+from . import bitsandbytes, fp8, gptq, mlx
 
 READERS: Mapping[str, Reads] = {
     "GPTQ": gptq.layer,
@@ -13,6 +13,8 @@ READERS: Mapping[str, Reads] = {
     "bitsandbytes fp4": bitsandbytes.layer,
     "bitsandbytes 4-bit": bitsandbytes.layer,
     "bitsandbytes int8": bitsandbytes.layer,
+    "MLX affine": mlx.layer,
+    "MLX mxfp4, mxfp8 or nvfp4": mlx.layer,
     "block FP8": fp8.layer,
     "FP8 with one scale a tensor": fp8.layer,
 }
