@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..layer import Reads
-from . import bitsandbytes, fp8, gptq, mlx
+from . import bitsandbytes, fp8, gptq, hqq, mlx
 
 READERS: Mapping[str, Reads] = {
     "GPTQ": gptq.layer,
@@ -13,6 +13,7 @@ READERS: Mapping[str, Reads] = {
     "bitsandbytes fp4": bitsandbytes.layer,
     "bitsandbytes 4-bit": bitsandbytes.layer,
     "bitsandbytes int8": bitsandbytes.layer,
+    "HQQ": hqq.layer,
     "MLX affine": mlx.layer,
     "MLX mxfp4, mxfp8 or nvfp4": mlx.layer,
     "block FP8": fp8.layer,
