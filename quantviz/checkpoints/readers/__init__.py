@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..layer import Reads
-from . import bitsandbytes, fp8, gptq, hqq, mlx
+from . import bitnet, bitsandbytes, eetq, fp8, gemma, gptq, hqq, mlx, quanto
 
 READERS: Mapping[str, Reads] = {
     "GPTQ": gptq.layer,
@@ -16,6 +16,10 @@ READERS: Mapping[str, Reads] = {
     "HQQ": hqq.layer,
     "MLX affine": mlx.layer,
     "MLX mxfp4, mxfp8 or nvfp4": mlx.layer,
+    "quanto": quanto.layer,
+    "BitNet's packed ternary": bitnet.layer,
+    "packed integers with a scale a row": gemma.layer,
+    "EETQ": eetq.layer,
     "block FP8": fp8.layer,
     "FP8 with one scale a tensor": fp8.layer,
 }
