@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "kernels.cpu": ENGINE,
     "kernels.cuda": ENGINE | {"kernels.reference", "kernels.cpu"},  # likewise
     "sources": GROUND | {"machine", "randomness", "tensors", "block_types"},
-    "checkpoints": GROUND | {"sources", "tensors", "block_types"},
+    "checkpoints": GROUND | {"sources", "tensors", "block_types", "formats"},  # what the codes of nf4 and fp4 stand for
     "models": GROUND | {"sources", "checkpoints", "kernels"},
     "calibration": GROUND | {"sources", "checkpoints", "tensors"},
     "inspection": ENGINE | {"kernels.cpu"},

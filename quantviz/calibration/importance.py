@@ -122,7 +122,7 @@ def _entries(file: Readable, beginning: bytes) -> Entries | None:
         return read_header(file).tensors
     if beginning[LENGTH_BYTES:][:1] != b"{" or beginning.startswith(NPY_MAGIC):
         return None
-    return {e.info.name: GGUFTensor(e.info.name, e.info.shape, _kind(e), e.offset) for e in read_table(file)}
+    return {e.info.name: GGUFTensor(e.info.name, e.info.shape, _kind(e), e.offset) for e in read_table(file).entries}
 
 
 def _kind(entry: Entry) -> int:

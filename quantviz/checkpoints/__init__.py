@@ -13,11 +13,12 @@ from ..sources.model import Reader, natural_order, select
 from ..tensors import StoredTensor
 from .axes import Architecture, Layout, layout
 from .declared import CONFIG, Declared, declared
-from .decoded import decoded, small_tensor
+from .decoded import decoded
 from .layer import Found, Layer, Unreadable
 from .packed import PackedFormat
 from .readers import READERS
 from .recognition import Decodable, packed_formats, plain_name, recognise, refuse_packed
+from .small import SmallTensors
 from .turned import Turn, TurnedElements
 
 __all__ = ["packed_formats", "refuse_packed", "understood"]
@@ -32,7 +33,8 @@ def understood(model: Model) -> Model:
     """
     files, trouble = _read(model)
     said = declared(files)
-    found = recognise(model.tensors, said, lambda *stored: _layer(model, said, *stored))
+    small = SmallTensors(model)
+    found = recognise(model.tensors, said, lambda *stored: _layer(model, said, small, *stored))
     architecture = Architecture(files.get(CONFIG, {}))
     always = tuple(filter(None, (trouble, found.notice)))
     each = [
@@ -47,7 +49,8 @@ def understood(model: Model) -> Model:
 
 
 def _layer(
-    model: Model, said: Declared | None, codes: TensorInfo, form: PackedFormat, beside: Mapping[str, TensorInfo]
+    model: Model, said: Declared | None, small: SmallTensors, codes: TensorInfo, form: PackedFormat,
+    beside: Mapping[str, TensorInfo],
 ) -> Layer | None:
     """How the codes of a format are read; None where no reader of it is known. Raises Unreadable."""
     reads = READERS.get(form.name)
@@ -58,7 +61,7 @@ def _layer(
     return reads(
         Found(
             codes, beside, form.name, said.settings if said else {},
-            lambda suffix: small_tensor(model.reader, beside[suffix]), model.metadata,
+            lambda suffix: small.read(beside[suffix], suffix), model.metadata,
         )
     )  # fmt: skip
 

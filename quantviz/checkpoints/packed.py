@@ -149,7 +149,8 @@ FORMATS: tuple[PackedFormat, ...] = (
     PackedFormat("ModelOpt int4 AWQ", "", ("uint8", "int8"), {"_scale": ANY}, fits=_rows_in_pairs, methods=_MODELOPT),
     PackedFormat("packed integers with a scale a row", "", ("uint8",), {"_scale": ANY}, fits=_a_row("_scale"),
                  methods=("gemma",)),
-    PackedFormat("packed integers with a scale a row", "_quantized", INTEGERS, {"_scale": ANY}, methods=("gemma",)),
+    PackedFormat("packed integers with a scale a row", ".embedding_quantized", INTEGERS, {".embedding_scale": ANY},
+                 methods=("gemma",)),
     # eight bits
     PackedFormat("MXFP8", "", FLOAT8, {"_scale": E8M0}, methods=("mxfp8", "modelopt", *_CT)),
     PackedFormat("FP8 with one scale a tensor", "", FLOAT8, {"_scale_inv": ANY}, ("_activation_scale",),

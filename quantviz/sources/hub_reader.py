@@ -17,10 +17,19 @@ from .gguf_header import GGUFHeader, read_header
 
 # Asking for the model's description fails fast, so that a dead network is told at once.
 from .hub import Hub, HubRef
-from .json_text import JSON_FILES, MAX_CONFIG_BYTES
+from .json_text import JSON_FILES, MAX_CONFIG_BYTES, read_json_object
 from .model import Decoders, Progress, TensorInfo, byte_range, element_type, select, tensor_of
 from .ranged import RemoteFile, fetch, in_parallel
-from .safetensors_header import LENGTH_BYTES, Entry, header_length, parse_header, read_json_object, union
+from .safetensors_header import (
+    LENGTH_BYTES,
+    Entry,
+    Header,
+    header_length,
+    parse_header,
+    read_json_object,
+    together,
+    union,
+)
 
 GGUF_PIECE = 1 << 20  # bytes of a GGUF header to ask for at a time: how long it is shows only in the reading
 MAX_GGUF_HEADER = 96 << 20  # bytes; the largest tokenizers take some 20 million
@@ -57,7 +66,9 @@ class HubReader:
         if is_gguf(files[0].name):
             entries = self._of_gguf(files)
         else:
-            entries = in_parallel(self._entries, files)
+            headers = in_parallel(self._header, files)
+            entries = [header.entries for header in headers]
+            self.metadata.update(together(headers))
         self._entries_by_name = union([(file.name, file, found) for file, found in zip(files, entries, strict=True)])
         self.tensors = tuple(replace(entry.info, name=name) for name, (_, entry) in self._entries_by_name.items())
 
@@ -98,17 +109,17 @@ class HubReader:
             raise QuantvizError(f"{name} is larger than {MAX_CONFIG_BYTES:,} bytes, which none needs to be.")
         return read_json_object(content, f"{name} of {self._scope[1]}")
 
-    def _entries(self, file: RemoteFile, cancel: threading.Event) -> tuple[Entry, ...]:
+    def _header(self, file: RemoteFile, cancel: threading.Event) -> Header:
         key = key_of(*self._scope, file.etag, file.name)
         header = kept = self._cache.header(key)
         if header is None:
             first = file.read(0, min(LENGTH_BYTES, file.size), cancel)
             length = header_length(first, file.size, file.name)
             header = first + file.read(LENGTH_BYTES, LENGTH_BYTES + length, cancel)
-        entries = parse_header(header[LENGTH_BYTES:], file.size - len(header), file.name, self._budget)
+        parsed = parse_header(header[LENGTH_BYTES:], file.size - len(header), file.name, self._budget)
         if kept is None:
             self._cache.keep_header(key, header)
-        return entries
+        return parsed
 
     def _of_gguf(self, files: list[RemoteFile]) -> list[tuple[Entry, ...]]:
         headers = in_parallel(self._gguf_header, files)

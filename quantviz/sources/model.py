@@ -162,7 +162,8 @@ def natural_order(name: str) -> list[tuple[int, int, str]]:
 class Model:
     """A model opened from a reference: `tensors` lists, `open` and `load` give one tensor.
 
-    metadata: what a GGUF file says of itself, numbers and texts by name, arrays left out; empty for other kinds.
+    metadata: what a GGUF or safetensors file says of itself, numbers and texts by name, arrays left out; empty for
+    other kinds.
     read_json: how to read its config.json and what else of JSON lies beside it, by name; None where none is near.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -13,7 +13,7 @@ from .files import MAX_FILES, WHY_NO_PICKLE, is_pickle
 from .json_text import MAX_BYTES, read_json_object
 from .model import Progress, TensorInfo, select
 from .opened import FileArray, SeenFile, open_regular, read_file
-from .safetensors_header import Entry, read_table, union
+from .safetensors_header import Entry, Header, read_table, together, union
 
 # Turns each path into one that may be opened, or refuses it.
 Gate = Callable[[Path], Path]
@@ -22,8 +22,10 @@ Gate = Callable[[Path], Path]
 class SafetensorsReader:
     """The tensors of one or several files, each read when it is asked for: (file, entry) by name."""
 
-    def __init__(self, entries: dict[str, tuple[SeenFile, Entry]]) -> None:
+    def __init__(self, entries: dict[str, tuple[SeenFile, Entry]], metadata: Mapping[str, str]) -> None:
+        """metadata: of all files together."""
         self._entries = entries
+        self.metadata = metadata
         self.tensors = tuple(replace(entry.info, name=name) for name, (_, entry) in entries.items())
 
     def open(self, info: TensorInfo, rows: tuple[int, int] | None, progress: Progress | None) -> StoredTensor:
@@ -36,8 +38,8 @@ class SafetensorsReader:
 
 def open_safetensors(path: Path, gate: Gate = Path) -> SafetensorsReader:
     """One .safetensors file."""
-    file, entries = read_entries(gate(path))
-    return SafetensorsReader({entry.info.name: (file, entry) for entry in entries})
+    file, header = read_entries(gate(path))
+    return SafetensorsReader({entry.info.name: (file, entry) for entry in header.entries}, header.metadata)
 
 
 def open_index(path: Path, gate: Gate = Path) -> SafetensorsReader:
@@ -48,7 +50,7 @@ def open_index(path: Path, gate: Gate = Path) -> SafetensorsReader:
     if not isinstance(weight_map, dict) or not all(isinstance(shard, str) for shard in weight_map.values()):
         raise QuantvizError(f"{where} has no weight_map of tensor names to file names, so it is no safetensors index.")
     shards: dict[str, tuple[SeenFile, dict[str, Entry]]] = {}
-    names, budget = sorted(set(weight_map.values())), Budget()
+    names, budget, headers = sorted(set(weight_map.values())), Budget(), []
     if len(names) > MAX_FILES:
         raise QuantvizError(f"{where} names {len(names):,} files; quantviz reads up to {MAX_FILES:,}.")
     for name in names:
@@ -56,7 +58,8 @@ def open_index(path: Path, gate: Gate = Path) -> SafetensorsReader:
         if not shard.is_file():
             raise QuantvizError(f"{where} names the shard {name!r}, which is not in its folder; all shards are needed.")
         file, found = read_entries(shard, budget)
-        shards[name] = file, {entry.info.name: entry for entry in found}
+        shards[name] = file, {entry.info.name: entry for entry in found.entries}
+        headers.append(found)
     entries = {}
     for tensor, name in weight_map.items():
         file, found = shards[name]
@@ -65,17 +68,19 @@ def open_index(path: Path, gate: Gate = Path) -> SafetensorsReader:
                 f"{where} says that {name} holds {tensor!r}, but it does not; the files do not belong together."
             )
         entries[tensor] = file, found[tensor]
-    return SafetensorsReader(entries)
+    return SafetensorsReader(entries, together(headers))
 
 
 def open_files(paths: dict[str, Path]) -> SafetensorsReader:
     """Several files of one model, by the names to tell them apart with."""
     budget = Budget()
-    return SafetensorsReader(union([(name, *read_entries(path, budget)) for name, path in paths.items()]))
+    read = {name: read_entries(path, budget) for name, path in paths.items()}
+    parts = [(name, file, header.entries) for name, (file, header) in read.items()]
+    return SafetensorsReader(union(parts), together(header for _, header in read.values()))
 
 
-def read_entries(path: Path, budget: Budget | None = None) -> tuple[SeenFile, tuple[Entry, ...]]:
-    """The file at `path` and its table of contents, checked against its size."""
+def read_entries(path: Path, budget: Budget | None = None) -> tuple[SeenFile, Header]:
+    """The file at `path` and its header, checked against its size."""
     file = open_regular(path)
     return SeenFile(path, file), read_table(file, budget)
 

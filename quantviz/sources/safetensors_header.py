@@ -9,6 +9,7 @@ Format: https://github.com/huggingface/safetensors#format
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -46,6 +47,14 @@ class Entry:
     offset: int
 
 
+@dataclass(frozen=True)
+class Header:
+    """What a header says. entries: in its order.  metadata: texts by name, as whoever wrote the file chose them."""
+
+    entries: tuple[Entry, ...]
+    metadata: Mapping[str, str]
+
+
 def header_length(first: bytes, file_size: int, where: str) -> int:
     """Length of the JSON from the first 8 bytes of a file of `file_size` bytes."""
     if file_size < LENGTH_BYTES or len(first) < LENGTH_BYTES:
@@ -64,15 +73,15 @@ def header_length(first: bytes, file_size: int, where: str) -> int:
     return length
 
 
-def read_table(file: Readable, budget: Budget | None = None) -> tuple[Entry, ...]:
-    """The tensors of a file, checked against its size."""
+def read_table(file: Readable, budget: Budget | None = None) -> Header:
+    """The header of a file, checked against its size."""
     length = header_length(file.read(0, LENGTH_BYTES), file.size, file.name)
     header = file.read(LENGTH_BYTES, LENGTH_BYTES + length)
     return parse_header(header, file.size - LENGTH_BYTES - length, file.name, budget)
 
 
-def parse_header(header: bytes, data_size: int, where: str, budget: Budget | None = None) -> tuple[Entry, ...]:
-    """The tensors a header lists, each found to lie within `data_size` bytes of data, in the header's order.
+def parse_header(header: bytes, data_size: int, where: str, budget: Budget | None = None) -> Header:
+    """What a header says: its tensors, each found to lie within `data_size` bytes of data, and its texts.
 
     header: the JSON alone. Raises QuantvizError that begins with `where`, the file's name.
     """
@@ -83,13 +92,15 @@ def parse_header(header: bytes, data_size: int, where: str, budget: Budget | Non
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise QuantvizError(f"{where}: its __metadata__ is no list of texts by name, so the file is damaged.")
     meter = (budget or Budget()).meter(where)
+    for name, text in metadata.items():
+        meter.entry(len(name) + len(text))
     spans = []
     for name, value in listed.items():
         meter.entry(len(name))
         spans.append((*_span(name, value, where), name))
     _check_layout([(start, stop, name) for _, start, stop, name in spans], data_size, where)
     data_start = LENGTH_BYTES + len(header)
-    return tuple(Entry(info, data_start + start) for info, start, _, _ in spans)
+    return Header(tuple(Entry(info, data_start + start) for info, start, _, _ in spans), metadata)
 
 
 Place = TypeVar("Place")
@@ -106,6 +117,11 @@ def union(parts: list[tuple[str, Place, tuple[Entry, ...]]]) -> dict[str, tuple[
         for file, place, entries in parts
         for entry in entries
     }
+
+
+def together(headers: Iterable[Header]) -> dict[str, str]:
+    """The metadata of several files of one model; of two texts of one name, the last."""
+    return {name: text for header in headers for name, text in header.metadata.items()}
 
 
 def _is_count(value: Any) -> bool:

@@ -17,7 +17,7 @@ from tests.sources.builders import safetensors, weights, with_header
 
 def parse(data: bytes):
     length = header_length(data[:8], len(data), "f.safetensors")
-    return parse_header(data[8 : 8 + length], len(data) - 8 - length, "f.safetensors")
+    return parse_header(data[8 : 8 + length], len(data) - 8 - length, "f.safetensors").entries
 
 
 def line(dtype="F32", shape=(2, 2), offsets=(0, 16)) -> dict:

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..layer import Reads
-from . import fp8, gptq
+from . import bitnet, bitsandbytes, eetq, fp8, gemma, gptq, hqq, mlx, quanto
 
 READERS: Mapping[str, Reads] = {
     "GPTQ": gptq.layer,
+    "bitsandbytes nf4": bitsandbytes.layer,
+    "bitsandbytes fp4": bitsandbytes.layer,
+    "bitsandbytes 4-bit": bitsandbytes.layer,
+    "bitsandbytes int8": bitsandbytes.layer,
+    "HQQ": hqq.layer,
+    "MLX affine": mlx.layer,
+    "MLX mxfp4, mxfp8 or nvfp4": mlx.layer,
+    "quanto": quanto.layer,
+    "BitNet's packed ternary": bitnet.layer,
+    "packed integers with a scale a row": gemma.layer,
+    "EETQ": eetq.layer,
     "block FP8": fp8.layer,
     "FP8 with one scale a tensor": fp8.layer,
 }

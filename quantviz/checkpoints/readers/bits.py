@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -31,18 +32,59 @@ def from_words(words: np.ndarray, bits: int, count: int) -> np.ndarray:
     return codes.reshape(*words.shape[:-1], groups * 32)[..., :count]
 
 
-def from_bytes(packed: np.ndarray, bits: int) -> np.ndarray:
-    """uint8 [..., n · 8 / bits] of bytes [..., n]: codes of 1, 2, 4 or 8 bits, the lowest of a byte first."""
+def from_bytes(packed: np.ndarray, bits: int, high_first: bool = False) -> np.ndarray:
+    """uint8 [..., n · 8 / bits] of bytes [..., n]: codes of 1, 2, 4 or 8 bits, the lowest of a byte first or the highest."""
     packed = np.ascontiguousarray(packed).view(np.uint8)
     if bits == 8:
         return packed
-    codes = np.take(_in_a_byte(bits), packed).view(np.uint8)
+    codes = np.take(_in_a_byte(bits, high_first), packed).view(np.uint8)
     return codes.reshape(*packed.shape[:-1], packed.shape[-1] * 8 // bits)
 
 
 @cache
-def _in_a_byte(bits: int) -> np.ndarray:
+def _in_a_byte(bits: int, high_first: bool = False) -> np.ndarray:
     """The codes that each byte holds, one to a byte of one number."""
     shifts = np.arange(0, 8, bits, dtype=np.uint8)
-    codes = (np.arange(256, dtype=np.uint8)[:, None] >> shifts) & np.uint8(2**bits - 1)
+    codes = (np.arange(256, dtype=np.uint8)[:, None] >> (shifts[::-1] if high_first else shifts)) & np.uint8(2**bits - 1)
     return np.ascontiguousarray(codes).view(f"<u{8 // bits}")[:, 0]
+
+
+def from_parts_of_rows(packed: np.ndarray, bits: int, first: int, last: int, high_first: bool = False) -> np.ndarray:
+    """uint8 [last - first, cols]: rows of a matrix whose rows lie in parts on top of each other.
+
+    packed: [n, cols] of uint8 or int32. Part p of the matrix, rows [p · n, (p + 1) · n), lies in the bits p · bits and up
+    of each element; with `high_first` the last part lies there where the first would.
+    """
+    n, cols = packed.shape
+    parts = packed.dtype.itemsize * 8 // bits
+    packed = packed.view(f"u{packed.dtype.itemsize}")
+    codes = np.empty((last - first, cols), np.uint8)
+    for p in range(first // n, -(-last // n)):
+        begin, end = max(first, p * n), min(last, (p + 1) * n)
+        shift = bits * (parts - 1 - p if high_first else p)
+        codes[begin - first : end - first] = (packed[begin - p * n : end - p * n] >> packed.dtype.type(shift)) & (
+            packed.dtype.type(2**bits - 1)
+        )
+    return codes
+
+
+def pairs(packed: np.ndarray, levels: np.ndarray, high_first: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """(codes uint8, what they stand for float32) [..., 2n] of bytes [..., n] with two codes of 4 bits each.
+
+    levels: float32 [16].
+    """
+    codes = np.arange(256)
+    first, second = (codes >> 4, codes & 15) if high_first else (codes & 15, codes >> 4)
+    both = np.stack([levels[first], levels[second]], axis=1).astype(np.float32).view(np.complex64)[:, 0]
+    packed = np.ascontiguousarray(packed)
+    numbers = np.take(both, packed).view(np.float32)
+    return from_bytes(packed, 4, high_first), numbers.reshape(*packed.shape[:-1], 2 * packed.shape[-1])
+
+
+def shared_by_runs(first: int, last: int, cols: int, length: int) -> tuple[np.ndarray, int]:
+    """Which run each group of weights lies in, where runs of `length` weights follow each other through all rows.
+
+    Returns (int64 [last - first, cols / width], width): runs that end inside a row are taken in parts of equal width.
+    """
+    width = math.gcd(cols, length)
+    return (np.arange(first * cols, last * cols, width) // length).reshape(last - first, cols // width), width

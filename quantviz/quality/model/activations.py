@@ -118,7 +118,7 @@ class Activations:
         start = LENGTH_BYTES + header_length(data[:LENGTH_BYTES], len(data), where)
         arrays = {
             entry.info.name: np.frombuffer(data, "<f4", entry.info.size, entry.offset).reshape(entry.info.shape)
-            for entry in parse_header(data[LENGTH_BYTES:start], len(data) - start, where)
+            for entry in parse_header(data[LENGTH_BYTES:start], len(data) - start, where).entries
             if entry.info.dtype == "float32"
         }
         for name in names:
