@@ -12,7 +12,7 @@ import streamlit as st
 from pages.components import say
 from pages.components.link import address, choices
 from pages.components.link.address import chosen_text, put
-from pages.components.number_formats import bit_toggles, block_layouts, format_table
+from pages.components.number_formats import bit_toggles, block_layouts, format_table, packed_layouts
 from pages.components.shared.charts import chart, picture_setting
 from pages.components.shell.frame import require_app, runs_alone
 from quantviz import QuantvizError
@@ -229,3 +229,4 @@ bit_toggles.style()
 storyboard()
 format_table.all_formats()
 block_layouts.block_types()
+packed_layouts.packed_formats()

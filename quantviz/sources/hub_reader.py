@@ -26,7 +26,6 @@ from .safetensors_header import (
     Header,
     header_length,
     parse_header,
-    read_json_object,
     together,
     union,
 )

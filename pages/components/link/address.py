@@ -37,6 +37,7 @@ PAGES = {
     ),
     "number_formats": (
         "number_format", "number_value", "number_scale", "line_formats", "line_window", "line_axis", "block_type",
+        "packed_format",
     ),
 }  # fmt: skip
 # Where two pages call different things by one name, one of the keys differs from the name in the address.

@@ -45,7 +45,9 @@ def from_bytes(packed: np.ndarray, bits: int, high_first: bool = False) -> np.nd
 def _in_a_byte(bits: int, high_first: bool = False) -> np.ndarray:
     """The codes that each byte holds, one to a byte of one number."""
     shifts = np.arange(0, 8, bits, dtype=np.uint8)
-    codes = (np.arange(256, dtype=np.uint8)[:, None] >> (shifts[::-1] if high_first else shifts)) & np.uint8(2**bits - 1)
+    codes = (np.arange(256, dtype=np.uint8)[:, None] >> (shifts[::-1] if high_first else shifts)) & np.uint8(
+        2**bits - 1
+    )
     return np.ascontiguousarray(codes).view(f"<u{8 // bits}")[:, 0]
 
 

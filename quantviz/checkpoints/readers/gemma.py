@@ -44,7 +44,9 @@ def layer(found: Found) -> Layer:
     width = cols // groups
     order = tuple(range(8 // bits)) if bits < 8 else ()
     fields = (
-        PackedField("weight", codes.dtype, f"[out, in · {bits} / 8]" if order else "[out, in]", "codes of a row", order),
+        PackedField(
+            "weight", codes.dtype, f"[out, in · {bits} / 8]" if order else "[out, in]", "codes of a row", order
+        ),
         PackedField("weight_scale", "float32", "[out, 1]", "a scale for each row"),
     )
     low = -(2 ** (bits - 1))

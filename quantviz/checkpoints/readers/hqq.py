@@ -107,7 +107,9 @@ def _matrix(found: Found, shape: tuple[int, int], scale: TensorInfo) -> _Matrix:
         said = float(found.small(".nbits").reshape(-1)[0])
         possible = [each for each in possible if each.bits == said]
     if len(possible) != 1:
-        raise Unreadable(f"{found.codes.nbytes:,} bytes of codes are those of no number of bits for {list(shape)} weights")
+        raise Unreadable(
+            f"{found.codes.nbytes:,} bytes of codes are those of no number of bits for {list(shape)} weights"
+        )
     return possible[0]
 
 

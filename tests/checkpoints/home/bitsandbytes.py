@@ -33,7 +33,9 @@ def four_bits() -> list[Case]:
             )
             beside = state.as_dict(packed=True)
             tensors = {"l.weight": codes} | {f"l.weight.{name}": tensor for name, tensor in beside.items()}
-            name = f"{kind} g{blocksize} {'nested ' * nested}{'x'.join(map(str, shape))} in {storage}".replace("torch.", "")
+            name = f"{kind} g{blocksize} {'nested ' * nested}{'x'.join(map(str, shape))} in {storage}".replace(
+                "torch.", ""
+            )
             read = _read(codes, F.QuantState.from_dict({**beside}, torch.device("cpu"))).float().numpy()
             cases.append(Case(name, "l.weight", stored(tensors), read, ROUNDED[dtype], CONFIG))
     return cases
