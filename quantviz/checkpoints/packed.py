@@ -136,7 +136,8 @@ FORMATS: tuple[PackedFormat, ...] = (
     *(PackedFormat("quanto", codes, ANY, {"._scale": ANY}, ("._shift", "._zeropoint"), methods=("quanto",))
       for codes in ("._data._data", "._data")),
     PackedFormat("torchao", "_qdata", ANY, {"_scale": ANY}, (
-        "_zero_point", "_scale_and_zero", "_act_pre_scale", "_per_tensor_scale", "_act_per_tensor_scale"),
+        "_zero_point", "_scale_and_zero", "_act_pre_scale", "_per_tensor_scale", "_act_per_tensor_scale",
+        "_act_quant_scale", "_act_quant_zero_point"),
         methods=("torchao",)),
     PackedFormat("torchao", "_qdata", CODES, more=("_scale_and_zero", "_zero_point"), methods=("torchao",)),
     # four bits, two to a byte

@@ -169,7 +169,8 @@ def _weight_name(name: str, form: PackedFormat, infos: Mapping[str, TensorInfo])
     base = name.removesuffix(form.codes) if form.codes else name
     if form.codes.startswith(".") and not base.endswith(_WEIGHT):
         base += _WEIGHT
-    base = base.replace("._weight", _WEIGHT) if base.endswith("._weight") else base
+    if form.codes == "_qdata":  # torchao puts an underscore before the attribute's name
+        base = re.sub(r"\._(?=[^.]+$)", ".", base)
     return name if base in infos and base != name else base
 
 

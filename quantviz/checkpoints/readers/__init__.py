@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..layer import Reads
-from . import bitnet, bitsandbytes, eetq, fp8, gemma, gptq, hqq, mlx, quanto
+from . import bitnet, bitsandbytes, eetq, fp8, gemma, gptq, hqq, mlx, quanto, torchao
 
 READERS: Mapping[str, Reads] = {
     "GPTQ": gptq.layer,
@@ -17,6 +17,7 @@ READERS: Mapping[str, Reads] = {
     "MLX affine": mlx.layer,
     "MLX mxfp4, mxfp8 or nvfp4": mlx.layer,
     "quanto": quanto.layer,
+    "torchao": torchao.layer,
     "BitNet's packed ternary": bitnet.layer,
     "packed integers with a scale a row": gemma.layer,
     "EETQ": eetq.layer,
