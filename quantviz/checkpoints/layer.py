@@ -93,7 +93,7 @@ class Unpacked:
     def spread(self, shared: np.ndarray, cols: int) -> np.ndarray:
         """What groups share, [n, groups], beside each weight: [n, cols], or [n, 1] where a row is one group."""
         if self.columns is not None:
-            return shared[:, self.columns]
+            return np.take(shared, self.columns, axis=1)
         return shared if shared.shape[1] == 1 else np.repeat(shared, self.width, axis=1)[:, :cols]
 
     def group_columns(self, group: int, cols: int) -> np.ndarray:

@@ -25,7 +25,7 @@ def packed_formats() -> None:
     )
     layouts = {layout.stored_as: (layout, c) for c in conformance() for layout in c.layouts}
     name = choices.one_of(
-        st.selectbox, "Packed format", "packed_format", list(layouts), DEFAULT if DEFAULT in layouts else None,
+        st.selectbox, "Packed format", "packed_format", list(layouts), DEFAULT,
         help="As the tensors of a model list it: element, weights that share a scale (g), and what is special.",
     )  # fmt: skip
     layout, c = layouts[name]

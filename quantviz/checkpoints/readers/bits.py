@@ -32,8 +32,28 @@ def from_words(words: np.ndarray, bits: int, count: int) -> np.ndarray:
     return codes.reshape(*words.shape[:-1], groups * 32)[..., :count]
 
 
+# How the bits of a code lie in words apart, from its lowest bits on: GPTQModel, utils/planar_packing.py.
+_PLANES = {2: (2,), 3: (2, 1), 4: (4,), 5: (4, 1), 6: (4, 2), 7: (4, 2, 1), 8: (8,)}
+
+
+def from_planes(words: np.ndarray, bits: int, count: int) -> np.ndarray:
+    """uint8 [..., count]: codes of which each 32 lie in `bits` words, the words with their lowest bits first.
+
+    words: 32-bit integers [..., n], n a multiple of `bits`.
+    """
+    each = np.ascontiguousarray(words).view(np.uint32).reshape(*words.shape[:-1], words.shape[-1] // bits, bits)
+    codes, done = None, 0
+    for width in _PLANES[bits]:  # a plane of a width that divides 32 fills as many words as it has bits
+        plane = from_bytes(np.ascontiguousarray(each[..., done : done + width]).view(np.uint8), width)
+        codes = plane if codes is None else codes | plane << np.uint8(done)
+        done += width
+    return codes.reshape(*words.shape[:-1], each.shape[-2] * 32)[..., :count]
+
+
 def from_bytes(packed: np.ndarray, bits: int, high_first: bool = False) -> np.ndarray:
-    """uint8 [..., n · 8 / bits] of bytes [..., n]: codes of 1, 2, 4 or 8 bits, the lowest of a byte first or the highest."""
+    """uint8 [..., n · 8 / bits] of bytes [..., n]: codes of 1, 2, 4 or 8 bits, the lowest of a byte first, or the
+    highest.
+    """
     packed = np.ascontiguousarray(packed).view(np.uint8)
     if bits == 8:
         return packed
@@ -54,8 +74,8 @@ def _in_a_byte(bits: int, high_first: bool = False) -> np.ndarray:
 def from_parts_of_rows(packed: np.ndarray, bits: int, first: int, last: int, high_first: bool = False) -> np.ndarray:
     """uint8 [last - first, cols]: rows of a matrix whose rows lie in parts on top of each other.
 
-    packed: [n, cols] of uint8 or int32. Part p of the matrix, rows [p · n, (p + 1) · n), lies in the bits p · bits and up
-    of each element; with `high_first` the last part lies there where the first would.
+    packed: [n, cols] of uint8 or int32. Part p of the matrix, rows [p · n, (p + 1) · n), lies in the bits p · bits and
+    up of each element; with `high_first` the last part lies there where the first would.
     """
     n, cols = packed.shape
     parts = packed.dtype.itemsize * 8 // bits

@@ -1,0 +1,1 @@
+"""Scripts that make the golden layers with the libraries that pack them; run by hand."""
