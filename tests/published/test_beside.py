@@ -45,12 +45,13 @@ def test_every_tensor_has_its_counterpart(models):
 def test_the_converters_permutation_is_found_and_undone(models):
     original, file = models
     for pair in pair_up(original, file).pairs:
-        x, y, order = opened(original, file, pair)
+        o = opened(original, file, pair)
+        x, order = o.original, o.order
         queries_or_keys = pair.place.name.endswith(("attn_q.weight", "attn_k.weight"))
         assert order == (INTERLEAVED if queries_or_keys else AS_THEY_ARE)
         w = original.load(pair.original)
         assert np.array_equal(x.numpy(), permute(w, HEADS) if queries_or_keys else w)
-    x, _, _ = opened(original, file, pair_up(original, file).of("blk.2.attn_q.weight"))
+    x = opened(original, file, pair_up(original, file).of("blk.2.attn_q.weight")).original
     flat = permute(original.load("model.layers.2.self_attn.q_proj.weight"), HEADS).reshape(-1)
     for start, stop in ((0, 5), (200, 700), (255, 257), (40, 40), (65000, None)):
         assert np.array_equal(x.read(start, stop), flat[start:stop])

@@ -1,0 +1,257 @@
+"""Whether a packed tensor is plain rounding of its original, better, or worse, and what else could hold its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..checkpoints.decoded import Decoded
+from ..errors import QuantvizError
+from ..evaluation import evaluate
+from ..formats import FORMATS, CodebookFormat, FloatFormat
+from ..kernels.results import Progress
+from ..schemes import Scheme
+from ..tensors import StoredTensor
+from ..tensors.float8 import float8_values
+from ..text.wording import number, share
+from .scale_rules import ScaleRule, asymmetric, of_levels, powers_of_two, symmetric
+from .survey import Survey, survey
+
+EQUAL, BETTER, WORSE, ALIKE = "equal", "better", "worse", "alike"
+_ALL = 0.9995  # of scales or codes, so many are all: a tie may fall either way
+_SAME = 0.01  # mean squared errors that differ by less are alike
+_SCALES = {"float16": "fp16", "bfloat16": "bf16", "float32": "fp32"}
+_E2M1 = FORMATS["fp4_e2m1"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What sort of code a layer has. name: of the format.  bits: of a code.  largest: what a level can be.
+
+    rules: that plain rounding may have chosen its scales by.
+    """
+
+    name: str
+    bits: int
+    largest: float
+    rules: tuple[ScaleRule, ...]
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A tensor beside plain rounding of its original, both in the numbers that its quantizer saw.
+
+    verdict: EQUAL, BETTER, WORSE or ALIKE; "" where no scheme rounds to this format, so that only codes are told.
+    scheme: the nearest one; "" for none.  mse, plain_mse: of the tensor, and of that scheme.
+    nearest: how many of `count` codes are the nearest, given the tensor's own scales.  rule: by which all its scales
+    are chosen; "" where by none that is known.  elsewhere: sentences on formats that would hold the same weights.
+    """
+
+    verdict: str
+    scheme: str
+    mse: float
+    plain_mse: float
+    nearest: int
+    count: int
+    rule: str
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def all_nearest(self) -> bool:
+        return self.nearest >= _ALL * self.count
+
+
+def beside_plain(x: StoredTensor, y: StoredTensor, progress: Progress | None = None) -> tuple[Plain | None, str]:
+    """x: the original as its quantizer saw it.  y: as it is stored. None and the reason where nothing can be told."""
+    if not isinstance(y, Decoded):
+        return None, f"{y.stored_as} is no packed format" if y.stored_as == y.dtype else "its rows lie among others"
+    if y.layer.levels is None:
+        return None, f"the codes of {y.stored_as} stand for no numbers of their own"
+    sample = y.unpacked(0, 1)
+    if sample.given is not None or sample.codes is None:
+        return None, f"the codes of {y.stored_as} stand for no numbers of their own"
+    kind = _kind(y, sample)
+    tile = _tile(y)
+    found = survey(x, y, tile, kind.rules, progress)
+    scheme = _scheme(y, kind, found, sample, tile)
+    rule = next((name for name, n in found.by_rule.items() if found.groups and n >= _ALL * found.groups), "")
+    mse, plain_mse = found.squared_error / found.count, float("nan")
+    if scheme:
+        plain_mse = evaluate(x, scheme, detail="metrics").metrics["mse"]
+    verdict = _verdict(mse, plain_mse, rule and found.nearest >= _ALL * found.count)
+    return Plain(
+        verdict, scheme, mse, plain_mse, found.nearest, found.count, rule, tuple(_elsewhere(y, kind, found, sample, tile))
+    ), ""  # fmt: skip
+
+
+def _verdict(mse: float, plain_mse: float, by_rule: bool | str) -> str:
+    if by_rule:
+        return EQUAL
+    if np.isnan(plain_mse):
+        return ""
+    if abs(mse - plain_mse) <= _SAME * plain_mse:
+        return ALIKE
+    return BETTER if mse < plain_mse else WORSE
+
+
+# -- what a layer is ------------------------------------------------------------------------------
+
+
+def _kind(y: Decoded, sample) -> Kind:
+    levels = y.layer.levels
+    told = levels[np.isfinite(levels)].astype(np.float64)
+    bits = max(1, int(np.ceil(np.log2(len(levels)))))
+    if (
+        not np.array_equal(told, [-1, 0, 1])
+        and np.array_equal(told, np.rint(told))
+        and np.array_equal(np.diff(told), np.ones(len(told) - 1))
+    ):
+        rules = symmetric(bits) + asymmetric(bits) if sample.zeros is not None else symmetric(bits)
+        return Kind(
+            f"int{bits}", bits, float(np.abs(told).max()), asymmetric(bits) if sample.minima is not None else rules
+        )
+    largest = float(np.abs(told).max())
+    name = _float_or_codebook(told, len(levels))
+    rules = powers_of_two(largest) if _by_powers(y) else of_levels(largest, bool(sample.stored))
+    return Kind(name, bits, largest, rules)
+
+
+def _float_or_codebook(told: np.ndarray, count: int) -> str:
+    """The format that has these levels; "" for none that is known."""
+    rising = np.unique(told)
+    if count == 256:
+        for dtype, name in (("float8_e4m3fn", "fp8_e4m3"), ("float8_e5m2", "fp8_e5m2")):
+            values = float8_values(dtype)
+            if np.array_equal(rising, np.unique(values[np.isfinite(values)].astype(np.float64))):
+                return name
+    for name, form in FORMATS.items():
+        if isinstance(form, CodebookFormat) and np.allclose(rising, np.unique(form.levels), atol=1e-6):
+            return name
+    if np.array_equal(rising, np.unique(_of_float(_E2M1))):
+        return "fp4_e2m1"
+    return "ternary" if np.array_equal(rising, [-1, 0, 1]) else ""
+
+
+def _of_float(form: FloatFormat) -> np.ndarray:
+    """The numbers of a small format without infinities: e2m1's are 0, 0.5, 1, 1.5, 2, 3, 4 and 6, with both signs."""
+    bias = 2 ** (form.exponent_bits - 1) - 1
+    sizes = [
+        np.ldexp((e > 0) + m / 2**form.mantissa_bits, max(e, 1) - bias)
+        for e in range(2**form.exponent_bits)
+        for m in range(2**form.mantissa_bits)
+    ]
+    return np.array([sign * size for size in sizes for sign in (1, -1)])
+
+
+def _scale_part(y: Decoded):
+    return next((part for name, part in y.layer.parts.items() if "scale" in name or "absmax" in name), None)
+
+
+def _by_powers(y: Decoded) -> bool:
+    part = _scale_part(y)
+    return part is not None and part.info.dtype in ("uint8", "F8_E8M0")
+
+
+def _tile(y: Decoded) -> int:
+    """How many rows share a scale."""
+    part = _scale_part(y)
+    if part is None:
+        return 1
+    return y.rows if part.info.size == 1 else max(1, part.every)
+
+
+def _scheme(y: Decoded, kind: Kind, found: Survey, sample, tile: int) -> str:
+    """The scheme that rounds to the same format with as many scales, plainly; "" where there is none."""
+    width = sample.width or -(-y.cols // sample.scales.shape[1])
+    one = sample.scales.shape[1] == 1
+    group = ("tensor" if tile >= y.rows else f"b{tile}x{y.cols}" if tile > 1 else "channel") if one else (
+        f"b{width}" if tile == 1 else f"b{tile}x{width}"
+    )  # fmt: skip
+    part = _scale_part(y)
+    scale = _SCALES.get(part.info.dtype) if part else None
+    option = f":scale={scale}" if scale else ""
+    if kind.name.startswith("int"):
+        symmetry = "offset" if found.minima else "sym" if _is_symmetric(kind, found) else "asym"
+        keys = [f"{kind.name}-{symmetry}-{group}{option}"]
+    elif _by_powers(y) and width == 32 and kind.name.startswith("fp"):
+        keys = ["mxfp4" if kind.name == "fp4_e2m1" else f"mx{kind.name}"]
+    elif kind.name == "fp4_e2m1" and width == 16:
+        keys = ["nvfp4"]
+    elif kind.name in ("nf4", "bnb_fp4"):
+        keys = [f"{kind.name}-{group}{':double=1' if sample.stored else option}", f"{kind.name}-{group}"]
+    else:
+        keys = [f"{kind.name}-{group}{option}"] if kind.name else []
+    for key in keys:
+        try:
+            scheme = Scheme.parse(key)
+            scheme.check_shape(y.rows, y.cols)
+        except QuantvizError:
+            continue
+        return scheme.key
+    return ""
+
+
+def _is_symmetric(kind: Kind, found: Survey) -> bool:
+    """Whether all zero points are the middle of the codes, or there are none."""
+    return found.zeros is None or found.zeros in ((half := 2.0 ** (kind.bits - 1), half), (0.0, 0.0))
+
+
+# -- other formats --------------------------------------------------------------------------------
+
+
+def _elsewhere(y: Decoded, kind: Kind, found: Survey, sample, tile: int):
+    """Sentences on formats that would hold the same weights without loss."""
+    integers = kind.name.startswith("int")
+    if integers and found.zeros and found.zeros[0] == found.zeros[1] == 2.0 ** (kind.bits - 1):
+        yield f"All zero points are {number(found.zeros[0])}: symmetric {kind.name}, without zero points, holds the same weights."
+    if integers and not found.minima and found.whole_zeros and np.isfinite(found.least):
+        bits = next(b for b in range(1, 17) if -(2 ** (b - 1)) <= found.least and found.most < 2 ** (b - 1))
+        if bits < kind.bits:
+            yield f"No weight needs more than {bits} of the {kind.bits} bits: int{bits} with the same scales holds it."
+    if kind.name == "fp8_e4m3" or kind.name == "fp8_e5m2":
+        used = np.unique(np.abs(y.layer.levels[found.used & np.isfinite(y.layer.levels)]))
+        if np.isin(used, _of_float(_E2M1)).all():
+            yield "All its FP8 numbers are numbers of FP4 (e2m1) too: four bits with the same scales hold the same weights."
+    if found.powers and not _by_powers(y) and -127 <= found.exponents[0] and found.exponents[1] <= 127:
+        width = sample.width or y.cols
+        yield "All scales are powers of two: MX's scales, eight bits each, hold the same weights" + (
+            f" in {'mxfp4' if kind.name == 'fp4_e2m1' else 'mx' + kind.name}." if (
+                width % 32 == 0 and kind.name.startswith("fp") and not found.minima) else "."
+        )  # fmt: skip
+
+
+# -- in words -------------------------------------------------------------------------------------
+
+
+def plain_sentence(p: Plain, stored_as: str) -> str:
+    """What was found, for a reader."""
+    nearest = "All its codes are" if p.nearest == p.count else f"{share(p.nearest / p.count)} of its codes are"
+    codes = f"{nearest} the nearest to the original's weights, given its own scales"
+    scales = f"its scales are {p.rule}" if p.rule else "its scales follow no rule that is known here"
+    figures = f"mean squared error {number(p.mse)} against {number(p.plain_mse)}" if p.scheme else ""
+    if p.verdict == EQUAL:
+        told = f"This is plain rounding in {stored_as}: {scales}, and its codes are the nearest ones."
+        if p.scheme and abs(p.mse - p.plain_mse) > _SAME * p.plain_mse:
+            told += f" Beside {p.scheme}: {figures}."
+        return told + _all(p)
+    if not p.verdict:
+        return f"{codes}; {scales}. Nothing here rounds plainly to {stored_as}, so nothing more can be told.{_all(p)}"
+    if p.verdict == ALIKE:
+        told = (
+            f"It loses as much as plain rounding ({p.scheme}): {figures}; {codes[0].lower() + codes[1:]}, and {scales}."
+        )
+    elif p.verdict == BETTER:
+        told = (
+            f"It is better than plain rounding ({p.scheme}): {figures}; {codes[0].lower() + codes[1:]}, and {scales}."
+        )
+    else:
+        why = "" if p.all_nearest else (
+            "; methods such as GPTQ leave the nearest codes for a smaller error of the layer's output"
+        )  # fmt: skip
+        told = f"Weight by weight it is worse than plain rounding ({p.scheme}): {figures}; {codes[0].lower() + codes[1:]}{why}."
+    return told + _all(p)
+
+
+def _all(p: Plain) -> str:
+    return "".join(f" {sentence}" for sentence in p.elsewhere)

@@ -1,0 +1,86 @@
+"""The rules by which plain rounding chooses the scale of a group, to tell which of them a file's scales follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+ROUNDED = 2.0**-7  # how far rounding to bfloat16 moves a scale, and a division in another order
+OF_FP8 = 2.0**-4  # likewise of three bits
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """float64: the smallest and the largest weight of each group."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    def size(self) -> np.ndarray:
+        return np.maximum(-self.low, self.high)
+
+    @property
+    def span(self) -> np.ndarray:
+        """From the smallest to the largest, 0 included."""
+        return np.maximum(self.high, 0) - np.minimum(self.low, 0)
+
+
+@dataclass(frozen=True)
+class ScaleRule:
+    """name: in words, as "the largest weight / 7".  scale: by it, float64.  tolerance: relative, that rounding takes."""
+
+    name: str
+    scale: Callable[[Extremes], np.ndarray]
+    tolerance: float = ROUNDED
+
+
+def symmetric(bits: int) -> tuple[ScaleRule, ...]:
+    """Of whole numbers on both sides of 0.
+
+    >>> [rule.name for rule in symmetric(4)]
+    ['the largest weight / 7', 'the largest weight / 7.5', 'the largest weight / 8']
+    """
+    top = 2 ** (bits - 1)
+    return tuple(_over(n) for n in (top - 1, top - 0.5, top) if n > 0)
+
+
+def asymmetric(bits: int) -> tuple[ScaleRule, ...]:
+    """Of whole numbers with a zero point or a minimum."""
+    steps = 2**bits - 1
+    return (
+        ScaleRule(f"the range of the weights, 0 included, / {steps}", lambda e: e.span / steps),
+        ScaleRule(f"the range of the weights / {steps}", lambda e: (e.high - e.low) / steps),
+    )
+
+
+def of_levels(largest: float, fp8_scales: bool = False) -> tuple[ScaleRule, ...]:
+    """Of numbers up to `largest`."""
+    return (_over(largest, OF_FP8 if fp8_scales else ROUNDED),)
+
+
+def powers_of_two(largest: float) -> tuple[ScaleRule, ...]:
+    """Of MX formats, whose scales are powers of two; exact. Elements reach up to `largest`."""
+    top = np.floor(np.log2(largest))
+
+    mantissa_bits = 1 if largest == 6.0 else 2 if largest == 57344.0 else 3  # of e2m1, e5m2, e4m3
+
+    def even(e: Extremes) -> np.ndarray:
+        """The largest weight is rounded to the element's mantissa first, so that it may reach the next power."""
+        mantissa, exponent = np.frexp(e.size)
+        steps = 2.0 ** (mantissa_bits + 1)
+        rounded = np.ldexp(np.floor(mantissa * steps + 0.5) / steps, exponent)
+        return np.exp2(np.floor(np.log2(rounded)) - top)
+
+    return (
+        ScaleRule("OCP's: the power of two below the largest weight", lambda e: np.exp2(np.floor(np.log2(e.size)) - top), 0),
+        ScaleRule("the largest weight rounded to the element's mantissa, then OCP's", even, 0),
+        ScaleRule("the power of two with which nothing is clipped", lambda e: np.exp2(np.ceil(np.log2(e.size / largest))), 0),
+        ScaleRule("the nearest power of two (MLX)", lambda e: np.exp2(np.round(np.log2(e.size / largest))), 0),
+    )  # fmt: skip
+
+
+def _over(n: float, tolerance: float = ROUNDED) -> ScaleRule:
+    return ScaleRule(f"the largest weight / {n:g}", lambda e: e.size / n, tolerance)
