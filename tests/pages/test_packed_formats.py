@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from quantviz.checkpoints.conformance import conformance
-from tests.pages.running import opened
+from tests.pages.running import opened, shown
 from tests.pages.test_explore import title
-from tests.pages.test_published_files import said
 
 LAYOUTS = [layout for c in conformance() for layout in c.layouts]
 
@@ -21,5 +20,5 @@ def test_every_packed_format_is_drawn():
         assert not app.exception
         fields = next(t.value for t in app.dataframe if "axes" in t.value)
         assert fields.tensor.tolist() == [f.part for f in layout.fields]
-        assert f"{layout.rule}." in said(app).replace("\\", "")
+        assert f"{layout.rule}." in [shown(e) for e in app.markdown]
     assert "checks hold" in " ".join(str(e.label) for e in app.expander)
