@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from pages.components.number_formats.packed_layouts import labelled
 from quantviz.checkpoints.conformance import conformance
 from tests.pages.running import opened, shown
 from tests.pages.test_explore import title
-
-LAYOUTS = [layout for c in conformance() for layout in c.layouts]
 
 
 def test_every_packed_format_is_drawn():
     app = opened("number_formats")
     assert "Packed formats of published checkpoints" in title(app)
-    box = app.selectbox(key="packed_format")
-    assert sorted(set(box.options)) == sorted({layout.stored_as for layout in LAYOUTS})
-    for layout in LAYOUTS[::5]:
-        box.select(layout.stored_as)
+    box, layouts = app.selectbox(key="packed_format"), labelled()
+    assert box.options == list(layouts) and len(layouts) == sum(len(c.layouts) for c in conformance())
+    for name in list(layouts)[::5]:
+        layout, _ = layouts[name]
+        app.selectbox(key="packed_format").select(name)
         app.run()
         assert not app.exception
         fields = next(t.value for t in app.dataframe if "axes" in t.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pandas as pd
 import streamlit as st
 
@@ -9,10 +11,20 @@ from pages.components import say
 from pages.components.link import choices
 from pages.components.shared.charts import chart
 from quantviz import figures
-from quantviz.checkpoints.conformance import conformance, conformance_rows
+from quantviz.checkpoints.conformance import Conformance, PackedLayout, conformance, conformance_rows
 from quantviz.text.wording import number
 
 DEFAULT = "GPTQ int4 g32"
+
+
+def labelled() -> dict[str, tuple[PackedLayout, Conformance]]:
+    """Every layout by what it is called, with its rule where two are called alike."""
+    found = [(layout, c) for c in conformance() for layout in c.layouts]
+    times = Counter(layout.stored_as for layout, _ in found)
+    return {
+        layout.stored_as if times[layout.stored_as] == 1 else f"{layout.stored_as}: {layout.rule}": (layout, c)
+        for layout, c in found
+    }
 
 
 @st.fragment
@@ -23,7 +35,7 @@ def packed_formats() -> None:
         "and what groups of weights share. A weight is `(what its code stands for − zero point) × scale + minimum`, of "
         "which a format has some parts. Open such a model, and Explore shows the codes of its layers."
     )
-    layouts = {layout.stored_as: (layout, c) for c in conformance() for layout in c.layouts}
+    layouts = labelled()
     name = choices.one_of(
         st.selectbox, "Packed format", "packed_format", list(layouts), DEFAULT,
         help="As the tensors of a model list it: element, weights that share a scale (g), and what is special.",
