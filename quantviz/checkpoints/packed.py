@@ -66,9 +66,10 @@ def _packed_inputs(codes: TensorInfo, beside: Companions) -> bool:
 
 
 def _packed_outputs(codes: TensorInfo, beside: Companions) -> bool:
-    """AWQ packs eight outputs, or with its gemv layout eight inputs of a row, in one number."""
+    """AWQ packs the outputs of an input, or with its gemv layout eight inputs of a row, in words of 32 bits."""
     scales = beside[".scales"]
-    return 8 * codes.cols == scales.cols or codes.rows == scales.rows
+    packed = any(-(-scales.cols * bits // 32) == codes.cols for bits in range(2, 9))
+    return (packed and codes.rows >= scales.rows) or codes.rows == scales.rows
 
 
 # -- the table -----------------------------------------------------------------------------------
@@ -116,6 +117,8 @@ FORMATS: tuple[PackedFormat, ...] = (
     PackedFormat("FP-Quant", ".qweight", ("uint8",), {".scales": ANY}, (
         ".dqweight", ".weight_global_scale", ".act_global_scale", ".forward_hadamard_matrix",
         ".backward_hadamard_matrix"), methods=("fp_quant",)),
+    PackedFormat("AWQ gemv_fast or llm-awq", ".qweight", ("I16",), {".scales": ANY}, (".qzeros", ".scaled_zeros"),
+                 methods=("awq",)),
     PackedFormat("GPTQ", ".qweight", INTEGERS, {".scales": ANY}, _GPTQ, _packed_inputs,
                  methods=("gptq", "auto-round", "autoround")),
     PackedFormat("AWQ", ".qweight", INTEGERS, {".scales": ANY}, _GPTQ, _packed_outputs, methods=("awq", "auto-round")),

@@ -34,9 +34,11 @@ ALL = (
     Example("GPTQ", _gptq(True), "gptq", True),
     Example("GPTQ", _gptq(False), "auto-round", True),
     Example("AWQ", {"l.qweight": ("I32", (IN, OUT // 8)), "l.qzeros": ("I32", (4, OUT // 8)),
-                    "l.scales": ("F16", (4, OUT))}, "awq"),
+                    "l.scales": ("F16", (4, OUT))}, "awq", True),
     Example("AWQ", {"l.qweight": ("I32", (OUT, IN // 8)), "l.qzeros": ("I32", (OUT, 1)), "l.scales": ("F16", (OUT, 8))},
-            "awq"),
+            "awq", True),
+    Example("AWQ gemv_fast or llm-awq", {"l.qweight": ("I16", (OUT // 4, IN)), "l.qzeros": ("F16", (8, OUT)),
+                                         "l.scales": ("F16", (8, OUT))}, "awq"),
     Example("compressed-tensors packed integers", {
         "l.weight_packed": ("I32", (OUT, IN // 8)), "l.weight_scale": ("BF16", (OUT, 4)),
         "l.weight_zero_point": ("I32", (OUT // 8, 4)), "l.weight_shape": ("I64", (2,)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..layer import Reads
-from . import bitnet, bitsandbytes, eetq, fp8, gemma, gptq, hqq, mlx, quanto, torchao
+from . import awq, bitnet, bitsandbytes, eetq, fp8, gemma, gptq, hqq, mlx, quanto, refused, torchao
 
 READERS: Mapping[str, Reads] = {
     "GPTQ": gptq.layer,
@@ -21,6 +21,8 @@ READERS: Mapping[str, Reads] = {
     "BitNet's packed ternary": bitnet.layer,
     "packed integers with a scale a row": gemma.layer,
     "EETQ": eetq.layer,
+    "AWQ": awq.layer,
+    **dict.fromkeys(refused.NAMES, refused.layer),
     "block FP8": fp8.layer,
     "FP8 with one scale a tensor": fp8.layer,
 }

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import QuantvizError
+from ...sources import TensorInfo
 from ...text.printable import printable
 from ..layer import Arrays, Found, Layer, PackedField, Part, Unpacked, Unreadable
 from .bits import from_planes, from_words
@@ -39,7 +40,7 @@ _LAYOUTS = {
 
 def layer(found: Found) -> Layer:
     """How to read a GPTQ weight."""
-    codes, zeros, scales = _matrices(found)
+    codes, zeros, scales = words_and_scales(found)
     order = found.beside.get(".g_idx")
     name = _layout(found.settings)
     bits, inputs = _size(codes.shape, zeros.shape, scales.shape, order.shape if order else None, found.settings)
@@ -65,7 +66,8 @@ def layer(found: Found) -> Layer:
     )  # fmt: skip
 
 
-def _matrices(found: Found) -> tuple[Any, Any, Any]:
+def words_and_scales(found: Found) -> tuple[TensorInfo, TensorInfo, TensorInfo]:
+    """(codes, zero points, scales), matrices of words of 32 bits and of floats. Raises Unreadable."""
     codes, zeros, scales = found.codes, found.beside.get(".qzeros"), found.beside.get(".scales")
     if scales is None or zeros is None or not len(codes.shape) == len(scales.shape) == len(zeros.shape) == 2:
         raise Unreadable("its zero points or scales are not there or are no matrix")
