@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..layer import Reads
-from . import bitnet, bitsandbytes, eetq, fp8, gemma, gptq, hqq, mlx, quanto, torchao
+from . import (
+    bitnet,
+    bitsandbytes,
+    compressed_integers,
+    eetq,
+    fp4,
+    fp8,
+    gemma,
+    gptq,
+    hqq,
+    int8,
+    mlx,
+    modelopt_int4,
+    quanto,
+    torchao,
+)
 
 READERS: Mapping[str, Reads] = {
     "GPTQ": gptq.layer,
@@ -21,6 +36,21 @@ READERS: Mapping[str, Reads] = {
     "BitNet's packed ternary": bitnet.layer,
     "packed integers with a scale a row": gemma.layer,
     "EETQ": eetq.layer,
+    # compressed-tensors and ModelOpt
+    "compressed-tensors packed integers": compressed_integers.layer,
+    "compressed-tensors nvfp4": fp4.layer,
+    "compressed-tensors mxfp4": fp4.layer,
+    "ModelOpt NVFP4": fp4.layer,
+    "ModelOpt int4 AWQ": modelopt_int4.layer,
+    "int8 with scales": int8.layer,
+    # small floats of many writers
+    "NVFP4": fp4.layer,
+    "MXFP4": fp4.layer,
+    "MXFP4 (DeepSeek V4)": fp4.layer,
+    "MXFP8": fp8.layer,
     "block FP8": fp8.layer,
+    "block FP8 (DeepSeek V4)": fp8.layer,
     "FP8 with one scale a tensor": fp8.layer,
+    "FP8 with scales": fp8.layer,
+    "ComfyUI's scaled FP8": fp8.layer,
 }
