@@ -83,15 +83,21 @@ def test_it_is_what_transformers_reads(tmp_path: Path, shape: tuple[int, int], n
     assert np.array_equal(model_of(tmp_path, codes, scales).load("a.weight"), theirs)
 
 
-def test_the_config_says_how_large_a_tile_is_and_shapes_must_agree(tmp_path: Path) -> None:
+def test_the_config_says_how_large_a_tile_is_and_shapes_decide(tmp_path: Path) -> None:
     codes, scales = made(256, 256, (64, 32))
     config = {"text_config": {"quantization_config": {"quant_method": "fp8", "weight_block_size": [64, 32]}}}
     model = model_of(tmp_path / "a", codes, scales, config)
     assert np.array_equal(model.load("a.weight"), by_hand(codes, scales, (64, 32)))
     for number, said in enumerate(([64, 64], [0, 32], "128", [128], None)):
         config = {"quantization_config": {"quant_method": "fp8", "weight_block_size": said}}
-        with pytest.raises(qv.QuantvizError, match="'a.weight' is stored as block FP8: its float8_e4m3fn elements are"):
-            model_of(tmp_path / str(number), codes, scales, config).open("a.weight")
+        model = model_of(tmp_path / str(number), codes, scales, config)
+        assert np.array_equal(model.load("a.weight"), by_hand(codes, scales, (64, 32)))
+        told = "config.json says tiles of 64 × 64, and the shapes are those of 64 × 32" in "".join(
+            model.open("a.weight").notices
+        )
+        assert told == (said == [64, 64])
+    with pytest.raises(qv.QuantvizError, match="'a.weight' is stored as block FP8: its float8_e4m3fn elements are"):
+        model_of(tmp_path / "c", codes, scales[:3, :3]).open("a.weight")
 
 
 def test_damaged_scales_and_codes_are_refused_in_a_sentence(tmp_path: Path) -> None:

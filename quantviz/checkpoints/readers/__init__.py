@@ -5,7 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..layer import Reads
-from . import awq, bitnet, bitsandbytes, eetq, fp8, gemma, gptq, hqq, mlx, quanto, refused, torchao
+from . import (
+    (,
+    awq,
+    bitnet,
+    bitsandbytes,
+    compressed_integers,
+    eetq,
+    fp4,
+    fp8,
+    gemma,
+    gptq,
+    hqq,
+    int8,
+    mlx,
+    modelopt_int4,
+    quanto,
+    refused,
+    torchao,
+)
 
 READERS: Mapping[str, Reads] = {
     "GPTQ": gptq.layer,
@@ -23,6 +41,19 @@ READERS: Mapping[str, Reads] = {
     "EETQ": eetq.layer,
     "AWQ": awq.layer,
     **dict.fromkeys(refused.NAMES, refused.layer),
+    "compressed-tensors packed integers": compressed_integers.layer,
+    "compressed-tensors nvfp4": fp4.layer,
+    "compressed-tensors mxfp4": fp4.layer,
+    "ModelOpt NVFP4": fp4.layer,
+    "ModelOpt int4 AWQ": modelopt_int4.layer,
+    "int8 with scales": int8.layer,
+    "NVFP4": fp4.layer,
+    "MXFP4": fp4.layer,
+    "MXFP4 (DeepSeek V4)": fp4.layer,
+    "MXFP8": fp8.layer,
     "block FP8": fp8.layer,
+    "block FP8 (DeepSeek V4)": fp8.layer,
     "FP8 with one scale a tensor": fp8.layer,
+    "FP8 with scales": fp8.layer,
+    "ComfyUI's scaled FP8": fp8.layer,
 }

@@ -15,6 +15,11 @@ def e2m1() -> np.ndarray:
     return get("fp4_e2m1").values
 
 
+def e2m3() -> np.ndarray:
+    """float32 [64]: the 6-bit floats with three bits of mantissa, codes 32 to 63 being the negatives of 0 to 31."""
+    return get("fp6_e2m3").values
+
+
 @cache
 def e8m0() -> np.ndarray:
     """float32 [256]: the powers of two that a scale's code stands for, 2^(code - 127); 255 is NaN."""

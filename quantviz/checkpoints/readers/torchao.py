@@ -69,7 +69,9 @@ def layer(found: Found) -> Layer:
             return _int4(found, scale)
         case "MXTensor" | "NVFP4Tensor":
             return _microscaled(found, kind, scale, said)
-    raise Unreadable(f"quantviz does not read torchao's {kind}" if kind else "nothing says which of torchao's kinds it is")
+    raise Unreadable(
+        f"quantviz does not read torchao's {kind}" if kind else "nothing says which of torchao's kinds it is"
+    )
 
 
 def _kind(found: Found) -> tuple[str, Mapping[str, Any]]:
@@ -131,7 +133,11 @@ def _bytes(found: Found, kind: str, scale: TensorInfo) -> Layer:
     whole = kind != "Float8Tensor"
     if scale.dtype not in _FLOATS or (codes.dtype != "int8" if whole else codes.dtype not in FLOAT8):
         raise Unreadable(f"its codes of {codes.dtype} or scales of {scale.dtype} are not those of torchao's {kind}")
-    if whole and zeros is not None and (zeros.size != scale.size or zeros.dtype not in (*_FLOATS, "int8", "I32", "I64")):
+    if (
+        whole
+        and zeros is not None
+        and (zeros.size != scale.size or zeros.dtype not in (*_FLOATS, "int8", "I32", "I64"))
+    ):
         raise Unreadable(f"its {zeros.size:,} zero points of {zeros.dtype} do not fit its {scale.size:,} scales")
     grid = _grid(codes, codes.shape[-1], scale)
     parts = {"qdata": Part(replace(codes, shape=(codes.rows, grid.cols)), 1), "scale": _shared(scale, grid)}
