@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from ..layer import Reads
 from . import (
-    (,
     awq,
     bitnet,
     bitsandbytes,
