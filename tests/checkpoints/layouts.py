@@ -82,7 +82,7 @@ ALL = (
                                  _STATE + "nf4": ("U8", (100,))}, "bitsandbytes", True),
     Example("bitsandbytes int8", {"l.weight": ("I8", (OUT, IN)), "l.SCB": ("F32", (OUT,)),
                                   "l.weight_format": ("U8", ())}, "bitsandbytes", True),
-    Example("HQQ", {"l.W_q": ("U8", (OUT // 2, IN)), "l.scale": ("F16", (OUT, 2)), "l.zero": ("F16", (OUT, 2)),
+    Example("HQQ", {"l.W_q": ("U8", (OUT, 64)), "l.scale": ("F16", (2 * OUT, 1)), "l.zero": ("F16", (2 * OUT, 1)),
                     "l.nbits": ("I32", ()), "l.shape": ("I64", (2,)), "l.packing": ("U8", (7,))}, "hqq", True),
     Example("MLX affine", {"l.weight": ("U32", (OUT, IN // 8)), "l.scales": ("BF16", (OUT, 2)),
                            "l.biases": ("BF16", (OUT, 2))}, "mlx", True),

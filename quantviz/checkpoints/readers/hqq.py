@@ -116,8 +116,16 @@ def _unpack(matrix: _Matrix, cols: int, arrays: Arrays, first: int, last: int) -
     top, bottom = start // matrix.cols, -(-stop // matrix.cols)
     codes = from_parts_of_rows(arrays["W_q"], matrix.bits, top, bottom, high_first=True).reshape(-1)
     codes = codes[start - top * matrix.cols :][: stop - start].reshape(-1, cols)
+    scales, zeros = arrays["scale"], arrays["zero"]
     if matrix.across:
-        groups, width = (np.arange(start, stop) % matrix.cols).reshape(-1, cols), 1
-    else:
-        groups, width = shared_by_runs(first, last, cols, matrix.group)
-    return Unpacked(codes, arrays["scale"][groups], arrays["zero"][groups], width=width)
+        return Unpacked(codes, *(_around(x, start, stop).reshape(-1, cols) for x in (scales, zeros)), width=1)
+    groups, width = shared_by_runs(first, last, cols, matrix.group)
+    return Unpacked(codes, scales[groups], zeros[groups], width=width)
+
+
+def _around(shared: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Numbers [start, stop) of those that repeat from their first one on after their last."""
+    begin = start % len(shared)
+    if begin + stop - start <= len(shared):
+        return shared[begin : begin + stop - start]
+    return np.take(shared, np.arange(start, stop), mode="wrap")
