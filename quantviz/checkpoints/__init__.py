@@ -49,7 +49,11 @@ def understood(model: Model) -> Model:
 
 
 def _layer(
-    model: Model, said: Declared | None, small: SmallTensors, codes: TensorInfo, form: PackedFormat,
+    model: Model,
+    said: Declared | None,
+    small: SmallTensors,
+    codes: TensorInfo,
+    form: PackedFormat,
     beside: Mapping[str, TensorInfo],
 ) -> Layer | None:
     """How the codes of a format are read; None where no reader of it is known. Raises Unreadable."""

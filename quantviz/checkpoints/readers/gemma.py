@@ -2,7 +2,7 @@
 
 | tensor | dtype | shape | holds |
 |---|---|---|---|
-| `weight`, of embeddings `embedding_quantized` | uint8; int8 for 8 bits | [out, in · bits / 8] | code + 2^(bits − 1), first lowest |
+| `weight`, of embeddings `embedding_quantized` | uint8; int8 of 8 bits | [out, in · bits / 8] | code + 2^(bits − 1) |
 | `weight_scale`, `embedding_scale` | float32 | [out, 1] or [out, groups] | |
 | `input_activation_scale`, `output_activation_scale` | float32 | [] | of the layer's inputs and outputs |
 
@@ -44,7 +44,9 @@ def layer(found: Found) -> Layer:
     width = cols // groups
     order = tuple(range(8 // bits)) if bits < 8 else ()
     fields = (
-        PackedField("weight", codes.dtype, f"[out, in · {bits} / 8]" if order else "[out, in]", "codes of a row", order),
+        PackedField(
+            "weight", codes.dtype, f"[out, in · {bits} / 8]" if order else "[out, in]", "codes of a row", order
+        ),
         PackedField("weight_scale", "float32", "[out, 1]", "a scale for each row"),
     )
     low = -(2 ** (bits - 1))

@@ -31,9 +31,7 @@ def case(shape, kind, dtype, group=None, whole_shift=False) -> Case:
         made = quantize_weight(w, kind, 0, scale, shift, group, optimized=False)
         shift = made._shift if whole_shift else made._shift.float()
         size = made.shape if group is None else torch.Size([made.numel() // group, group])
-        wide = WeightQBitsTensor(
-            kind, 0, group, size, (size[1], 1), made._data, made._scale.float(), shift
-        )
+        wide = WeightQBitsTensor(kind, 0, group, size, (size[1], 1), made._data, made._scale.float(), shift)
         read, rounded = wide.dequantize().numpy(), "float32"
     tensors: dict[str, torch.Tensor] = {}
     made.save_to_state_dict(tensors, "l.weight.", False)
