@@ -20,15 +20,7 @@ from .hub import Hub, HubRef
 from .json_text import JSON_FILES, MAX_CONFIG_BYTES, read_json_object
 from .model import Decoders, Progress, TensorInfo, byte_range, element_type, select, tensor_of
 from .ranged import RemoteFile, fetch, in_parallel
-from .safetensors_header import (
-    LENGTH_BYTES,
-    Entry,
-    Header,
-    header_length,
-    parse_header,
-    together,
-    union,
-)
+from .safetensors_header import LENGTH_BYTES, Entry, Header, header_length, parse_header, together, union
 
 GGUF_PIECE = 1 << 20  # bytes of a GGUF header to ask for at a time: how long it is shows only in the reading
 MAX_GGUF_HEADER = 96 << 20  # bytes; the largest tokenizers take some 20 million

@@ -2,7 +2,7 @@
 
 | tensor | dtype | shape | holds |
 |---|---|---|---|
-| `weight` | uint8 | [out / 4, in] | code of row r in bits 0–1 of stored row r, of row out / 4 + r in bits 2–3, and so on |
+| `weight` | uint8 | [out / 4, in] | code of row r in the lowest bits of stored row r, of row out / 4 + r above |
 | `weight_scale` | bfloat16, float32 | [1] | what the layer's output is divided by, or multiplied with |
 
 Code 0, 1, 2 is −1, 0, 1. transformers' BitLinear divides by the scale; with `linear_class` autobitlinear in config.json

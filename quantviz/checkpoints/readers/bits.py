@@ -51,9 +51,7 @@ def from_planes(words: np.ndarray, bits: int, count: int) -> np.ndarray:
 
 
 def from_bytes(packed: np.ndarray, bits: int, high_first: bool = False) -> np.ndarray:
-    """uint8 [..., n · 8 / bits] of bytes [..., n]: codes of 1, 2, 4 or 8 bits, the lowest of a byte first, or the
-    highest.
-    """
+    """uint8 [..., n · 8 / bits] of bytes [..., n]: codes of 1, 2, 4 or 8 bits, lowest first or highest."""
     packed = np.ascontiguousarray(packed).view(np.uint8)
     if bits == 8:
         return packed
@@ -65,9 +63,8 @@ def from_bytes(packed: np.ndarray, bits: int, high_first: bool = False) -> np.nd
 def _in_a_byte(bits: int, high_first: bool = False) -> np.ndarray:
     """The codes that each byte holds, one to a byte of one number."""
     shifts = np.arange(0, 8, bits, dtype=np.uint8)
-    codes = (np.arange(256, dtype=np.uint8)[:, None] >> (shifts[::-1] if high_first else shifts)) & np.uint8(
-        2**bits - 1
-    )
+    shifts = shifts[::-1] if high_first else shifts
+    codes = (np.arange(256, dtype=np.uint8)[:, None] >> shifts) & np.uint8(2**bits - 1)
     return np.ascontiguousarray(codes).view(f"<u{8 // bits}")[:, 0]
 
 

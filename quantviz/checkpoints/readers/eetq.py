@@ -1,4 +1,4 @@
-"""EETQ: int8 with a scale a row, kept in an order that depends on the GPU it was made on, so it is told and not read."""
+"""EETQ: int8 with a scale a row, in an order that depends on the GPU it was made on, so it is told and not read."""
 
 from __future__ import annotations
 

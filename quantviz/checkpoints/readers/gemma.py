@@ -2,7 +2,7 @@
 
 | tensor | dtype | shape | holds |
 |---|---|---|---|
-| `weight`, of embeddings `embedding_quantized` | uint8; int8 for 8 bits | [out, in · bits / 8] | code + 2^(bits − 1), first lowest |
+| `weight`, of embeddings `embedding_quantized` | uint8; int8 of 8 bits | [out, in · bits / 8] | code + 2^(bits − 1) |
 | `weight_scale`, `embedding_scale` | float32 | [out, 1] or [out, groups] | |
 | `input_activation_scale`, `output_activation_scale` | float32 | [] | of the layer's inputs and outputs |
 

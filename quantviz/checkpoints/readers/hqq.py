@@ -2,21 +2,23 @@
 
 | tensor | dtype | shape | holds |
 |---|---|---|---|
-| `W_q` | uint8; int32 for 3 bits; any float where viewed so | [rows / codes an element, columns] | the codes of a matrix |
+| `W_q` | uint8; int32 for 3 bits; a float where viewed so | [rows / codes an element, columns] | codes of a matrix |
 | `scale`, `zero` | float16, bfloat16, float32 | [weights / g, 1] with axis 1, [1, weights / g] with axis 0 | |
 | `shape` | int64 | [2] | out and in |
 | `nbits`, `group_size`, `axis`, `packing` and others | small | | what the tensors above tell as well |
 
-The matrix has a group a row, [weights / g, g], with axis 1, and a group a column, [g, weights / g], with axis 0; read row
-by row it is the weight. With two codes a byte, the first half of its rows lies in the high bits; 3 bits lie ten to a
-word. Rules: hqq, core/quantize.py, Quantizer.dequantize, and core/bitpack.py. Here the arithmetic is float32, as the
+The matrix has a group a row, [weights / g, g], with axis 1, and a group a column, [g, weights / g], with axis 0; read
+row by row it is the weight. With two codes a byte, the first half of its rows lies in the high bits; 3 bits lie ten to
+a word. Rules: hqq, core/quantize.py, Quantizer.dequantize, and core/bitpack.py. Here the arithmetic is float32, as the
 library has it where compute_dtype is. Quantized scales and zero points the library writes to no safetensors file.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +77,8 @@ def layer(found: Found) -> Layer:
     parts = {"W_q": Part(codes), "scale": Part(replace(scale, shape=flat)), "zero": Part(replace(zero, shape=flat))}
     return Layer(
         (out, cols), f"HQQ int{matrix.bits} g{matrix.group}{' axis 0' if matrix.across else ''}", parts,
-        partial(_unpack, matrix, cols), np.arange(2**matrix.bits, dtype=np.float32), fields=FIELDS, rule=RULE, home=HOME,
+        partial(_unpack, matrix, cols), np.arange(2**matrix.bits, dtype=np.float32), fields=FIELDS, rule=RULE,
+        home=HOME, notices=_contradicted(found.settings, matrix.bits),
     )  # fmt: skip
 
 
@@ -107,10 +110,18 @@ def _matrix(found: Found, shape: tuple[int, int], scale: TensorInfo) -> _Matrix:
         said = float(found.small(".nbits").reshape(-1)[0])
         possible = [each for each in possible if each.bits == said]
     if len(possible) != 1:
-        raise Unreadable(
-            f"{found.codes.nbytes:,} bytes of codes are those of no number of bits for {list(shape)} weights"
-        )
+        raise Unreadable(f"{found.codes.nbytes:,} bytes are those of no number of bits for {list(shape)} weights")
     return possible[0]
+
+
+def _contradicted(settings: Mapping[str, Any], bits: int) -> tuple[str, ...]:
+    """A notice where config.json gives all layers another number of bits."""
+    said: Any = settings
+    for name in ("quant_config", "weight_quant_params", "nbits"):
+        said = said.get(name) if isinstance(said, Mapping) else None
+    if type(said) is not int or said == bits or (bits == 8 and said in (5, 6)):  # which are kept as 8
+        return ()
+    return (f"config.json says {str(said)[:20]} bits, and the shapes are those of {bits}, which counts.",)
 
 
 def _unpack(matrix: _Matrix, cols: int, arrays: Arrays, first: int, last: int) -> Unpacked:
@@ -118,8 +129,16 @@ def _unpack(matrix: _Matrix, cols: int, arrays: Arrays, first: int, last: int) -
     top, bottom = start // matrix.cols, -(-stop // matrix.cols)
     codes = from_parts_of_rows(arrays["W_q"], matrix.bits, top, bottom, high_first=True).reshape(-1)
     codes = codes[start - top * matrix.cols :][: stop - start].reshape(-1, cols)
+    scales, zeros = arrays["scale"], arrays["zero"]
     if matrix.across:
-        groups, width = (np.arange(start, stop) % matrix.cols).reshape(-1, cols), 1
-    else:
-        groups, width = shared_by_runs(first, last, cols, matrix.group)
-    return Unpacked(codes, arrays["scale"][groups], arrays["zero"][groups], width=width)
+        return Unpacked(codes, *(_around(x, start, stop).reshape(-1, cols) for x in (scales, zeros)), width=1)
+    groups, width = shared_by_runs(first, last, cols, matrix.group)
+    return Unpacked(codes, scales[groups], zeros[groups], width=width)
+
+
+def _around(shared: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Numbers [start, stop) of those that repeat from their first one on after their last."""
+    begin = start % len(shared)
+    if begin + stop - start <= len(shared):
+        return shared[begin : begin + stop - start]
+    return np.take(shared, np.arange(start, stop), mode="wrap")

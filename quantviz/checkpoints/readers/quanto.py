@@ -5,7 +5,7 @@
 | `weight._data` of 8 bits | int8, float8_e4m3fn, float8_e5m2 | [out, in] | |
 | `weight._data._data` of 4, 2 bits | uint8 | [rows · bits / 8, columns] | codes, the first part of the rows lowest |
 | `weight._scale` | float32, bfloat16, float16 | [rows, 1]; [] for one row | |
-| `weight._shift` of 4, 2 bits | as the scale; int8, uint8 | [rows, 1] | what is taken off: after the scale, or integers before |
+| `weight._shift` of 4, 2 bits | as the scale; int8, uint8 | [rows, 1] | taken off after the scale; integers before |
 | `input_scale`, `output_scale` | float | [] | of the layer's inputs and outputs |
 
 With groups the rows are those of [out · in / g, g], and nothing in the file says how many make an output.
@@ -88,8 +88,8 @@ def _packed(found: Found, scale: TensorInfo) -> Layer:
         )
     bits = possible[0]
     notice = (
-        f"quanto keeps such weights in groups of {width} and does not say how many make a row of the layer: the weights "
-        "are in order, and shown as a group a row."
+        f"quanto keeps such weights in groups of {width} and does not say how many make a row of the layer: the "
+        "weights are in order, and shown as a group a row."
     )
     parts = {"data": Part(codes), "scale": Part(replace(scale, shape=(rows,)), 1)}
     parts["shift"] = Part(replace(shift, shape=(rows,)), 1)

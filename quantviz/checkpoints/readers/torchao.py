@@ -11,8 +11,8 @@
 
 All may have an axis of experts before. Codes of 4 bits lie lowest first; those of Int4Tensor are signed. Scales may lie
 "swizzled", in the tiles of 128 × 4 that a GPU's matrix unit wants. Where the metadata are lost, int8 and float8 with
-plain scales are known by their types. Rules: torchao, quantization/quantize_/workflows and prototype/mx_formats; Int4Tensor's in
-fbgemm_gpu, experimental/gemm/triton_gemm, int4_row_quantize_zp.
+plain scales are known by their types. Rules: torchao, quantization/quantize_/workflows and prototype/mx_formats;
+Int4Tensor's in fbgemm_gpu, int4_row_quantize_zp.
 """
 
 from __future__ import annotations
@@ -69,9 +69,8 @@ def layer(found: Found) -> Layer:
             return _int4(found, scale)
         case "MXTensor" | "NVFP4Tensor":
             return _microscaled(found, kind, scale, said)
-    raise Unreadable(
-        f"quantviz does not read torchao's {kind}" if kind else "nothing says which of torchao's kinds it is"
-    )
+    why = f"quantviz does not read torchao's {kind}" if kind else "nothing says which of torchao's kinds it is"
+    raise Unreadable(why)
 
 
 def _kind(found: Found) -> tuple[str, Mapping[str, Any]]:
@@ -141,7 +140,7 @@ def _bytes(found: Found, kind: str, scale: TensorInfo) -> Layer:
         raise Unreadable(f"its {zeros.size:,} zero points of {zeros.dtype} do not fit its {scale.size:,} scales")
     grid = _grid(codes, codes.shape[-1], scale)
     parts = {"qdata": Part(replace(codes, shape=(codes.rows, grid.cols)), 1), "scale": _shared(scale, grid)}
-    if whole and zeros is not None:
+    if zeros is not None:
         parts["zero_point"] = _shared(zeros, grid)
     levels = np.arange(-128, 128, dtype=np.float32) if whole else float8_values(codes.dtype)
     name = {"Float8Tensor": codes.dtype.removesuffix("fn").replace("float8", "fp8"), "Int8Tensor": "int8"}.get(kind)

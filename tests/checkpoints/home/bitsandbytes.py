@@ -1,4 +1,4 @@
-"""Makes tests/checkpoints/data/bitsandbytes.npz: pip install torch bitsandbytes; python -m tests.checkpoints.home.bitsandbytes"""
+"""Makes data/bitsandbytes.npz: pip install torch bitsandbytes; python -m tests.checkpoints.home.bitsandbytes"""
 
 from __future__ import annotations
 
@@ -33,9 +33,8 @@ def four_bits() -> list[Case]:
             )
             beside = state.as_dict(packed=True)
             tensors = {"l.weight": codes} | {f"l.weight.{name}": tensor for name, tensor in beside.items()}
-            name = f"{kind} g{blocksize} {'nested ' * nested}{'x'.join(map(str, shape))} in {storage}".replace(
-                "torch.", ""
-            )
+            words = f"{kind} g{blocksize} {'nested ' * nested}{'x'.join(map(str, shape))} in {storage}"
+            name = words.replace("torch.", "")
             read = _read(codes, F.QuantState.from_dict({**beside}, torch.device("cpu"))).float().numpy()
             cases.append(Case(name, "l.weight", stored(tensors), read, ROUNDED[dtype], CONFIG))
     return cases

@@ -1,4 +1,7 @@
-"""Makes data/bitnet.npz and data/gemma.npz: pip install torch transformers; python -m tests.checkpoints.home.transformers_integers"""
+"""Makes data/bitnet.npz and data/gemma.npz: pip install torch transformers; then
+
+python -m tests.checkpoints.home.transformers_integers
+"""
 
 from __future__ import annotations
 
