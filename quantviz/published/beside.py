@@ -27,9 +27,8 @@ from .result import Against
 from .rotation import UNLIKE, rotation
 from .sentences import as_dict, sentence
 
-__all__ = ["AS_THEY_ARE", "INTERLEAVED", "Against", "Fused", "Opened", "Pair", "Pairs", "against", "as_dict", "measured",
-           "opened", "pair_up", "sentence",
-           "whole"]  # fmt: skip
+__all__ = ["AS_THEY_ARE", "INTERLEAVED", "Against", "Fused", "Opened", "Pair", "Pairs", "against", "as_dict",
+           "measured", "opened", "pair_up", "sentence", "whole"]  # fmt: skip
 
 
 def against(
@@ -60,7 +59,9 @@ def against(
     seen = fold.onto(x) if fold else x  # by whoever quantized it
     plain = None
     again, why_not = requantized(x, y, h, _part(progress, 1))
-    if isinstance(y, Decoded) and abs(evaluation.metrics["cosine_similarity"]) > UNLIKE:
+    if fold and not fold.exact:
+        why_not = "the scales that were folded into it are known from rounded weights alone"
+    elif isinstance(y, Decoded) and abs(evaluation.metrics["cosine_similarity"]) > UNLIKE:
         plain, why = beside_plain(seen, y, _part(progress, 1))
         why_not = why or why_not
     turned = rotation(seen, y, evaluation.metrics["cosine_similarity"])

@@ -75,8 +75,8 @@ def rotation_sentence(r: Rotation) -> str:
     what, lines = ("inputs", "rows") if r.of == "inputs" else ("outputs", "columns")
     return (
         "Weight by weight the two have nothing in common, and yet the products of their "
-        f"{lines} agree (correlation {number(r.agreement, 2)}): the {what} were rotated, as QuaRot, SpinQuant and QuIP# "
-        "do. A rotation makes the weights incomparable; only the error of the layer's output can be compared."
+        f"{lines} agree (correlation {number(r.agreement, 2)}): the {what} were rotated, as QuaRot, SpinQuant and "
+        "QuIP# do. A rotation makes the weights incomparable; only the error of the layer's output can be compared."
     )
 
 
