@@ -12,7 +12,7 @@ from typing import Any
 
 from ..checkpoints.decoded import Decoded
 from ..errors import QuantvizError
-from ..evaluation import Evaluation
+from ..evaluation import Evaluation, describe
 from ..evaluation.pairs import evaluate_pair
 from ..kernels.results import Progress
 from ..sources import Model
@@ -25,10 +25,10 @@ from .plain import beside_plain
 from .requantized import requantized
 from .result import Against
 from .rotation import UNLIKE, rotation
-from .sentences import as_dict, sentence
+from .sentences import as_dict, in_short, sentence, undone
 
 __all__ = ["AS_THEY_ARE", "INTERLEAVED", "Against", "Fused", "Opened", "Pair", "Pairs", "against", "as_dict",
-           "measured", "opened", "pair_up", "sentence", "whole"]  # fmt: skip
+           "in_short", "measured", "opened", "pair_up", "sentence", "undone", "whole"]  # fmt: skip
 
 
 def against(
@@ -84,8 +84,11 @@ def whole(original: Model, file: Model, progress: Progress | None = None) -> Ite
             progress(i + 1, len(found.pairs))
 
 
-def measured(original: Model, file: Model, pair: Pair, pairs: Pairs) -> Evaluation:
-    """The error alone, what was moved elsewhere undone first."""
+def measured(original: Model, file: Model, pair: Pair, pairs: Pairs) -> tuple[Evaluation, float]:
+    """The error alone, what was moved elsewhere undone first; and Σx² of the original."""
     o = opened(original, file, pair)
     fold = find_fold(original, file, pairs, pair, o.original, o.file)
-    return evaluate_pair(o.original, fold.off(o.file) if fold else o.file, detail="metrics")
+    x, y = o.original, fold.off(o.file) if fold else o.file
+    statistics = describe(x)
+    e = evaluate_pair(x, y, detail="metrics", statistics=statistics)
+    return e, statistics.sum_squares
