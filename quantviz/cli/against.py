@@ -1,7 +1,8 @@
-"""`against`: a published file beside the model it was made from."""
+"""`against`: published files beside the model they were made from."""
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -13,30 +14,31 @@ from .parameters import AsJson, Ref
 
 def against(
     original: Ref,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="What was made from it: a .gguf, or hf:org/name:FILE.")],
-    tensor: Annotated[str | None, typer.Argument(metavar="[TENSOR]", help="By either name; all without.")] = None,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What was made from it: a .gguf, a folder, or hf:….")],
+    rest: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TENSOR | FILE ...]", help="One tensor, by either name; or more files of the model."),
+    ] = None,
     importance: Annotated[
         str | None, typer.Option(metavar="FILE", help="An imatrix, as the file's maker may have used; with TENSOR.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measures the error a file really carries, and says whether plain quantization gives its bytes."""
-    from ..calibration.importance import load_importance
+    """Measures the error a file really carries, and says whether plain quantization gives its bytes.
+
+    Of several files, a table: what each takes, and what it loses where.
+    """
     from ..errors import QuantvizError
     from ..models import open_model
-    from ..published import beside as f
 
-    if importance and tensor is None:
-        raise QuantvizError("--importance goes with one TENSOR; name one.")
     with ProgressLine() as line:
         x, y = open_model(original), open_model(file)
-        pairs = f.pair_up(x, y)
-        if tensor is None:
-            found = list(f.whole(x, y, line.of("tensors compared")))
-        else:
-            pair = pairs.of(tensor)
-            h = load_importance(importance, pair.original, x.info(pair.original).cols) if importance else None
-            found = [f.against(x, y, pair, h, "full", progress=line.of("weights compared"))]
+        tensor, more = _read(x, y, rest or [])
+        if importance and tensor is None:
+            raise QuantvizError("--importance goes with one TENSOR; name one.")
+        if more:
+            return _many(x, [y, *map(open_model, more)], line, as_json)
+        pairs, found = _one_file(x, y, tensor, importance, line)
     if as_json:
         return print_json({"original": x.ref, "file": y.ref, "tensors": [_as_dict(a) for a in found],
                            "only_original": list(pairs.only_original), "only_file": list(pairs.only_file)})  # fmt: skip
@@ -47,6 +49,60 @@ def against(
         if names:
             shown = ", ".join(map(printable, names[:8])) + f" and {len(names) - 8:,} more" * (len(names) > 8)
             print(f"\nOnly in {where}: {shown}")
+    return None
+
+
+def _read(x: Any, y: Any, rest: list[str]) -> tuple[str | None, list[str]]:
+    """(the tensor, further files): a single word is a tensor unless it is the reference of a model."""
+    if len(rest) != 1:
+        return None, rest
+    word = rest[0]
+    names = {info.name for model in (x, y) for info in model.tensors}
+    is_ref = word.startswith(("hf:", "random:")) or word == "demo" or os.path.exists(os.path.expanduser(word))
+    return (None, rest) if is_ref and word not in names else (word, [])
+
+
+def _one_file(x: Any, y: Any, tensor: str | None, importance: str | None, line: ProgressLine) -> tuple[Any, list[Any]]:
+    from ..calibration.importance import load_importance
+    from ..published import beside as f
+
+    pairs = f.pair_up(x, y)
+    if tensor is None:
+        return pairs, list(f.whole(x, y, line.of("tensors compared")))
+    pair = pairs.of(tensor)
+    h = load_importance(importance, pair.original, x.info(pair.original).cols) if importance else None
+    return pairs, [f.against(x, y, pair, h, "full", progress=line.of("weights compared"), pairs=pairs)]
+
+
+def _many(original: Any, files: list[Any], line: ProgressLine, as_json: bool) -> None:
+    from ..published import several as m
+    from ..text.wording import bits, share, size
+
+    found = m.many(original, files, lambda ref: line.of(f"tensors compared of {ref}"))
+    if as_json:
+        return print_json(m.as_json(found))
+    columns = m.rows(found)
+    written = {"bytes": size, "bits per weight": bits, "bits over all": bits, "main type": str, "kept finer": str,
+               "file": str}  # fmt: skip
+    heads = ("", *(f"[{i + 1}]" for i in range(len(found.files))))
+    lines = [
+        (name, *("-" if v != v else written.get(name, share)(v) for v in values))
+        for name, values in columns.items()
+        if name != "file"
+    ]
+    for i, f in enumerate(found.files):
+        print(f"[{i + 1}] {printable(f.ref)}")
+    print()
+    print_table(heads, lines, right=range(1, len(heads)))
+    if found.best:
+        print()
+        print_table(("role", "least error"), [(name, found.files[i].ref) for name, i in found.best.items()])
+    print()
+    for told in m.differences(found):
+        print(printable(told))
+    for f in found.files:
+        for name, why in f.refused:
+            print(printable(f"{f.ref}: {name}: {why}"))
     return None
 
 
@@ -72,8 +128,7 @@ def _print_one(a: Any) -> None:
 
 def _print_all(found: list[Any]) -> None:
     from ..metrics import value_text
-    from ..published.beside import Against
-    from ..text.wording import share
+    from ..published.beside import Against, in_short, undone
 
     shown = ("sqnr_db", "relative_l2_error", "max_abs_error")
     rows = []
@@ -81,8 +136,9 @@ def _print_all(found: list[Any]) -> None:
         if not isinstance(a, Against):
             rows.append((a[0].original, "-", "-", "-", "-", a[1]))
             continue
-        r = a.requantized
-        same = "cannot tell" if r is None else "same bytes" if r.same else f"{share(r.equal / r.count)} of {r.unit}"
-        e = a.evaluation
-        rows.append((a.pair.original, e.scheme, *(value_text(n, e.metrics[n]) for n in shown), same))
+        values = (value_text(n, a.evaluation.metrics[n]) for n in shown)
+        rows.append((a.pair.original, a.evaluation.scheme, *values, in_short(a)))
     print_table(("tensor", "type", "SQNR", "relative L2", "largest error", "plain quantization"), rows, right=(2, 3, 4))
+    for a in found:
+        if isinstance(a, Against) and (told := undone(a)):
+            print(printable(f"\n{a.pair.original}: {' '.join(told)}"))

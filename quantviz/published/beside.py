@@ -12,7 +12,7 @@ from typing import Any
 
 from ..checkpoints.decoded import Decoded
 from ..errors import QuantvizError
-from ..evaluation import Evaluation
+from ..evaluation import Evaluation, describe
 from ..evaluation.pairs import evaluate_pair
 from ..kernels.results import Progress
 from ..sources import Model
@@ -25,11 +25,10 @@ from .plain import beside_plain
 from .requantized import requantized
 from .result import Against
 from .rotation import UNLIKE, rotation
-from .sentences import against_dict, sentence
+from .sentences import against_dict, in_short, sentence, undone
 
-__all__ = ["AS_THEY_ARE", "INTERLEAVED", "Against", "Fused", "Opened", "Pair", "Pairs", "against", "against_dict", "measured",
-           "opened", "pair_up", "sentence",
-           "whole"]  # fmt: skip
+__all__ = ["AS_THEY_ARE", "INTERLEAVED", "Against", "Fused", "Opened", "Pair", "Pairs", "against", "against_dict",
+           "in_short", "measured", "opened", "pair_up", "sentence", "undone", "whole"]  # fmt: skip
 
 
 def against(
@@ -60,7 +59,9 @@ def against(
     seen = fold.onto(x) if fold else x  # by whoever quantized it
     plain = None
     again, why_not = requantized(x, y, h, _part(progress, 1))
-    if isinstance(y, Decoded) and abs(evaluation.metrics["cosine_similarity"]) > UNLIKE:
+    if fold and not fold.exact:
+        why_not = "the scales that were folded into it are known from rounded weights alone"
+    elif isinstance(y, Decoded) and abs(evaluation.metrics["cosine_similarity"]) > UNLIKE:
         plain, why = beside_plain(seen, y, _part(progress, 1))
         why_not = why or why_not
     turned = rotation(seen, y, evaluation.metrics["cosine_similarity"])
@@ -83,8 +84,11 @@ def whole(original: Model, file: Model, progress: Progress | None = None) -> Ite
             progress(i + 1, len(found.pairs))
 
 
-def measured(original: Model, file: Model, pair: Pair, pairs: Pairs) -> Evaluation:
-    """The error alone, what was moved elsewhere undone first."""
+def measured(original: Model, file: Model, pair: Pair, pairs: Pairs) -> tuple[Evaluation, float]:
+    """The error alone, what was moved elsewhere undone first; and Σx² of the original."""
     o = opened(original, file, pair)
     fold = find_fold(original, file, pairs, pair, o.original, o.file)
-    return evaluate_pair(o.original, fold.off(o.file) if fold else o.file, detail="metrics")
+    x, y = o.original, fold.off(o.file) if fold else o.file
+    statistics = describe(x)
+    e = evaluate_pair(x, y, detail="metrics", statistics=statistics)
+    return e, statistics.sum_squares

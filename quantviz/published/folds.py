@@ -44,12 +44,14 @@ class Fold:
     """What the file's weights were multiplied by.
 
     columns: float32 [cols], by_row: float32 [rows]; None where nothing was.  where: which tensor takes it back, in
-    words, for each of the two.  before, after: the relative error with it and without; NaN until it is measured.
+    words, for each of the two.  exact: whether the scales are stored; otherwise they are estimated from weights that
+    are rounded themselves.  before, after: the relative error with it and without; NaN until it is measured.
     """
 
     columns: np.ndarray | None = None
     by_row: np.ndarray | None = None
     where: tuple[str, str] = ("", "")
+    exact: bool = False
     before: float = float("nan")
     after: float = float("nan")
 
@@ -77,7 +79,7 @@ def find_fold(original: Model, file: Model, pairs: Pairs, pair: Pair, x: StoredT
 def _candidates(original: Model, file: Model, pairs: Pairs, pair: Pair, x: StoredTensor) -> Iterator[Fold]:
     by_inputs = _of_the_inputs(file, pair.place.name, x.cols)
     if by_inputs is not None:
-        yield Fold(1 / by_inputs[0], None, (by_inputs[1], ""))
+        yield Fold(1 / by_inputs[0], None, (by_inputs[1], ""), exact=True)
     place = place_of(pair, pairs.architecture)
     if pair.fused:
         place = replace(place, name=_own_name(pair, pairs.architecture))
@@ -86,7 +88,7 @@ def _candidates(original: Model, file: Model, pairs: Pairs, pair: Pair, x: Store
         return
     columns, by_row = _columns(original, file, pairs, match, place, x), _rows(original, file, pairs, match, place, x)
     if columns:
-        yield Fold(columns[0], None, (columns[1], ""))
+        yield Fold(columns[0], None, (columns[1], ""), exact=match[2] in _NORMS)
     if by_row:
         yield Fold(None, by_row[0], ("", by_row[1]))
     if columns and by_row:

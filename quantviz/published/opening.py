@@ -32,7 +32,7 @@ _CONSTANT = 1e-3  # how little a difference may vary beside its mean to be calle
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """original, file: weight beside weight.  order: how the file's rows lie.  changes: what else is undone, in words."""
+    """original, file: weight beside weight.  order: how the file's rows lie.  changes: what else is undone."""
 
     original: StoredTensor
     file: StoredTensor

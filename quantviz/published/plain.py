@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..checkpoints.decoded import Decoded
+from ..checkpoints.layer import Part, Unpacked
 from ..errors import QuantvizError
 from ..evaluation import evaluate
 from ..formats import FORMATS, CodebookFormat, FloatFormat
@@ -80,9 +82,8 @@ def beside_plain(x: StoredTensor, y: StoredTensor, progress: Progress | None = N
     if scheme:
         plain_mse = evaluate(x, scheme, detail="metrics").metrics["mse"]
     verdict = _verdict(mse, plain_mse, rule and found.nearest >= _ALL * found.count)
-    return Plain(
-        verdict, scheme, mse, plain_mse, found.nearest, found.count, rule, tuple(_elsewhere(y, kind, found, sample, tile))
-    ), ""  # fmt: skip
+    elsewhere = tuple(_elsewhere(y, kind, found, sample))
+    return Plain(verdict, scheme, mse, plain_mse, found.nearest, found.count, rule, elsewhere), ""
 
 
 def _verdict(mse: float, plain_mse: float, by_rule: bool | str) -> str:
@@ -98,20 +99,16 @@ def _verdict(mse: float, plain_mse: float, by_rule: bool | str) -> str:
 # -- what a layer is ------------------------------------------------------------------------------
 
 
-def _kind(y: Decoded, sample) -> Kind:
+def _kind(y: Decoded, sample: Unpacked) -> Kind:
     levels = y.layer.levels
     told = levels[np.isfinite(levels)].astype(np.float64)
     bits = max(1, int(np.ceil(np.log2(len(levels)))))
-    if (
-        not np.array_equal(told, [-1, 0, 1])
-        and np.array_equal(told, np.rint(told))
-        and np.array_equal(np.diff(told), np.ones(len(told) - 1))
-    ):
-        rules = symmetric(bits) + asymmetric(bits) if sample.zeros is not None else symmetric(bits)
-        return Kind(
-            f"int{bits}", bits, float(np.abs(told).max()), asymmetric(bits) if sample.minima is not None else rules
-        )
     largest = float(np.abs(told).max())
+    if not np.array_equal(told, [-1, 0, 1]) and np.array_equal(told, told[0] + np.arange(len(told))):
+        rules = symmetric(bits) if sample.minima is None else ()
+        if sample.zeros is not None or sample.minima is not None:
+            rules += asymmetric(bits)
+        return Kind(f"int{bits}", bits, largest, rules)
     name = _float_or_codebook(told, len(levels))
     rules = powers_of_two(largest) if _by_powers(y) else of_levels(largest, bool(sample.stored))
     return Kind(name, bits, largest, rules)
@@ -144,7 +141,7 @@ def _of_float(form: FloatFormat) -> np.ndarray:
     return np.array([sign * size for size in sizes for sign in (1, -1)])
 
 
-def _scale_part(y: Decoded):
+def _scale_part(y: Decoded) -> Part | None:
     return next((part for name, part in y.layer.parts.items() if "scale" in name or "absmax" in name), None)
 
 
@@ -161,7 +158,7 @@ def _tile(y: Decoded) -> int:
     return y.rows if part.info.size == 1 else max(1, part.every)
 
 
-def _scheme(y: Decoded, kind: Kind, found: Survey, sample, tile: int) -> str:
+def _scheme(y: Decoded, kind: Kind, found: Survey, sample: Unpacked, tile: int) -> str:
     """The scheme that rounds to the same format with as many scales, plainly; "" where there is none."""
     width = sample.width or -(-y.cols // sample.scales.shape[1])
     one = sample.scales.shape[1] == 1
@@ -200,25 +197,24 @@ def _is_symmetric(kind: Kind, found: Survey) -> bool:
 # -- other formats --------------------------------------------------------------------------------
 
 
-def _elsewhere(y: Decoded, kind: Kind, found: Survey, sample, tile: int):
+def _elsewhere(y: Decoded, kind: Kind, found: Survey, sample: Unpacked) -> Iterator[str]:
     """Sentences on formats that would hold the same weights without loss."""
     integers = kind.name.startswith("int")
     if integers and found.zeros and found.zeros[0] == found.zeros[1] == 2.0 ** (kind.bits - 1):
-        yield f"All zero points are {number(found.zeros[0])}: symmetric {kind.name}, without zero points, holds the same weights."
+        middle = number(found.zeros[0])
+        yield f"All zero points are {middle}: symmetric {kind.name}, without zero points, holds the same weights."
     if integers and not found.minima and found.whole_zeros and np.isfinite(found.least):
         bits = next(b for b in range(1, 17) if -(2 ** (b - 1)) <= found.least and found.most < 2 ** (b - 1))
         if bits < kind.bits:
             yield f"No weight needs more than {bits} of the {kind.bits} bits: int{bits} with the same scales holds it."
-    if kind.name == "fp8_e4m3" or kind.name == "fp8_e5m2":
+    if kind.name in ("fp8_e4m3", "fp8_e5m2"):
         used = np.unique(np.abs(y.layer.levels[found.used & np.isfinite(y.layer.levels)]))
         if np.isin(used, _of_float(_E2M1)).all():
-            yield "All its FP8 numbers are numbers of FP4 (e2m1) too: four bits with the same scales hold the same weights."
+            yield "All its FP8 numbers are numbers of FP4 (e2m1) too: four bits with its scales hold the same weights."
     if found.powers and not _by_powers(y) and -127 <= found.exponents[0] and found.exponents[1] <= 127:
-        width = sample.width or y.cols
-        yield "All scales are powers of two: MX's scales, eight bits each, hold the same weights" + (
-            f" in {'mxfp4' if kind.name == 'fp4_e2m1' else 'mx' + kind.name}." if (
-                width % 32 == 0 and kind.name.startswith("fp") and not found.minima) else "."
-        )  # fmt: skip
+        floats = kind.name.startswith("fp") and not found.minima and (sample.width or y.cols) % 32 == 0
+        form = f" in {'mxfp4' if kind.name == 'fp4_e2m1' else 'mx' + kind.name}" if floats else ""
+        yield f"All scales are powers of two: MX's scales, eight bits each, hold the same weights{form}."
 
 
 # -- in words -------------------------------------------------------------------------------------
@@ -237,19 +233,15 @@ def plain_sentence(p: Plain, stored_as: str) -> str:
         return told + _all(p)
     if not p.verdict:
         return f"{codes}; {scales}. Nothing here rounds plainly to {stored_as}, so nothing more can be told.{_all(p)}"
+    codes = codes[0].lower() + codes[1:]
+    beside = f"plain rounding ({p.scheme}): {figures}; {codes}"
     if p.verdict == ALIKE:
-        told = (
-            f"It loses as much as plain rounding ({p.scheme}): {figures}; {codes[0].lower() + codes[1:]}, and {scales}."
-        )
+        told = f"It loses as much as {beside}, and {scales}."
     elif p.verdict == BETTER:
-        told = (
-            f"It is better than plain rounding ({p.scheme}): {figures}; {codes[0].lower() + codes[1:]}, and {scales}."
-        )
+        told = f"It is better than {beside}, and {scales}."
     else:
-        why = "" if p.all_nearest else (
-            "; methods such as GPTQ leave the nearest codes for a smaller error of the layer's output"
-        )  # fmt: skip
-        told = f"Weight by weight it is worse than plain rounding ({p.scheme}): {figures}; {codes[0].lower() + codes[1:]}{why}."
+        why = "; methods such as GPTQ leave the nearest codes for a smaller error of the layer's output"
+        told = f"Weight by weight it is worse than {beside}{'' if p.all_nearest else why}."
     return told + _all(p)
 
 

@@ -30,7 +30,7 @@ class Extremes:
 
 @dataclass(frozen=True)
 class ScaleRule:
-    """name: in words, as "the largest weight / 7".  scale: by it, float64.  tolerance: relative, that rounding takes."""
+    """name: in words, as "the largest weight / 7".  scale: by it, float64.  tolerance: relative."""
 
     name: str
     scale: Callable[[Extremes], np.ndarray]
@@ -74,12 +74,21 @@ def powers_of_two(largest: float) -> tuple[ScaleRule, ...]:
         rounded = np.ldexp(np.floor(mantissa * steps + 0.5) / steps, exponent)
         return np.exp2(np.floor(np.log2(rounded)) - top)
 
+    def below(e: Extremes) -> np.ndarray:
+        return np.exp2(np.floor(np.log2(e.size)) - top)
+
+    def above(e: Extremes) -> np.ndarray:
+        return np.exp2(np.ceil(np.log2(e.size / largest)))
+
+    def nearest(e: Extremes) -> np.ndarray:
+        return np.exp2(np.round(np.log2(e.size / largest)))
+
     return (
-        ScaleRule("OCP's: the power of two below the largest weight", lambda e: np.exp2(np.floor(np.log2(e.size)) - top), 0),
+        ScaleRule("OCP's: the power of two below the largest weight", below, 0),
         ScaleRule("the largest weight rounded to the element's mantissa, then OCP's", even, 0),
-        ScaleRule("the power of two with which nothing is clipped", lambda e: np.exp2(np.ceil(np.log2(e.size / largest))), 0),
-        ScaleRule("the nearest power of two (MLX)", lambda e: np.exp2(np.round(np.log2(e.size / largest))), 0),
-    )  # fmt: skip
+        ScaleRule("the power of two with which nothing is clipped", above, 0),
+        ScaleRule("the nearest power of two (MLX)", nearest, 0),
+    )
 
 
 def _over(n: float, tolerance: float = ROUNDED) -> ScaleRule:

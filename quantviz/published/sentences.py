@@ -9,7 +9,7 @@ from ..text.plain import plain
 from ..text.wording import number, share
 from .folds import Fold
 from .opening import AS_THEY_ARE
-from .plain import plain_sentence
+from .plain import EQUAL, plain_sentence
 from .result import Against
 from .rotation import Rotation
 
@@ -21,7 +21,7 @@ def sentence(a: Against) -> str:
     rows = "" if a.order == AS_THEY_ARE else (
         " The converter left its rows in another order, the two halves of each head interleaved; that is undone here."
     )  # fmt: skip
-    changes = rows + "".join(f" {told}" for told in a.changes) + (f" {fold_sentence(a.fold)}" if a.fold else "")
+    changes = rows + "".join(f" {told}" for told in undone(a))
     if a.rotation and a.rotation.of:
         return rotation_sentence(a.rotation) + changes
     if a.evaluation.metrics["cosine_similarity"] < _LITTLE:
@@ -36,6 +36,21 @@ def sentence(a: Against) -> str:
     if a.plain:
         return plain_sentence(a.plain, a.evaluation.scheme) + changes
     return _of_requantized(a) + changes
+
+
+def undone(a: Against) -> tuple[str, ...]:
+    """What was changed in the file and undone before the error was counted, in sentences."""
+    return (*a.changes, *((fold_sentence(a.fold),) if a.fold else ()))
+
+
+def in_short(a: Against) -> str:
+    """What plain quantization gives of a tensor, in some words."""
+    r, p = a.requantized, a.plain
+    if a.rotation and a.rotation.of:
+        return f"{a.rotation.of} rotated"
+    if p:
+        return {EQUAL: "plain rounding", "": "cannot tell"}.get(p.verdict, f"{p.verdict} ({p.scheme})")
+    return "cannot tell" if r is None else "same bytes" if r.same else f"{share(r.equal / r.count)} of {r.unit}"
 
 
 def _of_requantized(a: Against) -> str:
@@ -75,8 +90,8 @@ def rotation_sentence(r: Rotation) -> str:
     what, lines = ("inputs", "rows") if r.of == "inputs" else ("outputs", "columns")
     return (
         "Weight by weight the two have nothing in common, and yet the products of their "
-        f"{lines} agree (correlation {number(r.agreement, 2)}): the {what} were rotated, as QuaRot, SpinQuant and QuIP# "
-        "do. A rotation makes the weights incomparable; only the error of the layer's output can be compared."
+        f"{lines} agree (correlation {number(r.agreement, 2)}): the {what} were rotated, as QuaRot, SpinQuant and "
+        "QuIP# do. A rotation makes the weights incomparable; only the error of the layer's output can be compared."
     )
 
 

@@ -164,6 +164,7 @@ class Model:
 
     metadata: what a GGUF or safetensors file says of itself, numbers and texts by name, arrays left out; empty for
     other kinds.
+    nbytes: of all that is stored, whatever the tensors are shown as.
     read_json: how to read its config.json and what else of JSON lies beside it, by name; None where none is near.
     """
 
@@ -172,6 +173,7 @@ class Model:
         self.read_json = read_json
         self.metadata: Mapping[str, object] = getattr(reader, "metadata", {})
         self.tensors = tuple(sorted(reader.tensors, key=lambda info: natural_order(info.name)))
+        self.nbytes = sum(info.nbytes for info in self.tensors)
         self.reader = reader
         self._by_name = {info.name: info for info in self.tensors}
 

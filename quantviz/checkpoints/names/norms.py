@@ -8,17 +8,8 @@ from __future__ import annotations
 
 import re
 
-LESS_ONE = (
-    "gemma",
-    "gemma2",
-    "gemma3",
-    "gemma-embedding",
-    "nemotron",
-    "qwen3next",
-    "qwen35",
-    "qwen35moe",
-    "minimax-m3",
-)
+LESS_ONE = ("gemma", "gemma2", "gemma3", "gemma-embedding", "nemotron", "qwen3next", "qwen35", "qwen35moe",
+            "minimax-m3")  # fmt: skip
 _NORM = re.compile(r"(?:.*[._])?(?:[a-z_]*norm|norm[0-9]?)\.weight")
 _PLAIN = re.compile(r"(?:.*\.)?(?:linear_attn\.norm|ssm_norm)\.weight")
 

@@ -8,8 +8,8 @@ from .fused import canonical
 
 # In the order in which they are shown.
 ROLES = (
-    "attention q", "attention k", "attention v", "attention qkv", "attention o", "mlp gate", "mlp up", "mlp gate and up",
-    "mlp down", "embedding", "head", "other",
+    "attention q", "attention k", "attention v", "attention qkv", "attention o", "mlp gate", "mlp up",
+    "mlp gate and up", "mlp down", "embedding", "head", "other",
 )  # fmt: skip
 _WORDS = {
     "attn_q": "attention q", "attn_q_a": "attention q", "attn_q_b": "attention q", "attn_k": "attention k",
