@@ -76,9 +76,7 @@ def against_section(view: View) -> None:
 def _open(ref: str, token: str | bool | None) -> tuple[ModelRef, Model] | None:
     try:
         source = source_for(ref, token)
-        model = cached.opened(source) or jobs.result(
-            ("model", source), f"Opening {ref}", lambda job: cached.open_model(source, token, job), kind="beside"
-        )
+        model = cached.opening(source, token, "beside")
     except SeveralFiles as problem:
         choose_file(ref, problem.names, "beside_file", lambda ref: put(beside=ref))
         say.info(problem)

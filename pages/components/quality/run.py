@@ -123,12 +123,7 @@ def _ask_first(ask: Ask, schemes: int) -> bool:
     ref = ask.source.ref
     lines = [f"{ref} under {plural(schemes, 'scheme')}"]
     try:
-        model = cached.opened(ask.source) or jobs.result(
-            ("model", ask.source),
-            f"Opening {ref}",
-            lambda job: cached.open_model(ask.source, ask.token, job),
-            kind="quality model",
-        )
+        model = cached.opening(ask.source, ask.token, "quality model")
     except QuantvizError as problem:
         say.error(problem)
         return True

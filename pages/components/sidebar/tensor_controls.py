@@ -177,9 +177,7 @@ def _open(ref: str, token: str | bool | None) -> tuple[ModelRef, Model] | None:
             st.button("Try again", icon=":material/refresh:", on_click=lambda: state.pop("_failed", None))
             raise state["_failed"][1]
         try:
-            model = cached.opened(source) or jobs.result(
-                ("model", source), f"Opening {ref}", lambda job: cached.open_model(source, token, job)
-            )
+            model = cached.opening(source, token)
         except QuantvizError as problem:
             state["_failed"] = source, problem
             raise problem from None

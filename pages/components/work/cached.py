@@ -30,6 +30,7 @@ from quantviz.tensors import StoredTensor
 from quantviz.text.wording import size
 
 from ..selection import Importance, ModelRef, TensorPart
+from . import jobs
 from .bounded import BoundedCache
 from .imports import HUB, import_each
 from .jobs import Job
@@ -83,6 +84,13 @@ def open_model(source: ModelRef, token: str | bool | None, job: Job) -> Model:
     if source.opens.startswith("hf:"):
         import_each(*HUB)
     return _models.get(source, lambda: qv.open_model(source.opens, token=token, root=source.root))
+
+
+def opening(source: ModelRef, token: str | bool | None, kind: str | None = None) -> Model | None:
+    """The model; None, with progress on the page, while it is opened. kind: see `jobs.start`."""
+    return opened(source) or jobs.result(
+        ("model", source), f"Opening {source.ref}", lambda job: open_model(source, token, job), kind=kind
+    )
 
 
 def _tensor(at: TensorPart, progress: Callable | None = None) -> StoredTensor:
