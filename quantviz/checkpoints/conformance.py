@@ -32,13 +32,12 @@ class PackedLayout:
 class Conformance:
     """A format's layers as its own library packed and read them.
 
-    cases: how many layers, of several widths, groups and shapes.  equal: how many quantviz reads alike, bit for bit, or
+    library: each with its version.  cases: how many layers, of several widths, groups and shapes.  equal: how many quantviz reads alike, bit for bit, or
     to the last rounding of the type in which the library gives them.  layouts: one for each way in which they lie.
     """
 
     format: str
     library: str
-    version: str
     cases: int
     equal: int
     layouts: tuple[PackedLayout, ...]
@@ -63,7 +62,7 @@ def _layout(row: dict[str, Any]) -> PackedLayout:
 def conformance_rows() -> list[dict[str, Any]]:
     """The table for reading: a row a format."""
     return [
-        {"format": c.format, "library": f"{c.library} {c.version}", "layers checked": c.cases, "layers equal": c.equal,
+        {"format": c.format, "library": c.library, "layers checked": c.cases, "layers equal": c.equal,
          "verdict": "equal" if c.holds else "not equal"}
         for c in conformance()
     ]  # fmt: skip

@@ -6,6 +6,7 @@ python -m tests.checkpoints.conformance writes the table that the page Number fo
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -49,7 +50,13 @@ def _of(file: str) -> Conformance:
             kind, PackedLayout(layer.stored_as, round(stored.bits_per_weight, 4), layer.rule, layer.fields)
         )
     name = next(iter(layouts.values())).stored_as.partition(" ")[0]
-    return Conformance(name, library, version, len(cases), equal, tuple(layouts.values()))
+    return Conformance(name, _versions(library, version), len(cases), equal, tuple(layouts.values()))
+
+
+def _versions(library: str, version: str) -> str:
+    """Each library with its own version, where a file names several."""
+    both = zip(*(re.split(r", | and ", text) for text in (library, version)), strict=True)
+    return ", ".join(f"{name} {number}" for name, number in both)
 
 
 def text() -> str:

@@ -17,6 +17,6 @@ def test_the_table_is_that_of_the_readers_as_they_are():
 
 def test_everything_is_equal_and_every_layout_says_how_it_lies():
     for row in conformance():
-        assert row.holds and row.cases > 0 and row.version
+        assert row.holds and row.cases > 0 and row.library[-1].isalnum()
         assert all(layout.fields and layout.rule and layout.bits_per_weight > 0 for layout in row.layouts)
     assert len(conformance_rows()) == len(conformance())

@@ -59,7 +59,7 @@ def packed_formats() -> None:
         hide_index=True, height="content", key="packed_fields",
         column_config={"meaning": st.column_config.TextColumn(width="large")},
     )  # fmt: skip
-    say.caption(f"Compared with {c.library} {c.version}: {c.equal:,} of {c.cases:,} layers equal.")
+    say.caption(f"Compared with {c.library}: {c.equal:,} of {c.cases:,} layers equal.")
     holding = sum(c.holds for c in conformance())
     with st.expander(f"Are these the libraries' own weights? {holding:d} of {len(conformance())} checks hold"):
         st.dataframe(pd.DataFrame(conformance_rows()), hide_index=True, height="content", key="packed_conformance")
