@@ -32,8 +32,9 @@ class PackedLayout:
 class Conformance:
     """A format's layers as its own library packed and read them.
 
-    library: each with its version.  cases: how many layers, of several widths, groups and shapes.  equal: how many quantviz reads alike, bit for bit, or
-    to the last rounding of the type in which the library gives them.  layouts: one for each way in which they lie.
+    library: each with its version.  cases: how many layers, of several widths, groups and shapes.
+    equal: how many quantviz reads alike, bit for bit, or to the last rounding of the type in which the library gives
+    them.  layouts: one for each way in which they lie.
     """
 
     format: str
