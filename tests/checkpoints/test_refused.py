@@ -12,7 +12,6 @@ from quantviz.checkpoints.readers import refused
 from tests.checkpoints.layouts import ALL, example_of
 from tests.checkpoints.test_recognition import written
 
-
 WITH_A_LAYER = [name for name in refused.NAMES if name in {example.name for example in ALL}]
 
 
