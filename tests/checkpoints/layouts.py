@@ -96,7 +96,7 @@ ALL = (
     Example("MLX mxfp4, mxfp8 or nvfp4", {"l.weight": ("U32", (OUT, IN // 8)), "l.scales": ("U8", (OUT, 4))}, "mlx",
             True),
     Example("EXL3", {"l.trellis": ("I16", (IN // 16, OUT // 16, 64)), "l.suh": ("F16", (IN,)), "l.svh": ("F16", (OUT,)),
-                     "l.mcg": ("I32", ())}, "exl3"),
+                     "l.mcg": ("I32", ())}, "exl3", True),
     Example("EXL2", {"l.q_weight": ("I32", (64, OUT)), "l.q_groups": ("I16", (8,)), "l.q_invperm": ("I32", (IN,)),
                      "l.q_scale": ("I32", (4, OUT // 8)), "l.q_scale_max": ("F16", (4,))}, "exl2"),
     Example("AQLM", {"l.codes": ("I8", (OUT, IN // 8, 1)), "l.codebooks": ("F16", (1, 256, 1, 8)),
