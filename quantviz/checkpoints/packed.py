@@ -57,7 +57,7 @@ def _a_row(suffix: str) -> Fits:
 def _rows_in_pairs(codes: TensorInfo, beside: Companions) -> bool:
     """Two rows of weights in one of bytes."""
     scale = beside["_scale"].shape
-    return len(scale) == 2 and bool(codes.shape) and scale[0] == 2 * codes.shape[0]
+    return len(codes.shape) > 1 and scale[:-1] == (*codes.shape[:-2], 2 * codes.shape[-2])
 
 
 def _packed_inputs(codes: TensorInfo, beside: Companions) -> bool:

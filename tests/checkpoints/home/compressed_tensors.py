@@ -1,4 +1,4 @@
-"""Layers that compressed-tensors compresses and decompresses: every compressor it registers for quantized weights.
+"""Makes data/compressed_tensors*.npz: layers that compressed-tensors compresses and decompresses, by every compressor.
 
 pip install compressed-tensors==0.20.0 (with torch), then, from the root:
 python -m tests.checkpoints.home.compressed_tensors

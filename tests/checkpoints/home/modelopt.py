@@ -1,0 +1,88 @@
+"""Makes data/modelopt_*.npz: layers that ModelOpt's own tensors pack and read back.
+
+pip install torch nvidia-modelopt==0.47.0, then, from the root: python -m tests.checkpoints.home.modelopt
+It packs int4 in pairs of rows and has no function that reads these on a CPU: what it packed, times its scale, is
+expected there.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import torch
+from modelopt.torch.export.quant_utils import pack_int4_in_uint8, to_quantized_weight
+from modelopt.torch.quantization.qtensor import FP8QTensor, MXFP4QTensor, MXFP8QTensor, NVFP4QTensor
+
+from tests.checkpoints.golden import Case, save
+from tests.checkpoints.home.torch_tensors import case, uneven
+
+
+def config(algorithm: str, group: int | None = None) -> dict:
+    said = {"quant_algo": algorithm} | ({"group_size": group} if group else {})
+    return {"hf_quant_config.json": {"producer": {"name": "modelopt"}, "quantization": said}}
+
+
+def nvfp4(shape: tuple[int, int], dtype: torch.dtype) -> Case:
+    w = uneven(*shape).to(dtype)
+    made, scale, second = NVFP4QTensor.quantize(w, 16)
+    found = made.dequantize(torch.float32, scale=scale, double_scale=second, block_sizes={-1: 16})
+    tensors = {"l.weight": made._quantized_data, "l.weight_scale": scale, "l.weight_scale_2": second,
+               "l.input_scale": torch.tensor(0.02)}  # fmt: skip
+    return case(f"nvfp4 {shape} {dtype}", "l.weight", tensors, found, config("NVFP4", 16))
+
+
+def nvfp4_awq() -> Case:
+    w = uneven(32, 64, seed=5)
+    made, scale, second = NVFP4QTensor.quantize(w, 16)
+    found = made.dequantize(torch.float32, scale=scale, double_scale=second, block_sizes={-1: 16})
+    tensors = {"l.weight": made._quantized_data, "l.weight_scale": scale, "l.weight_scale_2": second,
+               "l.pre_quant_scale": torch.rand(64).bfloat16() + 0.5, "l.svdquant_lora_a": torch.zeros(4, 64),
+               "l.svdquant_lora_b": torch.zeros(32, 4)}  # fmt: skip
+    return case("nvfp4 awq svd", "l.weight", tensors, found, config("NVFP4_SVD", 16))
+
+
+def mx(kind: type, name: str) -> Case:
+    made, scale = kind.quantize(uneven(48, 160, seed=3), *([32] if kind is MXFP4QTensor else []))
+    found = made.dequantize(torch.float32, scale=scale, block_sizes={-1: 32})
+    rows = scale.reshape(48, 5)
+    return case(name, "l.weight", {"l.weight": made._quantized_data, "l.weight_scale": rows}, found, config(name, 32))
+
+
+def fp8(scale: torch.Tensor, name: str) -> Case:
+    w = uneven(40, 96, seed=7)
+    made = to_quantized_weight(w, scale, name)
+    wide = scale if scale.ndim == 0 else scale[:, None]
+    found = FP8QTensor(w.shape, torch.float32, made).dequantize(torch.float32, scale=wide)
+    tensors = {"l.weight": made, "l.weight_scale": scale, "l.input_scale": torch.tensor(0.1)}
+    return case(name, "l.weight", tensors, found, config(name))
+
+
+def int4(shape: tuple[int, ...], group: int, dtype: torch.dtype) -> Case:
+    w = uneven(*shape, seed=group)
+    scale = (w.reshape(*shape[:-1], -1, group).abs().amax(-1) / 7).to(dtype)
+    spread = scale.float().repeat_interleave(group, -1)
+    found = (w / spread).round().clamp(-8, 7) * spread
+    tensors = {"l.weight": pack_int4_in_uint8(w, scale.float(), group), "l.weight_scale": scale}
+    if len(shape) == 2:
+        tensors["l.pre_quant_scale"] = torch.rand(shape[-1]).bfloat16() + 0.5
+    return case(f"{shape} g{group} {dtype}", "l.weight", tensors, found, config("W4A16_AWQ", group))
+
+
+if __name__ == "__main__":
+    wide = uneven(40, 96, seed=7).abs()
+    cases = [
+        *(nvfp4(shape, dtype) for shape in ((64, 96), (40, 160), (3, 16)) for dtype in (torch.float32, torch.bfloat16)),
+        nvfp4_awq(),
+    ]
+    save("modelopt_nvfp4", "nvidia-modelopt", version("nvidia-modelopt"), cases)
+    save("modelopt_mxfp4", "nvidia-modelopt", version("nvidia-modelopt"), [mx(MXFP4QTensor, "MXFP4")])
+    cases = [
+        mx(MXFP8QTensor, "MXFP8"), fp8(wide.amax() / 448, "fp8"), fp8(wide.amax(1) / 448, "fp8_pc_pt"),
+    ]  # fmt: skip
+    save("modelopt_fp8", "nvidia-modelopt", version("nvidia-modelopt"), cases)
+    cases = [
+        int4(shape, group, dtype)
+        for shape, group in (((64, 96), 32), ((40, 160), 16), ((6, 128), 128), ((3, 8, 64), 16))
+        for dtype in (torch.float32, torch.bfloat16)
+    ]
+    save("modelopt_int4", "nvidia-modelopt", version("nvidia-modelopt"), cases)
