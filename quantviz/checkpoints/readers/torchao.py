@@ -235,7 +235,7 @@ def _microscaled(found: Found, kind: str, scale: TensorInfo, said: Mapping[str, 
         (*codes.shape[:-1], cols), f"torchao {element} g{width}{' swizzled' if swizzled else ''}", parts,
         partial(_unpack_microscaled, grid, levels, nvidia), levels, fields=fields, home=HOME,
         rule=f"weight = small float × scale of its block{' × scale of the tensor' if nvidia else ''}",
-        largest_scale=448.0 if nvidia else None,
+        largest_scale=448.0 if nvidia and whole is None else None,
     )  # fmt: skip
 
 
