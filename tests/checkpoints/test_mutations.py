@@ -1,4 +1,4 @@
-"""Packed layers of every golden with something of them changed at random: read or refused in a sentence, never a crash."""
+"""Packed layers of every golden, changed at random: each is read, or refused in a sentence."""
 
 from __future__ import annotations
 
