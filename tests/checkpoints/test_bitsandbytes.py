@@ -124,6 +124,38 @@ def test_descriptions_of_a_hub_model_are_read_several_at_a_time_and_kept(hub, tm
     assert not any(request.range for request in hub.requests), "kept in the cache"
 
 
+def test_descriptions_are_read_one_by_one_where_they_are_many(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(small, "_TOGETHER", 10)
+    case = case_of("bitsandbytes", "nf4 g64 nested 24x128")
+    assert qv.open_model(case.write(tmp_path)).load("l.weight").shape == (24, 128)
+
+
+def test_rows_of_a_hub_layer_travel_alone(hub, tmp_path: Path) -> None:
+    rows, cols = 4096, 512
+    state = json.dumps({"shape": [rows, cols], "blocksize": 64, "quant_type": "fp4"}).encode()
+    tensors = {
+        "l.weight": ("U8", (rows * cols // 2, 1), bytes(rows * cols // 2)),
+        "l.weight.absmax": empty("F32", rows * cols // 64),
+        "l.weight.quant_state.bitsandbytes__fp4": ("U8", (len(state),), state),
+    }
+    folder = Case("large", "", tensors, np.empty(0)).write(tmp_path / "large")
+    hub.add_repo("org/large", {path.name: path.read_bytes() for path in folder.iterdir()})
+    model = qv.open_model("hf:org/large")
+    hub.forget()
+    assert model.load("l.weight", rows=(1000, 1010)).shape == (10, cols)
+    assert hub.file_bytes == 10 * (cols // 2 + cols // 64 * 4)
+
+
+def test_another_type_in_config_is_told(tmp_path: Path) -> None:
+    case = case_of("bitsandbytes", "nf4 g64 nested 24x128")
+    for said, told in (({"bnb_4bit_quant_type": "fp4"}, "fp4"), ({"load_in_8bit": True}, "int8"),
+                       ({"bnb_4bit_quant_type": "nf4"}, ""), ({"bnb_4bit_quant_type": ["x"]}, "")):  # fmt: skip
+        config = {"quantization_config": {"quant_method": "bitsandbytes", **said}}
+        model = qv.open_model(changed(case, config=config).write(tmp_path / (told or str(len(str(said))))))
+        notices = model.open("l.weight").notices
+        assert notices == ((f"config.json says {told}, and the tensors are those of nf4, which counts.",) * bool(told))
+
+
 def test_goldens_cover_every_type_storage_and_nesting() -> None:
     names = [case.name for case in load("bitsandbytes")[2]]
     for words in ("nf4", "fp4", "nested", "in uint8", "in bfloat16", "in float32", "3x10x64", "7x33", "int8"):

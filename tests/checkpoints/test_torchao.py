@@ -109,3 +109,10 @@ def test_metadata_cost_of_the_budget_for_headers(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(budget, "MAX_TEXT", 1000)
     with pytest.raises(qv.QuantvizError, match="claims over"):
         qv.open_model(tmp_path / "a.safetensors")
+
+
+def test_a_scale_of_the_inputs_is_told_and_counted(tmp_path: Path) -> None:
+    case = case_of("torchao", "int8 row ASYM")
+    model = qv.open_model(changed(case, {"l._weight_act_pre_scale": empty("BF16", 96)}).write(tmp_path))
+    (notice,) = model.open("l.weight").notices
+    assert "act_pre_scale" in notice and model.info("l.weight").nbytes == case.nbytes + 192

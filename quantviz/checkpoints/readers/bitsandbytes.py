@@ -102,7 +102,16 @@ def _four_bits(found: Found) -> Layer:
     return Layer(
         state.shape, f"bitsandbytes {kind} g{state.blocksize}{' nested' if state.nested else ''}", parts,
         partial(_unpack, state, cols, by_rows, scales_by_rows, levels), levels, fields=FIELDS, rule=RULE, home=HOME,
+        notices=_contradicted(found.settings, kind),
     )  # fmt: skip
+
+
+def _contradicted(settings: Mapping[str, Any], kind: str) -> tuple[str, ...]:
+    """A notice where config.json tells of another type."""
+    said = "int8" if settings.get("load_in_8bit") is True else settings.get("bnb_4bit_quant_type")
+    if said == kind or said not in (*_LEVELS, "int8"):
+        return ()
+    return (f"config.json says {said}, and the tensors are those of {kind}, which counts.",)
 
 
 def _state(found: Found, kind: str) -> _State:

@@ -49,9 +49,13 @@ class _Matrix:
     across: bool
 
     @property
+    def codes(self) -> int:
+        """How many an element holds."""
+        return 10 if self.bits == 3 else 8 // self.bits
+
+    @property
     def packed(self) -> tuple[int, int]:
-        codes = 10 if self.bits == 3 else 8 // self.bits
-        return -(-self.rows // codes), self.cols
+        return -(-self.rows // self.codes), self.cols
 
     @property
     def nbytes(self) -> int:
@@ -77,8 +81,9 @@ def layer(found: Found) -> Layer:
     parts = {"W_q": Part(codes), "scale": Part(replace(scale, shape=flat)), "zero": Part(replace(zero, shape=flat))}
     return Layer(
         (out, cols), f"HQQ int{matrix.bits} g{matrix.group}{' axis 0' if matrix.across else ''}", parts,
-        partial(_unpack, matrix, cols), np.arange(2**matrix.bits, dtype=np.float32), fields=FIELDS, rule=RULE,
-        home=HOME, notices=_contradicted(found.settings, matrix.bits),
+        partial(_unpack, matrix, cols), np.arange(2**matrix.bits, dtype=np.float32), rule=RULE, home=HOME,
+        fields=(replace(FIELDS[0], order=tuple(reversed(range(matrix.codes)))), *FIELDS[1:]),
+        notices=_contradicted(found.settings, matrix.bits),
     )  # fmt: skip
 
 

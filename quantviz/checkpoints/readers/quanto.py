@@ -27,6 +27,7 @@ from .bits import from_parts_of_rows
 
 HOME = "optimum-quanto"
 RULE = "weight = code × scale − shift"
+RULE_WHOLE = "weight = (code − shift) × scale"
 RULE_BYTES = "weight = code × scale of its row"
 FIELDS = (
     PackedField("_data._data", "uint8", "[out · in / g · bits / 8, g]", "codes of rows that lie far apart, the first "
@@ -93,9 +94,11 @@ def _packed(found: Found, scale: TensorInfo) -> Layer:
     )
     parts = {"data": Part(codes), "scale": Part(replace(scale, shape=(rows,)), 1)}
     parts["shift"] = Part(replace(shift, shape=(rows,)), 1)
+    after = shift.dtype in _FLOATS
     return Layer(
-        (rows, width), f"quanto qint{bits} g{width}", parts, partial(_unpack, bits, shift.dtype in _FLOATS),
-        np.arange(2**bits, dtype=np.float32), fields=FIELDS, rule=RULE, home=HOME,
+        (rows, width), f"quanto qint{bits} g{width}", parts, partial(_unpack, bits, after),
+        np.arange(2**bits, dtype=np.float32), home=HOME, rule=RULE if after else RULE_WHOLE,
+        fields=(replace(FIELDS[0], order=tuple(range(8 // bits))), *FIELDS[1:]),
         notices=(notice,) if width in _GROUPS else (),
     )  # fmt: skip
 

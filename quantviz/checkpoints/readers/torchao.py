@@ -35,6 +35,10 @@ from .levels import e2m1, e4m3, e8m0
 
 HOME = "torchao"
 _FLOATS = ("float32", "bfloat16", "float16")
+_OF_INPUTS = (
+    "This layer multiplies its inputs by its act_pre_scale before they meet the weight, as after AWQ or SmoothQuant; "
+    "the weight is shown as it is stored, without that."
+)
 _LONGEST = 1 << 16  # characters of what is said of one tensor
 _SIGNED4 = np.concatenate([np.arange(8), np.arange(-8, 0)]).astype(np.float32)  # two's complement
 
@@ -62,13 +66,14 @@ def layer(found: Found) -> Layer:
     codes, scale = found.codes, found.beside.get("_scale")
     if scale is None or len(codes.shape) not in (2, 3):
         raise Unreadable("its scales are not there, or it is no matrix")
+    notices = (_OF_INPUTS,) if "_act_pre_scale" in found.beside else ()
     match kind:
         case "Float8Tensor" | "Int8Tensor" | "IntxUnpackedToInt8Tensor":
-            return _bytes(found, kind, scale)
+            return replace(_bytes(found, kind, scale), notices=notices)
         case "Int4Tensor":
-            return _int4(found, scale)
+            return replace(_int4(found, scale), notices=notices)
         case "MXTensor" | "NVFP4Tensor":
-            return _microscaled(found, kind, scale, said)
+            return replace(_microscaled(found, kind, scale, said), notices=notices)
     why = f"quantviz does not read torchao's {kind}" if kind else "nothing says which of torchao's kinds it is"
     raise Unreadable(why)
 
@@ -235,7 +240,7 @@ def _microscaled(found: Found, kind: str, scale: TensorInfo, said: Mapping[str, 
         (*codes.shape[:-1], cols), f"torchao {element} g{width}{' swizzled' if swizzled else ''}", parts,
         partial(_unpack_microscaled, grid, levels, nvidia), levels, fields=fields, home=HOME,
         rule=f"weight = small float × scale of its block{' × scale of the tensor' if nvidia else ''}",
-        largest_scale=448.0 if nvidia else None,
+        largest_scale=448.0 if nvidia and whole is None else None,
     )  # fmt: skip
 
 
