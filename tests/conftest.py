@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
+from collections.abc import Iterator
 from typing import Any
 
 # Read when torch is loaded, here and in every process that tests start: threads that wait for each other sleep. Two
@@ -18,6 +20,19 @@ from quantviz.kernels.engines import present
 settings.register_profile("default", deadline=None, max_examples=60, print_blob=True)
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+# Compilers make millions of small objects, thousands of tests stay in memory, and the collector goes through all of
+# them again and again: a seventh of the time that kernels take to compile, and a second for each gc.collect().
+gc.set_threshold(50_000, 20, 20)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def what_was_there_before_is_no_garbage() -> Iterator[None]:
+    """What is alive when a file's tests begin is not gone through again."""
+    gc.collect()
+    gc.freeze()
+    yield
+
 
 SLOW_LAST = ("real_model", "browser")
 
