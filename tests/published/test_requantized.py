@@ -1,4 +1,4 @@
-"""Whether quantizing anew gives a file's bytes: which units differ, by way of which type, and when it cannot be told."""
+"""Whether quantizing anew gives a file's bytes: what differs, by way of which type, and when it cannot be told."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ def test_float32_is_left_as_it_is():
     assert np.array_equal(rounded(W.T, "float32"), W.T)
 
 
-@pytest.mark.parametrize("kind, unit, count", [("q8_0", "blocks", 384), ("q4_k", "blocks", 48), ("f16", "weights", 12288),
-                                               ("bf16", "weights", 12288), ("f32", "weights", 12288)])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind, unit, count",
+    [("q8_0", "blocks", 384), ("q4_k", "blocks", 48), *((kind, "weights", 12288) for kind in ("f16", "bf16", "f32"))],
+)
 def test_what_was_made_of_the_original_is_the_same(tmp_path, kind, unit, count):
     found, why = requantized(as_stored(W), stored(tmp_path, W, kind), None, None)
     assert (found.unit, found.count, found.equal, found.first, why) == (unit, count, count, None, "")
