@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
+from collections.abc import Iterator
 from typing import Any
 
 # Read when torch is loaded, here and in every process that tests start: threads that wait for each other sleep. Two
@@ -18,6 +20,19 @@ from quantviz.kernels.engines import present
 settings.register_profile("default", deadline=None, max_examples=60, print_blob=True)
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+# Compilers make millions of small objects, thousands of tests stay in memory, and the collector goes through all of
+# them again and again: a seventh of the time that kernels take to compile, and a second for each gc.collect().
+gc.set_threshold(50_000, 20, 20)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def what_was_there_before_is_no_garbage() -> Iterator[None]:
+    """What is alive when a file's tests begin is not gone through again."""
+    gc.collect()
+    gc.freeze()
+    yield
+
 
 SLOW_LAST = ("real_model", "browser")
 
@@ -35,7 +50,7 @@ def fast_engine(request: pytest.FixtureRequest) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Quick tests first; what starts a browser comes last. Of several workers none waits for the slowest at the end."""
+    """Quick tests first; what starts a browser comes last. Several workers take them in an order of their own."""
     if hasattr(config, "workerinput"):
         return items.sort(key=lambda item: _turn(item.nodeid))
     return items.sort(
@@ -43,9 +58,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     )
 
 
-# What compiles most kernels is one unit of work: two workers would both compile what neither has found on disk.
+# What compiles most kernels is one unit of work: two workers would both compile what neither has found on disk. So the
+# other begins with what needs none of them. Browsers come next, whose app then finds most of them, the longest first;
+# what is left is short, so that both workers end at about the same time.
 COMPILING = re.compile(r"tests/(kernels|block_types)/test_\w+\.py")
-LONG_FIRST = ("compiling", "tests/browser/test_buttons.py", "tests/browser/test_links.py", "tests/browser/")
+IN_TURN = (
+    "compiling", "tests/kernels/cuda/", "tests/kernels/linear/", "tests/throughput/test_in_interpreter.py",
+    "tests/test_cli_signals.py", "tests/sources/", "tests/formats/", "tests/text/", "tests/published/mixes/",
+    "tests/checkpoints/names/", "tests/quality/", "tests/browser/test_buttons.py", "tests/browser/test_links.py",
+    "tests/browser/", "tests/evaluation/",
+)  # fmt: skip
 
 
 def _unit(nodeid: str) -> str:
@@ -56,7 +78,7 @@ def _unit(nodeid: str) -> str:
 
 def _turn(nodeid: str) -> int:
     unit = _unit(nodeid)
-    return next((i for i, name in enumerate(LONG_FIRST) if unit.startswith(name)), len(LONG_FIRST))
+    return next((i for i, name in enumerate(IN_TURN) if unit.startswith(name)), len(IN_TURN))
 
 
 @pytest.hookimpl(optionalhook=True)

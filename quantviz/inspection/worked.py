@@ -27,6 +27,8 @@ def code_values(scheme: Scheme) -> tuple[np.ndarray, np.ndarray]:
     if scheme.format == "mxint8":
         values = values * MXINT8_STEP
     keep = np.isfinite(values)
+    if scheme.rule == "sign":
+        keep &= codes != 0  # between the two signs lies no code
     order = np.lexsort((codes[keep], values[keep]))
     return codes[keep][order], values[keep][order]
 

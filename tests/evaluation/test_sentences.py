@@ -7,7 +7,14 @@ import pytest
 
 import quantviz as qv
 from quantviz.block_types import BLOCK_TYPES
-from quantviz.evaluation.sentences import MOST, block_sentence, on_top_of, pinned_sentence, sentences
+from quantviz.evaluation.sentences import (
+    COSTLY_SCALES,
+    MOST,
+    block_sentence,
+    on_top_of,
+    pinned_sentence,
+    sentences,
+)
 from quantviz.metrics import value_text
 from quantviz.text.wording import bits, decibels
 
@@ -134,6 +141,28 @@ def test_what_takes_the_bits_is_named():
     assert "Scales and minima take 0.500 of the 4.500 bits" in said(normal(), "int4-offset-b64")
     assert "Scales and zero points take" in said(normal(), "int4-asym-b16")
     assert "Scales and weights kept apart take" in said(normal(), "int4-sym-b64:keep=1%")
+
+
+COSTS = [
+    ("int4-sym-b32", 512, "Scales take 0.500 of the 4.500 bits a weight."),
+    ("nvfp4", 512, "Scales take 0.500 of the 4.500 bits a weight."),
+    ("int8-sym-b16", 512, "Scales take 1.000 of the 9.000 bits a weight."),
+    ("int4-asym-b16", 512, "Scales and zero points take 1.250 of the 5.250 bits a weight."),
+    ("int4-offset-b64", 512, "Scales and minima take 0.500 of the 4.500 bits a weight."),
+    ("q4_1", 512, "Scales and their like take 1.000 of the 5.000 bits a weight."),
+    ("q4_0:pad=1", 272, "Scales and their like and zeros that fill rows up take 0.765 of the 4.765 bits a weight."),
+    ("int4-sym-b64:keep=1%", 512, "Scales and weights kept apart take 0.730 of the 4.730 bits a weight."),
+    ("int4-asym-b64:keep=1%", 512, "Scales and zero points and weights kept apart take 0.793 of the 4.793 bits"),
+    *[(key, 512, None) for key in ("int4-sym-b64", "int4-asym-b64", "nf4-b128", "mxfp4", "q8_0", "fp16")],
+]
+
+
+@pytest.mark.parametrize(("key", "cols", "told"), COSTS)
+def test_costly_scales_are_told_from_a_tenth_of_all_bits_on(key, cols, told):
+    e = qv.evaluate(normal(256, cols), key)
+    share = 1 - qv.Scheme.parse(key).fmt.bits / e.metrics["bits_per_weight"]
+    assert (share >= COSTLY_SCALES) == (told is not None)
+    assert told in " ".join(sentences(e)) if told else "bits a weight" not in " ".join(sentences(e))
 
 
 def test_the_error_of_small_weights_is_not_called_energy():

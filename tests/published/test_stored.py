@@ -9,7 +9,7 @@ import quantviz as qv
 from quantviz.block_types import BLOCK_TYPES, unpack
 from quantviz.errors import QuantvizError
 from quantviz.kernels.block_rows import dequantize_rows
-from quantviz.published.contents import contents, contents_sentence
+from quantviz.published.contents import Contents, contents, contents_sentence
 from quantviz.published.stored import field_rows, group_rows, kind_of, stored_block, weight_rows
 from tests.sources.builders import weights
 from tests.sources.gguf_builder import write
@@ -21,7 +21,8 @@ W = weights(6, 512)
 def model(tmp_path_factory):
     kinds = sorted(set(BLOCK_TYPES) - {"q2_0"})  # which the gguf package does not write yet
     path = tmp_path_factory.mktemp("g") / "m.gguf"
-    return qv.open_model(write(path, {kind: (W, kind) for kind in kinds} | {"plain": (W, "f16")}))
+    tensors = {kind: (W, kind) for kind in kinds} | {f"wide {kind}": (weights(1, 1536), kind) for kind in kinds}
+    return qv.open_model(write(path, tensors | {"plain": (W, "f16")}))
 
 
 @pytest.mark.parametrize("name", sorted(set(BLOCK_TYPES) - {"q2_0"}))
@@ -37,6 +38,32 @@ def test_every_type_block_by_block(model, name):
     groups = group_rows(b)
     assert len(set(map(len, groups.values()))) == 1 and len(groups["scale"]) == kind.groups
     assert ("minimum" in groups) == (b.parts.minima is not None)
+
+
+@pytest.mark.parametrize("name", sorted(set(BLOCK_TYPES) - {"q2_0"}))
+def test_every_group_names_the_columns_that_its_scale_multiplies(model, name):
+    b = stored_block(model.open("wide " + name), 0, 1024 // BLOCK_TYPES[name].block)  # whose columns have a comma
+    groups, weights_of = group_rows(b), weight_rows(b)
+    spans = [tuple(int(c.replace(",", "")) for c in text.split("–")) for text in groups["columns"]]
+    assert [c for first, last in spans for c in range(first, last + 1)] == weights_of["column"]
+    assert groups["columns"][0].startswith("1,024–")
+    factor = getattr(b.parts, "factor", 1.0)
+    for i, (first, last) in enumerate(spans):
+        minimum = groups["minimum"][i] if "minimum" in groups else 0.0
+        inside = slice(first - b.first_col, last + 1 - b.first_col)
+        values = np.array(weights_of["stands for"][inside]) * groups["scale"][i] * factor + minimum
+        assert np.allclose(values, weights_of["value"][inside], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", sorted(set(BLOCK_TYPES) - {"q2_0"}))
+def test_every_field_says_where_its_bytes_are(model, name):
+    fields = field_rows(stored_block(model.open(name), 0, 0))
+    places = []
+    for text, content in zip(fields["bytes"], fields["content"], strict=True):
+        first, dash, last = text.partition("–")
+        assert bool(dash) == (len(bytes.fromhex(content)) > 1), "one byte is one place, not a span"
+        places += range(int(first), int(last or first) + 1)
+    assert places == list(range(BLOCK_TYPES[name].nbytes))
 
 
 @pytest.mark.parametrize("name", sorted(set(BLOCK_TYPES) - {"q2_0"}))
@@ -62,6 +89,8 @@ def test_the_arithmetic_is_spelled_out(tmp_path):
     rows = weight_rows(stored_block(tensor, 0, 0))
     assert rows["arithmetic"][0] == "0 × 0.1033 + 0.5" and rows["code"][-1] == 15
     assert group_rows(stored_block(tensor, 0, 0))["columns"] == ["0–31"]
+    below = qv.open_model(write(tmp_path / "n.gguf", {"w": (-w, "q4_1")})).open("w")
+    assert weight_rows(stored_block(below, 0, 0))["arithmetic"][-1].endswith(" × 0.1033 − 2.051".replace("−", "-"))
 
 
 def test_what_has_no_blocks_and_blocks_that_are_not_there(model):
@@ -85,3 +114,38 @@ def test_zero_scales_and_broken_ones(tmp_path):
     path.write_bytes(content)
     with pytest.raises(QuantvizError, match="no finite numbers"):
         contents(qv.open_model(path).open("w"))
+
+
+def made_up(kind: str, counts: list[int], groups: int, zero_scales: int) -> Contents:
+    numbers = np.full(len(counts), np.nan, np.float32)
+    numbers[: len(BLOCK_TYPES[kind].numbers)] = BLOCK_TYPES[kind].numbers
+    return Contents(
+        BLOCK_TYPES[kind], np.arange(len(counts)), numbers, np.array(counts), None, None, zero_scales, groups
+    )
+
+
+ALL_USED = [2] * 16
+SENTENCES = [
+    (ALL_USED, 1, 0, "1 group of 32 weights has a scale of its own; the codes hold 4 of their 4 bits of information."),
+    (ALL_USED, 2, 0, "2 groups of 32 weights have a scale of their own; the codes hold 4 of their 4 bits"),
+    (ALL_USED, 3000, 1, "3,000 groups of 32 weights have a scale of their own; "),
+    (ALL_USED, 2, 1, "; 1 scale is 0, which makes all weights of the group alike."),
+    (ALL_USED, 2, 2, "; 2 scales are 0, which makes all weights of the group alike."),
+    ([0] + [2] * 15, 2, 0, "; 1 of 16 codes is not used at all."),
+    ([2] * 4 + [0] * 12, 2, 1, "; 1 scale is 0, which makes all weights of the group alike; 12 of 16 codes are not"),
+    ([2] * 4 + [0] * 12, 2, 0, "the codes hold 2 of their 4 bits of information"),
+]
+
+
+@pytest.mark.parametrize("counts, groups, zero_scales, part", SENTENCES)
+def test_what_stands_out_is_said(counts, groups, zero_scales, part):
+    text = contents_sentence(made_up("q4_0", counts, groups, zero_scales))
+    assert part in text
+    assert ("are 0" in text or "is 0" in text) == (zero_scales > 0) and ("used" in text) == (0 in counts)
+
+
+def test_codes_that_stand_for_nothing_are_not_missed():
+    numbers = BLOCK_TYPES["iq2_s"].numbers
+    c = made_up("iq2_s", [0 if np.isnan(n) else 5 for n in numbers], 1, 0)
+    assert np.isnan(numbers).sum() == 2 and c.unused == 0
+    assert "2.58 of their 2.58 bits" in contents_sentence(c) and "used" not in contents_sentence(c)
