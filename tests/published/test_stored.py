@@ -120,8 +120,9 @@ def made_up(kind: str, counts: list[int], groups: int, zero_scales: int) -> Cont
     numbers = np.full(len(counts), np.nan, np.float32)
     numbers[: len(BLOCK_TYPES[kind].numbers)] = BLOCK_TYPES[kind].numbers
     return Contents(
-        BLOCK_TYPES[kind], np.arange(len(counts)), numbers, np.array(counts), None, None, zero_scales, groups
-    )
+        kind, BLOCK_TYPES[kind].group, np.arange(len(counts)), numbers, np.array(counts), None, None, None, zero_scales,
+        groups,
+    )  # fmt: skip
 
 
 ALL_USED = [2] * 16
