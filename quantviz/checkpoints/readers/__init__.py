@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..layer import Reads
-from . import awq, exl3, fp8, gptq, refused
+from . import aqlm, awq, exl3, fp8, gptq, refused
 
 READERS: Mapping[str, Reads] = {
     "GPTQ": gptq.layer,
     "AWQ": awq.layer,
+    "AQLM": aqlm.layer,
     "EXL3": exl3.layer,
     **dict.fromkeys(refused.NAMES, refused.layer),
     "block FP8": fp8.layer,
