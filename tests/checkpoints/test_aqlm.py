@@ -43,8 +43,10 @@ def test_tensors_that_contradict_each_other_are_refused(tmp_path: Path, parts: d
     assert "\n" not in str(said.value)
 
 
-def test_scales_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
-    bad = ("F16", (24, 1, 1, 1), np.full(24, np.nan, np.float16).tobytes())
-    model = qv.open_model(case_with("2x8-1x8", scales=bad).write(tmp_path))
-    with pytest.raises(qv.QuantvizError, match="no numbers, so the file is damaged"):
+@pytest.mark.parametrize(("part", "count"), [("scales", 24), ("codebooks", 4096)])
+def test_scales_and_codebooks_that_are_no_numbers_are_refused(tmp_path: Path, part: str, count: int) -> None:
+    dtype, shape, _ = CASES["2x8-1x8"].tensors[BASE + part]
+    bad = (dtype, shape, np.full(count, np.nan, np.float16).tobytes())
+    model = qv.open_model(case_with("2x8-1x8", **{part: bad}).write(tmp_path))
+    with pytest.raises(qv.QuantvizError, match="no number.*, so the file is damaged"):
         model.load(BASE + "weight")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...errors import QuantvizError
 from ..layer import Arrays, Found, Layer, PackedField, Part, Unpacked, Unreadable
 from .gptq import FLOATS
 
@@ -49,6 +50,8 @@ def layer(found: Found) -> Layer:
 
 def _unpack(arrays: Arrays, first: int, last: int) -> Unpacked:
     books = arrays["codebooks"]
+    if not (np.isfinite(books).all() and np.isfinite(arrays["scales"]).all()):
+        raise QuantvizError("A codebook or scale of AQLM holds what is no number, so the file is damaged.")
     count, vectors, height, width = books.shape
     codes = arrays["codes"].reshape(len(arrays["codes"]), -1, count)
     sums = np.zeros((*codes.shape[:2], height * width), np.float32)
