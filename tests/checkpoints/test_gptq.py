@@ -151,3 +151,12 @@ def test_words_that_are_not_full_are_read(tmp_path: Path, name: str, outputs: in
         parts[part] = dtype, cut.shape, cut.tobytes()
     found, _ = opened(tmp_path, case_with(name, **parts))
     assert np.array_equal(found.astype(np.float16), CASES[name].expected[:outputs, :inputs])
+
+
+def test_a_rotation_is_told_and_its_matrix_belongs_to_the_layer(tmp_path: Path) -> None:
+    matrix = ("F32", (4, 4), np.eye(4, dtype=np.float32).tobytes())
+    case = case_with("v1-channel", {"rotation_config": {"block_size": 4}}, hadamard_matrix=matrix)
+    found, info = opened(tmp_path, case)
+    assert np.array_equal(found.astype(np.float16), CASES["v1-channel"].expected) and info.nbytes == case.nbytes
+    (said,) = info.notices
+    assert said.startswith("config.json says that inputs are rotated (rotation_config): these weights are those of")
