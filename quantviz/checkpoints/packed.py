@@ -78,7 +78,7 @@ _BNB = (".quant_map", ".nested_absmax", ".nested_quant_map", ".quant_state.bitsa
         ".quant_state.bitsandbytes__fp4")  # fmt: skip
 _BNB_METHODS = ("bitsandbytes", "bitsandbytes_4bit", "bitsandbytes_8bit")
 _CT, _MODELOPT = ("compressed-tensors",), ("modelopt", "modelopt_fp4", "nvfp4")
-_GPTQ = (".qzeros", ".scales", ".g_idx")
+_GPTQ = (".qzeros", ".scales", ".g_idx", ".hadamard_matrix")
 
 FORMATS: tuple[PackedFormat, ...] = (
     # trellises and codebooks

@@ -100,7 +100,7 @@ ALL = (
     Example("EXL2", {"l.q_weight": ("I32", (64, OUT)), "l.q_groups": ("I16", (8,)), "l.q_invperm": ("I32", (IN,)),
                      "l.q_scale": ("I32", (4, OUT // 8)), "l.q_scale_max": ("F16", (4,))}, "exl2"),
     Example("AQLM", {"l.codes": ("I8", (OUT, IN // 8, 1)), "l.codebooks": ("F16", (1, 256, 1, 8)),
-                     "l.scales": ("F16", (OUT, 1, 1, 1))}, "aqlm"),
+                     "l.scales": ("F16", (OUT, 1, 1, 1))}, "aqlm", True),
     Example("QuIP#", {"l.Qidxs": ("I16", (OUT, IN // 8)), "l.SU": ("F16", (IN,)), "l.SV": ("F16", (OUT,)),
                       "l.Wscale": ("F32", ()), "l.codebook_id": ("I64", ())}, "quip"),
     Example("VPTQ", {"l.indices": ("I32", (1, OUT, 8)), "l.centroids.weight": ("F16", (1, 2048)),

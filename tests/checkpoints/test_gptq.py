@@ -136,3 +136,27 @@ def test_codes_say_what_they_stand_for(tmp_path: Path) -> None:
     by_hand = (taken.codes - np.repeat(taken.zeros, 32, axis=1)) * np.repeat(taken.scales, 32, axis=1)
     assert np.array_equal(by_hand.astype(np.float16), case.expected[3:9])
     assert stored.layer.fields[0].order == tuple(range(8))
+
+
+@pytest.mark.parametrize("name", ["v1-act-order-2", "v1-act-order-3", "v1-act-order-4", "v1-act-order-8"])
+@pytest.mark.parametrize(("outputs", "inputs"), [(24, 160), (32, 90), (7, 33), (1, 160)])
+def test_words_that_are_not_full_are_read(tmp_path: Path, name: str, outputs: int, inputs: int) -> None:
+    base, bits, parts = CASES[name].weight.removesuffix("weight"), int(name[-1]), {}
+    needed = {"qweight": (-(-inputs * bits // 32), outputs), "qzeros": (5, -(-outputs * bits // 32)),
+              "scales": (5, outputs), "g_idx": (inputs,)}  # fmt: skip
+    for part, shape in needed.items():
+        dtype, whole, content = CASES[name].tensors[base + part]
+        stored = np.frombuffer(content, np.float16 if dtype == "F16" else np.int32).reshape(whole)
+        cut = stored[tuple(slice(n) for n in shape)]
+        parts[part] = dtype, cut.shape, cut.tobytes()
+    found, _ = opened(tmp_path, case_with(name, **parts))
+    assert np.array_equal(found.astype(np.float16), CASES[name].expected[:outputs, :inputs])
+
+
+def test_a_rotation_is_told_and_its_matrix_belongs_to_the_layer(tmp_path: Path) -> None:
+    matrix = ("F32", (4, 4), np.eye(4, dtype=np.float32).tobytes())
+    case = case_with("v1-channel", {"rotation_config": {"block_size": 4}}, hadamard_matrix=matrix)
+    found, info = opened(tmp_path, case)
+    assert np.array_equal(found.astype(np.float16), CASES["v1-channel"].expected) and info.nbytes == case.nbytes
+    (said,) = info.notices
+    assert said.startswith("config.json says that inputs are rotated (rotation_config): these weights are those of")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ..layer import Reads
 from . import (
+    aqlm,
     awq,
     bitnet,
     bitsandbytes,
@@ -55,7 +56,8 @@ READERS: Mapping[str, Reads] = {
     "FP8 with one scale a tensor": fp8.layer,
     "FP8 with scales": fp8.layer,
     "ComfyUI's scaled FP8": fp8.layer,
-    # trellises, and what libraries keep in a tensor of their own
+    # codebooks, trellises, and what libraries keep in a tensor of their own
+    "AQLM": aqlm.layer,
     "EXL3": exl3.layer,
     "quanto": quanto.layer,
     "torchao": torchao.layer,

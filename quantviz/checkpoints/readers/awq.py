@@ -24,7 +24,7 @@ import numpy as np
 from ...sources import TensorInfo
 from ..layer import Arrays, Found, Layer, PackedField, Part, Unpacked, Unreadable
 from .bits import from_bytes, from_words
-from .claims import BITS, GROUP, claims, contradictions, group_width
+from .claims import BITS, GROUP, claims, group_width, told
 from .gptq import RULE, words_and_scales
 
 HOME = "AutoAWQ and GPTQModel"
@@ -69,7 +69,7 @@ def _gemm(settings: Mapping[str, Any], codes: TensorInfo, zeros: TensorInfo, sca
     return Layer(
         (outputs, inputs), f"AWQ int{bits} {group}", parts, _Gemm(bits, outputs, width, interleaved),
         np.arange(2**bits, dtype=np.float32), fields=fields, rule=RULE, home=HOME,
-        notices=contradictions(settings, bits, width, inputs),
+        notices=told(settings, bits, width, inputs),
     )  # fmt: skip
 
 
@@ -141,7 +141,7 @@ def _gemv(settings: Mapping[str, Any], codes: TensorInfo, zeros: TensorInfo, sca
     return Layer(
         (outputs, inputs), f"AWQ int4 g{width} gemv", parts, partial(_rows, width, inputs // width),
         np.arange(16, dtype=np.float32), fields=fields, rule=RULE, home=HOME,
-        notices=contradictions(settings, 4, width, inputs),
+        notices=told(settings, 4, width, inputs),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What config.json says of bits and groups, for all layers or for some, held against the shapes of one layer."""
+"""What config.json says of bits, groups and rotations, for all layers or for some, held against one layer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 # Where settings of single layers stand: GPTQModel's and auto-round's, by name or pattern.
 _OVERRIDES = ("dynamic", "extra_config")
+_ROTATIONS = ("rotation_config", "spinquant_config")  # auto-round, algorithms/transforms
 _MOST = 10_000  # overrides that are looked at
 BITS, GROUP = ("bits", "w_bit"), ("group_size", "q_group_size")
 
@@ -43,14 +44,21 @@ def group_width(inputs: int, groups: int, said: tuple[int, ...]) -> int:
     return 0 if inputs % groups else inputs // groups
 
 
-def contradictions(settings: Mapping[str, Any], bits: int, width: int, inputs: int) -> tuple[str, ...]:
-    """A sentence for each number of config.json that the shapes deny. width: of a group, inputs: of a row."""
-    notices = []
+def told(settings: Mapping[str, Any], bits: int, width: int, inputs: int) -> tuple[str, ...]:
+    """A sentence for each number of config.json that the shapes deny, and for a rotation.
+
+    width: of a group, 0 where nothing tells.  inputs: of a row.
+    """
+    notices = [
+        f"config.json says that inputs are rotated ({name}): these weights are those of the rotated model."
+        for name in _ROTATIONS
+        if settings.get(name)
+    ]
     said = claims(settings, BITS)
     if said and bits not in said:
         notices.append(f"config.json says {_either(said)} bits, and the shapes are those of {bits}: they decide.")
     said = claims(settings, GROUP)
-    if said and width not in said and not (width >= inputs and (-1 in said or max(said) >= inputs)):
+    if width and said and width not in said and not (width >= inputs and (-1 in said or max(said) >= inputs)):
         notices.append(
             f"config.json says groups of {_either(said)}, and the shapes are those of groups of {width}: they decide."
         )

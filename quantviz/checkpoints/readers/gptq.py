@@ -25,7 +25,7 @@ from ...sources import TensorInfo
 from ...text.printable import printable
 from ..layer import Arrays, Found, Layer, PackedField, Part, Unpacked, Unreadable
 from .bits import from_planes, from_words
-from .claims import BITS, GROUP, claims, contradictions, group_width
+from .claims import BITS, GROUP, claims, group_width, told
 
 HOME = "auto-round and GPTQModel"
 RULE = "weight = (code − zero point) × scale"
@@ -62,7 +62,7 @@ def layer(found: Found) -> Layer:
     return Layer(
         (outputs, inputs), " ".join(words + ["act-order"] * ordered + ["planar"] * planar), parts, read,
         np.arange(2**bits, dtype=np.float32), fields=_fields(bits), rule=RULE, home=HOME,
-        notices=contradictions(found.settings, bits, width, inputs) if width else (),
+        notices=told(found.settings, bits, width, inputs),
     )  # fmt: skip
 
 

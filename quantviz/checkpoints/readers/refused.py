@@ -14,6 +14,7 @@ _WHY: Mapping[str, str] = {
     "QTIP": "it needs the trellis's table and two Hadamard transforms undone",
     "SpQR": "it needs tiles with scales of two levels, and the outliers that are kept apart, put together",
     "VPTQ": "it needs tables of vectors and of residuals, outlier columns and a permutation, put together",
+    "GPTQ or AWQ": "its shapes are those of neither",
     "HIGGS": "it needs a table of vectors, and the Hadamard transform of each group undone",
     "FP-Quant": "it needs the Hadamard transform of each group undone",
 }
