@@ -94,6 +94,19 @@ def test_stacked_experts_that_lie_with_their_inputs_first_are_told(tmp_path: Pat
     assert "keeps these experts as [in, out]" in model.open(name).notices[1]
 
 
+@pytest.mark.parametrize("inputs", [16, 24])
+def test_fbgemm_keeps_a_scale_a_row_of_what_stands_for_columns(tmp_path: Path, inputs: int) -> None:
+    """Scales [experts, out, 1] of codes [experts, in, out]; where both are alike, the method's name decides."""
+    name, codes = "l.experts.down_proj", small(2, inputs, 24)
+    scales = RNG.random((2, 24, 1)).astype(np.float32)
+    tensors = {name: raw("F8_E4M3", codes), f"{name}_scale": raw("F32", scales)}
+    values = codes.view(ml_dtypes.float8_e4m3fn).astype(np.float32)
+    found = opened(tmp_path / "a", tensors, {"quant_method": "fbgemm_fp8"}).load(name)
+    assert np.array_equal(found, values.transpose(0, 2, 1) * scales)
+    if inputs == 24:
+        assert np.array_equal(opened(tmp_path / "b", tensors).load(name), values * scales)
+
+
 def test_the_rows_of_gpt_oss_are_said_to_alternate(tmp_path: Path) -> None:
     def layer(part: str) -> Tensors:
         name = f"l.experts.{part}_proj"
@@ -130,6 +143,8 @@ def test_what_modelopt_does_to_inputs_is_told_and_kept_within_reach(tmp_path: Pa
         ({"l.weight": raw("U8", small(2, 2, 2, 8))}, "quantviz reads matrices of such codes"),
         ({"l.weight_scale_2": raw("F32", np.array(np.nan, np.float32))}, "scales or zero points that are no numbers"),
         ({"l.weight_scale": raw("F8_E4M3", np.full((8, 2), 0x7F, np.uint8))}, "that are no numbers"),
+        ({"l.weight_scale": raw("F32", np.ones((8, 2), np.float32))}, "which neither NVFP4 nor MX formats have"),
+        ({"l.weight": ("F4", (8, 31), bytes(124))}, "end inside a byte"),
     ],
 )  # fmt: skip
 def test_damaged_nvfp4_is_refused(tmp_path: Path, change: dict, says: str) -> None:

@@ -64,7 +64,7 @@ def layer(found: Found) -> Layer:
     kind = f"{grain} {'sym' if offset is None else 'asym'}{' act-order' if order else ''}"
     return Layer(
         shape, f"compressed-tensors int{size.bits} {kind}", parts, unpack, levels.astype(np.float32),
-        fields=_fields(size, shared, offset, order), home=HOME, notices=(*size.notices, *told),
+        fields=_fields(size, shared.info.dtype, offset, order), home=HOME, notices=(*size.notices, *told),
         rule="weight = (code − zero point) × scale" if offset else "weight = code × scale",
     )  # fmt: skip
 
@@ -97,16 +97,18 @@ def _order(found: Found, size: Sizes, shared: Grid) -> Part | None:
     return Part(info)
 
 
-def _fields(size: Sizes, shared: Grid, offset: Down | Grid | None, order: Part | None) -> tuple[PackedField, ...]:
+def _fields(size: Sizes, dtype: str, offset: Down | Grid | None, order: Part | None) -> tuple[PackedField, ...]:
     whole = tuple(range(32 // size.bits)) if 32 % size.bits == 0 or not size.dense else ()
-    width = f"in · {size.bits} / 32" if size.dense else f"in / {32 // size.bits}"
-    axes = {"tensor": "[1]", "channel": "[out, 1]"}.get(shared.kind, f"[out, in / {shared.width}]")
+    words = "⌈{} · bits / 32⌉" if size.dense else "⌈{} / ⌊32 / bits⌋⌉"
+    axes = "[out, groups], [out, 1] or [1]"
     fields = [
-        PackedField("weight_packed", "int32", f"[out, {width}]", f"code + {2 ** (size.bits - 1)}, along a row", whole),
-        PackedField("weight_scale", shared.info.dtype, axes, "what codes are multiplied by"),
+        PackedField(
+            "weight_packed", "int32", f"[out, {words.format('in')}]", "code + 2^(bits − 1), along a row", whole
+        ),
+        PackedField("weight_scale", dtype, axes, "what codes are multiplied by"),
     ]
     if isinstance(offset, Down):
-        fields.append(PackedField("weight_zero_point", "int32", f"[{width.replace('in', 'out')}, groups]",
+        fields.append(PackedField("weight_zero_point", "int32", f"[{words.format('out')}, groups]",
                                   "zero points, packed down the outputs", whole))  # fmt: skip
     elif offset:
         fields.append(PackedField("weight_zero_point", "int8", axes, "what is taken from codes first"))

@@ -29,6 +29,7 @@ from .numbers import POWERS
 _SCALES = ("_scale", "_scales", ".scale")
 _DIVIDES, _MULTIPLIES = "_global_scale", "_scale_2"
 _GROUP = 32  # of MX
+_OF_NVFP4 = ("float8_e4m3fn",)  # what its scales are kept in
 _ORDER = (0, 1)
 _HOMES = {"MXFP4": "transformers and ModelOpt", "MXFP4 (DeepSeek V4)": "transformers", "ModelOpt NVFP4": "ModelOpt",
           "NVFP4": "ModelOpt"}  # fmt: skip
@@ -45,6 +46,8 @@ def layer(found: Found) -> Layer:
     shape = (*lead, inside // 3 * 4 if six else 2 * inside)
     shared = grid(scales, shape)
     mx = scales.dtype in POWERS
+    if not mx and scales.dtype not in _OF_NVFP4:
+        raise Unreadable(f"its scales are {scales.dtype}, which neither NVFP4 nor MX formats have")
     if shared.kind not in ("group", "channel") or (mx and shared.width != _GROUP):
         raise Unreadable(f"its scales {list(scales.shape)} do not fit its shape {list(shape)}")
     second, divides = _second(found, shape)
@@ -72,7 +75,9 @@ def _bytes(found: Found) -> tuple[tuple[int, ...], int]:
         shape = (*shape[:-2], shape[-2] * shape[-1])
     if not 2 <= len(shape) <= 3:
         raise Unreadable(f"quantviz reads matrices of such codes, not {list(codes.shape)}")
-    size = shape[-1] if codes.nbytes == codes.size else shape[-1] * codes.nbytes // codes.size
+    size, rest = divmod(shape[-1] * codes.nbytes, codes.size)
+    if rest:
+        raise Unreadable(f"the rows of its codes {list(codes.shape)} end inside a byte")
     return shape[:-1], size
 
 
@@ -148,5 +153,5 @@ def _unpack(
     over = second.read(arrays["second"], first, last)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         made = scales / over if divides else scales * over
-    stored = {"scale": scales, "global scale" if divides else "second scale": over}
+    stored = {"block scale": scales, "global scale" if divides else "second scale": over}
     return Unpacked(codes, made, width=shared.width, numbers=numbers, stored=stored)

@@ -53,15 +53,6 @@ def experts(scale: torch.Tensor) -> Case:
     return case(f"experts {tuple(scale.shape)}", "l.experts.down_proj", tensors, read(weight, scale), said)
 
 
-def turned(shape: tuple[int, ...], scale_shape: tuple[int, ...], part: str) -> Case:
-    """FBGEMM's stacked experts, [experts, in, out]; what is expected is plain arithmetic, as FBGEMM needs CUDA."""
-    weight, scale = codes(shape, torch.float8_e4m3fn, 5), scales(scale_shape, torch.float32)
-    found = weight.float().transpose(1, 2) * scale.reshape(shape[0], shape[2], 1)
-    said = {"config.json": {"quantization_config": {"quant_method": "fbgemm_fp8"}}}
-    name = f"l.experts.{part}"
-    return case(f"fbgemm {part}", name, {name: weight, f"{name}_scale": scale}, found.contiguous(), said)
-
-
 def gpt_oss(part: str, shape: tuple[int, int, int]) -> Case:
     made = torch.Generator().manual_seed(6)
     blocks = torch.randint(0, 256, (*shape[:2], shape[2] // 32, 16), dtype=torch.uint8, generator=made)
@@ -87,9 +78,6 @@ if __name__ == "__main__":
         experts(scales((3, 3, 2), torch.float32)),
         experts(scales((3, 1, 1), torch.float32)),
         experts(scales((3, 48, 1), torch.float32)),
-        turned((2, 48, 64), (2, 1, 64), "gate_up_proj"),
-        turned((2, 32, 48), (2, 48, 1), "down_proj"),
-        turned((2, 32, 32), (2, 32, 1), "down_proj"),
     ]  # fmt: skip
     save("fp8", "transformers", version("transformers"), cases)
     v4 = torch.randint(0, 256, (64, 48), dtype=torch.uint8).view(torch.int8)
