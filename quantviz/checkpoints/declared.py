@@ -11,9 +11,10 @@ from ..text.printable import printable
 
 CONFIG, MODELOPT, OLD_GPTQ, OLD_AWQ = JSON_FILES
 
-# Where config.json speaks of it, and the method it means where it names none.
-_KEYS = {"quantization_config": "a method without a name", "compression_config": "compressed-tensors",
-         "quantization": "mlx"}  # fmt: skip
+# Where config.json speaks of it, and the method it means where it names none. MLX's key comes first: its converters
+# leave the other as it was in the model they began with, or write the same under it without a method.
+_KEYS = {"quantization": "mlx", "quantization_config": "a method without a name",
+         "compression_config": "compressed-tensors"}  # fmt: skip
 
 Files = Mapping[str, Mapping[str, Any]]  # the objects of those that are there, by file name
 

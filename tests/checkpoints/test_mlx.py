@@ -42,6 +42,14 @@ def test_where_shapes_allow_one_alone_it_counts_and_a_contradiction_is_told(tmp_
     )
 
 
+def test_what_config_kept_of_the_model_it_was_converted_from_does_not_count(tmp_path: Path) -> None:
+    case = case_of("mlx", CASE)
+    both = {"quantization": {"bits": 4, "group_size": 64}, "quantization_config": {"quant_method": "fp8"}}
+    assert np.array_equal(
+        qv.open_model(changed(case, config=both).write(tmp_path)).load("model.l.weight"), case.expected
+    )
+
+
 def test_each_layer_s_own_settings_count(tmp_path: Path) -> None:
     model = qv.open_model(case_of("mlx", "int8 g32 12x128 biases per layer").write(tmp_path))
     assert model.info("model.l.weight").dtype == "MLX int8 g32"
