@@ -38,12 +38,12 @@ def against(
             raise QuantvizError("--importance goes with one TENSOR; name one.")
         if more:
             return _many(x, [y, *map(open_model, more)], line, as_json)
-        pairs, found = _one_file(x, y, tensor, importance, line)
+        pairs, found, told = _one_file(x, y, tensor, importance, line)
     if as_json:
         return print_json({"original": x.ref, "file": y.ref, "tensors": [_as_dict(a) for a in found],
                            "only_original": list(pairs.only_original), "only_file": list(pairs.only_file)})  # fmt: skip
     if tensor is not None:
-        return _print_one(found[0])
+        return _print_one(found[0], told)
     _print_all(found)
     for names, where in ((pairs.only_original, "the original"), (pairs.only_file, "the file")):
         if names:
@@ -62,16 +62,23 @@ def _read(x: Any, y: Any, rest: list[str]) -> tuple[str | None, list[str]]:
     return (None, rest) if is_ref and word not in names else (word, [])
 
 
-def _one_file(x: Any, y: Any, tensor: str | None, importance: str | None, line: ProgressLine) -> tuple[Any, list[Any]]:
+def _one_file(
+    x: Any, y: Any, tensor: str | None, importance: str | None, line: ProgressLine
+) -> tuple[Any, list[Any], str]:
+    """(the pairs, what was found, a sentence on the importance)"""
+    from ..calibration.energy import energy, sentence
     from ..calibration.importance import load_importance
     from ..published import beside as f
 
     pairs = f.pair_up(x, y)
     if tensor is None:
-        return pairs, list(f.whole(x, y, line.of("tensors compared")))
+        return pairs, list(f.whole(x, y, line.of("tensors compared"))), ""
     pair = pairs.of(tensor)
     h = load_importance(importance, pair.original, x.info(pair.original).cols) if importance else None
-    return pairs, [f.against(x, y, pair, h, "full", progress=line.of("weights compared"), pairs=pairs)]
+    if h is not None and h.ndim == 2 and pair.original_expert is not None:
+        h = h[pair.original_expert]
+    told = "" if h is None else sentence(energy(h))
+    return pairs, [f.against(x, y, pair, h, "full", progress=line.of("weights compared"), pairs=pairs)], told
 
 
 def _many(original: Any, files: list[Any], line: ProgressLine, as_json: bool) -> None:
@@ -115,7 +122,7 @@ def _as_dict(a: Any) -> dict[str, Any]:
     return {"tensor": pair.original, "stored_as": pair.place.name, "expert": pair.place.expert, "refused": why}
 
 
-def _print_one(a: Any) -> None:
+def _print_one(a: Any, of_importance: str) -> None:
     from ..evaluation.export import as_text
     from ..metrics import METRICS
     from ..published.beside import sentence
@@ -125,6 +132,8 @@ def _print_one(a: Any) -> None:
     name, place = printable(a.pair.original), printable(a.pair.place.name)
     print(f"{name}  {shape(e.shape)}  {e.dtype}, in the file {place} as {e.scheme}\n")
     print(printable(sentence(a)) + "\n")
+    if of_importance:
+        print(of_importance + "\n")
     arrow = {"lower": "lower is better", "higher": "higher is better", "neither": ""}
     rows = [(m.label, as_text(n, e.metrics[n]), arrow[m.direction]) for n, m in METRICS.items() if n in e.metrics]
     print_table(("metric", e.scheme, ""), rows, right=(1,))
