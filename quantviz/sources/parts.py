@@ -46,6 +46,8 @@ def chosen_files(
     if part in names:
         return _one(names, part, where, read_index)
     folder, word = _folder_of(names, part)
+    if folder is None and is_gguf(part):
+        return choose_gguf(names, part, where, example)
     if folder is None and not any(_has(word, n) for n in names if n.endswith(SAFETENSORS)):
         if any(map(is_gguf, names)):
             return choose_gguf(names, part, where, example)
