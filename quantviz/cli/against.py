@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Annotated, Any
 
 import typer
@@ -59,7 +60,8 @@ def _read(x: Any, y: Any, rest: list[str]) -> tuple[str | None, list[str]]:
     word = rest[0]
     names = {info.name for model in (x, y) for info in model.tensors}
     is_ref = word.startswith(("hf:", "random:")) or word == "demo" or os.path.exists(os.path.expanduser(word))
-    return (None, rest) if is_ref and word not in names else (word, [])
+    is_tensor = re.sub(r"(\[[0-9]+\])+$", "", word) in names  # with the number of one of several in it, or without
+    return (None, rest) if is_ref and not is_tensor else (word, [])
 
 
 def _one_file(
@@ -129,7 +131,7 @@ def _print_one(a: Any, of_importance: str) -> None:
     from ..text.wording import shape
 
     e = a.evaluation
-    name, place = printable(a.pair.original), printable(a.pair.place.name)
+    name, place = printable(a.pair.label), printable(a.pair.place.name)
     print(f"{name}  {shape(e.shape)}  {e.dtype}, in the file {place} as {e.scheme}\n")
     print(printable(sentence(a)) + "\n")
     if of_importance:
@@ -147,11 +149,11 @@ def _print_all(found: list[Any]) -> None:
     rows = []
     for a in found:
         if not isinstance(a, Against):
-            rows.append((a[0].original, "-", "-", "-", "-", a[1]))
+            rows.append((a[0].label, "-", "-", "-", "-", a[1]))
             continue
         values = (as_text(n, a.evaluation.metrics[n]) for n in shown)
-        rows.append((a.pair.original, a.evaluation.scheme, *values, in_short(a)))
+        rows.append((a.pair.label, a.evaluation.scheme, *values, in_short(a)))
     print_table(("tensor", "type", "SQNR", "relative L2", "largest error", "plain quantization"), rows, right=(2, 3, 4))
     for a in found:
         if isinstance(a, Against) and (told := undone(a)):
-            print(printable(f"\n{a.pair.original}: {' '.join(told)}"))
+            print(printable(f"\n{a.pair.label}: {' '.join(told)}"))
