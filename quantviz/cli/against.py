@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Annotated, Any
 
 import typer
@@ -38,12 +39,12 @@ def against(
             raise QuantvizError("--importance goes with one TENSOR; name one.")
         if more:
             return _many(x, [y, *map(open_model, more)], line, as_json)
-        pairs, found = _one_file(x, y, tensor, importance, line)
+        pairs, found, told = _one_file(x, y, tensor, importance, line)
     if as_json:
         return print_json({"original": x.ref, "file": y.ref, "tensors": [_as_dict(a) for a in found],
                            "only_original": list(pairs.only_original), "only_file": list(pairs.only_file)})  # fmt: skip
     if tensor is not None:
-        return _print_one(found[0])
+        return _print_one(found[0], told)
     _print_all(found)
     for names, where in ((pairs.only_original, "the original"), (pairs.only_file, "the file")):
         if names:
@@ -59,19 +60,27 @@ def _read(x: Any, y: Any, rest: list[str]) -> tuple[str | None, list[str]]:
     word = rest[0]
     names = {info.name for model in (x, y) for info in model.tensors}
     is_ref = word.startswith(("hf:", "random:")) or word == "demo" or os.path.exists(os.path.expanduser(word))
-    return (None, rest) if is_ref and word not in names else (word, [])
+    is_tensor = re.sub(r"(\[[0-9]+\])+$", "", word) in names  # with the number of one of several in it, or without
+    return (None, rest) if is_ref and not is_tensor else (word, [])
 
 
-def _one_file(x: Any, y: Any, tensor: str | None, importance: str | None, line: ProgressLine) -> tuple[Any, list[Any]]:
+def _one_file(
+    x: Any, y: Any, tensor: str | None, importance: str | None, line: ProgressLine
+) -> tuple[Any, list[Any], str]:
+    """(the pairs, what was found, a sentence on the importance)"""
+    from ..calibration.energy import energy, sentence
     from ..calibration.importance import load_importance
     from ..published import beside as f
 
     pairs = f.pair_up(x, y)
     if tensor is None:
-        return pairs, list(f.whole(x, y, line.of("tensors compared")))
+        return pairs, list(f.whole(x, y, line.of("tensors compared"))), ""
     pair = pairs.of(tensor)
     h = load_importance(importance, pair.original, x.info(pair.original).cols) if importance else None
-    return pairs, [f.against(x, y, pair, h, "full", progress=line.of("weights compared"), pairs=pairs)]
+    if h is not None and h.ndim == 2 and pair.original_expert is not None:
+        h = h[pair.original_expert]
+    told = "" if h is None else sentence(energy(h))
+    return pairs, [f.against(x, y, pair, h, "full", progress=line.of("weights compared"), pairs=pairs)], told
 
 
 def _many(original: Any, files: list[Any], line: ProgressLine, as_json: bool) -> None:
@@ -115,14 +124,16 @@ def _as_dict(a: Any) -> dict[str, Any]:
     return {"tensor": pair.original, "stored_as": pair.place.name, "expert": pair.place.expert, "refused": why}
 
 
-def _print_one(a: Any) -> None:
+def _print_one(a: Any, of_importance: str) -> None:
     from ..published.beside import sentence
     from ..text.wording import shape
 
     e = a.evaluation
-    name, place = printable(a.pair.original), printable(a.pair.place.name)
+    name, place = printable(a.pair.label), printable(a.pair.place.name)
     print(f"{name}  {shape(e.shape)}  {e.dtype}, in the file {place} as {e.scheme}\n")
     print(printable(sentence(a)) + "\n")
+    if of_importance:
+        print(of_importance + "\n")
     print_metrics([e])
 
 
@@ -134,11 +145,11 @@ def _print_all(found: list[Any]) -> None:
     rows = []
     for a in found:
         if not isinstance(a, Against):
-            rows.append((a[0].original, "-", "-", "-", "-", a[1]))
+            rows.append((a[0].label, "-", "-", "-", "-", a[1]))
             continue
         values = (value_text(n, a.evaluation.metrics[n]) for n in shown)
-        rows.append((a.pair.original, a.evaluation.scheme, *values, in_short(a)))
+        rows.append((a.pair.label, a.evaluation.scheme, *values, in_short(a)))
     print_table(("tensor", "type", "SQNR", "relative L2", "largest error", "plain quantization"), rows, right=(2, 3, 4))
     for a in found:
         if isinstance(a, Against) and (told := undone(a)):
-            print(printable(f"\n{a.pair.original}: {' '.join(told)}"))
+            print(printable(f"\n{a.pair.label}: {' '.join(told)}"))

@@ -26,6 +26,8 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measures what each SCHEME loses on one TENSOR."""
+    from ..calibration.energy import energy
+    from ..calibration.energy import sentence as importance_sentence
     from ..calibration.importance import load_importance, of_rows, unseen_experts
     from ..evaluation import tensor as evaluation
     from ..kernels import check_engine
@@ -68,6 +70,8 @@ def evaluate(
             ]
         )  # fmt: skip
     print(f"{printable(tensor)}  {shape(weights.shape)}  {weights.dtype}\n")
+    if matters is not None:
+        print(importance_sentence(energy(matters)) + "\n")
     print_metrics(results)
 
 

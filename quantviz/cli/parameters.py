@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 from ..text.numbers import whole_number
 
 Ref = Annotated[
-    str, typer.Argument(metavar="REF", help="demo, random:…, hf:org/name@revision:FILE.gguf, or a file or folder.")
+    str, typer.Argument(metavar="REF", help="demo, random:…, hf:org/name@revision:PART, or a file or folder.")
 ]
 
 

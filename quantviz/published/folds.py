@@ -66,11 +66,12 @@ class Fold:
 
 def find_fold(original: Model, file: Model, pairs: Pairs, pair: Pair, x: StoredTensor, y: StoredTensor) -> Fold | None:
     """What was folded into a tensor, `x` in the original and `y` in the file; None where that makes nothing better."""
-    best, least = None, _BETTER * _error(x, y)
-    if not least:
-        return None
+    a, b = _sample(x, y)
+    best, least = None, _BETTER * _left(a, b)
+    if not least or not any(_left(a, b, axis) < least for axis in (0, 1)):
+        return None  # no scales of columns or of rows would do it, so that none are looked for
     for fold in _candidates(original, file, pairs, pair, x):
-        error = _error(x, fold.off(y))
+        error = _left(*_sample(x, fold.off(y)))
         if error < least:
             best, least = fold, error
     return best
@@ -234,9 +235,17 @@ def _inverse(scales: np.ndarray | None) -> np.ndarray | None:
     return None if scales is None else 1 / scales
 
 
-def _error(x: StoredTensor, y: StoredTensor) -> float:
-    """Squared error of rows spread over the tensor, relative to the original."""
+def _sample(x: StoredTensor, y: StoredTensor) -> tuple[np.ndarray, np.ndarray]:
+    """float64 [rows, cols] of both: rows spread over the tensor."""
     rows = np.unique(np.linspace(0, x.rows - 1, _SAMPLE).astype(int)).tolist()
     ends = [(r * x.cols, (r + 1) * x.cols) for r in rows]
-    a, b = (np.concatenate([t.read(*end) for end in ends]).astype(np.float64) for t in (x, y))
-    return float(np.square(b - a).sum() / (np.square(a).sum() or 1))
+    a, b = (np.stack([t.read(*end) for end in ends]).astype(np.float64) for t in (x, y))
+    return a, b
+
+
+def _left(a: np.ndarray, b: np.ndarray, axis: int | None = None) -> float:
+    """Squared error of b beside a; with an axis, what the best factor for each column (0) or row (1) would leave."""
+    if axis is not None:
+        own = (b * b).sum(axis=axis, keepdims=True)
+        b = b * np.divide((a * b).sum(axis=axis, keepdims=True), own, out=np.ones_like(own), where=own > 0)
+    return float(np.square(b - a).sum())

@@ -41,9 +41,14 @@ class Pair:
     fused: Fused | None = None
 
     @property
-    def key(self) -> tuple[str, int | None, int | None]:
-        """What tells it from other pairs with the same tensor of the original."""
-        return self.original, self.original_expert, self.fused.number if self.fused else None
+    def label(self) -> str:
+        """The original's name, and in brackets which of several that lie in its tensor.
+
+        >>> Pair("a.weight", Place("b")).label, Pair("a.weight", Place("b"), 3).label
+        ('a.weight', 'a.weight[3]')
+        """
+        part = self.fused.number if self.fused and self.fused.in_original else None
+        return self.original + "".join(f"[{n}]" for n in (self.original_expert, part) if n is not None)
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,9 @@ class Pairs:
     by_place: Mapping[Place, Pair] = field(default_factory=dict, repr=False, compare=False)  # by canonical name
 
     def of(self, name: str) -> Pair:
-        """By either name; raises QuantvizError for one that is in neither list."""
-        found = next((p for p in self.pairs if name in (p.original, p.place.name)), None)
+        """By either name, or the label of one of several; raises QuantvizError for one that is in neither list."""
+        found = next((p for p in self.pairs if name in (p.label, p.original, p.place.name)), None)
+        found = next((p for p in self.pairs if name == p.label), found)
         if found is None:
             where = "only in the original" if name in self.only_original else (
                 "only in the file" if name in self.only_file else "in neither"

@@ -107,7 +107,7 @@ def _kind(y: Decoded, sample: Unpacked) -> Kind:
     if not np.array_equal(told, [-1, 0, 1]) and np.array_equal(told, told[0] + np.arange(len(told))):
         rules = symmetric(bits) if sample.minima is None else ()
         if sample.zeros is not None or sample.minima is not None:
-            rules += asymmetric(bits)
+            rules += asymmetric(bits) if sample.minima is None else asymmetric(bits)[::-1]
         return Kind(f"int{bits}", bits, largest, rules)
     name = _float_or_codebook(told, len(levels))
     rules = powers_of_two(largest) if _by_powers(y) else of_levels(largest, bool(sample.stored))
@@ -123,8 +123,10 @@ def _float_or_codebook(told: np.ndarray, count: int) -> str:
             if np.array_equal(rising, np.unique(values[np.isfinite(values)].astype(np.float64))):
                 return name
     for name, form in FORMATS.items():
-        if isinstance(form, CodebookFormat) and np.allclose(rising, np.unique(form.levels), atol=1e-6):
-            return name
+        if isinstance(form, CodebookFormat):
+            own = np.unique(form.levels)
+            if len(own) == len(rising) and np.allclose(rising, own, atol=1e-6):
+                return name
     if np.array_equal(rising, np.unique(_of_float(_E2M1))):
         return "fp4_e2m1"
     return "ternary" if np.array_equal(rising, [-1, 0, 1]) else ""

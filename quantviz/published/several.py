@@ -105,10 +105,9 @@ def one_of_many(original: Model, file: Model, progress: Progress | None = None) 
         try:
             kind, loss = _loss(original, file, pair, pairs)
         except QuantvizError as problem:
-            refused.append((pair.original, str(problem)))
+            refused.append((pair.label, str(problem)))
             continue
-        name = _name(pair)
-        kinds[name] = kind, loss.bits_per_weight, loss.weights
+        kinds[pair.label] = kind, loss.bits_per_weight, loss.weights
         if len(original.info(pair.original).shape) > 1:
             roles[role(pair.original, pairs.architecture)].add(loss)
             total.add(loss)
@@ -131,14 +130,6 @@ def _loss(original: Model, file: Model, pair: Pair, pairs: Pairs) -> tuple[str, 
     e, signal = measured(original, file, pair, pairs)
     weights = math.prod(e.shape)
     return e.scheme, Loss(weights, e.metrics["mse"] * weights, signal, e.metrics["bits_per_weight"] * weights)
-
-
-def _name(pair: Pair) -> str:
-    """Of a tensor of the original, or of one of several in it."""
-    number = pair.original_expert if pair.original_expert is not None else (
-        pair.fused.number if pair.fused and pair.fused.in_original else None
-    )  # fmt: skip
-    return pair.original if number is None else f"{pair.original}[{number}]"
 
 
 def _main(kinds: dict[str, tuple[str, float, int]]) -> tuple[str, float]:

@@ -14,7 +14,7 @@ PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
 SINGLE = "model.safetensors"
 MAX_FILES = 2000
 MAX_LISTED = 100_000  # files of a folder that are looked at
-_SHARD = re.compile(r"(.*)-([0-9]+)-of-([0-9]+)\.safetensors")
+SHARD = re.compile(r"(.*)-([0-9]+)-of-([0-9]+)\.safetensors")
 
 WHY_NO_PICKLE = "a pickle can run any code while it is read, so quantviz refuses it"
 
@@ -56,12 +56,12 @@ def _resolved(path: Path, named: str | Path) -> Path:
         raise QuantvizError(f"{str(named)[:200]!r} is no usable path.") from None
 
 
-def weight_files(names: Iterable[str], where: str) -> list[str]:
+def weight_files(names: Iterable[str], where: str, complete: bool = True) -> list[str]:
     """Those of the files `names` (paths with /) that hold the weights of the model in `where`.
 
     model.safetensors, or the complete set model-00001-of-0000N.safetensors, or else every
     safetensors file at the highest level that has any. Raises QuantvizError where there is
-    none, saying why pickles are no substitute, and where a shard of a set is missing.
+    none, saying why pickles are no substitute, and where a shard of a set is missing; not with complete=False.
     """
     names = sorted(names)
     tensors = [name for name in names if name.endswith(".safetensors")]
@@ -71,18 +71,19 @@ def weight_files(names: Iterable[str], where: str) -> list[str]:
         return [SINGLE]
     top = min(len(PurePosixPath(name).parts) for name in tensors)
     tensors = [name for name in tensors if len(PurePosixPath(name).parts) == top]
-    shards = [name for name in tensors if (match := _SHARD.fullmatch(name)) and match[1] == "model"]
+    shards = [name for name in tensors if (match := SHARD.fullmatch(name)) and match[1] == "model"]
     chosen = shards or tensors
     if len(chosen) > MAX_FILES:
         raise QuantvizError(f"{where} has {len(chosen):,} safetensors files; quantviz reads up to {MAX_FILES:,}.")
-    _check_complete(chosen, where)
+    if complete:
+        _check_complete(chosen, where)
     return chosen
 
 
 def _check_complete(names: list[str], where: str) -> None:
     sets: dict[tuple[str, str], set[int]] = {}
     for name in names:
-        if match := _SHARD.fullmatch(name):
+        if match := SHARD.fullmatch(name):
             number = whole_number(match[2])
             sets.setdefault((match[1], match[3]), set()).add(-1 if number is None else number)
     for (stem, written), present in sets.items():

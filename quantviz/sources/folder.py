@@ -7,9 +7,12 @@ from itertools import chain, islice
 from pathlib import Path
 
 from ..errors import QuantvizError
-from .files import MAX_LISTED, SINGLE, spelled, weight_files
-from .gguf_entries import choose, is_gguf
+from .files import MAX_LISTED, SINGLE, spelled
+from .gguf_entries import is_gguf
+from .json_text import MAX_BYTES
 from .model import Decoders, Reader
+from .opened import read_file
+from .parts import chosen_files, shards_of
 
 
 def open_folder(folder: Path, gate: Callable[[Path], Path] = Path, decoders: Decoders | None = None) -> Reader:
@@ -29,10 +32,15 @@ def open_folder(folder: Path, gate: Callable[[Path], Path] = Path, decoders: Dec
         raise QuantvizError(f"{folder} cannot be read: {reason}.") from None
     if len(names) > MAX_LISTED:
         raise QuantvizError(f"{where} holds over {MAX_LISTED:,} files; give the folder of one model.")
-    if any(map(is_gguf, names)) and not any(name.endswith(".safetensors") for name in names):
+
+    def read_index(name: str) -> set[str]:
+        return shards_of(read_file(gate(inside / name), MAX_BYTES, name), name)
+
+    chosen = chosen_files(names, None, where, read_index, f"{folder}/{{}}")
+    if is_gguf(chosen[0]):
         from .gguf_file import open_parts
 
-        return open_parts([inside / name for name in choose(names, None, where, f"{folder}/{{}}")], gate, decoders)
+        return open_parts([inside / name for name in chosen], gate, decoders)
     from .safetensors_file import open_files
 
-    return open_files({spelled(name): gate(inside / name) for name in weight_files(names, where)})
+    return open_files({spelled(name): gate(inside / name) for name in chosen})

@@ -17,9 +17,9 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalToken
 from huggingface_hub.utils import build_hf_headers, get_session, validate_repo_id
 
 from ..errors import MissingFile, QuantvizError
-from .files import weight_files
-from .gguf_entries import choose as choose_gguf
 from .gguf_entries import is_gguf
+from .json_text import MAX_BYTES
+from .parts import chosen_files, shards_of
 from .ranged import RemoteFile, in_parallel
 from .retry import MAY_PASS, Interrupted, Patience, network_reason, passing_trouble, persist
 
@@ -32,10 +32,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class HubRef:
-    """`hf:org/name@revision:file`; revision None is the main branch.
+    """`hf:org/name@revision:part`; revision None is the main branch.
 
-    file: of a GGUF model, its name or what tells it apart, such as Q4_K_M; None for the model's safetensors, or the
-    only GGUF. No repository's name, branch or tag holds a colon, so this is never in doubt.
+    file: a file or folder of the repository, or what tells a file apart, such as Q4_K_M or fp16; None for the model's
+    safetensors, or the only GGUF. No repository's name, branch or tag holds a colon, so this is never in doubt.
     """
 
     repo: str
@@ -52,13 +52,14 @@ class HubRef:
             validate_repo_id(repo)
         except HFValidationError:
             raise QuantvizError(
-                f"{ref[:200]!r} names no Hub repository; write hf:org/name, hf:org/name@revision or "
-                "hf:org/name:FILE.gguf."
+                f"{ref[:200]!r} names no Hub repository; write hf:org/name, hf:org/name@revision or hf:org/name:PART."
             ) from None
         if at and (not re.fullmatch(r"[\w./+-]{1,200}", revision) or ".." in revision):
             raise QuantvizError(f"{revision[:200]!r} is no revision; give a branch, a tag or a commit after the @.")
         if colon and not file.strip():
-            raise QuantvizError(f"{ref[:200]!r} names no file after the colon; give a .gguf, or leave out the colon.")
+            raise QuantvizError(
+                f"{ref[:200]!r} names no file after the colon; give a file or folder, or leave out the colon."
+            )
         return cls(repo, revision or None, file.strip() or None)
 
 
@@ -92,10 +93,10 @@ class Hub:
 
     def names(self, listed: dict[str, Any], where: str) -> list[str]:
         """Those of the repository's files that the reference asks for."""
-        only_gguf = any(map(is_gguf, listed)) and not any(name.endswith(".safetensors") for name in listed)
-        if self.ref.file or only_gguf:
-            return choose_gguf(listed, self.ref.file, where, f"hf:{where}:{{}}")
-        return weight_files(listed, where)
+        return chosen_files(listed, self.ref.file, where, self._shards, f"hf:{where}:{{}}")
+
+    def _shards(self, index: str) -> set[str]:
+        return shards_of(self.small_file(index, MAX_BYTES), index)
 
     def small_file(self, name: str, limit: int) -> bytes:
         """A file that holds no weights, whole. Raises QuantvizError where there is none, or more than `limit` bytes."""

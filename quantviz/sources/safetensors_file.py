@@ -10,9 +10,10 @@ from ..errors import QuantvizError
 from ..tensors import STORED_DTYPES, StoredTensor
 from .budget import Budget
 from .files import MAX_FILES, WHY_NO_PICKLE, is_pickle
-from .json_text import MAX_BYTES, read_json_object
+from .json_text import MAX_BYTES
 from .model import Progress, TensorInfo, select
 from .opened import FileArray, SeenFile, open_regular, read_file
+from .parts import weight_map_of
 from .safetensors_header import Entry, Header, read_table, together, union
 
 # Turns each path into one that may be opened, or refuses it.
@@ -46,9 +47,7 @@ def open_index(path: Path, gate: Gate = Path) -> SafetensorsReader:
     """The shards that a model.safetensors.index.json names, all beside it or below."""
     where = path.name
     path = gate(path)
-    weight_map = read_json_object(read_file(path, MAX_BYTES, where), where).get("weight_map")
-    if not isinstance(weight_map, dict) or not all(isinstance(shard, str) for shard in weight_map.values()):
-        raise QuantvizError(f"{where} has no weight_map of tensor names to file names, so it is no safetensors index.")
+    weight_map = weight_map_of(read_file(path, MAX_BYTES, where), where)
     shards: dict[str, tuple[SeenFile, dict[str, Entry]]] = {}
     names, budget, headers = sorted(set(weight_map.values())), Budget(), []
     if len(names) > MAX_FILES:

@@ -127,3 +127,18 @@ def test_what_multiplies_the_inputs_stands_beside_the_codes(weights, tmp_path):
     assert "pre_quant_scale, by which the layer's inputs are multiplied" in sentence(a)
     plain = model(tmp_path / "c", made)
     assert against(original, plain, pair_up(original, plain).of(name), detail="metrics").fold is None
+
+
+def test_norms_stored_less_one_are_counted_with_it(tmp_path):
+    """As Gemma keeps them: the layer multiplies by 1 + weight."""
+    rng, s, name = np.random.default_rng(3), scales(8, HIDDEN), f"{AT}q_proj.weight"
+    w, norm = (
+        rng.standard_normal((HIDDEN, HIDDEN)).astype(np.float32),
+        rng.uniform(-0.3, 0.3, HIDDEN).astype(np.float32),
+    )
+    folded = quantized({name: w * s, NORM: (1 + norm) / s - 1})
+    for kind, found in (("gemma2", True), ("llama", False)):
+        original = model(tmp_path / kind / "a", {name: w, NORM: norm}, {"model_type": kind})
+        file = model(tmp_path / kind / "b", folded, {"model_type": kind})
+        a = against(original, file, pair_up(original, file).of(name), detail="metrics")
+        assert (a.fold is not None and a.fold.columns == pytest.approx(s, rel=1e-4)) == found

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import quantviz as qv
+from quantviz.cli import main
 from quantviz.errors import QuantvizError
 from quantviz.published.beside import against, opened, pair_up, sentence, whole
 from tests.published.packing import layer, model
@@ -49,6 +50,18 @@ def test_queries_keys_and_values_in_one(split, tmp_path, how, in_original):
     assert all(how in o.changes[0] and QKV in o.changes[0] for o in found.values())
     a = against(*((fused, apart) if in_original else (apart, fused)), list(found)[1], detail="metrics")
     assert "keeps it with others in" in sentence(a) and a.evaluation.metrics["max_abs_error"] == 0
+
+
+def test_one_of_several_is_named_by_its_number(split, tmp_path, capsys):
+    apart = model(tmp_path / "a", {n: split[n] for n in (Q, K, V)})
+    fused = model(tmp_path / "b", {QKV: np.concatenate([split[n] for n in (Q, K, V)])})
+    found = pair_up(fused, apart)
+    assert {p.label for p in found.pairs} == {f"{QKV}[{i}]" for i in range(3)}
+    assert [found.of(f"{QKV}[{i}]").place.name for i in range(3)] == [Q, K, V] and found.of(K).label == f"{QKV}[1]"
+    with pytest.raises(QuantvizError, match="no counterpart"):
+        found.of(f"{QKV}[3]")
+    assert main(["against", str(fused.ref), str(apart.ref), f"{QKV}[2]"]) == 0
+    assert f"{QKV}[2]" in (out := capsys.readouterr().out) and V in out
 
 
 def test_one_that_is_no_part_of_it_is_refused(split, tmp_path):
