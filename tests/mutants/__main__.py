@@ -1,20 +1,24 @@
 """Small faults put into quantviz one at a time: how many do the tests that mirror a file find?
 
-    python -m tests.mutants --count 60 --seed 0
+    python -m tests.mutants --count 60 --seed 0 --part 1/2
 
 Each fault changes one comparison, operator, number or truth value of a file outside the compiled kernels, in a copy of
-the project. The tests of the same name are run, and where there are none those of the same folder. Not part of CI.
+the project, which stays where it is, so that its kernels are compiled once for all runs. The tests of the same name
+are run, and where there are none those of the same folder. Tests that take too long tell nothing: on a busy machine
+they may only be slow. Not part of CI.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import os
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +28,6 @@ COMPARISONS = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.G
                ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is}  # fmt: skip
 OPERATORS = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.FloorDiv: ast.Mult, ast.Div: ast.Mult,
              ast.Mod: ast.Mult, ast.And: ast.Or, ast.Or: ast.And}  # fmt: skip
-LONGEST = 300  # seconds of the tests of one file; a fault that makes them hang is found
 
 
 class Changer(ast.NodeTransformer):
@@ -95,29 +98,39 @@ def chosen(count: int, seed: int) -> Iterator[tuple[Path, int]]:
     yield from random.Random(seed).sample(everywhere, count)
 
 
+def is_found(copy: Path, tests: list[str], longest: float) -> bool | None:
+    """Whether the tests fail in this copy of the project; None where they take longer than so many seconds."""
+    command = [sys.executable, "-m", "pytest", "-qx", "-n0", "-m", "not browser", *tests]
+    try:
+        return subprocess.run(command, cwd=copy, capture_output=True, timeout=longest).returncode != 0
+    except subprocess.TimeoutExpired:
+        return None
+
+
 def main() -> int:
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("--count", type=int, default=60)
     asked.add_argument("--seed", type=int, default=0)
+    asked.add_argument("--part", default="1/1", help="such as 2/3: every third fault, from the second on")
+    asked.add_argument("--longest", type=float, default=300, help="seconds of the tests of one fault")
     options = asked.parse_args()
-    survived = []
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "project"
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__"))
-        for number, (path, place) in enumerate(chosen(options.count, options.seed), 1):
-            there = copy / path.relative_to(ROOT)
-            before, changer = there.read_text("utf-8"), Changer(place)
-            there.write_text(ast.unparse(changer.visit(ast.parse(before))), "utf-8")
-            command = [sys.executable, "-m", "pytest", "-qx", "-n0", "-m", "not browser", *tests_of(path)]
-            try:
-                found = subprocess.run(command, cwd=copy, capture_output=True, timeout=LONGEST).returncode != 0
-            except subprocess.TimeoutExpired:
-                found = True
-            there.write_text(before, "utf-8")
-            where = f"{path.relative_to(ROOT)}:{changer.line}"
-            print(f"{number}/{options.count} {'found' if found else 'SURVIVED'} {where}", flush=True)
-            survived += [] if found else [where]
-    print(f"{options.count - len(survived)} of {options.count} found")
+    first, parts = map(int, options.part.split("/"))
+    copy = Path(tempfile.gettempdir()) / f"quantviz-mutants-{first}-of-{parts}"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__"))
+    results: Counter[str] = Counter()
+    for number, (path, place) in list(enumerate(chosen(options.count, options.seed), 1))[first - 1 :: parts]:
+        there = copy / path.relative_to(ROOT)
+        before, changer = there.read_text("utf-8"), Changer(place)
+        stamp = there.stat()
+        there.write_text(ast.unparse(changer.visit(ast.parse(before))), "utf-8")
+        result = {True: "found", False: "SURVIVED", None: "too long"}[is_found(copy, tests_of(path), options.longest)]
+        there.write_text(before, "utf-8")
+        os.utime(there, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+        results[result] += 1
+        print(f"{number}/{options.count} {result} {path.relative_to(ROOT)}:{changer.line}", flush=True)
+    shutil.rmtree(copy, ignore_errors=True)
+    print(", ".join(f"{count} {result}" for result, count in results.items()))
     return 0
 
 
