@@ -14,6 +14,17 @@ ROOT = Path(__file__).parent.parent
 OURS = [ROOT / "app.py", *sorted(ROOT.glob("pages/**/*.py")), *sorted(ROOT.glob("quantviz/**/*.py"))]
 TESTS = sorted(ROOT.glob("tests/**/*.py"))
 MAX_LINES, MAX_TEST_LINES = 300, 400
+MAX_FUNCTION_LINES, MAX_PARAMETERS = 60, 9
+# Functions that are longer, or take more, than that: (lines, parameters). It may only shrink: mended ones leave it.
+TOO_MUCH = {
+    "pages/components/link/choices.py one_of": (31, 11),
+    "quantviz/cli/quality.py quality": (61, 10),
+    "quantviz/outliers/curves.py magnitude_sweep": (44, 10),
+    "quantviz/quality/measure.py measure_quality": (45, 14),
+    "quantviz/quality/super_weights.py super_weights": (51, 10),
+    "quantviz/throughput/plan.py make": (44, 11),
+    "quantviz/throughput/shapes.py transformer": (14, 11),
+}
 # What each folder or loose module of quantviz may import, besides itself; typing-only imports count.
 # fmt: off
 GROUND = {"errors", "text"}
@@ -177,6 +188,33 @@ def test_files_stay_short() -> None:
 
     long = [p for p in OURS if lines(p) > MAX_LINES] + [p for p in TESTS if lines(p) > MAX_TEST_LINES]
     assert [ids(p) for p in long] == []
+
+
+def functions(path: Path) -> list[tuple[str, int, int]]:
+    """(name, lines, parameters but self and cls) of every function in a file, nested ones too."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            given = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+            own = given[1:] if given[:1] in (["self"], ["cls"]) else given
+            found.append((node.name, node.end_lineno - node.lineno + 1, len(own)))
+    return found
+
+
+def test_functions_stay_short_and_take_little() -> None:
+    large = {
+        f"{ids(path)} {name}": (lines, parameters)
+        for path in OURS
+        for name, lines, parameters in functions(path)
+        if lines > MAX_FUNCTION_LINES or parameters > MAX_PARAMETERS
+    }
+    grown = {
+        name: size
+        for name, size in large.items()
+        if any(n > m for n, m in zip(size, TOO_MUCH.get(name, (0, 0)), strict=True))
+    }
+    assert grown == {}, f"over {MAX_FUNCTION_LINES} lines or {MAX_PARAMETERS} parameters, or grown (lines, parameters)"
+    assert set(TOO_MUCH) <= set(large), "what is mended leaves the table"
 
 
 LOADED = "import sys; print(' '.join(n for n in {heavy!r} if n in sys.modules))"

@@ -204,26 +204,24 @@ class _Tables:
 
     def add(self, first: int, x: np.ndarray, y: np.ndarray) -> None:
         """x, y: float32 [rows, cols], original and dequantized, from row `first` on."""
+        from ..kernels.cpu.loops.attribution import Shares
         from ..kernels.cpu.loops.attribution import attribute as run
 
         n, cols = x.shape
         top = first // self.height
         down = (first + n - 1) // self.height + 1 - top
-        grid = down, self.squared.shape[1]
-        bands, by_row, by_col = np.zeros_like(self.bands), np.zeros((2, n)), np.zeros((2, cols))
-        squared, absolute, largest = np.zeros(grid), np.zeros(grid), np.zeros(grid, np.float32)
-        run(x, y, self.edges, self.height, self.width, first - top * self.height, bands, by_row, by_col,
-            squared, absolute, largest)  # fmt: skip
+        mine = Shares.of(len(self.bands), n, cols, (down, self.squared.shape[1]))
+        run(x, y, self.edges, self.height, self.width, first - top * self.height, mine)
         here = slice(top, top + down)
         at = self.statistics.largest_index - first * cols
         inside = (at >= 0) & (at < n * cols)
         with self.lock:
-            self.bands += bands
-            self.rows[:, first : first + n] += by_row
-            self.cols += by_col
-            self.squared[here] += squared
-            self.absolute[here] += absolute
-            np.maximum(self.largest[here], largest, out=self.largest[here])
+            self.bands += mine.bands
+            self.rows[:, first : first + n] += mine.rows
+            self.cols += mine.cols
+            self.squared[here] += mine.squared
+            self.absolute[here] += mine.magnitude
+            np.maximum(self.largest[here], mine.largest, out=self.largest[here])
             self.errors[inside] = y.reshape(-1)[at[inside]] - x.reshape(-1)[at[inside]]
             self.done += n * cols
             if self.progress:

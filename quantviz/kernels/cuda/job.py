@@ -15,7 +15,7 @@ from ..results import scale_notices
 from ..tiles import Tiles
 from ..transforms import prepare
 from . import group_loops as kernels
-from .plan import LARGEST_TILE, TILE, Plan, Rule, plan, table_of
+from .plan import LARGEST_TILE, TILE, Parameters, Plan, Rule, plan, table_of
 
 INTERPRETED_TILE = 1 << 16  # Triton's interpreter takes milliseconds a program, however large
 
@@ -77,10 +77,10 @@ class Job:
         launch(kernel, self.plan, self.rule, *arguments, **constants)
 
     @property
-    def parameters(self) -> tuple:
-        """Arguments that every kernel takes for the groups."""
+    def parameters(self) -> Parameters:
+        """What every kernel takes for the groups."""
         g = self.groups
-        return g.factor, g.stored, g.extra, self.tensor_scale, self.table, self.notes
+        return Parameters(g.factor, g.stored, g.extra, self.tensor_scale, self.table, self.notes)
 
     @property
     def grid_shape(self) -> tuple[int, int]:
@@ -139,11 +139,11 @@ class Job:
         return (heights[:, None] * widths).reshape(-1)
 
     def _from_extremes(self, low: torch.Tensor, high: torch.Tensor, mean: torch.Tensor) -> None:
-        g, n, size = self.groups, self.plan.grid.groups, 1024
+        n, size = self.plan.grid.groups, 1024
         programs = -(-n // size)
         self.notes = torch.zeros((programs, 2), dtype=torch.int32, device=self.x.device)
         kernels.parameters_kernel[(programs,)](
-            low.contiguous(), high.contiguous(), mean, self.tensor_scale, g.factor, g.stored, g.extra, self.notes, n,
+            low.contiguous(), high.contiguous(), mean, self.parameters, n,
             K=self.rule, N=size, num_warps=4, enable_fp_fusion=False,
         )  # fmt: skip
 

@@ -19,7 +19,7 @@ from ..transforms import restore
 from .blocks import tensor as packed
 from .device import using
 from .job import Job, is_bf16, raw
-from .measure_kernel import SUM_NAMES, measure_kernel
+from .measure_kernel import SUM_NAMES, Asked, Into, Weights, measure_kernel
 from .plan import LARGEST_MEASURED
 from .quantizing import decode, encode
 
@@ -104,13 +104,15 @@ def _measure(job: Job, y: torch.Tensor | None, bins, weights, own: dict, wide: b
     copies = min(COPIES, max(1, COUNTED // sum(lengths)))
     counts = torch.zeros((copies, sum(lengths)) if full else 0, dtype=torch.int32, device=device)
     edges = [v for b in bins or () for v in (b.lo, b.inverse_width)]
+    bins_at = torch.tensor(edges, dtype=torch.float32, device=device)
     job.launch(
-        measure_kernel, raw(job.x), None if y is None else job.z, y, None if weights is None else weights.double(),
-        *job.parameters, sums, tile_errors, counts, copies, codes,
-        torch.tensor(edges, dtype=torch.float32, device=device),
-        BF16=is_bf16(job.x), GIVEN=job.groups.given, APART=y is not None, WEIGHTED=weights is not None, FULL=full,
-        OWN=not own, WIDE=wide, a_thread=16,
-    )  # fmt: skip
+        measure_kernel,
+        Weights(raw(job.x), None if y is None else job.z, y, None if weights is None else weights.double()),
+        job.parameters,
+        Into(sums, tile_errors, counts, copies, codes, bins_at),
+        A=Asked(is_bf16(job.x), job.groups.given, y is not None, weights is not None, full, not own, wide),
+        a_thread=16,
+    )
     found = dict(zip(SUM_NAMES, sums.sum(0).tolist(), strict=True)) | own
     found["max_abs_error"] = float(sums[:, SUM_NAMES.index("max_abs_error")].max())
     least = float(sums[:, SUM_NAMES.index("least_error")].min())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -118,6 +118,21 @@ class Grid(NamedTuple):
     @property
     def group_rows(self) -> int:
         return self.groups // self.group_cols
+
+
+class Parameters(NamedTuple):
+    """What every kernel takes for the groups, tensors on the device.
+
+    factor, stored, extra: float32 a group.  tensor_scale: float32 [1], for nvfp4.  table: `table_of`.
+    notes: int32 [programs, 2], scales that vanished and that were cut.
+    """
+
+    factor: Any
+    stored: Any
+    extra: Any
+    tensor_scale: Any
+    table: Any
+    notes: Any
 
 
 class Plan(NamedTuple):

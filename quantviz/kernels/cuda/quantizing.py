@@ -39,7 +39,7 @@ def encode(job: Job) -> torch.Tensor:
     """Codes [rows, cols] of what the job quantizes; fills the parameters of its groups."""
     codes = torch.empty(job.z.shape, dtype=getattr(torch, job.scheme.code_dtype), device=job.z.device)
     job.launch(
-        kernels.quantize_kernel, raw(job.z), codes, *job.parameters, BF16=is_bf16(job.z), GIVEN=job.groups.given
+        kernels.quantize_kernel, raw(job.z), codes, job.parameters, BF16=is_bf16(job.z), GIVEN=job.groups.given
     )  # fmt: skip
     return codes
 

@@ -13,9 +13,10 @@ from ...bins import Bins
 from ...results import Counts, Progress
 from ..loops import groups as loops
 from ..loops import sums
-from ..loops.measure import measure_kernel
-from ..loops.tables import Tables, Ticker, edges_of
-from ..rules.constants import SYMMETRIC, constants_of, tables_of
+from ..loops.measure import Asked, Weights, measure_kernel
+from ..loops.tables import Tables, Ticker
+from ..rules.constants import SYMMETRIC, constants_of
+from ..rules.scalings import Parameters
 from ..workers import work
 from .numbers import PLACES, by_code, count_beyond, count_numbers, unscaled
 from .tensor import Writer, first_block, refuse_infinite, vanished
@@ -36,8 +37,8 @@ def measure(
     """The sums of all pieces, and the counts if there are bins to count in."""
     full, kind, cols = bins is not None, scheme.fmt, stored.cols
     kernel = measure_kernel(_RULE, kind.group if kind.group in loops.KNOWN_WIDTHS else 0)
-    fixed = constants_of(_CONSTANTS, None), *tables_of(_CONSTANTS)
-    edges = edges_of(bins)
+    constants = constants_of(_CONSTANTS, None)
+    asked = Asked(full, importance is not None, apart=True, wide=stored.is_wide, given=True)
     grid, sizes_of_blocks = scheme.granularity.grid(stored.rows, cols), scheme.granularity.sizes(stored.rows, cols)
     block_rmse = np.zeros(math.prod(grid) if full else 0, np.float32)
     pieces = Writer(stored, kind, importance).pieces()
@@ -60,8 +61,8 @@ def measure(
             weights = nothing if importance is None else importance[first : first + piece.cols]
             x = stored.read_exactly(piece.start, piece.stop).reshape(trip.x.shape) if stored.is_wide else trip.x
             kernel(
-                full, importance is not None, True, stored.is_wide, x, trip.x, y, kind.group, 1, True, *fixed,
-                sizes, sizes, sizes, weights, *edges, 0, mine.values, mine.cells, no_codes, errors, out,
+                asked, Weights(x, trip.x, y, weights), kind.group, 1, constants, Parameters(sizes, sizes, sizes),
+                mine._replace(codes=no_codes), errors, out,
             )  # fmt: skip
             out[sums.CLIPPED] = 0  # a rule stands in, of which only the kernel is used
             out[sums.VANISHED] = vanished(kind, trip.x, shared.scales)

@@ -10,6 +10,7 @@ import numpy as np
 from ..compiler import inlined, kernel
 from ..once import once
 from .bits import clamp, nearest, put_half
+from .fit import Line, Trials
 from .k.find import LANES, search_minimum, search_symmetric
 from .plain import BLOCK
 
@@ -64,6 +65,7 @@ def weighted(bits: int, minimum: bool):
     """Kernel for one of the four: x float32 [rows, cols], importance float32 [cols], out uint8 [rows, row bytes]."""
     top = (1 << bits) - 1
     half = 1 << (bits - 1)
+    trials = Trials(i4(top), f4(-0.9), f4(0.05), 36, False)
     at_codes = (4 if minimum else 2) + (4 if bits == 5 else 0)
 
     @kernel
@@ -72,18 +74,14 @@ def weighted(bits: int, minimum: bool):
         per_row = cols // BLOCK
         nbytes = out.shape[1] // per_row
         xt, w, aux = np.empty((BLOCK, LANES), f4), np.empty((BLOCK, LANES), f4), np.empty((BLOCK, LANES), f4)
-        scale, minus_min, factor, low = (
-            np.empty(LANES, f4),
-            np.empty(LANES, f4),
-            np.empty(LANES, f4),
-            np.empty(LANES, f4),
-        )
+        line = Line(np.empty(LANES, f4), np.empty(LANES, f4), np.empty(LANES, f4), np.empty(LANES, f4))
+        scale, minus_min, factor, low = line
         s, mean_squares, codes = np.empty((11, LANES), f4), np.empty(rows, f4), np.empty(BLOCK, i4)
         fill_mean_squares(x, mean_squares)
         for at in range(0, rows * per_row, LANES):
             weigh(x, importance, at, xt, w, mean_squares)
             if minimum:
-                search_minimum(xt, w, i4(top), f4(-0.9), f4(0.05), 36, False, scale, minus_min, factor, low, s, aux)
+                search_minimum(xt, w, trials, line, s, aux)
             else:
                 search_symmetric(xt, w, i4(half), scale, factor, s)
             for k in range(min(LANES, rows * per_row - at)):

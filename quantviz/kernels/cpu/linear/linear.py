@@ -170,16 +170,16 @@ def as_activations(x: Any) -> np.ndarray:
 
 
 def _multiply(x: np.ndarray, packed: PackedRows, y: np.ndarray) -> None:
-    from .loops import STORED_SCALES, gemv_kernel
+    from .loops import STORED_SCALES, Rows, gemv_kernel
 
     rows = packed.shape[0]
     asymmetric = packed.zeros is not None
     run = gemv_kernel(packed.bits, packed.width, len(x))
     sums = x.reshape(len(x), -1, packed.width).sum(axis=2)
     zeros = packed.zeros if asymmetric else np.zeros((1, 1), np.int8 if packed.bits == 8 else np.uint8)
-    scale_type, zero = STORED_SCALES[packed.scheme.scale], np.float32(packed.zero)
-    arguments = packed.codes, packed.scales, scale_type, asymmetric, zeros, zero, x, sums, y
-    _share(rows, max(1, TASK_BYTES * rows // packed.nbytes), lambda first, last: run(first, last, *arguments))
+    scale_type = STORED_SCALES[packed.scheme.scale]
+    weights = Rows(packed.codes, packed.scales, scale_type, asymmetric, zeros, np.float32(packed.zero))
+    _share(rows, max(1, TASK_BYTES * rows // packed.nbytes), lambda first, last: run(first, last, weights, x, sums, y))
 
 
 def _share(rows: int, step: int, run: Callable[[int, int], None]) -> None:

@@ -11,6 +11,7 @@ Everything compiled stands in this file, so that the cache on disk notices a cha
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -134,17 +135,31 @@ def _correction(scales, zeros, zero, sums, asymmetric):
     return total
 
 
+class Rows(NamedTuple):
+    """Packed rows as the kernels take them.
+
+    codes: uint8 [rows, bytes].  scales: [rows, blocks], stored as scale_type of STORED_SCALES says.
+    zeros: uint8 or int8 [rows, blocks], where there is a zero point a block (asymmetric); else one `zero` serves all.
+    """
+
+    codes: np.ndarray
+    scales: np.ndarray
+    scale_type: int
+    asymmetric: bool
+    zeros: np.ndarray
+    zero: np.float32
+
+
 @once
 def gemv_kernel(bits: int, width: int, tokens: int):
     """The kernel of one packed layout: `tokens` activations times rows [first, last); constants as of `_dot`.
 
-    It takes codes uint8 [rows, bytes], scales [rows, blocks] stored as scale_type of STORED_SCALES says, zeros
-    [rows, blocks] where there is a zero point a block (asymmetric), else one `zero` for all, x float32 [tokens, cols],
-    x_sums float32 [tokens, blocks], and writes y float32 [tokens, rows].
+    It takes Rows, x float32 [tokens, cols] and x_sums float32 [tokens, blocks], and writes y float32 [tokens, rows].
     """
 
     @kernel
-    def run(first, last, codes, stored, scale_type, asymmetric, zeros, zero, x, x_sums, y):
+    def run(first, last, packed, x, x_sums, y):
+        codes, stored, scale_type, asymmetric, zeros, zero = packed
         blocks = stored.shape[1]
         scales, out = np.empty(blocks, np.float32), np.empty(tokens, np.float32)
         for row in range(first, last):

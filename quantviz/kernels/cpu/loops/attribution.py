@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..bits import place
@@ -13,15 +15,37 @@ f8 = np.float64
 WEIGHTS, SQUARED_ERROR, ABS_ERROR, BAND_SUMS = range(4)
 
 
-@kernel
-def attribute(x, y, edges, height, width, first, bands, rows, cols, squared, magnitude, largest):
-    """Adds the errors y - x of rows [first, first + n) of a tensor to every table.
+class Shares(NamedTuple):
+    """What each band, channel and group of some rows has of the error.
 
-    x, y: float32 [n, cols].  edges: float32 [b - 1], lower ends of all bands of |x| but the first, ascending.
-    height, width: of a group, in weights.  first: row of x[0] within the tensor, counted from the top of a group.
     bands: float64 [b, BAND_SUMS].  rows, cols: float64 [2, n] and [2, cols], Σe² and Σx².
     squared, magnitude: float64, and largest: float32, [groups down, groups across], Σe², Σ|e| and max |x|.
     """
+
+    bands: np.ndarray
+    rows: np.ndarray
+    cols: np.ndarray
+    squared: np.ndarray
+    magnitude: np.ndarray
+    largest: np.ndarray
+
+    @classmethod
+    def of(cls, bands: int, rows: int, cols: int, groups: tuple[int, int]) -> Shares:
+        """Empty ones, of so many bands, rows, columns, and groups down and across."""
+        return cls(
+            np.zeros((bands, BAND_SUMS)), np.zeros((2, rows)), np.zeros((2, cols)),
+            np.zeros(groups), np.zeros(groups), np.zeros(groups, np.float32),
+        )  # fmt: skip
+
+
+@kernel
+def attribute(x, y, edges, height, width, first, shares):
+    """Adds the errors y - x of rows [first, first + n) of a tensor to their shares.
+
+    x, y: float32 [n, cols].  edges: float32 [b - 1], lower ends of all bands of |x| but the first, ascending.
+    height, width: of a group, in weights.  first: row of x[0] within the tensor, counted from the top of a group.
+    """
+    bands, rows, cols, squared, magnitude, largest = shares
     for i in range(x.shape[0]):
         gi = (first + i) // height
         row_error, row_square = f8(0), f8(0)

@@ -7,6 +7,8 @@ that which measures also per block length: sums of short blocks of known length 
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from ..bits import place
@@ -16,13 +18,22 @@ from ..once import once
 from ..rules.casts import MAX_BF16, MAX_FINITE, MAX_FP16, store
 from ..rules.constants import CENTRED, MEAN, STORE_BF16, STORE_FP16
 from ..rules.elements import decode, encode, roundtrip
-from ..rules.scalings import element_of, is_ranged, parameters, scaling_of
+from ..rules.scalings import Parameters, element_of, is_ranged, parameters, scaling_of
 from . import sums
 from .plan import STRETCH
 
 f4, f8, i4, u4 = np.float32, np.float64, np.int32, np.uint32
 
 KNOWN_WIDTHS = (16, 32, 64)  # block lengths with measuring kernels of their own; 0 stands for any other
+
+
+class Extents(NamedTuple):
+    """Of groups: float32 arrays of their smallest and largest weight and their mean magnitude, as far as a rule asks
+    for them; see `group_extremes`."""
+
+    low: Any
+    high: Any
+    mean: Any
 
 
 @inlined()
@@ -96,10 +107,12 @@ def stored_kernel(minimum, k):
 
 @once
 def parameters_kernel(rule: int):
-    """low, high, mean -> factor, stored, extra of every group; counts[VANISHED], counts[SATURATED] += 1 where due."""
+    """Extents -> Parameters of every group; counts[VANISHED], counts[SATURATED] += 1 where due."""
 
     @kernel
-    def run(low, high, mean, k, factor, stored, extra, counts):
+    def run(extents, k, into, counts):
+        low, high, mean = extents
+        factor, stored, extra = into
         limit = largest_storable(k.store)
         for i in range(low.shape[0]):
             for g in range(low.shape[1]):
@@ -111,8 +124,33 @@ def parameters_kernel(rule: int):
 
 
 @inlined()
-def fill_parameters(rule, x, n, length, gi, g0, k, factor, stored, extra, out, low, high, mean):
-    """The parameters of the groups of x[0:n], part of one row, from group (gi, g0) on."""
+def some_extents():
+    """Room for those of the groups of a stretch."""
+    return Extents(np.empty(STRETCH, f4), np.empty(STRETCH, f4), np.empty(STRETCH, f4))
+
+
+@inlined()
+def some_of(p, row, first, n):
+    """The parameters of n groups in a row of groups, from the one numbered `first` on."""
+    end = first + n
+    return Parameters(p.factor[row, first:end], p.stored[row, first:end], p.extra[row, first:end])
+
+
+@inlined()
+def one_of(p, g):
+    """The parameters of one group of a row."""
+    return Parameters(p.factor[g], p.stored[g], p.extra[g])
+
+
+# In what follows x is a stretch, a part of one row that begins with a group and whose groups are `length` long, the
+# last one maybe shorter; p are the parameters of its groups.
+
+
+@inlined()
+def fill_parameters(rule, x, length, k, p, extents, out):
+    """Fills p, and extents, from which p is made; adds scales that vanished or were cut to `out`."""
+    low, high, mean = extents
+    n = x.shape[0]
     groups = n // length
     for g in range(groups):
         low[g], high[g], mean[g] = group_extremes(rule, x[g * length :], length)
@@ -121,7 +159,7 @@ def fill_parameters(rule, x, n, length, gi, g0, k, factor, stored, extra, out, l
         groups += 1
     limit = largest_storable(k.store)
     vanished, saturated = i4(0), i4(0)
-    factors, scales, extras = factor[gi, g0 : g0 + groups], stored[gi, g0 : g0 + groups], extra[gi, g0 : g0 + groups]
+    factors, scales, extras = p
     for g in range(groups):
         a, b, c, exact = parameters(rule, lowest(rule, low[g], high[g]), high[g], mean[g], k)
         factors[g], scales[g], extras[g] = a, b, c
@@ -132,63 +170,57 @@ def fill_parameters(rule, x, n, length, gi, g0, k, factor, stored, extra, out, l
 
 
 @inlined()
-def fill_values(rule, length, x, y, n, gi, g0, k, thresholds, levels, factor, stored, extra):
-    """y[0:n], the dequantized weights of x[0:n], part of one row, from group (gi, g0) on."""
-    for g in range(-(-n // length)):
-        a, b, c = factor[gi, g0 + g], stored[gi, g0 + g], extra[gi, g0 + g]
+def fill_values(rule, x, length, k, p, y):
+    """y, the dequantized weights."""
+    for g in range(-(-x.shape[0] // length)):
+        own = one_of(p, g)
         xg, yg = x[g * length : (g + 1) * length], y[g * length : (g + 1) * length]
         for j in range(xg.shape[0]):  # a length known in advance would be unrolled, if it is small, and not vectorised
-            yg[j] = roundtrip(rule, xg[j], a, b, c, k, thresholds, levels)
+            yg[j] = roundtrip(rule, xg[j], own, k)
 
 
 @inlined()
-def fill_values_and_codes(
-    rule, length, x, y, index, n, gi, g0, k, thresholds, levels, codes, factor, stored, extra, first_code, many
-):
-    """The same, and index[0:n], the codes counted from `first_code`, below `many`: in one loop, what both need is
-    computed once."""
-    for g in range(-(-n // length)):
-        a, b, c = factor[gi, g0 + g], stored[gi, g0 + g], extra[gi, g0 + g]
+def fill_values_and_codes(rule, x, length, k, p, y, index, many):
+    """y, and index, the codes counted from the first, below `many`: in one loop, what both need is computed once."""
+    for g in range(-(-x.shape[0] // length)):
+        own = one_of(p, g)
         s = slice(g * length, (g + 1) * length)
         xg, yg, ig = x[s], y[s], index[s]
         for j in range(xg.shape[0]):
-            yg[j] = roundtrip(rule, xg[j], a, b, c, k, thresholds, levels)
-            ig[j] = place(encode(rule, xg[j], a, c, k, thresholds, codes) - first_code, many)
+            yg[j] = roundtrip(rule, xg[j], own, k)
+            ig[j] = place(encode(rule, xg[j], own, k) - k.first_code, many)
 
 
 @inlined()
-def fill_codes(rule, length, x, q, n, gi, g0, k, thresholds, codes, factor, extra):
-    """q[0:n], the codes of x[0:n], part of one row, from group (gi, g0) on."""
-    for g in range(-(-n // length)):
-        a, c = factor[gi, g0 + g], extra[gi, g0 + g]
+def fill_codes(rule, x, length, k, p, q):
+    """q, the codes."""
+    for g in range(-(-x.shape[0] // length)):
+        own = one_of(p, g)
         xg, qg = x[g * length : (g + 1) * length], q[g * length : (g + 1) * length]
         for j in range(xg.shape[0]):
-            qg[j] = encode(rule, xg[j], a, c, k, thresholds, codes)
+            qg[j] = encode(rule, xg[j], own, k)
 
 
 @once
 def quantize_kernel(rule: int, codes: bool):
-    """One piece: parameters (unless given), and into `y` [rows, cols] its codes, or its dequantized weights.
-
-    table: the code book's codes, or its levels.
-    """
+    """One piece: parameters (unless given), and into `y` [rows, cols] its codes, or its dequantized weights."""
 
     @kernel
-    def run(x, width, height, given, k, thresholds, table, factor, stored, extra, y, out):
+    def run(x, width, height, given, k, p, y, out):
         rows, cols = x.shape
-        low, high, mean = np.empty(STRETCH, f4), np.empty(STRETCH, f4), np.empty(STRETCH, f4)
+        extents = some_extents()
         step = stretch_of(width)
         for i in range(rows):
-            gi = i // height
             for o in range(0, cols, step):
                 n = min(step, cols - o)
-                xs, ys, g0 = x[i, o : o + n], y[i, o : o + n], o // width
+                xs, ys = x[i, o : o + n], y[i, o : o + n]
+                own = some_of(p, i // height, o // width, -(-n // width))
                 if not given:
-                    fill_parameters(rule, xs, n, width, gi, g0, k, factor, stored, extra, out, low, high, mean)
+                    fill_parameters(rule, xs, width, k, own, extents, out)
                 if codes:
-                    fill_codes(rule, width, xs, ys, n, gi, g0, k, thresholds, table, factor, extra)
+                    fill_codes(rule, xs, width, k, own, ys)
                 else:
-                    fill_values(rule, width, xs, ys, n, gi, g0, k, thresholds, table, factor, stored, extra)
+                    fill_values(rule, xs, width, k, own, ys)
 
     return run
 
@@ -203,9 +235,9 @@ def decode_kernel(rule: int):
         for i in range(rows):
             gi = i // height
             for o in range(0, cols, width):
-                b, c = stored[gi, o // width], extra[gi, o // width]
+                p = Parameters(f4(0), stored[gi, o // width], extra[gi, o // width])  # no weight is divided any more
                 cs, ys = codes[i, o : min(o + width, cols)], out[i, o : min(o + width, cols)]
                 for j in range(cs.shape[0]):
-                    ys[j] = decode(rule, cs[j], b, c, values)
+                    ys[j] = decode(rule, cs[j], p, values)
 
     return run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,13 +12,14 @@ from ...results import Progress
 from .counts import COPIES, cells_of, places_of, split, unpaired
 
 
-@dataclass
-class Tables:
-    """One thread's own tables, in which it counts undisturbed."""
+class Tables(NamedTuple):
+    """One thread's own tables, in which it counts undisturbed, and the bins of values and errors, as `edges_of`."""
 
     values: np.ndarray
     cells: np.ndarray
     codes: np.ndarray
+    value_bins: np.ndarray
+    error_bins: np.ndarray
 
     @classmethod
     def of(cls, bins: tuple[Bins, Bins] | None, codes: int) -> Tables:
@@ -27,7 +28,7 @@ class Tables:
         codes: how many there are to count.
         """
         lengths = (0, 0, 0) if bins is None else (bins[0].count + 2, cells_of(bins[1]), places_of(codes))
-        return cls(*(np.zeros((COPIES, n), np.int64) for n in lengths))
+        return cls(*(np.zeros((COPIES, n), np.int64) for n in lengths), *edges_of(bins))
 
     @staticmethod
     def added(tables: list[Tables], bins: tuple[Bins, Bins], codes: int) -> tuple[np.ndarray, ...]:

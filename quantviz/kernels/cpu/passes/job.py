@@ -15,10 +15,10 @@ from ...results import Extremes
 from ..loops import groups as loops
 from ..loops import sums
 from ..loops.plan import Piece, Plan, Task, plan
-from ..rules.constants import MEAN, constants_of, rule_of, tables_of
-from ..rules.scalings import scaling_of
+from ..rules.constants import MEAN, constants_of, rule_of
+from ..rules.scalings import Parameters, scaling_of
 from ..search import choose as search
-from ..search.groups import Groups, Parameters
+from ..search.groups import Groups
 from ..workers import work
 from .describe import basics
 from .transforms import Transform
@@ -69,7 +69,6 @@ class Job:
     ) -> None:
         self.stored, self.scheme = stored, scheme
         self.rule = rule_of(scheme)
-        self.tables = tables_of(scheme)
         self.importance = importance
         self.plan: Plan = plan(scheme, stored.rows, stored.cols, by_row or scheme.transforms or importance is not None)
         self.known = self.plan.width if self.plan.width in loops.KNOWN_WIDTHS else 0
@@ -92,6 +91,10 @@ class Job:
         """The part of a task's grids that holds a piece's groups."""
         return self.plan.part(piece, grids)
 
+    def own(self, piece: Piece, parameters: Parameters) -> Parameters:
+        """Those of a piece's groups, of a task's."""
+        return Parameters(*self.groups(piece, parameters))
+
     def weights_of(self, piece: Piece) -> np.ndarray:
         """The importance of a piece's columns; empty without importance."""
         if self.importance is None:
@@ -107,9 +110,9 @@ class Job:
         if self.nested is not None:
             exact, restored = (a[task.groups].reshape(shape) for a in (self._absmax, self.nested.restored))
             factor, _, extra = search.make_parameters(self, -exact, exact, exact, np.zeros(sums.SUMS))
-            return (factor, restored, extra), True
+            return Parameters(factor, restored, extra), True
         if not task.joint and not self._searches:
-            return tuple(np.empty(shape, np.float32) for _ in range(3)), False
+            return Parameters(*(np.empty(shape, np.float32) for _ in range(3))), False
         return self._chosen([(task, panel)], notes), True
 
     def settled(self, task: Task, panel: Panel) -> Parameters:

@@ -18,8 +18,8 @@ from ...results import Counts, Extremes, Pass, Progress
 from ..blocks import measuring as blocks_measure
 from ..blocks import tensor as blocks_tensor
 from ..loops import sums
-from ..loops.measure import measure_kernel
-from ..loops.tables import Tables, Ticker, edges_of
+from ..loops.measure import Asked, Weights, measure_kernel
+from ..loops.tables import Tables, Ticker
 from ..rules.constants import has_rule
 from ..workers import work
 from .job import Job
@@ -81,8 +81,6 @@ def _measure(job: Job, bins, progress) -> tuple[np.ndarray, Counts | None]:
     apart = wide or job.transform is not None
     kernel = measure_kernel(job.rule, job.known)
     none = np.empty((0, 0), np.float32)
-    thresholds, levels, codes = job.tables
-    edges = edges_of(bins)
     first_code, last_code = scheme.code_range
     number_of_codes = last_code - first_code + 1 if scheme.fmt.bits <= 16 else 0
     outs = sums.empty(len(p.tasks))
@@ -102,15 +100,13 @@ def _measure(job: Job, bins, progress) -> tuple[np.ndarray, Counts | None]:
             y = values(job, task, panel, parameters, given, out) if apart else None
             errors = np.zeros((task.grid_rows, task.grid_cols) if full else (1, 1))
             for piece in task.pieces:
-                own = job.groups(piece, parameters)
                 own_errors = job.groups(piece, (errors,))[0] if full else errors
                 x = stored.read_exactly(piece.start, piece.stop) if wide else panel.original(piece)
                 x = x.reshape(piece.rows, piece.cols)
                 z, after = (x, none) if y is None else (panel.quantized(piece), y.quantized(piece))
                 kernel(
-                    full, weighted, apart, wide, x, z, after, p.width, p.height, given or apart, job.constants,
-                    thresholds, levels, codes, *own, job.weights_of(piece), *edges, first_code,
-                    mine.values, mine.cells, mine.codes, own_errors, out,
+                    Asked(full, weighted, apart, wide, given or apart), Weights(x, z, after, job.weights_of(piece)),
+                    p.width, p.height, job.constants, job.own(piece, parameters), mine, own_errors, out,
                 )  # fmt: skip
                 ticker.tick(piece.stop - piece.start)
             if full and not p.shared:

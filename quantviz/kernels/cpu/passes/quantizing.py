@@ -20,21 +20,21 @@ from ..loops import sums
 from ..loops.plan import Task, plan
 from ..loops.rotation import unrotate
 from ..rules.constants import rule_of, values_of
+from ..rules.scalings import Parameters
 from ..workers import work
-from .job import Job, Panel, Parameters
+from .job import Job, Panel
 from .transforms import in_fp16
 
 
 def values(job: Job, task: Task, panel: Panel, parameters: Parameters, given: bool, notes: np.ndarray) -> Panel:
     """What stands for a task's weights after dequantizing, transformations undone, as `quantized` of a panel."""
     kernel = loops.quantize_kernel(job.rule, False)
-    thresholds, levels, _ = job.tables
     y = np.empty(task.stop - task.start, np.float32)
     after = Panel(job.stored, task.start, None, y)
     for piece in task.pieces:
         kernel(
-            panel.quantized(piece), job.plan.width, job.plan.height, given, job.constants, thresholds, levels,
-            *job.groups(piece, parameters), after.quantized(piece), notes,
+            panel.quantized(piece), job.plan.width, job.plan.height, given, job.constants,
+            job.own(piece, parameters), after.quantized(piece), notes,
         )  # fmt: skip
     if job.transform:
         job.transform.undo(y.reshape(-1, job.stored.cols), panel.x, panel.kept)
@@ -86,17 +86,15 @@ def quantize(
     outs = np.zeros((len(p.tasks), sums.SUMS))
     kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     kernel = loops.quantize_kernel(job.rule, True)
-    thresholds, _, codes = job.tables
 
     def run(tasks) -> None:
         for number, task in tasks:
             panel = job.panel(task)
             parameters, given = job.parameters(task, panel, outs[number])
             for piece in task.pieces:
-                own = job.groups(piece, parameters)
                 into = out_codes[piece.start : piece.stop].reshape(piece.rows, piece.cols)
                 kernel(
-                    panel.quantized(piece), p.width, p.height, given, job.constants, thresholds, codes, *own, into,
+                    panel.quantized(piece), p.width, p.height, given, job.constants, job.own(piece, parameters), into,
                     outs[number],
                 )  # fmt: skip
             for array, found in zip(saved, parameters[1:], strict=True):
@@ -155,7 +153,7 @@ def group(
     first = task.start // stored.cols
     if not job.plan.shared:
         place = (rows[0] - first) // job.plan.height, cols[0] // job.plan.width
-        found = tuple(p[place].reshape(1, 1) for p in found)
+        found = Parameters(*(p[place].reshape(1, 1) for p in found))
 
     def cut(whole: np.ndarray | None) -> np.ndarray | None:
         if whole is None:
@@ -165,12 +163,10 @@ def group(
     x = cut(panel.x if panel.x is not None else stored.read(task.start, task.stop))
     z = cut(panel.z) if panel.z is not None else x
     codes, y, ignored = np.empty(z.shape, scheme.code_dtype), np.empty_like(z), np.zeros(sums.SUMS)
-    thresholds, levels, table = job.tables
     one = max(z.size, 1), max(z.shape[0], 1)  # a single group, higher and wider than what is here of it
-    for are_codes, means, into in ((True, table, codes), (False, levels, y)):
-        kernel = loops.quantize_kernel(job.rule, are_codes)
-        kernel(z, *one, True, job.constants, thresholds, means, *found, into, ignored)
-    return Group(x, z, codes, y, cut(panel.kept), found[1][0, 0], found[2][0, 0])
+    for are_codes, into in ((True, codes), (False, y)):
+        loops.quantize_kernel(job.rule, are_codes)(z, *one, True, job.constants, found, into, ignored)
+    return Group(x, z, codes, y, cut(panel.kept), found.stored[0, 0], found.extra[0, 0])
 
 
 def notices(scheme: Scheme, out) -> tuple[str, ...]:

@@ -16,7 +16,12 @@ MAX_BF16 = f4(3.3895313892515355e38)
 
 @inlined()
 def pick(u, thresholds, values):
-    """values[number of thresholds below u]. Spelled out, because only then does it become selects in registers."""
+    """values[number of thresholds below u]. Spelled out, because only then does it become selects in registers.
+
+    Without thresholds, where no code book is, a number all the same, that the compiler sees a type.
+    """
+    if thresholds is None:
+        return u
     v = values[0]
     v = values[1] if u > thresholds[0] else v
     v = values[2] if u > thresholds[1] else v

@@ -38,7 +38,7 @@ MIN_NORMAL = f4(2.0**-126)
 
 
 class Constants(NamedTuple):
-    """What a rule needs to know of its scheme, as scalars."""
+    """What a rule needs to know of its scheme, as scalars and tuples of them."""
 
     store: np.int32  # type of the scales
     least: np.float32  # smallest code of whole numbers
@@ -49,6 +49,12 @@ class Constants(NamedTuple):
     bits: np.int32
     max_code: np.int32
     tensor_scale: np.float32  # nvfp4
+    first_code: np.int32  # smallest code as it is stored, from which codes are counted
+    # Of a code book, 16 levels in rising order, the 15 thresholds between them, and the levels' codes, as tuples: one
+    # number more that kernels hand on takes them longer to compile, so that there are none of what is no code book.
+    thresholds: tuple[np.float32, ...] | None
+    levels: tuple[np.float32, ...] | None
+    codes: tuple[np.int32, ...] | None
 
 
 def rule_number(element: int, scaling: int) -> int:
@@ -88,19 +94,14 @@ def constants_of(scheme: Scheme, whole: Extremes | None) -> Constants:
     tensor_scale = 0.0
     if scheme.rule == "nvfp4" and whole.max_abs > 0:
         tensor_scale = max(f4(whole.max_abs) / f4(448.0 * 6.0), MIN_NORMAL)
+    book = None, None, None
+    if isinstance(f, CodebookFormat):
+        book = tuple(f.thresholds), tuple(f.values[f.order]), tuple(f.order)
     emax = scheme.fmt.element_emax if scheme.rule == "mx" else 0
     return Constants(
         i4(_STORES[scheme.scale]), f4(least), f4(top), i4(mantissa), i4(emin), i4(emax), i4(f.bits),
-        i4(max_code & 0x7FFFFFFF), f4(tensor_scale),
+        i4(max_code & 0x7FFFFFFF), f4(tensor_scale), i4(first), *book,
     )  # fmt: skip
-
-
-def tables_of(scheme: Scheme) -> tuple[tuple, tuple, tuple]:
-    """15 thresholds, 16 levels in rising order, and their codes, as tuples of scalars; zeros without a code book."""
-    f = scheme.fmt
-    if isinstance(f, CodebookFormat):
-        return tuple(f.thresholds), tuple(f.values[f.order]), tuple(f.order)
-    return (f4(0),) * 15, (f4(0),) * 16, (i4(0),) * 16
 
 
 def values_of(scheme: Scheme) -> np.ndarray:

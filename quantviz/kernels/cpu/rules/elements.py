@@ -35,10 +35,10 @@ MOST_STEPS = f4(127)
 
 
 @inlined()
-def whole_number(rule, u, extra, k):
+def whole_number(rule, u, p, k):
     """The code of whole numbers, as float32."""
     q = f4(np.rint(u))
-    return clip(f4(q + extra) if scaling_of(rule) == ZERO_POINT else q, k.least, k.top)
+    return clip(f4(q + p.extra) if scaling_of(rule) == ZERO_POINT else q, k.least, k.top)
 
 
 @inlined()
@@ -47,48 +47,48 @@ def in_sixty_fourths(u):
 
 
 @inlined()
-def packed_code(element, v, factor, extra, k):
+def packed_code(element, v, p, k):
     """The code of a block type, as float32."""
     if element == CENTRED:
-        return packed.centred_code(v, factor, extra, k.top)
+        return packed.centred_code(v, p.factor, p.extra, k.top)
     if element == FROM_LOWEST:
-        return packed.minimum_code(v, factor, extra, k.top)
-    return packed.byte_code(v, factor)
+        return packed.minimum_code(v, p.factor, p.extra, k.top)
+    return packed.byte_code(v, p.factor)
 
 
 @inlined()
-def roundtrip(rule, v, factor, stored, extra, k, thresholds, levels):
-    """The dequantized weight, without assembling a code."""
+def roundtrip(rule, v, p, k):
+    """The dequantized weight, without assembling a code; p: the Parameters of its group."""
     element = element_of(rule)
     if scaling_of(rule) == PACKED:
-        code = packed_code(element, v, factor, extra, k)
+        code = packed_code(element, v, p, k)
         if element == CENTRED:
-            return packed.centred_value(code, stored, k.top)
-        return packed.minimum_value(code, stored, extra) if element == FROM_LOWEST else f4(code * stored)
-    u = to_steps(rule, v, factor, extra)
+            return packed.centred_value(code, p.stored, k.top)
+        return packed.minimum_value(code, p.stored, p.extra) if element == FROM_LOWEST else f4(code * p.stored)
+    u = to_steps(rule, v, p)
     value = u
     if element == BF16:
         value = to_bf16(u)
     elif element == FLOATS:
         value = cast(u, k.mantissa, k.emin, k.top)
     elif element == INTEGERS:
-        value = whole_number(rule, u, extra, k)
+        value = whole_number(rule, u, p, k)
     elif element == STEPPED:
         value = f4(in_sixty_fourths(u) * STEP)
     elif element == SIGNS:
         value = f4(1) if u >= f4(0) else f4(-1)
     elif element == LEVELS:
-        value = pick(u, thresholds, levels)
-    return from_steps(rule, value, stored, extra)
+        value = pick(u, k.thresholds, k.levels)
+    return from_steps(rule, value, p)
 
 
 @inlined()
-def encode(rule, v, factor, extra, k, thresholds, codes):
+def encode(rule, v, p, k):
     """The code (int32) that `roundtrip` stands on."""
     element = element_of(rule)
     if scaling_of(rule) == PACKED:
-        return i4(packed_code(element, v, factor, extra, k))
-    u = to_steps(rule, v, factor, extra)
+        return i4(packed_code(element, v, p, k))
+    u = to_steps(rule, v, p)
     if element == IDENTITY:
         return bits_of(u)
     if element == BF16:
@@ -100,12 +100,12 @@ def encode(rule, v, factor, extra, k, thresholds, codes):
     if element == SIGNS:
         return i4(1) if u >= f4(0) else i4(-1)
     if element == LEVELS:
-        return pick(u, thresholds, codes)
-    return i4(whole_number(rule, u, extra, k))
+        return i4(pick(u, k.thresholds, k.codes))
+    return i4(whole_number(rule, u, p, k))
 
 
 @inlined()
-def decode(rule, code, stored, extra, values):
+def decode(rule, code, p, values):
     """The dequantized weight of a code; `values` as `values_of` gives them."""
     element = element_of(rule)
     if element == IDENTITY:
@@ -113,14 +113,14 @@ def decode(rule, code, stored, extra, values):
     if element == BF16:
         return float_of(i4(i4(code) << i4(16)))
     if element == FLOATS or element == LEVELS:
-        return from_steps(rule, values[place(code, values.shape[0])], stored, extra)
+        return from_steps(rule, values[place(code, values.shape[0])], p)
     if element == STEPPED:
-        return from_steps(rule, f4(f4(code) * STEP), stored, extra)
-    return from_steps(rule, f4(code), stored, extra)
+        return from_steps(rule, f4(f4(code) * STEP), p)
+    return from_steps(rule, f4(code), p)
 
 
 @inlined()
-def code_limits(rule, stored, extra, k):
+def code_limits(rule, p, k):
     """Below and above what a weight rounds beyond the smallest or largest code, as `reference.code_limits`."""
     element, infinite, half = element_of(rule), f4(np.inf), f4(0.5)
     if element == SIGNS or element == IDENTITY:
@@ -130,11 +130,11 @@ def code_limits(rule, stored, extra, k):
         return -limit, limit
     if element == CENTRED:
         middle = packed.middle(k.top)
-        return packed.limits(-middle, f4(k.top - middle), stored, f4(0))
+        return packed.limits(-middle, f4(k.top - middle), p.stored, f4(0))
     if element == FROM_LOWEST:
-        return packed.limits(f4(0), k.top, stored, packed.in_half(extra))
+        return packed.limits(f4(0), k.top, p.stored, packed.in_half(p.extra))
     if element == BYTES:
-        return packed.limits(f4(-128), f4(127), stored, f4(0))
+        return packed.limits(f4(-128), f4(127), p.stored, f4(0))
     low, high = f4(-1), f4(1)  # of code books, whose steps differ: the outermost levels
     if element == FLOATS:
         high = half_a_step_past(k)
@@ -146,6 +146,6 @@ def code_limits(rule, stored, extra, k):
         low = -high
     if scaling_of(rule) == NONE:
         return low, high
-    if not stored > f4(0):
+    if not p.stored > f4(0):
         return -infinite, infinite
-    return from_steps(rule, low, stored, extra), from_steps(rule, high, stored, extra)
+    return from_steps(rule, low, p), from_steps(rule, high, p)

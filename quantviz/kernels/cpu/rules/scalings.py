@@ -1,15 +1,12 @@
 """Every scaling for one group, as numba sees it: its parameters, and weights in steps of it and back.
 
-A group's parameters are three float32 numbers:
-  factor   what a weight is divided by (largest, mean, minimum) or multiplied by (the rest); of a zero point, where the
-           reciprocal of a scale is beyond float32, minus the scale
-  stored   what dequantization multiplies by
-  extra    zero point, minimum, or the block scale of two levels
 The arithmetic and its order are those of `reference`, which names the sources; GGUF's plain block types have theirs in
 packed.
 """
 
 from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,6 +35,16 @@ SMALLEST_ABSMAX = f4(1e-38)  # as in reference
 NVFP4_SMALLEST_SCALE = f4(2.0**-6)
 E4M3_MAX = f4(448.0)
 E2M1_MAX = f4(6.0)
+
+
+class Parameters(NamedTuple):
+    """Of a group, three float32 numbers; of many, three arrays with a number a group."""
+
+    # What a weight is divided by (largest, mean, minimum) or multiplied by (the rest); of a zero point, where the
+    # reciprocal of a scale is beyond float32, minus the scale.
+    factor: Any
+    stored: Any  # what dequantization multiplies by
+    extra: Any  # zero point, minimum, or the block scale of two levels
 
 
 @inlined()
@@ -117,9 +124,9 @@ def parameters(rule, low, high, mean, k):
 
 
 @inlined()
-def to_steps(rule, v, factor, extra):
-    """A weight as the element sees it."""
-    scaling = scaling_of(rule)
+def to_steps(rule, v, p):
+    """A weight as the element sees it, of a group with the parameters p."""
+    scaling, factor = scaling_of(rule), p.factor
     if scaling == NONE or element_of(rule) == SIGNS:
         return v
     if scaling == LARGEST or scaling == MEAN:
@@ -127,7 +134,7 @@ def to_steps(rule, v, factor, extra):
     if scaling == ZERO_POINT:  # by the reciprocal of the scale as torchao has it, or by division where there is none
         return f4(v / -factor) if factor < f4(0) else f4(v * factor)
     if scaling == MINIMUM:
-        return f4(f4(v - extra) / factor)
+        return f4(f4(v - p.extra) / factor)
     if scaling == UNIT:
         return clip(f4(v * factor), f4(-1), f4(1))
     if scaling == TWO_LEVELS:
@@ -136,13 +143,13 @@ def to_steps(rule, v, factor, extra):
 
 
 @inlined()
-def from_steps(rule, value, stored, extra):
+def from_steps(rule, value, p):
     """A weight from what the element stands for."""
     scaling = scaling_of(rule)
     if scaling == NONE:
         return value
     if scaling == ZERO_POINT:
-        return f4(f4(value - extra) * stored)
+        return f4(f4(value - p.extra) * p.stored)
     if scaling == MINIMUM:
-        return f4(extra + f4(value * stored))
-    return f4(value * stored)
+        return f4(p.extra + f4(value * p.stored))
+    return f4(value * p.stored)

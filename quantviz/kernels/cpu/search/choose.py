@@ -6,7 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from .groups import Groups, Parameters, make_parameters
+from ..rules.scalings import Parameters
+from .groups import Groups, make_parameters
 from .hqq import half_quadratic
 from .least_squares import least_squares
 from .percentile import percentiles

@@ -16,11 +16,10 @@ from ..compiler import kernel
 from ..loops import groups as loops
 from ..loops.plan import Piece, Plan, Task
 from ..rules.constants import MEAN, Constants
-from ..rules.scalings import scaling_of
+from ..rules.scalings import Parameters, scaling_of
 from ..workers import work
 
 f4 = np.float32
-Parameters = tuple[np.ndarray, np.ndarray, np.ndarray]  # factor, stored, extra of groups, float32 [grid]
 
 
 class Panel(Protocol):
@@ -37,7 +36,6 @@ class Quantizing(Protocol):
     plan: Plan
     rule: int
     constants: Constants
-    tables: tuple[tuple, tuple, tuple]
     importance: np.ndarray | None
 
     def panel(self, task: Task) -> Panel: ...
@@ -124,11 +122,11 @@ class Groups:
 
 
 def make_parameters(job: Quantizing, low, high, mean, notes) -> Parameters:
-    """factor, stored, extra from the extremes of each group."""
-    factor, stored, extra = (np.empty(low.shape, f4) for _ in range(3))
-    low, high, mean = (np.ascontiguousarray(a, f4) for a in (low, high, mean))
-    loops.parameters_kernel(job.rule)(low, high, mean, job.constants, factor, stored, extra, notes)
-    return factor, stored, extra
+    """Of each group, from its extremes; float32 [grid] all."""
+    found = Parameters(*(np.empty(low.shape, f4) for _ in range(3)))
+    extents = loops.Extents(*(np.ascontiguousarray(a, f4) for a in (low, high, mean)))
+    loops.parameters_kernel(job.rule)(extents, job.constants, found, notes)
+    return found
 
 
 @kernel

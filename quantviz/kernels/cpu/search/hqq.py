@@ -7,7 +7,8 @@ import numpy as np
 from ...searching import HQQ_BETA, HQQ_EXPONENT, HQQ_ITERATIONS
 from ..compiler import inlined, kernel
 from ..loops import groups as loops
-from .groups import Groups, Parameters
+from ..rules.scalings import Parameters
+from .groups import Groups
 
 f4, f8 = np.float32, np.float64
 
@@ -28,7 +29,7 @@ def half_quadratic(groups: Groups, found: Parameters) -> Parameters:
             _hqq_step(x, groups.width, groups.height, job.constants, of(factor), of(stored), of(now), into)
 
         minimum = (groups.add(f8, call) / sizes).astype(f4)
-    return factor, stored, loops.stored_kernel(minimum, job.constants)
+    return found._replace(extra=loops.stored_kernel(minimum, job.constants))
 
 
 # |e| - |e|^(p-1) / β is below 0 for |e| < (1 / β)^(1 / (2 - p)) = 0.1701, which spares nearly every weight the power.

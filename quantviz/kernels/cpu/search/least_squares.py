@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from ...searching import COARSE_SHRINKS, HOPELESS, NEARER_SHRINKS
 from ..compiler import REORDER, inlined, kernel
 from ..loops import sums
+from ..loops.groups import Extents
 from ..once import once
 from ..rules.constants import MINIMUM, ZERO_POINT
 from ..rules.elements import roundtrip
-from ..rules.scalings import parameters, scaling_of
+from ..rules.scalings import Parameters, parameters, scaling_of
 from .groups import Groups, make_parameters
 
 f4, f8, i4 = np.float32, np.float64, np.int32
@@ -36,11 +39,10 @@ def least_squares(groups: Groups, low, high, mean) -> tuple[np.ndarray, np.ndarr
     def errors(factor: np.ndarray) -> np.ndarray:
         own = make_parameters(job, *shrink(job.rule, low, high, factor), mean, ignored)
         kernel_ = squared_error_kernel(job.rule, job.importance is not None)
-        thresholds, levels, _ = job.tables
 
         def call(x, piece, of, into) -> None:
-            h = job.weights_of(piece)
-            kernel_(x, groups.width, groups.height, job.constants, thresholds, levels, *map(of, own), h, into)
+            p = Parameters(*map(of, own))
+            kernel_(x, job.weights_of(piece), groups.width, groups.height, job.constants, p, into)
 
         return groups.add(f8, call)
 
@@ -66,27 +68,25 @@ def least_squares(groups: Groups, low, high, mean) -> tuple[np.ndarray, np.ndarr
 def _least_squares_in_place(groups: Groups, low, high, mean) -> tuple[np.ndarray, np.ndarray]:
     """The same for groups that lie whole in one piece: each is searched while it is in cache."""
     job = groups.job
-    thresholds, levels, _ = job.tables
     search = least_squares_kernel(job.rule, job.importance is not None)
-    shrinks = np.array((1, *COARSE_SHRINKS, *sum(NEARER_SHRINKS, ())), f4)
+    factors = np.array((1, *COARSE_SHRINKS, *sum(NEARER_SHRINKS, ())), f4)
+    shrinks = Shrinks(factors, len(COARSE_SHRINKS) + 1, len(NEARER_SHRINKS[0]))
 
     def visit(_, piece, x) -> None:
-        grids = job.groups(piece, (low, high, mean))
-        search(
-            x,
-            groups.width,
-            job.constants,
-            thresholds,
-            levels,
-            shrinks,
-            len(COARSE_SHRINKS) + 1,
-            len(NEARER_SHRINKS[0]),
-            job.weights_of(piece),
-            *grids,
-        )
+        extents = Extents(*job.groups(piece, (low, high, mean)))
+        search(x, job.weights_of(piece), groups.width, job.constants, shrinks, extents)
 
     groups.each(visit)
     return low, high
+
+
+class Shrinks(NamedTuple):
+    """How much narrower a range is made, in the order tried: float32 factors, the coarse ones of the whole range, and
+    from the one numbered `nearer` on, in stages of as many, of the best that came before a stage."""
+
+    factors: Any
+    nearer: int
+    stage: int
 
 
 @inlined()
@@ -108,52 +108,54 @@ def least_squares_kernel(rule: int, weighted: bool):
     """low, high of every group of a piece, a row of groups a row, become the range with the least Σ e²."""
 
     @inlined()
-    def error(x, h, n, low, high, mean, factor, k, thresholds, levels):
-        lo, hi = _shrunk_range(rule, low, high, factor)
-        a, b, c, _ = parameters(rule, lo, hi, mean, k)
+    def error(x, h, group, factor, k):
+        low, high = _shrunk_range(rule, group.low, group.high, factor)
+        a, b, c, _ = parameters(rule, low, high, group.mean, k)
         if weighted:
-            return _weighted_squared_error(rule, x, h, n, a, b, c, k, thresholds, levels)
-        return _squared_error(rule, x, n, a, b, c, k, thresholds, levels)
+            return _weighted_squared_error(rule, x, h, Parameters(a, b, c), k)
+        return _squared_error(rule, x, Parameters(a, b, c), k)
 
     @kernel
-    def run(x, width, k, thresholds, levels, shrinks, nearer, stage, h, low, high, mean):
+    def run(x, h, width, k, shrinks, extents):
+        factors, nearer, stage = shrinks
+        low, high, mean = extents
         for i in range(x.shape[0]):
             for g in range(low.shape[1]):
-                n = min(width, x.shape[1] - g * width)
-                xs, hs = x[i, g * width :], h[g * width :]
-                lo, hi, m = low[i, g], high[i, g], mean[i, g]
+                o, end = g * width, min((g + 1) * width, x.shape[1])
+                xs, hs = x[i, o:end], h[o:end]
+                group = Extents(low[i, g], high[i, g], mean[i, g])
                 best = centre = f4(1)
                 least, t = f8(np.inf), 0
-                while t < shrinks.shape[0]:
+                while t < factors.shape[0]:
                     if t >= nearer and (t - nearer) % stage == 0:
                         centre = best
-                    factor = f4(min(f4(centre * shrinks[t]), f4(1)))
+                    factor = f4(min(f4(centre * factors[t]), f4(1)))
                     if t > 0 and factor == f4(1):  # the range of all weights, which came first
                         t += 1
                         continue
-                    e = error(xs, hs, n, lo, hi, m, factor, k, thresholds, levels)
+                    e = error(xs, hs, group, factor, k)
                     better = (e < least) | (t == 0)
                     best, least = (factor, e) if better else (best, least)
                     t = nearer if (t < nearer) & (e > HOPELESS * least) else t + 1
-                low[i, g], high[i, g] = _shrunk_range(rule, lo, hi, best)
+                low[i, g], high[i, g] = _shrunk_range(rule, group.low, group.high, best)
 
     return run
 
 
 @inlined(REORDER)
-def _squared_error(rule, x, n, a, b, c, k, thresholds, levels):
+def _squared_error(rule, x, p, k):
     total = f8(0)
-    for j in range(n):
-        e = f8(f4(roundtrip(rule, x[j], a, b, c, k, thresholds, levels) - x[j]))
+    for j in range(x.shape[0]):
+        e = f8(f4(roundtrip(rule, x[j], p, k) - x[j]))
         total += e * e
     return total
 
 
 @inlined(REORDER)
-def _weighted_squared_error(rule, x, h, n, a, b, c, k, thresholds, levels):
+def _weighted_squared_error(rule, x, h, p, k):
     total = f8(0)
-    for j in range(n):
-        e = f8(f4(roundtrip(rule, x[j], a, b, c, k, thresholds, levels) - x[j]))
+    for j in range(x.shape[0]):
+        e = f8(f4(roundtrip(rule, x[j], p, k) - x[j]))
         total += e * e * f8(h[j])
     return total
 
@@ -163,19 +165,17 @@ def squared_error_kernel(rule: int, weighted: bool):
     """error[group] += Σ e² (or Σ h·e²) of a piece under given parameters."""
 
     @kernel
-    def run(x, width, height, k, thresholds, levels, factor, stored, extra, h, error):
+    def run(x, h, width, height, k, p, error):
+        factor, stored, extra = p
         rows, cols = x.shape
         for i in range(rows):
             gi = i // height
             for g in range(factor.shape[1]):
-                o = g * width
-                a, b, c = factor[gi, g], stored[gi, g], extra[gi, g]
-                n = min(width, cols - o)
-                xs = x[i, o : o + n]
+                own = Parameters(factor[gi, g], stored[gi, g], extra[gi, g])
+                o, end = g * width, min((g + 1) * width, cols)
                 if weighted:
-                    hs = h[o : o + n]
-                    error[gi, g] += _weighted_squared_error(rule, xs, hs, n, a, b, c, k, thresholds, levels)
+                    error[gi, g] += _weighted_squared_error(rule, x[i, o:end], h[o:end], own, k)
                 else:
-                    error[gi, g] += _squared_error(rule, xs, n, a, b, c, k, thresholds, levels)
+                    error[gi, g] += _squared_error(rule, x[i, o:end], own, k)
 
     return run

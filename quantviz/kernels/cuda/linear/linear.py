@@ -114,8 +114,8 @@ def dequantized(packed: PackedWeights, dtype: torch.dtype, out: torch.Tensor | N
     book = packed.book.exact if packed.book else packed.words
     unit = 1.0 if packed.book else UNITS[packed.layout.kind]
     kernels.dequantize_kernel[grid](
-        packed.words, packed.scales, _zeros(packed), book, w.view(torch.int16), rows, cols, *_numbers(packed), unit,
-        **_constants(packed, dtype), R=take.rows, C=take.words, **options(take, packed.device),
+        _weights(packed, book, unit), w.view(torch.int16), L=_constants(packed, dtype, take, 1),
+        **options(take, packed.device),
     )  # fmt: skip
     return w
 
@@ -171,17 +171,15 @@ def _whole(n: int) -> int:
 
 def _gemv(x: torch.Tensor, packed: PackedWeights, y: torch.Tensor, take: Launch) -> None:
     kernels.gemv_kernel[(triton.cdiv(packed.shape[0], take.rows),)](
-        x.view(torch.int16), packed.words, packed.scales, _zeros(packed), _levels(packed), y.view(torch.int16),
-        *packed.shape, *_numbers(packed), _unit(packed), BATCH=len(x), **_constants(packed, x.dtype),
-        PTX=ptx(packed.device), R=take.rows, C=take.words, **options(take, packed.device),
+        x.view(torch.int16), _weights(packed, _levels(packed), _unit(packed)), y.view(torch.int16),
+        L=_constants(packed, x.dtype, take, len(x)), **options(take, packed.device),
     )  # fmt: skip
 
 
 def _dot(x: torch.Tensor, packed: PackedWeights, y: torch.Tensor, take: Launch) -> None:
     kernels.dot_kernel[(triton.cdiv(packed.shape[0], take.rows),)](
-        x.view(torch.int16), packed.words, packed.scales, _zeros(packed), _levels(packed), y.view(torch.int16),
-        len(x), *packed.shape, *_numbers(packed), _unit(packed), **_constants(packed, x.dtype),
-        PTX=ptx(packed.device), B=16 if len(x) <= 16 else 32, R=take.rows, C=take.words, **options(take, packed.device),
+        x.view(torch.int16), _weights(packed, _levels(packed), _unit(packed)), y.view(torch.int16), len(x),
+        L=_constants(packed, x.dtype, take, 16 if len(x) <= 16 else 32), **options(take, packed.device),
     )  # fmt: skip
 
 
@@ -190,28 +188,20 @@ def ptx(device: str) -> bool:
     return device.startswith("cuda") and not interpreted() and torch.version.hip is None
 
 
-def _numbers(packed: PackedWeights) -> tuple[Any, ...]:
-    """row_words, group_rows, grid_cols, zero, factor"""
-    return packed.row_words, packed.group[0], packed.scales.shape[1], packed.zero, packed.factor
+def _weights(packed: PackedWeights, levels: torch.Tensor, unit: float) -> kernels.Weights:
+    zeros = packed.scales if packed.zeros is None else packed.zeros  # read only where there are any
+    return kernels.Weights(
+        packed.words, packed.scales, zeros, levels, *packed.shape, packed.row_words, packed.group[0],
+        packed.scales.shape[1], packed.zero, packed.factor, unit,
+    )  # fmt: skip
 
 
-def _constants(packed: PackedWeights, dtype: torch.dtype) -> dict[str, Any]:
-    layout = packed.layout
-    return {
-        "KIND": layout.kind,
-        "BITS": layout.bits,
-        "PLANES": layout.planes,
-        "STEPS": layout.steps,
-        "FLUSH": flush_steps(layout, packed.group[1]),
-        "GROUP": packed.group[1],
-        "SCALE": packed.scale_type,
-        "ASYMMETRIC": packed.zeros is not None,
-        "BF16": dtype == torch.bfloat16,
-    }
-
-
-def _zeros(packed: PackedWeights) -> torch.Tensor:
-    return packed.scales if packed.zeros is None else packed.zeros  # read only where there are any
+def _constants(packed: PackedWeights, dtype: torch.dtype, take: Launch, tokens: int) -> kernels.Constants:
+    layout, group = packed.layout, packed.group[1]
+    return kernels.Constants(
+        layout.kind, layout.bits, layout.planes, layout.steps, flush_steps(layout, group), group, packed.scale_type,
+        packed.zeros is not None, dtype == torch.bfloat16, ptx(packed.device), take.rows, take.words, tokens,
+    )  # fmt: skip
 
 
 def _levels(packed: PackedWeights) -> torch.Tensor:

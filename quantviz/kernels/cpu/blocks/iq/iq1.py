@@ -81,6 +81,17 @@ def _point(level, at, minus, scale, x, weight, where, near):
 
 
 @inlined()
+def _fitted(x, weight, word, minus, scale):
+    """The scale that fits points best, a word for 8 weights, the first in the highest bit of minus; else `scale`."""
+    a, s = f4(0), f4(0)
+    for j in range(x.shape[0]):
+        q = _value(word[j // 8] >> 2 * (j % 8) & 3, minus >> word.shape[0] - 1 - j // 8 & 1)
+        a = f4(a + f4(f4(weight[j] * q) * x[j]))
+        s = f4(s + f4(f4(weight[j] * q) * q))
+    return f4(a / s) if a > f4(0) and s > f4(0) else scale
+
+
+@inlined()
 def _factor(inverse, scale):
     """Three bits for a scale: the s whose 2s + 1 is nearest."""
     return clamp(nearest(f4(f4(0.5) * f4(f4(inverse * scale) - f4(1)))), i4(0), i4(7))
@@ -153,13 +164,7 @@ def _quantize_s(x, importance, where, near, out):
                 word[k], on = _point(level, 8 * k, minus, scale, xs, ws, where, near)
                 all_on = all_on and on
             if not all_on:
-                a, s = f4(0), f4(0)
-                for j in range(32):
-                    q = _value(word[j // 8] >> 2 * (j % 8) & 3, minus)
-                    a = f4(a + f4(f4(ws[j] * q) * xs[j]))
-                    s = f4(s + f4(f4(ws[j] * q) * q))
-                if a > f4(0) and s > f4(0):
-                    scale = f4(a / s)
+                scale = _fitted(xs, ws, word, 15 * minus, scale)
             for k in range(4):
                 index = on_grid(where, word[k])
                 out[b, 2 + 4 * p + k] = u1(index & 255)
@@ -264,13 +269,7 @@ def _quantize_m(x, importance, where, near, out):
                 word[2 * p + k], on = _point(level, 8 * k, case >> 1 - k & 1, scale, xs, ws, where, near)
                 all_on = all_on and on
             if not all_on:
-                a, s = f4(0), f4(0)
-                for j in range(16):
-                    q = _value(word[2 * p + j // 8] >> 2 * (j % 8) & 3, case >> 1 - j // 8 & 1)
-                    a = f4(a + f4(f4(ws[j] * q) * xs[j]))
-                    s = f4(s + f4(f4(ws[j] * q) * q))
-                if a > f4(0) and s > f4(0):
-                    scale = f4(a / s)
+                scale = _fitted(xs, ws, word[2 * p : 2 * p + 2], case, scale)
             scales[p], cases[p] = scale, case
             widest = scale if scale > widest else widest
         for g in range(32):

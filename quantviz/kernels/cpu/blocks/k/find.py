@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...compiler import inlined, kernel
-from ..fit import positive_scale, scale_alone, scale_and_minimum, scale_by_descent
+from ..descent import positive_scale, scale_by_descent
+from ..fit import Line, scale_alone, scale_and_minimum
 
 f4, i4 = np.float32, np.int32
 
@@ -109,8 +110,8 @@ def weighted_columns(x, importance, at, rule, times, xt, w, total):
 
 
 @kernel
-def find_with_minimum(x, importance, n, rule, times, top, first, step, steps, absolute, found):
-    """x float32 [blocks, 256], importance float32 [blocks a row, 256]; the rest as `scale_and_minimum` takes it.
+def find_with_minimum(x, importance, n, rule, times, trials, found):
+    """x float32 [blocks, 256], importance float32 [blocks a row, 256]; trials as `scale_and_minimum` takes them.
 
     Fills found float32 [5, batches, LANES]: scale, minus_min, factor, low, and the sum of the weighting.
     """
@@ -122,10 +123,7 @@ def find_with_minimum(x, importance, n, rule, times, top, first, step, steps, ab
     )
     for g in range(found.shape[1]):
         weighted_columns(x, importance, g * (n * LANES // SUPER), rule, times, xt, w, found[4, g])
-        search_minimum(
-            xt, w, i4(top), f4(first), f4(step), steps, absolute,
-            found[0, g], found[1, g], found[2, g], found[3, g], s, aux,
-        )  # fmt: skip
+        search_minimum(xt, w, trials, Line(found[0, g], found[1, g], found[2, g], found[3, g]), s, aux)
 
 
 @kernel

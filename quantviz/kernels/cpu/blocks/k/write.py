@@ -13,6 +13,7 @@ import numpy as np
 from ...compiler import inlined, kernel
 from ...once import once
 from ..bits import clamp, nearest, put_half
+from ..fit import Trials
 from .find import (
     ABOVE_RMS,
     GIVEN,
@@ -119,8 +120,8 @@ def with_minimum(bits: int) -> Callable[[np.ndarray, np.ndarray | None, np.ndarr
         given = importance if weighted else NO_IMPORTANCE
         batches = -(-len(x) // batch)
         found = np.empty((5, batches, LANES), f4)
-        absolute, times = bits == 2 and not weighted, 1 if bits == 2 else 2
-        find_with_minimum(x, given, n, rule, times, (1 << bits) - 1, first, step, steps, absolute, found)
+        trials = Trials(i4((1 << bits) - 1), f4(first), f4(step), steps, bits == 2 and not weighted)
+        find_with_minimum(x, given, n, rule, 1 if bits == 2 else 2, trials, found)
         scales, mins, _, _, total = found.reshape(5, batches, groups, batch)
         codes, units = np.empty((2, batches, groups, batch), f4), np.empty((2, batches, batch), f4)
         for values, code, unit in zip((scales, mins), codes, units, strict=True):
