@@ -30,7 +30,7 @@ PAGES = {
     "quality": (
         "model", "text", "text_id", "tokens", "context", "method", "layers", "measured", "prompt", "length",
     ),
-    "published_files": ("gguf", "beside", "mix", "mix_importance"),
+    "published_files": ("gguf", "beside", "files", "mix", "mix_importance"),
     "throughput": (
         "workloads", "device", "batch", "throughput_model", "throughput_schemes", "tensor_shape", "layer", "rounds",
         "seconds",

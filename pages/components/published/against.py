@@ -104,7 +104,8 @@ def _compared(key: tuple, original: Model, file: Model, pair: Pair, importance, 
     loading = job.step("loading", "B")
     original.open(pair.original, progress=loading)  # the cache keeps what comes from the Hub
     expert, rows = pair.place.expert, original.info(pair.original).rows
-    file.open(pair.place.name, None if expert is None else (expert * rows, (expert + 1) * rows), loading)
+    alone = expert is not None and pair.fused is None
+    file.open(pair.place.name, (expert * rows, (expert + 1) * rows) if alone else None, loading)
     progress = job.step("comparing", "compared")
     return _found.get(key, lambda: against(original, file, pair, importance, progress=progress))
 
@@ -112,7 +113,7 @@ def _compared(key: tuple, original: Model, file: Model, pair: Pair, importance, 
 def _shown(a: Against, original: str, file: str, view: View) -> None:
     e = a.evaluation
     expert = "" if a.pair.place.expert is None else f", expert {a.pair.place.expert}"
-    say.subheader(f"{a.pair.original} as {e.scheme}")
+    say.subheader(f"{a.pair.label} as {e.scheme}")
     say.caption(
         f"{original} · {shape(e.shape)} {e.dtype}",
         f"{file} · {a.pair.place.name}{expert}",

@@ -8,8 +8,8 @@ import streamlit as st
 
 from quantviz.evaluation.export import metrics_table
 from quantviz.metrics import METRICS, value_text
-from quantviz.published.beside import Against, Pair, Pairs, against_dict
-from quantviz.text.wording import plural, share
+from quantviz.published.beside import Against, Pair, Pairs, against_dict, in_short
+from quantviz.text.wording import plural
 
 from .. import say
 from ..link.address import put
@@ -42,7 +42,7 @@ def against_snippet(pair: Pair, original: str, file: str) -> str:
         "\n"
         f"original = qv.open_model({ref_in_script(original)!r})\n"
         f"file = qv.open_model({ref_in_script(file)!r})\n"
-        f"a = qv.published.against(original, file, qv.published.pair_up(original, file).of({pair.original!r}))\n"
+        f"a = qv.published.against(original, file, qv.published.pair_up(original, file).of({pair.label!r}))\n"
         "print(qv.published.sentence(a))\n"
         "for name, value in a.evaluation.metrics.items():\n"
         '    print(f"{qv.METRICS[name].label}: {value:.6g} {qv.METRICS[name].unit}")\n'
@@ -57,15 +57,17 @@ def all_tensors(found: list[Against | tuple[Pair, str]], pairs: Pairs, swapped: 
     order = ["tensor", "in the file", "type", "plain quantization", *_COLUMNS]
     headings = metric_headings(METRICS[name] for name in _COLUMNS)
     st.caption("Tick a row to open that tensor.")
-    plainly = "How much of the file equals, byte for byte, what plain quantization of the original gives."
+    plainly = "How much of the file equals, byte for byte, what plain quantization of the original gives; of packed "
+    plainly += "codes, whether they lose less, as much or more than plain rounding under the scheme that is named."
     table(
         {name: [row.get(name) for row in rows] for name in order}, {n: partial(value_text, n) for n in _COLUMNS},
         "against_table", headings | {"plain quantization": st.column_config.TextColumn(help=plainly)},
         on_select=lambda: _take(found, swapped), selection_mode="single-row", height=420,
     )  # fmt: skip
     told = [a.requantized for a in found if isinstance(a, Against) and a.requantized]
-    same = sum(r.same for r in told)
-    say.text(f"Plain quantization gives exactly the bytes of {same:,} of {plural(len(found), 'tensor')}.")
+    if told:
+        same = sum(r.same for r in told)
+        say.text(f"Plain quantization gives exactly the bytes of {same:,} of {plural(len(found), 'tensor')}.")
     for names, where in ((pairs.only_original, "the original"), (pairs.only_file, "the file")):
         if names:
             more = f" and {len(names) - 6:,} more" if len(names) > 6 else ""
@@ -74,13 +76,12 @@ def all_tensors(found: list[Against | tuple[Pair, str]], pairs: Pairs, swapped: 
 
 def _row(a: Against | tuple[Pair, str]) -> dict:
     if not isinstance(a, Against):
-        return {"tensor": a[0].original, "in the file": a[0].place.name, "plain quantization": a[1]}
-    r, place = a.requantized, a.pair.place
-    plain = a.why_not if r is None else "same bytes" if r.same else f"{share(r.equal / r.count)} of {r.unit}"
+        return {"tensor": a[0].label, "in the file": a[0].place.name, "plain quantization": a[1]}
+    place = a.pair.place
     where = place.name if place.expert is None else f"{place.name}[{place.expert}]"
     metrics = {name: a.evaluation.metrics[name] for name in _COLUMNS}
-    return {"tensor": a.pair.original, "in the file": where, "type": a.evaluation.scheme, **metrics,
-            "plain quantization": plain}  # fmt: skip
+    return {"tensor": a.pair.label, "in the file": where, "type": a.evaluation.scheme, **metrics,
+            "plain quantization": in_short(a)}  # fmt: skip
 
 
 def _take(found: list[Against | tuple[Pair, str]], swapped: bool) -> None:
