@@ -17,13 +17,7 @@ MAX_LINES, MAX_TEST_LINES = 300, 400
 MAX_FUNCTION_LINES, MAX_PARAMETERS = 60, 9
 # Functions that are longer, or take more, than that: (lines, parameters). It may only shrink: mended ones leave it.
 TOO_MUCH = {
-    "pages/components/link/choices.py one_of": (31, 11),
-    "quantviz/cli/quality.py quality": (61, 10),
-    "quantviz/outliers/curves.py magnitude_sweep": (44, 10),
-    "quantviz/quality/measure.py measure_quality": (45, 14),
-    "quantviz/quality/super_weights.py super_weights": (51, 10),
-    "quantviz/throughput/plan.py make": (44, 11),
-    "quantviz/throughput/shapes.py transformer": (14, 11),
+    "quantviz/cli/quality.py quality": (55, 10),  # an option of the command is a parameter of its function
 }
 # What each folder or loose module of quantviz may import, besides itself; typing-only imports count.
 # fmt: off

@@ -123,9 +123,8 @@ def _shown(found: Many, refs: Sequence[str], original: str) -> None:
         "error": "‖file − original‖ / ‖original‖ of all matrices together: lower is better.",
     }
     roles = [name for name in rows if name in ROLES]
-    headings = {
-        name: st.column_config.Column(help=text) for name, text in (help | dict.fromkeys(roles, _ERROR)).items()
-    }
+    help |= dict.fromkeys(roles, _ERROR)
+    headings = {name: st.column_config.Column(help=text) for name, text in help.items()}
     written = {"bytes": size, "bits per weight": bits, "bits over all": bits} | dict.fromkeys(("error", *roles), share)
     st.subheader(f"{len(found.files)} files beside the original", anchor=False)
     table(rows, written, "several_files", headings)
