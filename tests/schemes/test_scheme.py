@@ -237,3 +237,12 @@ def test_bits_of_rows_that_a_block_type_refuses_are_refused() -> None:
         Scheme.parse("q4_k").bits_per_weight((4, 300))
     assert Scheme.parse("q4_k:pad=1").bits_per_weight((4, 300)) == 4.5 * 512 / 300
     assert Scheme.parse("q4_k").bits_per_weight((4, 512)) == 4.5
+
+
+@pytest.mark.parametrize(
+    ("key", "transforms"),
+    [("int4-sym-b64", False), ("q4_0", False), ("int4-sym-b64:keep=1%", True), ("int4-sym-b64:rotate=hadamard", True),
+     ("int4-sym-b64:keep=1%,rotate=hadamard", True)],
+)  # fmt: skip
+def test_what_is_quantized_is_the_weights_unless_they_are_rotated_or_kept_apart(key, transforms):
+    assert Scheme.parse(key).transforms is transforms

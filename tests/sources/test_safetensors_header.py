@@ -162,3 +162,13 @@ def test_tensors_of_one_name_in_two_files_are_both_listed():
         "b.safetensors:w",
         "own3",
     ]
+
+
+@pytest.mark.parametrize("size", [0, 7])
+def test_a_file_shorter_than_its_headers_length_is_truncated(size):
+    with pytest.raises(QuantvizError, match=f"{size} bytes are fewer than a safetensors header takes"):
+        header_length(bytes(size), size, "m")
+
+
+def test_a_file_of_eight_bytes_has_a_header_of_none():
+    assert header_length(bytes(8), 8, "m") == 0
