@@ -122,9 +122,9 @@ def _unpack(
     levels: np.ndarray, size: Sizes, shared: Grid, offset: Down | Grid | None, arrays: Arrays, first: int, last: int
 ) -> Unpacked:
     stated = arrays.get("shape")
-    if stated is not None and stated[-1] != size.inputs:
+    if stated is not None and stated.reshape(-1)[-1] != size.inputs:
         raise QuantvizError(
-            f"weight_shape says {int(stated[-1]):,} inputs, and config.json's bits and group size give "
+            f"weight_shape says {int(stated.reshape(-1)[-1]):,} inputs, and config.json's bits and group size give "
             f"{size.inputs:,}; with one of them corrected the weight can be read."
         )
     packed = arrays["packed"]
