@@ -124,7 +124,7 @@ def test_a_packed_tensor_is_evaluated_in_pieces_like_any_other(tmp_path):
 def test_outliers_are_put_into_a_packed_tensor_as_float32(tmp_path):
     stored = qv.open_model(write(tmp_path / "m.gguf", {"w": (W, "q4_k")})).open("w")
     edited = outliers.apply(stored, outliers.Injection(count=3, magnitude=30), qv.describe(stored))
-    assert edited.dtype == "float32" and outliers.apply(stored, edited) == 3
+    assert edited.dtype == "float32" and int((stored.numpy() != edited.numpy()).sum()) == 3
     assert qv.evaluate(edited, "q4_k").metrics["sqnr_db"] > 0
 
 

@@ -18,13 +18,15 @@ DEFAULT = "GPTQ int4 g32"
 
 
 def labelled() -> dict[str, tuple[PackedLayout, Conformance]]:
-    """Every layout by what it is called, with its rule where two are called alike."""
+    """Every layout by what it is called, with its rule, and then its library, where two are called alike."""
     found = [(layout, c) for c in conformance() for layout in c.layouts]
-    times = Counter(layout.stored_as for layout, _ in found)
-    return {
-        layout.stored_as if times[layout.stored_as] == 1 else f"{layout.stored_as}: {layout.rule}": (layout, c)
-        for layout, c in found
-    }
+    names = [layout.stored_as for layout, _ in found]
+    for more in (lambda layout, c: layout.rule, lambda layout, c: c.library):
+        times = Counter(names)
+        names = [
+            name if times[name] == 1 else f"{name}: {more(*each)}" for name, each in zip(names, found, strict=True)
+        ]
+    return dict(zip(names, found, strict=True))
 
 
 @st.fragment

@@ -124,7 +124,7 @@ def _shown(found: Many, refs: Sequence[str], original: str) -> None:
     }
     roles = [name for name in rows if name in ROLES]
     help |= dict.fromkeys(roles, _ERROR)
-    headings = {name: st.column_config.Column(help=text) for name, text in help.items()}
+    headings = {name: st.column_config.Column(help=say.plain(text)) for name, text in help.items()}
     written = {"bytes": size, "bits per weight": bits, "bits over all": bits} | dict.fromkeys(("error", *roles), share)
     st.subheader(f"{len(found.files)} files beside the original", anchor=False)
     table(rows, written, "several_files", headings)
