@@ -18,7 +18,7 @@ DEFAULT = "GPTQ int4 g32"
 
 
 def labelled() -> dict[str, tuple[PackedLayout, Conformance]]:
-    """Every layout by what it is called, with its rule, and then its library, where two are called alike."""
+    """Every layout by what it is called, with its rule, its library and then a number where two are called alike."""
     found = [(layout, c) for c in conformance() for layout in c.layouts]
     names = [layout.stored_as for layout, _ in found]
     for more in (lambda layout, c: layout.rule, lambda layout, c: c.library):
@@ -26,6 +26,10 @@ def labelled() -> dict[str, tuple[PackedLayout, Conformance]]:
         names = [
             name if times[name] == 1 else f"{name}: {more(*each)}" for name, each in zip(names, found, strict=True)
         ]
+    seen: Counter[str] = Counter()
+    for i, name in enumerate(names):
+        seen[name] += 1
+        names[i] = name if seen[name] == 1 else f"{name} ({seen[name]})"
     return dict(zip(names, found, strict=True))
 
 

@@ -76,7 +76,7 @@ def _files_controls() -> list[str]:
     refs = choices.some_of(
         box.multiselect, "Files made from this model", "files", [], [], check=_checked, most=MOST,
         placeholder="model-Q4_K_M.gguf, hf:org/name-AWQ, a folder",
-        help=f"Up to {MOST} references, written as in the sidebar: the path of a file or folder, or a model of the Hub.",
+        help=f"Up to {MOST} references, as in the sidebar: the path of a file or a folder, or a model of the Hub.",
     )  # fmt: skip
     upload.file_uploader(
         "Upload files", type=[suffix[1:] for suffix in uploads.ENDINGS], key="files_uploaded", on_change=_take_uploads,
