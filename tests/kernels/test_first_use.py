@@ -67,5 +67,5 @@ def test_what_many_threads_ask_for_is_made_once() -> None:
 
 def test_no_kernel_is_made_by_a_cache_that_two_threads_may_pass() -> None:
     """functools.cache lets both make theirs: what makes kernels goes through `once`."""
-    for path in (ROOT / "quantviz" / "kernels" / "cpu").glob("*.py"):
+    for path in (ROOT / "quantviz" / "kernels" / "cpu").rglob("*.py"):
         assert "functools" not in path.read_text("utf-8") or "import cache\n" not in path.read_text("utf-8"), path.name
