@@ -49,7 +49,8 @@ def _of(file: str) -> Conformance:
         layouts.setdefault(
             kind, PackedLayout(layer.stored_as, round(stored.bits_per_weight, 4), layer.rule, layer.fields)
         )
-    name = next(iter(layouts.values())).stored_as.partition(" ")[0]
+    words = next(iter(layouts.values())).stored_as.split()
+    name = " ".join(words[: 2 if words[0] == "block" else 1])  # "block FP8" is one name
     return Conformance(name, _versions(library, version), len(cases), equal, tuple(layouts.values()))
 
 
