@@ -30,8 +30,9 @@ def test_each_file_has_a_row_and_the_best_of_every_role_is_named(files):
     assert rows.file.tolist() == files and rows["main type"].tolist() == ["q8_0", "GPTQ int4 g32"]
     assert rows["bits per weight"].tolist()[1] == 4.625 and (rows.error > 0).all()
     assert rows.error[0] < rows.error[1]
-    best = next(t for t in tables if "least error" in t)
-    assert set(best["least error"]) == {files[0]}
+    roles = next(t for t in tables if "role" in t)
+    assert {"mlp up", "mlp down"} <= set(roles.role) and (roles[files[0]] > 0).all()
+    assert set(roles.least.dropna()) == {files[0]}
     types = next(t for t in tables if "tensor" in t and files[1] in t)
     assert "q4_k" in set(types[files[0]]) and set(types[files[1]].dropna()) == {"GPTQ int4 g32"}
     assert any("store" in shown(caption) for caption in app.caption)

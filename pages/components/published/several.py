@@ -11,7 +11,7 @@ from quantviz.checkpoints.names.roles import ROLES
 from quantviz.published import several as files_of
 from quantviz.published.several import Many
 from quantviz.sources import Model, SeveralFiles
-from quantviz.text.wording import bits, share, size
+from quantviz.text.wording import bits, plural, share, size
 
 from .. import say
 from ..link import choices
@@ -122,16 +122,21 @@ def _shown(found: Many, refs: Sequence[str], original: str) -> None:
         "kept finer": "Matrices that take more bits a weight than the main type.",
         "error": "‖file − original‖ / ‖original‖ of all matrices together: lower is better.",
     }
-    roles = [name for name in rows if name in ROLES]
-    help |= dict.fromkeys(roles, _ERROR)
+    roles = {name: rows[name] for name in rows if name in ROLES}
+    facts = {name: values for name, values in rows.items() if name not in ROLES}
     headings = {name: st.column_config.Column(help=say.plain(text)) for name, text in help.items()}
-    written = {"bytes": size, "bits per weight": bits, "bits over all": bits} | dict.fromkeys(("error", *roles), share)
-    st.subheader(f"{len(found.files)} files beside the original", anchor=False)
-    table(rows, written, "several_files", headings)
+    st.subheader(f"{plural(len(found.files), 'file')} beside the original", anchor=False)
+    table(
+        facts,
+        {"bytes": size, "bits per weight": bits, "bits over all": bits, "error": share},
+        "several_files",
+        headings,
+    )
+    st.markdown("**Error by role of the tensor**", help=say.plain(_ERROR))
+    columns = {ref: [errors[i] for errors in roles.values()] for i, ref in enumerate(refs)}
     if found.best:
-        lines = {"role": list(found.best), "least error": [refs[i] for i in found.best.values()]}
-        st.markdown("**Where each is best**")
-        table(lines, {}, "several_best")
+        columns["least"] = [refs[found.best[name]] if name in found.best else None for name in roles]
+    table({"role": list(roles)} | columns, dict.fromkeys(refs, share), "several_roles")
     for told in files_of.differences(found):
         say.caption(told)
     for f, ref in zip(found.files, refs, strict=True):
