@@ -74,7 +74,7 @@ def _decodable(info: TensorInfo, found: Decodable, always: tuple[str, ...]) -> _
     layer = found.layer
     shown = replace(
         info, name=found.name, shape=layer.shape, dtype=layer.stored_as, nbytes=found.nbytes, decoded=True,
-        notices=(*layer.notices, *always), input_axes=0,
+        notices=(*layer.notices, *filter(None, (found.notice,)), *always), input_axes=0,
     )  # fmt: skip
     return _Understood(info, shown, layer=layer)
 

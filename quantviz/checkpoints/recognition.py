@@ -39,11 +39,14 @@ def _nothing(codes: TensorInfo, form: PackedFormat, beside: Mapping[str, TensorI
 
 @dataclass(frozen=True)
 class Decodable:
-    """A weight that can be read. name: of the weight.  layer: how.  nbytes: of all tensors that belong to it."""
+    """A weight that can be read. name: of the weight.  layer: how.  nbytes: of all tensors that belong to it.
+    notice: where config.json says otherwise; "" where it does not.
+    """
 
     name: str
     layer: Layer
     nbytes: int
+    notice: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def recognise(tensors: Iterable[TensorInfo], said: Declared | None, read: Read =
                 layer, why[name] = None, str(problem)
             if layer:
                 nbytes = info.nbytes + sum(other.nbytes for other in beside.values())
-                decoded[name] = Decodable(_weight_name(name, form, infos), layer, nbytes)
+                decoded[name] = Decodable(_weight_name(name, form, infos), layer, nbytes, _otherwise(form, said))
     scaled = any(form.dtypes == FLOAT8 for form in codes.values()) or bool(said and _has_scales(said))
     packed = {}
     for name, info in infos.items():
@@ -184,16 +187,31 @@ def _has_scales(said: Declared) -> bool:
 
 def _codes(info: TensorInfo, form: PackedFormat, said: Declared | None, why: str) -> Packed:
     """why: it cannot be read, where a reader said so."""
-    known = said is not None and any(said.method in other.methods for other in FORMATS)
-    odd = ""
-    if known and form.methods and said.method not in form.methods:
-        odd = f" ({said.where} says {said.method}, and its tensors are {form.name}'s)"
-    maker = f" ({said.method})" if known and not odd and _says_more(said.method, form.name) else ""
+    odd = f" ({said.where} says {said.method}, and its tensors are {form.name}'s)" if _differs(form, said) else ""
+    maker = f" ({said.method})" if _is_known(said) and not odd and _says_more(said.method, form.name) else ""
     why = (
         f"{_quoted(info)} is stored as {form.name}{maker}: its {info.dtype} elements are codes, not weights, and "
         f"{why or 'quantviz does not decode them'}{odd}; {INSTEAD}."
     )
     return Packed(form.name, True, why)
+
+
+def _is_known(said: Declared | None) -> bool:
+    return said is not None and any(said.method in form.methods for form in FORMATS)
+
+
+def _differs(form: PackedFormat, said: Declared | None) -> bool:
+    """Whether config.json names the method of another format."""
+    return _is_known(said) and bool(form.methods) and said.method not in form.methods
+
+
+def _otherwise(form: PackedFormat, said: Declared | None) -> str:
+    if not _differs(form, said):
+        return ""
+    return (
+        f"{said.where} says that the model is quantized by {said.method}, and this layer's tensors are {form.name}'s: "
+        "they decide."
+    )
 
 
 def _says_more(method: str, name: str) -> bool:

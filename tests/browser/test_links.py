@@ -53,7 +53,8 @@ SETTINGS: dict[str, list[tuple[dict[str, tuple], dict]]] = {
         ({"prompt": ("In the beginning", "x"), "length": ("40", "10", "120")}, SHORT),
     ],
     "published_files": [
-        ({"gguf": ("File against original", "Named mixes"), "beside": ("", ABSENT)}, {"ref": "demo"}),
+        ({"gguf": ("File against original", "Several files", "Named mixes"), "beside": ("", ABSENT)}, {"ref": "demo"}),
+        ({"files": ("", ABSENT, (ABSENT, "demo"))}, {"ref": "demo", "gguf": "Several files"}),
         ({"mix": ("Q4_K_M", "Q4_0", "MXFP4_MOE", "IQ1_S"), "mix_importance": ("false", "true")},
          {"ref": "demo", "gguf": "Named mixes"}),
     ],
@@ -67,7 +68,8 @@ SETTINGS: dict[str, list[tuple[dict[str, tuple], dict]]] = {
         ({"number_format": ("fp8_e4m3", "int1", "fp32", "mxfp4"), "number_value": ("", "0", "-1e30", "0b01"),
           "number_scale": ("", "2^-9", "448"), "line_formats": ("", "int2", ("fp8_e5m2", "fp4_e2m1", "nf4", "int8")),
           "line_window": ("all", "±8", "close-up"), "line_axis": ("logarithmic", "linear"),
-          "block_type": ("q4_k", "q8_0", "tq1_0")}, {}),
+          "block_type": ("q4_k", "q8_0", "tq1_0"),
+          "packed_format": ("GPTQ int4 g32", "MLX int4 g32", "GPTQ int8 g32")}, {}),
     ],
 }  # fmt: skip
 

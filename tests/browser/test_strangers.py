@@ -19,9 +19,10 @@ LINKS = {  # page -> values of its link
     "compare": ("schemes", "scheme", "pinned"),
     "outliers": ("edit", "inject_count", "inject_where", "remove_sigmas", "bits", "swept", "beyond"),
     "quality": ("model", "layers", "schemes", "tokens", "context", "method", "text"),
-    "published_files": ("beside", "mix", "gguf"),
+    "published_files": ("beside", "mix", "gguf", "files"),
     "throughput": ("model", "workloads", "schemes", "device", "rounds", "tensor", "layer"),
-    "number_formats": ("number_format", "number_value", "number_scale", "line_formats", "line_window", "block_type"),
+    "number_formats": ("number_format", "number_value", "number_scale", "line_formats", "line_window", "block_type",
+                       "packed_format"),
 }
 # What of the page itself may be a link: the navigation, to this app under the same address.
 MADE = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import ml_dtypes
@@ -16,6 +17,7 @@ from quantviz.cli import main
 from quantviz.published.beside import pair_up, whole
 from quantviz.published.mixes import recipe, sizes
 from quantviz.sources.safetensors_header import DTYPES
+from tests.checkpoints.golden import load
 from tests.checkpoints.layouts import ALL, EXAMPLES, IN, OUT, Example, Tensors, example_of
 from tests.sources.builders import with_header
 
@@ -90,6 +92,10 @@ def test_where_config_and_tensors_disagree_the_tensors_decide_and_the_sentence_s
     model = qv.open_model(written(tmp_path / "a", exl2.tensors, {"quantization_config": {"quant_method": "gptq"}}))
     with pytest.raises(qv.QuantvizError, match=r"stored as EXL2.*config.json says gptq, and its tensors are EXL2's"):
         model.open("l.q_weight")
+    awq = {"config.json": {"quantization_config": {"quant_method": "awq", "bits": 4}}}
+    case = replace(load("gptq")[2][0], config=awq)
+    (told,) = [n for n in qv.open_model(case.write(tmp_path / "c")).open(case.weight).notices if "awq" in n]
+    assert told.startswith("config.json says that the model is quantized by awq, and this layer's tensors are GPTQ's")
     model = qv.open_model(written(tmp_path / "b", PLAIN, {"quantization_config": {"quant_method": "mxfp4"}}))
     (said,) = qv.evaluate(model.open("model.embed_tokens.weight"), "int4-sym-b32").notices
     assert said.startswith("config.json says that the model is quantized (mxfp4), and none of its tensors holds codes")
