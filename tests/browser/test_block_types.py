@@ -30,5 +30,5 @@ def test_a_layout_and_what_it_was_compared_with_are_drawn(page, address):
     expect(drawn.get_by_text("scales", exact=True).first).to_be_visible()
     expect(page.get_by_text(re.compile(r"As q4_k|Groups of 16: value"))).to_be_visible()
     page.get_by_text(re.compile(r"Are these ggml's own bytes\? (\d+) of \1 checks hold")).click()
-    expect(page.get_by_text("fail where it is no longer true")).to_be_visible()
+    expect(page.get_by_text("Rows quantized here and by ggml")).to_be_visible()
     assert_fits_and_is_described(page)
