@@ -16,6 +16,15 @@ from ..errors import QuantvizError, did_you_mean
 from ..formats import BlockFormat, CodebookFormat, IntFormat, TernaryFormat
 
 SCALE_TYPES = {"fp32": 32, "fp16": 16, "bf16": 16}
+# How an MX block gets its power of two, m being its largest magnitude, M and emax the element format's largest value
+# and that value's exponent: torchao's ScaleCalculationMode, and MLX's.
+MX_RULES = {
+    "floor": "2^⌊log2 m⌋ / 2^emax (OCP)",
+    "even": "as floor, of m rounded to the element's mantissa",
+    "ceil": "2^⌈log2 m⌉ / 2^emax",
+    "rceil": "2^⌈log2(m / M)⌉: nothing is cut off",
+    "nearest": "2^round(log2(m / M)) (MLX)",
+}
 LOWEST_PERCENTILE = 50.0
 LARGEST_KEEP = 50.0  # percent; beyond half the table is larger than the tensor
 
@@ -76,6 +85,12 @@ class Option:
     refusal: Callable[[Any, str], str | None] = lambda scheme, plain: None
     home: Callable[[Any, Any], Any] | None = None
     remedies: tuple[Remedy, ...] = ()
+    named: str = ""
+
+    @property
+    def field(self) -> str:
+        """The field of a scheme that holds it: its key, but where that says something else of a scheme."""
+        return self.named or self.key
 
     def default_for(self, f: Any, granularity: Any) -> Any:
         return self.home(f, granularity) if self.home else self.default
@@ -135,12 +150,12 @@ def _no_scale(scheme: Any, plain: str) -> str | None:
 
 
 def _no_clip(scheme: Any, plain: str) -> str | None:
+    if isinstance(scheme.fmt, BlockFormat):
+        return f"{plain} takes no clip option: its specification fixes the scale."
     if scheme.rule in ("sym", "asym", "offset", "scaled", "codebook"):
         return None
     why = {
         "cast": "a plain cast has no range to clip; give a granularity, for example channel",
-        "mx": "its specification fixes the scale",
-        "nvfp4": "its specification fixes the scale",
     }.get(scheme.rule, "its scale is the mean of the magnitudes, not their range")
     return f"{plain} takes no clip option: {why}."
 
@@ -160,6 +175,22 @@ def _no_double(scheme: Any, plain: str) -> str | None:
         return f"{plain} takes no double=1: bitsandbytes nests the scales of nf4 and bnb_fp4 only."
     other = f"double=1 quantizes float32 scales to 8 bits, so leave scale={scheme.scale} out."
     return None if scheme.scale == "fp32" else other
+
+
+def _no_range(scheme: Any, plain: str) -> str | None:
+    if scheme.rule == "sym":
+        return None
+    return f"{plain} takes no range=full: only symmetric integers of two bits and more leave a code out."
+
+
+def _no_rule(scheme: Any, plain: str) -> str | None:
+    applies = scheme.rule == "mx"
+    return None if applies else f"{plain} takes no rule option: only MX formats, such as mxfp4, choose a power of two."
+
+
+def _no_tensor(scheme: Any, plain: str) -> str | None:
+    applies = getattr(scheme.fmt, "scale", None) == "nvfp4"
+    return None if applies else f"{plain} takes no tensor=none: only nvfp4 has a scale of the tensor beside the blocks'."
 
 
 def _no_pad(scheme: Any, plain: str) -> str | None:
@@ -232,6 +263,31 @@ _DECLARED = (
                          formats=CodebookFormat),),
     ),
     Option(
+        "range", "narrow", "scales", written=("range=full",), refusal=_no_range, read=_words("narrow", "full"),
+        what="symmetric integers from -2^(B-1), with scale max/(2^(B-1)-½), as compressed-tensors and GPTQ have them",
+        wrong="is no range of codes; choose narrow or full.",
+        control=Control("toggle", "Use the lowest code too", ("narrow", "full"), "Codes from -2^(B-1) to 2^(B-1)-1, "
+                        "and the scale is the largest weight over 2^(B-1)-½: compressed-tensors', GPTQ's and torchao's "
+                        "symmetric range."),
+    ),
+    Option(
+        "rule", "floor", "scales", written=("rule=even", "floor", "ceil", "rceil", "nearest"), refusal=_no_rule,
+        read=_words(*MX_RULES), what="how the power of two of an MX block is chosen from its largest weight",
+        wrong="is no rule for an MX scale; choose floor, even, ceil, rceil or nearest.",
+        control=Control("list", "Scale rule", tuple(MX_RULES),
+                        "How the power of two of a block is chosen from its largest weight. Those that round down cut "
+                        "the largest weights off; those that round up leave codes unused.",
+                        lambda rule: f"{rule}: {MX_RULES[rule]}"),
+        named="scale_rule",
+    ),
+    Option(
+        "tensor", "fp32", "scales", written=("tensor=none",), read=_words("fp32", "none"), refusal=_no_tensor,
+        what="NVFP4 without the tensor's own scale, as MLX has it",
+        wrong="is no type of the tensor's scale; choose fp32 or none.",
+        control=Control("toggle", "No scale of the tensor", ("fp32", "none"), "A block's e4m3 scale stands alone, as "
+                        "in MLX's nvfp4: weights whose scale is below 2^-10 become zeros."),
+    ),
+    Option(
         "pad", False, "block types", written=("pad=1",), read=_flag, write=_flag_text, refusal=_no_pad,
         what="rows filled up with zeros to whole blocks, which are counted (block types)",
         wrong="is neither 0 nor 1; pad=1 fills rows up to whole blocks with zeros.",
@@ -275,7 +331,7 @@ def check_options(scheme: Any) -> None:
     """Refuses options that do not apply to the rest of a scheme, with the reason."""
     chosen = sorted((OPTIONS[name] for name in scheme.options), key=lambda option: GROUPS.index(option.group))
     for option in chosen:
-        plain = replace(scheme, **{other.key: other.default for other in chosen if other.group != "scales"}).key
+        plain = replace(scheme, **{other.field: other.default for other in chosen if other.group != "scales"}).key
         why = option.refusal(scheme, plain)
         if scheme.rule == "block type" and option.group == "outliers":
             why = (

@@ -22,6 +22,7 @@ ROUNDER = tl.constexpr(12582912.0)  # 1.5 · 2^23: adding it to a number below 2
 MIN_NORMAL = tl.constexpr(2.0**-126)
 MAX_FINITE = tl.constexpr(3.4028234663852886e38)
 MAX_FP16 = tl.constexpr(65504.0)
+MAX_E4M3 = tl.constexpr(448.0)
 MAX_BF16 = tl.constexpr(3.3895313892515355e38)
 SMALLEST_ABSMAX = tl.constexpr(1e-38)  # as in reference
 NVFP4_SMALLEST_SCALE = tl.constexpr(2.0**-6)
@@ -73,7 +74,10 @@ def cast_code(v, K: tl.constexpr):
     """Bit pattern of `cast`: |v| in units of its spacing, plus 2^m for every binade above the lowest."""
     units, exponent = in_units(v, K.mantissa, K.emin)
     code = tl.minimum(units.to(tl.int32) + ((exponent - K.emin) << K.mantissa), K.max_code)
-    return code | (((bits_of(v) >> 31) & 1) << (K.bits - 1))
+    sign = (bits_of(v) >> 31) & 1
+    if not K.negative_zero:
+        sign = tl.where(code > 0, sign, 0)
+    return code | (sign << (K.bits - 1))
 
 
 @triton.jit
@@ -87,6 +91,8 @@ def code_value(code, K: tl.constexpr):
     if K.max_code < (1 << (K.bits - 1)) - 1:
         special = tl.where((magnitude == K.max_code + 1) & K.infinities, INF, float("nan"))
         v = tl.where(magnitude > K.max_code, special, v)
+    if not K.negative_zero:
+        v = tl.where(code == (1 << (K.bits - 1)), float("nan"), v)
     return float_of(bits_of(v) | ((code >> (K.bits - 1)) << 31))
 
 
@@ -112,6 +118,8 @@ def store(v, STORE: tl.constexpr):
         return tl.where(tl.abs(v) <= MAX_FINITE, cast(v, 10, 113, MAX_FP16), v)
     elif STORE == "bf16":
         return tl.where(tl.abs(v) <= MAX_FINITE, to_bf16(v), v)
+    elif STORE == "e4m3":
+        return tl.where(tl.abs(v) <= MAX_FINITE, cast(v, 3, 121, MAX_E4M3), v)
     else:
         return v
 
@@ -123,6 +131,8 @@ def beyond(exact, STORE: tl.constexpr):
         return exact > MAX_FP16
     elif STORE == "bf16":
         return exact > MAX_BF16
+    elif STORE == "e4m3":
+        return exact > MAX_E4M3
     else:
         return exact > MAX_FINITE
 
@@ -139,7 +149,7 @@ def parameters(low, high, mean, tensor_scale, K: tl.constexpr):
     largest = tl.abs(tl.maximum(-low, high))  # like a range below, never -0
     none = tl.zeros_like(low)
     if K.scaling == "largest":
-        exact = tl.div_rn(largest, K.top)
+        exact = tl.div_rn(largest, K.largest)
         s = store(exact, K.store)
         return divisor(s), s, none, exact
     elif K.scaling == "mean":
@@ -163,7 +173,8 @@ def parameters(low, high, mean, tensor_scale, K: tl.constexpr):
         least = tl.full(s.shape, SMALLEST_ABSMAX, tl.float32)  # subnormal, so a bare number would count as float64
         return tl.div_rn(1.0, tl.maximum(s, least)), s, none, largest
     elif K.scaling == "power of two":
-        exponent = tl.maximum((bits_of(largest) >> 23) - K.emax, 0)
+        field = (bits_of(tl.div_rn(largest, K.largest)) + K.addend) >> 23
+        exponent = tl.minimum(tl.maximum(field - K.power_emax, 0), 254)
         # 2^-127 is subnormal: stored so, but weights are divided by 2^-126, as torchao has it.
         s = float_of(tl.where(exponent > 0, exponent << 23, 1 << 22))
         return tl.div_rn(1.0, tl.maximum(s, MIN_NORMAL)), s, none, none

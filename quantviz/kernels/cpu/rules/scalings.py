@@ -83,7 +83,7 @@ def parameters(rule, low, high, mean, k):
     if scaling == NONE:
         return f4(1), f4(1), zero, f4(1)
     if scaling == LARGEST:
-        exact = f4(largest / k.top)
+        exact = f4(largest / k.largest)
         s = store(exact, k.store)
         return divisor(s), s, zero, exact
     if scaling == MEAN:
@@ -105,7 +105,8 @@ def parameters(rule, low, high, mean, k):
         s = store(largest, k.store)
         return f4(f4(1) / f4(max(s, SMALLEST_ABSMAX))), s, zero, largest
     if scaling == POWER_OF_TWO:
-        exponent = i4(max(i4(i4(bits_of(largest) >> i4(23)) - i4(127) - k.emax), i4(-127)))
+        field = i4(i4(bits_of(f4(largest / k.largest)) + k.addend) >> i4(23))
+        exponent = i4(min(max(i4(field - i4(127) - k.emax), i4(-127)), i4(127)))
         # 2^-127 is subnormal: stored so, but weights are divided by 2^-126, as torchao has it.
         s = float_of(i4(exponent + i4(127)) << i4(23)) if exponent > i4(-127) else float_of(i4(1) << i4(22))
         return f4(f4(1) / f4(max(s, MIN_NORMAL))), s, zero, s
