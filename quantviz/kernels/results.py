@@ -117,8 +117,8 @@ def scale_notices(scheme: Scheme, vanished: int, saturated: int) -> tuple[str, .
     out, way = [], "a scale of the tensor" if scheme.stored_scale == "e4m3" else "scale=fp32"
     if vanished:
         out.append(
-            f"{vanished:,} scale{'s' * (vanished != 1)} became 0 in {scheme.stored_scale}, so their weights are exact zeros; "
-            f"{way} keeps them."
+            f"{vanished:,} scale{'s' * (vanished != 1)} became 0 in {scheme.stored_scale}, so their weights are exact "
+            f"zeros; {way} keeps them."
         )
     if saturated:
         out.append(

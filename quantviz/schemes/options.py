@@ -17,13 +17,14 @@ from ..formats import BlockFormat, CodebookFormat, IntFormat, TernaryFormat
 
 SCALE_TYPES = {"fp32": 32, "fp16": 16, "bf16": 16}
 # How an MX block gets its power of two, m being its largest magnitude, M and emax the element format's largest value
-# and that value's exponent: torchao's ScaleCalculationMode, and MLX's.
+# and that value's exponent: torchao's ScaleCalculationMode, and MLX's: 0.31.2 rounds
+# to the nearest, 0.32.4 up.
 MX_RULES = {
     "floor": "2^⌊log2 m⌋ / 2^emax (OCP)",
     "even": "as floor, of m rounded to the element's mantissa",
     "ceil": "2^⌈log2 m⌉ / 2^emax",
-    "rceil": "2^⌈log2(m / M)⌉: nothing is cut off",
-    "nearest": "2^round(log2(m / M)) (MLX)",
+    "rceil": "2^⌈log2(m / M)⌉: nothing is cut off (NVIDIA, MLX 0.32.4)",
+    "nearest": "2^round(log2(m / M)) (MLX 0.31)",
 }
 LOWEST_PERCENTILE = 50.0
 LARGEST_KEEP = 50.0  # percent; beyond half the table is larger than the tensor
@@ -190,7 +191,9 @@ def _no_rule(scheme: Any, plain: str) -> str | None:
 
 def _no_tensor(scheme: Any, plain: str) -> str | None:
     applies = getattr(scheme.fmt, "scale", None) == "nvfp4"
-    return None if applies else f"{plain} takes no tensor=none: only nvfp4 has a scale of the tensor beside the blocks'."
+    return (
+        None if applies else f"{plain} takes no tensor=none: only nvfp4 has a scale of the tensor too."
+    )
 
 
 def _no_pad(scheme: Any, plain: str) -> str | None:

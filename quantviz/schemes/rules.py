@@ -105,7 +105,8 @@ _NEAREST = 2**23 - 0x3504F4  # ... nearest in the logarithm: at 2^½, which is i
 def power_choice(scheme: Any) -> PowerChoice:
     """The rule of an MX scheme in numbers.
 
-    Sources: torchao's ScaleCalculationMode and to_mx; MLX's fp_quantize. RCEIL is exact, as NVIDIA's cvt.rp has it:
+    Sources: torchao's ScaleCalculationMode and to_mx; MLX's fp_quantize (nearest to 0.32.2, rceil in
+    0.32.4). RCEIL is exact, as NVIDIA's cvt.rp has it:
     torchao's eager fallback takes log2 in float32, which does not see the last bits above a power of two.
     """
     f = scheme.fmt

@@ -108,8 +108,8 @@ def constants_of(scheme: Scheme, whole: Extremes | None) -> Constants:
     elif scheme.rule == "mx":
         largest, addend, emax = power_choice(scheme)
     return Constants(
-        i4(_STORES[scheme.stored_scale]), f4(least), f4(top), i4(mantissa), i4(emin), f4(largest), i4(addend), i4(emax), i4(f.bits),
-        i4(max_code & 0x7FFFFFFF), f4(tensor_scale), i4(first), *book,
+        i4(_STORES[scheme.stored_scale]), f4(least), f4(top), i4(mantissa), i4(emin), f4(largest), i4(addend),
+        i4(emax), i4(f.bits), i4(max_code & 0x7FFFFFFF), f4(tensor_scale), i4(first), *book,
     )  # fmt: skip
 
 
