@@ -184,6 +184,16 @@ def _no_range(scheme: Any, plain: str) -> str | None:
     return f"{plain} takes no range=full: only symmetric integers of two bits and more leave a code out."
 
 
+def _no_edge(scheme: Any, plain: str) -> str | None:
+    if scheme.rule != "offset":
+        return (
+            f"{plain} takes no edge=1: only the symmetry offset counts from an end, for example int4-offset-b64:edge=1."
+        )
+    other = f"solver={scheme.solver}" if scheme.solver else f"clip={scheme.clip}"
+    both = f"edge=1 and {other} both choose the range of {plain}; give one of them."
+    return both if scheme.solver or scheme.clip != "absmax" else None
+
+
 def _no_rule(scheme: Any, plain: str) -> str | None:
     applies = scheme.rule == "mx"
     return None if applies else f"{plain} takes no rule option: only MX formats, such as mxfp4, choose a power of two."
@@ -191,9 +201,7 @@ def _no_rule(scheme: Any, plain: str) -> str | None:
 
 def _no_tensor(scheme: Any, plain: str) -> str | None:
     applies = getattr(scheme.fmt, "scale", None) == "nvfp4"
-    return (
-        None if applies else f"{plain} takes no tensor=none: only nvfp4 has a scale of the tensor too."
-    )
+    return None if applies else f"{plain} takes no tensor=none: only nvfp4 has a scale of the tensor too."
 
 
 def _no_pad(scheme: Any, plain: str) -> str | None:
@@ -272,6 +280,14 @@ _DECLARED = (
         control=Control("toggle", "Use the lowest code too", ("narrow", "full"), "Codes from -2^(B-1) to 2^(B-1)-1, "
                         "and the scale is the largest weight over 2^(B-1)-½: compressed-tensors', GPTQ's and torchao's "
                         "symmetric range."),
+    ),
+    Option(
+        "edge", False, "scales", written=("edge=1",), read=_flag, write=_flag_text, refusal=_no_edge,
+        what="MLX's affine rule: codes count from the end of larger magnitude, the scale may be negative, 0 is a level",
+        wrong="is neither 0 nor 1; edge=1 counts from the end of larger magnitude.",
+        control=Control("toggle", "Count from the far end (MLX)", (False, True), "Codes count from the weight of "
+                        "largest magnitude, which is exact, and the scale is moved so that 0 is a level too: MLX's "
+                        "affine rule. The scale is negative where that weight is the largest."),
     ),
     Option(
         "rule", "floor", "scales", written=("rule=even", "floor", "ceil", "rceil", "nearest"), refusal=_no_rule,

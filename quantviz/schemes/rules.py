@@ -26,9 +26,10 @@ Element = Literal["integers", "signs", "floats", "levels", "packed"]
 #   mean        over the mean magnitude                     two levels    NVFP4: a tensor scale over block scales
 #   zero point  over a range that holds 0, whose code is the zero point
 #   minimum     over a range, counted from its minimum
+#   edge        MLX: over a range, counted from its end of larger magnitude; the scale points from it to the other
 #   packed      a block type's own
 Scaling = Literal[
-    "none", "largest", "mean", "zero point", "minimum", "unit", "power of two", "two levels", "packed"
+    "none", "largest", "mean", "zero point", "minimum", "edge", "unit", "power of two", "two levels", "packed"
 ]  # fmt: skip
 Name = Literal["cast", "sym", "asym", "offset", "sign", "ternary", "scaled", "codebook", "mx", "nvfp4", "block type"]
 
@@ -66,6 +67,7 @@ RULES = (
     Rule("sym", "integers", "largest", "code × scale"),
     Rule("asym", "integers", "zero point", "(code − zero point) × scale"),
     Rule("offset", "integers", "minimum", "minimum + code × scale"),
+    Rule("offset", "integers", "edge", "edge + code × scale"),  # MLX's bias
     Rule("sign", "signs", "mean", "code × scale"),  # XNOR-Net
     Rule("ternary", "integers", "mean", "code × scale"),  # BitNet's absmean
     Rule("scaled", "floats", "largest", f"{PATTERN} × scale"),
@@ -75,7 +77,8 @@ RULES = (
     Rule("nvfp4", "floats", "two levels", f"{PATTERN} × scale"),
     Rule("block type", "packed", "packed", "as its runtime lays it down"),
 )
-_BY_NAME = {(rule.name, rule.element): rule for rule in RULES}
+_EDGE = next(rule for rule in RULES if rule.scaling == "edge")
+_BY_NAME = {(rule.name, rule.element): rule for rule in RULES if rule is not _EDGE}
 
 
 def element_of(f: Format | BlockType) -> Format | BlockType:
@@ -123,9 +126,12 @@ def power_choice(scheme: Any) -> PowerChoice:
     return PowerChoice(1.0, 0, f.element_emax)
 
 
-def rule_of(f: Format | BlockType, symmetry: str | None, is_scaled: bool, two_levels: bool = True) -> Rule:
+def rule_of(
+    f: Format | BlockType, symmetry: str | None, is_scaled: bool, two_levels: bool = True, edge: bool = False
+) -> Rule:
     """The rule of a format under a symmetry. is_scaled: whether groups of weights share a scale.
     two_levels: whether NVFP4's block scales have a scale of the tensor above them.
+    edge: whether integers with the symmetry offset count from the edge of their range.
 
 
     >>> from quantviz.formats import get
@@ -148,7 +154,7 @@ def rule_of(f: Format | BlockType, symmetry: str | None, is_scaled: bool, two_le
             return _BY_NAME["mx" if f.scale == "e8m0" else "nvfp4", element]
     if f.bits == 1 and symmetry == "sym":
         return _BY_NAME["sign", "signs"]
-    return _BY_NAME[symmetry, "integers"]
+    return _EDGE if edge and symmetry == "offset" else _BY_NAME[symmetry, "integers"]
 
 
 def dtype_of(first: int, last: int) -> str:

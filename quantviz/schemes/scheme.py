@@ -154,7 +154,7 @@ class Scheme(_Parts):
     @cached_property
     def how(self) -> Rule:
         """The rule as data: an element under a scaling."""
-        return rule_of(self.fmt, self.symmetry, self.granularity is not None, self.tensor != "none")
+        return rule_of(self.fmt, self.symmetry, self.granularity is not None, self.tensor != "none", self.edge)
 
     @property
     def rule(self) -> str:

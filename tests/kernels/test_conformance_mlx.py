@@ -1,4 +1,4 @@
-"""mx* under rule=nearest and rule=rceil, and nvfp4 without a tensor scale, are MLX's: scales and values.
+"""intB-offset under edge=1, mx* under rule=nearest and rceil, nvfp4 without a tensor scale: MLX's scales and values.
 
 MLX's CPU code takes the smaller magnitude of two that are equally near, its Metal kernels the even code as OCP has it;
 the weights at hand have no such ties.
@@ -29,6 +29,17 @@ def test_power_of_two(mode: str, key: str, version: str, rule: str, engine: str)
     stored[ZEROS] = 2.0**-127
     np.testing.assert_array_equal(q.scales, stored)
     np.testing.assert_array_equal(q.dequantize(), GOLDEN[version][f"{mode} values"])
+
+
+@pytest.mark.parametrize("version", GOLDEN)
+@pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 8])
+def test_affine(bits: int, version: str, engine: str) -> None:
+    for group in (32, 64, 128):
+        name = f"int{bits}-offset-b{group}"
+        q = qv.quantize(weights(), f"{name}:scale=fp32,edge=1", engine=engine)
+        np.testing.assert_array_equal(q.scales, GOLDEN[version][f"{name} scales"], name)
+        np.testing.assert_array_equal(q.minima, GOLDEN[version][f"{name} minima"], name)
+        np.testing.assert_array_equal(q.dequantize(), GOLDEN[version][f"{name} values"], name)
 
 
 @pytest.mark.parametrize("version", GOLDEN)

@@ -31,6 +31,7 @@ CASES: dict[str, tuple[Any, list[tuple[Any, Any]], list[tuple[Any, str]]]] = {
     "solver": (None, [("hqq", "hqq"), ("none", None)], [("gptq", "solver=gptq is no solver; the one there")]),
     "double": (False, [("0", False), ("1", True), (True, True), (False, False)], [("2", "double=2 is neither 0 nor")]),
     "range": ("narrow", [("narrow", "narrow"), ("full", "full")], [("all", "range=all is no range of codes; choose")]),
+    "edge": (False, [("0", False), ("1", True), (True, True), (False, False)], [("2", "edge=2 is neither 0 nor 1;")]),
     "rule": ("floor", [(r, r) for r in MX_RULES], [("up", "rule=up is no rule for an MX scale; choose floor,")]),
     "tensor": ("fp32", [("fp32", "fp32"), ("none", "none")], [("fp16", "tensor=fp16 is no type of the tensor's")]),
     "pad": (False, [("0", False), ("1", True), (True, True), (False, False)], [("2", "pad=2 is neither 0 nor 1;")]),
@@ -97,12 +98,12 @@ def test_an_option_that_does_not_apply_is_refused_with_the_reason(key: str, said
 def test_what_a_scheme_takes_does_not_depend_on_its_other_options() -> None:
     refused = {
         "int4-offset-b64:clip=mse": {"double", "range", "rule", "tensor", "pad"},
-        "int4-sym-b64:keep=1%": {"solver", "double", "rule", "tensor", "pad"},
-        "nf4-b64:scale=bf16": {"solver", "range", "rule", "tensor", "pad"},
-        "ternary-tensor": {"clip", "solver", "double", "range", "rule", "tensor", "pad"},
-        "mxfp4": {"scale", "clip", "solver", "double", "range", "tensor", "pad"},
-        "nvfp4": {"scale", "clip", "solver", "double", "range", "rule", "pad"},
-        "fp16": {"scale", "clip", "solver", "double", "range", "rule", "tensor", "pad"},
+        "int4-sym-b64:keep=1%": {"solver", "double", "edge", "rule", "tensor", "pad"},
+        "nf4-b64:scale=bf16": {"solver", "range", "edge", "rule", "tensor", "pad"},
+        "ternary-tensor": {"clip", "solver", "double", "range", "edge", "rule", "tensor", "pad"},
+        "mxfp4": {"scale", "clip", "solver", "double", "range", "edge", "tensor", "pad"},
+        "nvfp4": {"scale", "clip", "solver", "double", "range", "edge", "rule", "pad"},
+        "fp16": {"scale", "clip", "solver", "double", "range", "edge", "rule", "tensor", "pad"},
         "q4_k:pad=1": {*OPTIONS} - {"pad"},
     }
     for key, names in refused.items():

@@ -98,7 +98,7 @@ def store_sums(at, x, y, e, of_tile, step):
     tl.store(at + 2, total(tl.where(a > 0, d / tl.where(a > 0, a, 1.0), 0.0)))
     tl.store(at + 3, total(x * y))
     tl.store(at + 4, total(y * y))
-    tl.store(at + 5, tl.sum(tl.where(step > 0, of_tile / tl.where(step > 0, step * step, 1.0), 0.0), 0))
+    tl.store(at + 5, tl.sum(tl.where(tl.abs(step) > 0, of_tile / tl.where(tl.abs(step) > 0, step * step, 1.0), 0.0), 0))
 
 
 @triton.jit

@@ -25,6 +25,7 @@ MAX_FP16 = tl.constexpr(65504.0)
 MAX_E4M3 = tl.constexpr(448.0)
 MAX_BF16 = tl.constexpr(3.3895313892515355e38)
 SMALLEST_ABSMAX = tl.constexpr(1e-38)  # as in reference
+SMALLEST_EDGE_SCALE = tl.constexpr(1e-7)
 NVFP4_SMALLEST_SCALE = tl.constexpr(2.0**-6)
 MXINT8_STEP = tl.constexpr(2.0**-6)
 
@@ -168,6 +169,14 @@ def parameters(low, high, mean, tensor_scale, K: tl.constexpr):
         exact = tl.div_rn(tl.abs(high - low), K.top)
         s = store(exact, K.store)
         return divisor(s), s, store(low, K.store), exact
+    elif K.scaling == "edge":
+        scale = tl.maximum(tl.div_rn(tl.abs(high - low), K.top), SMALLEST_EDGE_SCALE)
+        from_low = tl.abs(low) > tl.abs(high)
+        scale, edge = tl.where(from_low, scale, -scale), tl.where(from_low, low, high)
+        steps = rint(tl.div_rn(edge, scale))
+        scale = tl.where(steps != 0, tl.div_rn(edge, tl.where(steps != 0, steps, 1.0)), scale)
+        s = store(scale, K.store)
+        return tl.where(s != 0, s, INF), s, store(tl.where(steps != 0, edge, 0.0), K.store), tl.abs(scale)
     elif K.scaling == "unit":
         s = store(largest, K.store)
         least = tl.full(s.shape, SMALLEST_ABSMAX, tl.float32)  # subnormal, so a bare number would count as float64
@@ -210,7 +219,7 @@ def to_steps(v, factor, extra, K: tl.constexpr):
         return tl.div_rn(v, factor)
     elif K.scaling == "zero point":
         return tl.where(factor < 0, tl.div_rn(v, tl.where(factor < 0, -factor, 1.0)), v * factor)
-    elif K.scaling == "minimum":
+    elif K.scaling == "minimum" or K.scaling == "edge":
         return tl.div_rn(v - extra, factor)
     elif K.scaling == "unit":
         return clip(v * factor, -1.0, 1.0)
@@ -227,7 +236,7 @@ def from_steps(value, stored, extra, K: tl.constexpr):
         return value
     elif K.scaling == "zero point":
         return (value - extra) * stored
-    elif K.scaling == "minimum":
+    elif K.scaling == "minimum" or K.scaling == "edge":
         return extra + value * stored
     else:
         return value * stored
@@ -289,4 +298,6 @@ def outside(v, stored, extra, K: tl.constexpr):
     else:
         low = from_steps(K.first - 0.5 + tl.zeros_like(stored), stored, extra, K)
         high = from_steps(K.top + 0.5 + tl.zeros_like(stored), stored, extra, K)
-        return (stored > 0) & ((v < low) | (v > high))
+        if K.scaling == "edge":
+            low, high = tl.minimum(low, high), tl.maximum(low, high)
+        return (stored != 0) & ((v < low) | (v > high))

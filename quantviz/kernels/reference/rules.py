@@ -17,6 +17,7 @@ from ...schemes.rules import element_of, power_choice
 
 MIN_NORMAL = 2.0**-126  # smallest normal float32
 SMALLEST_ABSMAX = 1e-38  # bitsandbytes clamps a block's absmax to this before taking the reciprocal
+SMALLEST_EDGE_SCALE = 1e-7  # MLX's eps
 NVFP4_SMALLEST_SCALE = 2.0**-6  # torchao clamps block scales to e4m3's smallest normal
 _SCALE_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "e4m3": torch.float8_e4m3fn}
 
@@ -120,6 +121,8 @@ def make_params(low: torch.Tensor, high: torch.Tensor, mean: torch.Tensor, schem
         case "minimum":
             p = _store(over(high - low, most), scheme)
             return replace(p, minimum=store_minimum(low, scheme))
+        case "edge":
+            return _from_edge(low, high, most, scheme)
         case "power of two":
             # floor(log2 max|x|) is the exponent field; a subnormal maximum counts as 2^-127, as torchao has it.
             choice = power_choice(scheme)
@@ -130,6 +133,24 @@ def make_params(low: torch.Tensor, high: torch.Tensor, mean: torch.Tensor, schem
         case "two levels":
             return _two_levels(largest)
     raise AssertionError(scheme.rule)
+
+
+def _from_edge(low: torch.Tensor, high: torch.Tensor, most: int, scheme: Scheme) -> Params:
+    """MLX's affine_quantize: the minimum is the end of larger magnitude, the scale points from it to the other end.
+
+    MLX makes codes by the float32 scale and stores that rounded; here, as in all rules, the rounded one makes them.
+    """
+    scale = over(high - low, most).clamp(min=SMALLEST_EDGE_SCALE)
+    from_low = low.abs() > high.abs()
+    scale, edge = torch.where(from_low, scale, -scale), torch.where(from_low, low, high)
+    steps = torch.round(edge / scale)  # from 0 to the edge
+    scale = torch.where(steps != 0, edge / torch.where(steps != 0, steps, 1), scale)
+    stored = store_minimum(scale, scheme)
+    limit = torch.finfo(_SCALE_DTYPES.get(scheme.stored_scale, torch.float32)).max
+    return Params(
+        stored, stored, minimum=store_minimum(torch.where(steps != 0, edge, 0), scheme),
+        vanished=int((stored == 0).sum()), saturated=int((scale.abs() > limit).sum()),
+    )  # fmt: skip
 
 
 def _two_levels(largest: torch.Tensor) -> Params:
@@ -171,6 +192,8 @@ def to_steps(x: torch.Tensor, p: Params, scheme: Scheme) -> torch.Tensor:
             return torch.where(reciprocal.isinf(), _divide(x, p.scale), x * reciprocal)
         case "minimum":
             return _divide(x - p.minimum, p.scale)
+        case "edge":
+            return (x - p.minimum) / torch.where(p.scale != 0, p.scale, torch.inf)
         case "unit":
             return (x * (1.0 / p.scale.clamp(min=SMALLEST_ABSMAX))).clamp(-1, 1)
         case "power of two":
@@ -187,7 +210,7 @@ def from_steps(v: torch.Tensor, p: Params, scheme: Scheme) -> torch.Tensor:
             return v
         case "zero point":
             return (v - p.zero) * p.stored
-        case "minimum":
+        case "minimum" | "edge":
             return p.minimum + v * p.stored
     return v * p.stored
 
@@ -239,5 +262,7 @@ def code_limits(p: Params, scheme: Scheme) -> tuple[Any, Any]:
     if how.scaling == "none":
         return ends
     low, high = (from_steps(end, p, scheme) for end in ends)
+    if how.scaling == "edge":
+        low, high = torch.minimum(low, high), torch.maximum(low, high)
     # Without a scale nothing is cut off: the weights are zeroed, or all equal the minimum.
-    return torch.where(p.stored > 0, low, -torch.inf), torch.where(p.stored > 0, high, torch.inf)
+    return torch.where(p.stored != 0, low, -torch.inf), torch.where(p.stored != 0, high, torch.inf)

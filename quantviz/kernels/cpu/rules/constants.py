@@ -22,11 +22,11 @@ f4, i4 = np.float32, np.int32
 # fp32 and bf16 are float formats whose bits are simpler to make; STEPPED are the multiples of 1/64 of MXINT8, ONE_ZERO
 # the float formats without -0.
 (IDENTITY, BF16, FLOATS, INTEGERS, STEPPED, SIGNS, LEVELS, CENTRED, FROM_LOWEST, BYTES, ONE_ZERO) = range(11)
-(NONE, LARGEST, MEAN, ZERO_POINT, MINIMUM, UNIT, POWER_OF_TWO, TWO_LEVELS, PACKED) = range(9)
+(NONE, LARGEST, MEAN, ZERO_POINT, MINIMUM, UNIT, POWER_OF_TWO, TWO_LEVELS, PACKED, EDGE) = range(10)
 _ELEMENTS = {"integers": INTEGERS, "signs": SIGNS, "floats": FLOATS, "levels": LEVELS}
 _SCALINGS = {
-    "none": NONE, "largest": LARGEST, "mean": MEAN, "zero point": ZERO_POINT, "minimum": MINIMUM, "unit": UNIT,
-    "power of two": POWER_OF_TWO, "two levels": TWO_LEVELS,
+    "none": NONE, "largest": LARGEST, "mean": MEAN, "zero point": ZERO_POINT, "minimum": MINIMUM, "edge": EDGE,
+    "unit": UNIT, "power of two": POWER_OF_TWO, "two levels": TWO_LEVELS,
 }  # fmt: skip
 _CASTS = {"fp32": IDENTITY, "bf16": BF16}
 _PACKED = {"q4_0": CENTRED, "q5_0": CENTRED, "q4_1": FROM_LOWEST, "q5_1": FROM_LOWEST, "q8_0": BYTES}

@@ -16,6 +16,7 @@ from .constants import (
     BF16,
     BYTES,
     CENTRED,
+    EDGE,
     FLOATS,
     FROM_LOWEST,
     IDENTITY,
@@ -150,6 +151,8 @@ def code_limits(rule, p, k):
         low = -high
     if scaling_of(rule) == NONE:
         return low, high
-    if not p.stored > f4(0):
+    if scaling_of(rule) == EDGE and p.stored < f4(0):
+        low, high = high, low
+    elif not p.stored > f4(0):
         return -infinite, infinite
     return from_steps(rule, low, p), from_steps(rule, high, p)
