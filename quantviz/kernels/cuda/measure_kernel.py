@@ -12,8 +12,9 @@ from ..bins import ERROR_BINS as _ERROR_BINS
 from ..bins import LOG_BIN_SHIFT as _LOG_BIN_SHIFT
 from ..bins import LOG_BINS as _LOG_BINS
 from ..bins import VALUE_BINS as _VALUE_BINS
+from .casts import INF, MAGNITUDE, bits_of
 from .group_loops import group_parameters
-from .rules import INF, MAGNITUDE, bits_of, decode, encode, outside
+from .rules import decode, encode, outside
 from .tiles import place, read
 
 VALUE_BINS, ERROR_BINS = tl.constexpr(_VALUE_BINS), tl.constexpr(_ERROR_BINS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .rules import INF, float_of
+from .casts import INF, float_of
 
 
 @triton.jit
