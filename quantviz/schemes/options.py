@@ -234,7 +234,7 @@ _DECLARED = (
         read=_words(*MX_RULES), what="how the power of two of an MX block is chosen from its largest weight",
         wrong="is no rule for an MX scale; choose floor, even, ceil, rceil or nearest.",
         control=Control("list", "Scale rule", tuple(MX_RULES),
-                        "What power of two a block gets: rounded down it cuts the largest weights off, up it wastes codes.",
+                        "How a block gets its power of two: down cuts the largest weights off, up wastes codes.",
                         lambda rule: f"{rule}: {MX_RULES[rule]}"),
         named="scale_rule",
     ),
