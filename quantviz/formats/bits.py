@@ -115,6 +115,8 @@ def decode(f: AnyFormat, code: int) -> float:
     match element(f):
         case FloatFormat() as e:
             sign, exponent, mantissa = _float_fields(e, code)
+            if sign and not e.has_negative_zero and not code & _magnitude_mask(e):
+                return math.nan
             if (code & _magnitude_mask(e)) > e.max_code:
                 infinite = e.specials == "ieee" and mantissa == 0
                 return math.copysign(math.inf if infinite else math.nan, -sign or 1)
@@ -175,7 +177,7 @@ def _float_fields(f: FloatFormat, code: int) -> tuple[int, int, int]:
 
 
 def encode(f: AnyFormat, x: Number, scale: float = 1.0) -> int:
-    """The code nearest to x / scale: ties to even, saturating to the largest finite value, -0 kept.
+    """The code nearest to x / scale: ties to even, saturating to the largest finite value, -0 kept where there is one.
 
     Code books decide by their own thresholds. E8M0 takes the largest power of two not above x (OCP MX's floor
     rule) and x must be positive. mxint8 leaves -128 unused, as torchao does.
@@ -184,7 +186,9 @@ def encode(f: AnyFormat, x: Number, scale: float = 1.0) -> int:
     ratio = Fraction(x) / Fraction(scale)
     match element(f):
         case FloatFormat() as e:
-            return _encode_magnitude(e, abs(ratio)) | (negative << (e.bits - 1))
+            magnitude = _encode_magnitude(e, abs(ratio))
+            signed = negative and (magnitude > 0 or e.has_negative_zero)
+            return magnitude | (signed << (e.bits - 1))
         case ExponentFormat() as e:
             return min(max(floor_log2(ratio) + e.bias, 0), 2**e.bits - 2)
         case CodebookFormat() as e:

@@ -206,6 +206,7 @@ def _special_codes(clean: str, f: AnyFormat) -> str:
     e = element(f)
     what = "NaN" if wanted is math.isnan else "infinity"
     top = [2**e.bits - 1] if isinstance(e, ExponentFormat) else [2 ** (e.bits - 1) - 1, getattr(e, "max_code", 0) + 1]
+    top += [2 ** (e.bits - 1)] if getattr(e, "specials", "") == "fnuz" else []
     for code in top:
         if e.bits > 1 and wanted(decode(f, code)):
             return f" The {what} of {f.name} is {pattern(f, code)}."

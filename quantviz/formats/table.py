@@ -12,6 +12,7 @@ MXINT8_STEP = 2.0**-6
 
 _IEEE = "IEEE 754-2019"
 _OFP8 = "OCP 8-bit Floating Point Specification (OFP8) v1.0"
+_FNUZ = "8-bit Numerical Formats for Deep Neural Networks, arXiv 2206.02915"
 _MX = "OCP Microscaling Formats (MX) Specification v1.0"
 
 # Levels of NormalFloat 4: quantiles of the unit normal, normalised to [-1, 1], with an exact zero.
@@ -42,6 +43,8 @@ _ALL: tuple[Format, ...] = (
     FloatFormat("bf16", 8, 7, "ieee", "the upper half of IEEE 754 binary32"),
     _fp8_e4m3,
     _fp8_e5m2,
+    FloatFormat("fp8_e4m3fnuz", 4, 3, "fnuz", _FNUZ),
+    FloatFormat("fp8_e5m2fnuz", 5, 2, "fnuz", _FNUZ),
     _fp6_e3m2,
     _fp6_e2m3,
     _fp4_e2m1,

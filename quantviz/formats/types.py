@@ -20,14 +20,15 @@ from ..errors import QuantvizError
 #   ieee    infinities and NaNs, as IEEE 754 (fp16, bf16, fp8_e5m2)
 #   fn      no infinity, one NaN per sign at the all-ones code (OCP fp8_e4m3)
 #   finite  every code is a number (OCP fp6 and fp4)
-Specials = Literal["ieee", "fn", "finite"]
+#   fnuz    no infinity and no -0: its code is the one NaN; the bias is one larger (AMD's and Graphcore's fp8)
+Specials = Literal["ieee", "fn", "finite", "fnuz"]
 
 
 @dataclass(frozen=True)
 class FloatFormat:
     """A binary floating-point format with subnormals and signed zero.
 
-    Codes are the bit patterns, sign first. A cast rounds to nearest, ties to even, keeps -0, and
+    Codes are the bit patterns, sign first. A cast rounds to nearest, ties to even, keeps -0 where there is one, and
     saturates to the largest finite value where IEEE arithmetic would give infinity.
     """
 
@@ -43,7 +44,11 @@ class FloatFormat:
 
     @property
     def bias(self) -> int:
-        return 2 ** (self.exponent_bits - 1) - 1
+        return 2 ** (self.exponent_bits - 1) - self.has_negative_zero
+
+    @property
+    def has_negative_zero(self) -> bool:
+        return self.specials != "fnuz"
 
     @property
     def emin(self) -> int:
@@ -96,6 +101,8 @@ class FloatFormat:
             value[magnitude_code == self.max_code + 1] = np.inf
         value[magnitude_code > self.max_code + (self.specials == "ieee")] = np.nan
         value = np.where(code >> (self.bits - 1) == 1, -value, value).astype(np.float32)
+        if not self.has_negative_zero:
+            value[2 ** (self.bits - 1)] = np.nan
         value.setflags(write=False)
         return value
 

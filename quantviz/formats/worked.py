@@ -110,6 +110,8 @@ def remark(f: AnyFormat, code: int) -> str | None:
             return "NaN: all bits are 1. A block with this scale holds no numbers."
         case "NaN" if e.specials == "fn":
             return "NaN: every bit but the sign is 1. This format has no infinity; its top exponent holds numbers too."
+        case "NaN" if e.specials == "fnuz":
+            return "NaN: the code that would be -0. This format has no infinity and no -0, so all others hold numbers."
         case "NaN":
             return "NaN, not a number: the exponent bits are all 1 and the mantissa is not 0, whatever else it is."
         case "unused":
@@ -118,7 +120,8 @@ def remark(f: AnyFormat, code: int) -> str | None:
         return "int1 has no zero: its one bit is the sign, and the scale the mean magnitude of the weights."
     if isinstance(e, IntFormat) and decode(f, code) == -(2 ** (e.bits - 1)) * step(f):
         return (
-            f"Symmetric schemes leave this code unused: their codes run from -{e.max_symmetric} to {e.max_symmetric}."
+            f"Symmetric schemes leave this code unused, except under range=full: their codes run from "
+            f"-{e.max_symmetric} to {e.max_symmetric}."
         )
     if isinstance(e, CodebookFormat) and code and decode(f, code) == 0 and e.name == "bnb_fp4":
         return "A second code for 0: the sign bit makes no difference here, and the encoder never gives this one."
@@ -182,7 +185,7 @@ def properties(f: Format) -> dict[str, Any]:
 
 def _specials(e: AnyFormat) -> str:
     if isinstance(e, FloatFormat):
-        return {"ieee": "±∞, NaN, -0", "fn": "NaN, -0", "finite": "-0"}[e.specials]
+        return {"ieee": "±∞, NaN, -0", "fn": "NaN, -0", "finite": "-0", "fnuz": "NaN"}[e.specials]
     if isinstance(e, TernaryFormat):
         return "one code unused"
     return "two codes for 0" if e.name == "bnb_fp4" else "none"

@@ -114,15 +114,15 @@ class Quantized(Shaped):
 
 def scale_notices(scheme: Scheme, vanished: int, saturated: int) -> tuple[str, ...]:
     """Sentences about scales that their stored type could not hold."""
-    out = []
+    out, way = [], "a scale of the tensor" if scheme.stored_scale == "e4m3" else "scale=fp32"
     if vanished:
         out.append(
-            f"{vanished:,} scale{'s' * (vanished != 1)} became 0 in {scheme.scale}, so their weights are exact zeros; "
-            "scale=fp32 keeps them."
+            f"{vanished:,} scale{'s' * (vanished != 1)} became 0 in {scheme.stored_scale}, so their weights are exact "
+            f"zeros; {way} keeps them."
         )
     if saturated:
         out.append(
-            f"{saturated:,} scale{'s' * (saturated != 1)} exceeded the largest {scheme.scale} value and "
-            f"{'were' if saturated != 1 else 'was'} cut to it; scale=fp32 holds them."
+            f"{saturated:,} scale{'s' * (saturated != 1)} exceeded the largest {scheme.stored_scale} value and "
+            f"{'were' if saturated != 1 else 'was'} cut to it; {way} holds them."
         )
     return tuple(out)

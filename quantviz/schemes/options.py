@@ -11,11 +11,32 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from ..block_types import BlockType
 from ..errors import QuantvizError, did_you_mean
-from ..formats import BlockFormat, CodebookFormat, IntFormat, TernaryFormat
+from ..formats import CodebookFormat, IntFormat
+from .refusals import (
+    home_scale,
+    no_clip,
+    no_double,
+    no_edge,
+    no_pad,
+    no_range,
+    no_rule,
+    no_scale,
+    no_solver,
+    no_tensor,
+)
 
 SCALE_TYPES = {"fp32": 32, "fp16": 16, "bf16": 16}
+# How an MX block gets its power of two, m being its largest magnitude, M and emax the element format's largest value
+# and that value's exponent: torchao's ScaleCalculationMode, and MLX's: 0.31.2 rounds
+# to the nearest, 0.32.4 up.
+MX_RULES = {
+    "floor": "2^⌊log2 m⌋ / 2^emax (OCP)",
+    "even": "as floor, of m rounded to the element's mantissa",
+    "ceil": "2^⌈log2 m⌉ / 2^emax",
+    "rceil": "2^⌈log2(m / M)⌉: nothing is cut off (NVIDIA, MLX 0.32.4)",
+    "nearest": "2^round(log2(m / M)) (MLX 0.31)",
+}
 LOWEST_PERCENTILE = 50.0
 LARGEST_KEEP = 50.0  # percent; beyond half the table is larger than the tensor
 
@@ -76,12 +97,18 @@ class Option:
     refusal: Callable[[Any, str], str | None] = lambda scheme, plain: None
     home: Callable[[Any, Any], Any] | None = None
     remedies: tuple[Remedy, ...] = ()
+    named: str = ""
+
+    @property
+    def field(self) -> str:
+        """The field of a scheme that holds it: its key, but where that says something else of a scheme."""
+        return self.named or self.key
 
     def default_for(self, f: Any, granularity: Any) -> Any:
         return self.home(f, granularity) if self.home else self.default
 
 
-# -- readers and refusals ------------------------------------------------------------------------
+# -- readers -------------------------------------------------------------------------------------
 
 
 def _words(*words: str) -> Callable[[Any], str]:
@@ -122,63 +149,18 @@ def _keep(value: str | float) -> float:
     return float(f"{share:.10g}")
 
 
-def _home_scale(f: Any, granularity: Any) -> str | None:
-    if granularity is None or isinstance(f, BlockFormat | BlockType):
-        return None
-    return "fp16" if isinstance(f, IntFormat | TernaryFormat) else "fp32"
-
-
-def _no_scale(scheme: Any, plain: str) -> str | None:
-    why = "a plain cast has no scale" if scheme.rule == "cast" else "its specification fixes the scale"
-    applies = _home_scale(scheme.fmt, scheme.granularity)
-    return None if applies else f"{scheme.format} takes no scale option: {why}."
-
-
-def _no_clip(scheme: Any, plain: str) -> str | None:
-    if scheme.rule in ("sym", "asym", "offset", "scaled", "codebook"):
-        return None
-    why = {
-        "cast": "a plain cast has no range to clip; give a granularity, for example channel",
-        "mx": "its specification fixes the scale",
-        "nvfp4": "its specification fixes the scale",
-    }.get(scheme.rule, "its scale is the mean of the magnitudes, not their range")
-    return f"{plain} takes no clip option: {why}."
-
-
-def _no_solver(scheme: Any, plain: str) -> str | None:
-    if scheme.rule != "offset":
-        return (
-            f"{plain} takes no solver=hqq: HQQ moves the float minimum, which only the symmetry offset has, "
-            "for example int4-offset-b64:solver=hqq."
-        )
-    both = f"clip={scheme.clip} and solver=hqq both choose the range of {plain}; give one of them."
-    return None if scheme.clip == "absmax" else both
-
-
-def _no_double(scheme: Any, plain: str) -> str | None:
-    if scheme.rule != "codebook":
-        return f"{plain} takes no double=1: bitsandbytes nests the scales of nf4 and bnb_fp4 only."
-    other = f"double=1 quantizes float32 scales to 8 bits, so leave scale={scheme.scale} out."
-    return None if scheme.scale == "fp32" else other
-
-
-def _no_pad(scheme: Any, plain: str) -> str | None:
-    applies = scheme.rule == "block type"
-    return None if applies else f"{plain} takes no pad=1: only block types need rows of whole blocks."
-
-
 # -- the options, in the order in which they stand in keys ---------------------------------------
 
 _DECLARED = (
     Option(
-        "scale", None, "scales", written=("scale=fp32", "fp16", "bf16"), home=_home_scale, refusal=_no_scale,
+        "scale", None, "scales", written=("scale=fp32", "fp16", "bf16"), home=home_scale, refusal=no_scale,
         what="how a scale is stored; it is rounded to that type before it is used",
         read=_words(*SCALE_TYPES), wrong="is no scale type; choose fp32, fp16 or bf16.",
         control=Control("buttons", "Scale stored as", tuple(SCALE_TYPES),
                         "The scale is rounded to this type before it is used; bits count it."),
     ),
     Option(
-        "clip", "absmax", "outliers", written=("clip=mse", "clip=99.9"), read=_clip, refusal=_no_clip,
+        "clip", "absmax", "outliers", written=("clip=mse", "clip=99.9"), read=_clip, refusal=no_clip,
         what="the range of a group with the least squared error among some thirty widths; or a percentile",
         wrong="is no way to clip; choose absmax, mse, or a percentile above 50 and below 100, such as 99.9.",
         control=Control("list", "Clip", ("absmax", "mse", "99.9", "99"),
@@ -213,7 +195,7 @@ _DECLARED = (
     Option(
         "solver", None, "outliers", written=("solver=hqq",), what="HQQ's solver for the minimum (`int*-offset`)",
         read={"none": None, "hqq": "hqq"}.__getitem__, wrong="is no solver; the one there is is hqq.",
-        write=lambda solver: solver or "none", refusal=_no_solver,
+        write=lambda solver: solver or "none", refusal=no_solver,
         control=Control("toggle", "HQQ solver", (None, "hqq"),
                         "Half-quadratic quantization moves each group's minimum so that an ℓp norm with p < 1 of the "
                         "errors shrinks. The quality is that of the hqq package, the codes are not its own: the "
@@ -223,7 +205,7 @@ _DECLARED = (
                          "hqq", (("symmetry", "offset"), ("clip", None)), IntFormat),),
     ),
     Option(
-        "double", False, "outliers", written=("double=1",), read=_flag, write=_flag_text, refusal=_no_double,
+        "double", False, "outliers", written=("double=1",), read=_flag, write=_flag_text, refusal=no_double,
         what="scales quantized themselves, as bitsandbytes nests them (`nf4`, `bnb_fp4`)",
         wrong="is neither 0 nor 1; double=1 quantizes the scales themselves.",
         control=Control("toggle", "Double quantization", (False, True), "The scales are quantized to 8 bits "
@@ -232,7 +214,39 @@ _DECLARED = (
                          formats=CodebookFormat),),
     ),
     Option(
-        "pad", False, "block types", written=("pad=1",), read=_flag, write=_flag_text, refusal=_no_pad,
+        "range", "narrow", "scales", written=("range=full",), refusal=no_range, read=_words("narrow", "full"),
+        what="symmetric integers from -2^(B-1), with scale max/(2^(B-1)-½), as compressed-tensors and GPTQ have them",
+        wrong="is no range of codes; choose narrow or full.",
+        control=Control("toggle", "Use the lowest code too", ("narrow", "full"), "Codes from -2^(B-1) to 2^(B-1)-1, "
+                        "and the scale is the largest weight over 2^(B-1)-½: compressed-tensors', GPTQ's and torchao's "
+                        "symmetric range."),
+    ),
+    Option(
+        "edge", False, "scales", written=("edge=1",), read=_flag, write=_flag_text, refusal=no_edge,
+        what="MLX's affine rule: codes count from the end of larger magnitude, the scale may be negative, 0 is a level",
+        wrong="is neither 0 nor 1; edge=1 counts from the end of larger magnitude.",
+        control=Control("toggle", "Count from the far end (MLX)", (False, True), "Codes count from the weight of "
+                        "largest magnitude, which is exact, and the scale is moved so that 0 is a level too: MLX's "
+                        "affine rule. The scale is negative where that weight is the largest."),
+    ),
+    Option(
+        "rule", "floor", "scales", written=("rule=even", "floor", "ceil", "rceil", "nearest"), refusal=no_rule,
+        read=_words(*MX_RULES), what="how the power of two of an MX block is chosen from its largest weight",
+        wrong="is no rule for an MX scale; choose floor, even, ceil, rceil or nearest.",
+        control=Control("list", "Scale rule", tuple(MX_RULES),
+                        "How a block gets its power of two: down cuts the largest weights off, up wastes codes.",
+                        lambda rule: f"{rule}: {MX_RULES[rule]}"),
+        named="scale_rule",
+    ),
+    Option(
+        "tensor", "fp32", "scales", written=("tensor=none",), read=_words("fp32", "none"), refusal=no_tensor,
+        what="NVFP4 without the tensor's own scale, as MLX has it",
+        wrong="is no type of the tensor's scale; choose fp32 or none.",
+        control=Control("toggle", "No scale of the tensor", ("fp32", "none"), "A block's e4m3 scale stands alone, as "
+                        "in MLX's nvfp4: weights whose scale is below 2^-10 become zeros."),
+    ),
+    Option(
+        "pad", False, "block types", written=("pad=1",), read=_flag, write=_flag_text, refusal=no_pad,
         what="rows filled up with zeros to whole blocks, which are counted (block types)",
         wrong="is neither 0 nor 1; pad=1 fills rows up to whole blocks with zeros.",
         control=Control("toggle", "Fill rows up with zeros", (False, True), "A row whose length is no multiple of "
@@ -275,7 +289,7 @@ def check_options(scheme: Any) -> None:
     """Refuses options that do not apply to the rest of a scheme, with the reason."""
     chosen = sorted((OPTIONS[name] for name in scheme.options), key=lambda option: GROUPS.index(option.group))
     for option in chosen:
-        plain = replace(scheme, **{other.key: other.default for other in chosen if other.group != "scales"}).key
+        plain = replace(scheme, **{other.field: other.default for other in chosen if other.group != "scales"}).key
         why = option.refusal(scheme, plain)
         if scheme.rule == "block type" and option.group == "outliers":
             why = (

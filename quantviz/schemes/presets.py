@@ -33,13 +33,13 @@ _COMPRESSED = (
 _TENSORRT = "https://nvidia.github.io/TensorRT-LLM/reference/precision.html"
 _MLX = "https://ml-explore.github.io/mlx/build/html/python/_autosummary/mlx.core.quantize.html"
 _LLAMA = "https://github.com/ggml-org/llama.cpp/blob/master/tools/quantize/README.md"
-_HALF_STEP = "compressed-tensors divides by 7.5 and uses code −8 too; the weights are often tuned by GPTQ first."
+_TUNED = "The weights are often tuned by GPTQ first."
 
 SERVED = (
     Served("vLLM", "--quantization fp8", "fp8_e4m3-tensor", _VLLM_FP8),
     Served("vLLM", "FP8_DYNAMIC", "fp8_e4m3-channel", _COMPRESSED),
     Served("vLLM", "FP8_BLOCK", "fp8_e4m3-b128x128", _COMPRESSED),
-    Served("vLLM", "W4A16", "int4-sym-b128", _COMPRESSED, _HALF_STEP),
+    Served("vLLM", "W4A16", "int4-sym-b128:range=full", _COMPRESSED, _TUNED),
     Served("vLLM", "--quantization bitsandbytes", "nf4-b64:double=1",
            "https://github.com/vllm-project/vllm/blob/main/vllm/model_executor/model_loader/bitsandbytes_loader.py"),
     Served("TensorRT-LLM", "FP8 per tensor", "fp8_e4m3-tensor", _TENSORRT),
@@ -47,9 +47,9 @@ SERVED = (
     Served("TensorRT-LLM", "INT8 weight only", "int8-sym-channel", _TENSORRT),
     Served("TensorRT-LLM", "W4A16 AWQ", "int4-sym-b128", _TENSORRT,
            "AWQ scales input channels by their importance before it rounds."),
-    Served("MLX", "affine, 4 bits, groups of 64", "int4-offset-b64:scale=bf16", _MLX,
-           "The formula of MLX's documentation; its kernel then moves scale and bias so that 0 is a level."),
-    Served("MLX", "mxfp4", "mxfp4", _MLX),
+    Served("MLX", "affine, 4 bits, groups of 64", "int4-offset-b64:scale=bf16,edge=1", _MLX,
+           "MLX makes codes by the float32 scale and rounds it to the model's type after; here before."),
+    Served("MLX", "mxfp4", "mxfp4:rule=rceil", _MLX),
     Served("llama.cpp", "Q4_K_M, most tensors", "q4_k", _LLAMA, "A mix: some tensors get q6_k, small ones stay float."),
     Served("llama.cpp", "Q4_K_M, the tensors that matter most", "q6_k", _LLAMA,
            "Half of the value and down projections, and the output."),

@@ -8,7 +8,9 @@ from .granularity import GRANULARITIES, TILES
 
 SYMMETRIES = ("sym", "asym", "offset")
 INTEGERS = tuple(name for name, f in FORMATS.items() if isinstance(f, IntFormat))  # most bits first
-_SMALL_FLOATS = ("fp8_e4m3", "fp8_e5m2", "fp6_e3m2", "fp6_e2m3", "fp4_e2m1")
+_SMALL_FLOATS = (
+    "fp8_e4m3", "fp8_e5m2", "fp8_e4m3fnuz", "fp8_e5m2fnuz", "fp6_e3m2", "fp6_e2m3", "fp4_e2m1"
+)  # fmt: skip
 _CATALOGUE = (
     "fp32", "fp16", "bf16", *_SMALL_FLOATS,
     *(f"{f}-{symmetry}-{g}" for f in INTEGERS for symmetry in SYMMETRIES for g in GRANULARITIES),

@@ -12,7 +12,7 @@ The definition of each element and scaling, with its sources, is `quantviz.kerne
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 from ..block_types import BlockType
 from ..formats import MXINT8_STEP, BlockFormat, CodebookFormat, FloatFormat, Format, IntFormat, TernaryFormat
@@ -26,9 +26,10 @@ Element = Literal["integers", "signs", "floats", "levels", "packed"]
 #   mean        over the mean magnitude                     two levels    NVFP4: a tensor scale over block scales
 #   zero point  over a range that holds 0, whose code is the zero point
 #   minimum     over a range, counted from its minimum
+#   edge        MLX: over a range, counted from its end of larger magnitude; the scale points from it to the other
 #   packed      a block type's own
 Scaling = Literal[
-    "none", "largest", "mean", "zero point", "minimum", "unit", "power of two", "two levels", "packed"
+    "none", "largest", "mean", "zero point", "minimum", "edge", "unit", "power of two", "two levels", "packed"
 ]  # fmt: skip
 Name = Literal["cast", "sym", "asym", "offset", "sign", "ternary", "scaled", "codebook", "mx", "nvfp4", "block type"]
 
@@ -45,8 +46,11 @@ class Rule:
     meaning: str
     step: float = 1.0
 
-    def code_range(self, f: Format | BlockType) -> tuple[int, int]:
-        """Smallest and largest code in the format `f`, both inclusive; bit patterns for float formats."""
+    def code_range(self, f: Format | BlockType, full: bool = False) -> tuple[int, int]:
+        """Smallest and largest code in the format `f`, both inclusive; bit patterns for float formats.
+
+        full: whether symmetric whole numbers use the lowest code of two's complement too.
+        """
         match self.element, self.scaling:
             case "packed", _:
                 return f.first_code, f.first_code + 2**f.bits - 1
@@ -54,7 +58,7 @@ class Rule:
                 return -1, 1
             case "integers", "largest" | "power of two":
                 most = element_of(f).max_symmetric
-                return -most, most
+                return -most - full, most
         return 0, 2**f.bits - 1
 
 
@@ -63,6 +67,7 @@ RULES = (
     Rule("sym", "integers", "largest", "code × scale"),
     Rule("asym", "integers", "zero point", "(code − zero point) × scale"),
     Rule("offset", "integers", "minimum", "minimum + code × scale"),
+    Rule("offset", "integers", "edge", "edge + code × scale"),  # MLX's bias
     Rule("sign", "signs", "mean", "code × scale"),  # XNOR-Net
     Rule("ternary", "integers", "mean", "code × scale"),  # BitNet's absmean
     Rule("scaled", "floats", "largest", f"{PATTERN} × scale"),
@@ -72,7 +77,8 @@ RULES = (
     Rule("nvfp4", "floats", "two levels", f"{PATTERN} × scale"),
     Rule("block type", "packed", "packed", "as its runtime lays it down"),
 )
-_BY_NAME = {(rule.name, rule.element): rule for rule in RULES}
+_EDGE = next(rule for rule in RULES if rule.scaling == "edge")
+_BY_NAME = {(rule.name, rule.element): rule for rule in RULES if rule is not _EDGE}
 
 
 def element_of(f: Format | BlockType) -> Format | BlockType:
@@ -80,8 +86,53 @@ def element_of(f: Format | BlockType) -> Format | BlockType:
     return f.element if isinstance(f, BlockFormat) else f
 
 
-def rule_of(f: Format | BlockType, symmetry: str | None, is_scaled: bool) -> Rule:
+def largest_of(f: Format | BlockType) -> float:
+    """The largest number of an element of a block format: 6 of mxfp4's, 127/64 of mxint8's."""
+    return f.element.max_symmetric * MXINT8_STEP if isinstance(f.element, IntFormat) else f.element.max
+
+
+class PowerChoice(NamedTuple):
+    """How the power of two of an MX block follows from its largest magnitude m: 2^(exponent - emax), with the exponent
+    of the float32 whose bits are those of m / divisor, and addend more."""
+
+    divisor: float
+    addend: int
+    emax: int
+
+
+# What is added to the bits of a float32, whose mantissa has 23, so that its exponent is that of the power of two ...
+_NOT_BELOW = 2**23 - 1  # ... not below it
+_NEAREST = 2**23 - 0x3504F4  # ... nearest in the logarithm: at 2^½, which is irrational, lies no float32
+
+
+def power_choice(scheme: Any) -> PowerChoice:
+    """The rule of an MX scheme in numbers.
+
+    Sources: torchao's ScaleCalculationMode and to_mx; MLX's fp_quantize (nearest to 0.32.2, rceil in
+    0.32.4). RCEIL is exact, as NVIDIA's cvt.rp has it:
+    torchao's eager fallback takes log2 in float32, which does not see the last bits above a power of two.
+    """
+    f = scheme.fmt
+    mantissa_bits = f.element.bits - 2 if isinstance(f.element, IntFormat) else f.element.mantissa_bits
+    match scheme.scale_rule:
+        case "even":
+            return PowerChoice(1.0, 1 << (22 - mantissa_bits), f.element_emax)
+        case "ceil":
+            return PowerChoice(1.0, _NOT_BELOW, f.element_emax)
+        case "rceil":
+            return PowerChoice(largest_of(f), _NOT_BELOW, 0)
+        case "nearest":
+            return PowerChoice(largest_of(f), _NEAREST, 0)
+    return PowerChoice(1.0, 0, f.element_emax)
+
+
+def rule_of(
+    f: Format | BlockType, symmetry: str | None, is_scaled: bool, two_levels: bool = True, edge: bool = False
+) -> Rule:
     """The rule of a format under a symmetry. is_scaled: whether groups of weights share a scale.
+    two_levels: whether NVFP4's block scales have a scale of the tensor above them.
+    edge: whether integers with the symmetry offset count from the edge of their range.
+
 
     >>> from quantviz.formats import get
     >>> rule_of(get("int4"), "asym", True).meaning, rule_of(get("mxint8"), None, True).element
@@ -97,11 +148,13 @@ def rule_of(f: Format | BlockType, symmetry: str | None, is_scaled: bool) -> Rul
         case BlockType():
             return _BY_NAME["block type", "packed"]
         case BlockFormat():
+            if f.scale == "nvfp4" and not two_levels:
+                return _BY_NAME["scaled", "floats"]
             element = "integers" if isinstance(f.element, IntFormat) else "floats"
             return _BY_NAME["mx" if f.scale == "e8m0" else "nvfp4", element]
     if f.bits == 1 and symmetry == "sym":
         return _BY_NAME["sign", "signs"]
-    return _BY_NAME[symmetry, "integers"]
+    return _EDGE if edge and symmetry == "offset" else _BY_NAME[symmetry, "integers"]
 
 
 def dtype_of(first: int, last: int) -> str:

@@ -24,7 +24,7 @@ from .granularity import TENSOR, Granularity
 from .nested import NESTED_BITS, nested_bits
 from .options import OPTIONS, SCALE_TYPES, Option, check_options, parse_options, read_option
 from .ready_made import INTEGERS, SYMMETRIES, catalogue
-from .rules import Rule, dtype_of, rule_of
+from .rules import Rule, dtype_of, element_of, rule_of
 
 # What a key may begin with: the formats, and GGUF's block types.
 KINDS: dict[str, Format | BlockType] = {**FORMATS, **BLOCK_TYPES}
@@ -32,9 +32,9 @@ KINDS: dict[str, Format | BlockType] = {**FORMATS, **BLOCK_TYPES}
 
 _Parts = make_dataclass("_Parts", [
     ("format", str), ("symmetry", str | None, None), ("granularity", Granularity | None, None),
-    *((name, Any, option.default) for name, option in OPTIONS.items()),
+    *((option.field, Any, option.default) for option in OPTIONS.values()),
 ], frozen=True)  # fmt: skip
-_OPTIONS_TEXT = "\n    ".join(f"{name}: {option.what}" for name, option in OPTIONS.items())
+_OPTIONS_TEXT = "\n    ".join(f"{option.field}: {option.what}" for option in OPTIONS.values())
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,9 @@ class Scheme(_Parts):
                     f"{format} is defined on blocks of {f.block}, so {granularity} does not apply; write {format}."
                 )
             granularity = Granularity(1, f.block)
-        defaults = {name: option.default_for(f, granularity) for name, option in OPTIONS.items()}
+        defaults = {option.field: option.default_for(f, granularity) for option in OPTIONS.values()}
         read = {name: read_option(name, value) for name, value in options.items() if value is not None}
+        read = {OPTIONS[name].field: value for name, value in read.items()}
         scheme = cls(format, symmetry, granularity, **(defaults | read))
         check_options(scheme)
         return scheme
@@ -129,8 +130,8 @@ class Scheme(_Parts):
     def options(self) -> dict[str, Any]:
         """Those that do not hold their default, in the order of keys."""
         return {
-            name: getattr(self, name) for name, option in OPTIONS.items()
-            if getattr(self, name) != option.default_for(self.fmt, self.granularity)
+            name: getattr(self, option.field) for name, option in OPTIONS.items()
+            if getattr(self, option.field) != option.default_for(self.fmt, self.granularity)
         }  # fmt: skip
 
     def takes(self, option: Option) -> bool:
@@ -153,7 +154,7 @@ class Scheme(_Parts):
     @cached_property
     def how(self) -> Rule:
         """The rule as data: an element under a scaling."""
-        return rule_of(self.fmt, self.symmetry, self.granularity is not None)
+        return rule_of(self.fmt, self.symmetry, self.granularity is not None, self.tensor != "none", self.edge)
 
     @property
     def rule(self) -> str:
@@ -163,12 +164,26 @@ class Scheme(_Parts):
     @cached_property
     def code_range(self) -> tuple[int, int]:
         """Smallest and largest code, both inclusive; bit patterns for float formats."""
-        return self.how.code_range(self.fmt)
+        return self.how.code_range(self.fmt, self.range == "full")
 
     @property
     def code_dtype(self) -> str:
         """Name of the smallest dtype that holds every code; of a zero point, which is a code, too."""
         return dtype_of(*self.code_range)
+
+    @property
+    def stored_scale(self) -> str:
+        """The type that scales are rounded to: fp32, fp16, bf16, or e4m3 where NVFP4's stand alone."""
+        alone = isinstance(self.fmt, BlockFormat) and self.rule == "scaled"
+        return "e4m3" if alone else self.scale or "fp32"
+
+    @cached_property
+    def largest_step(self) -> float:
+        """What the largest magnitude of a group is brought to: the largest value, of whole numbers half their range."""
+        if self.how.element == "integers":
+            first, last = self.code_range
+            return (last - first) / 2
+        return element_of(self.fmt).max
 
     @property
     def needs_tensor_maximum(self) -> bool:

@@ -13,7 +13,8 @@ from quantviz.formats import FORMATS, CodebookFormat, FloatFormat, IntFormat, ta
 
 from ..kernels.peers import ML_DTYPES, bitsandbytes
 
-DESIGNED = """fp32 fp16 bf16 fp8_e4m3 fp8_e5m2 fp6_e3m2 fp6_e2m3 fp4_e2m1 int1 int2 int3 int4 int5 int6 int7 int8
+DESIGNED = """fp32 fp16 bf16 fp8_e4m3 fp8_e5m2 fp8_e4m3fnuz fp8_e5m2fnuz fp6_e3m2 fp6_e2m3 fp4_e2m1 int1
+int2 int3 int4 int5 int6 int7 int8
 nf4 bnb_fp4 ternary mxfp8_e4m3 mxfp8_e5m2 mxfp6_e3m2 mxfp6_e2m3 mxfp4 mxint8 nvfp4""".split()
 
 

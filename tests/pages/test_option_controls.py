@@ -42,7 +42,7 @@ def test_every_declared_option_has_a_control(option: Option) -> None:
     widget = control(app, option)
     assert widget.proto.label == option.control.label
     assert widget.proto.help == option.control.help.format(fmt=scheme.fmt)
-    value, default = (getattr(s, option.key) for s in (chosen, scheme))
+    value, default = (getattr(s, option.field) for s in (chosen, scheme))
     toggles = option.control.kind == "toggle"
     assert widget.value == (True if toggles else value)
     widget.set_value(False if toggles else default)
@@ -71,6 +71,6 @@ def test_moving_a_control_chooses_the_option(key: str) -> None:
     scheme = Scheme.parse(key)
     for option in filter(scheme.takes, OPTIONS.values()):
         app, chosen = opened(key), Scheme.parse(f"{key}:{option.written[0]}")
-        control(app, option).set_value(True if option.control.kind == "toggle" else getattr(chosen, option.key))
+        control(app, option).set_value(True if option.control.kind == "toggle" else getattr(chosen, option.field))
         app.run()
         assert app.text_input(key="scheme").value == chosen.key

@@ -12,7 +12,7 @@ import quantviz as qv
 from quantviz import QuantvizError, Scheme
 from quantviz.outliers.cures import cures
 from quantviz.schemes import OPTIONS, Option
-from quantviz.schemes.options import GROUPS, parse_options, read_option
+from quantviz.schemes.options import GROUPS, MX_RULES, parse_options, read_option
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -30,13 +30,18 @@ CASES: dict[str, tuple[Any, list[tuple[Any, Any]], list[tuple[Any, str]]]] = {
     ),
     "solver": (None, [("hqq", "hqq"), ("none", None)], [("gptq", "solver=gptq is no solver; the one there")]),
     "double": (False, [("0", False), ("1", True), (True, True), (False, False)], [("2", "double=2 is neither 0 nor")]),
+    "range": ("narrow", [("narrow", "narrow"), ("full", "full")], [("all", "range=all is no range of codes; choose")]),
+    "edge": (False, [("0", False), ("1", True), (True, True), (False, False)], [("2", "edge=2 is neither 0 nor 1;")]),
+    "rule": ("floor", [(r, r) for r in MX_RULES], [("up", "rule=up is no rule for an MX scale; choose floor,")]),
+    "tensor": ("fp32", [("fp32", "fp32"), ("none", "none")], [("fp16", "tensor=fp16 is no type of the tensor's")]),
     "pad": (False, [("0", False), ("1", True), (True, True), (False, False)], [("2", "pad=2 is neither 0 nor 1;")]),
 }  # fmt: skip
 every_option = pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS)
 
 
 def test_every_option_has_a_case_and_is_a_field_of_schemes() -> None:
-    assert list(CASES) == list(OPTIONS) == [f.name for f in fields(Scheme)][3:]
+    assert list(CASES) == list(OPTIONS)
+    assert [option.field for option in OPTIONS.values()] == [f.name for f in fields(Scheme)][3:]
     assert all(option.key == key and option.group in GROUPS for key, option in OPTIONS.items())
 
 
@@ -92,12 +97,13 @@ def test_an_option_that_does_not_apply_is_refused_with_the_reason(key: str, said
 
 def test_what_a_scheme_takes_does_not_depend_on_its_other_options() -> None:
     refused = {
-        "int4-offset-b64:clip=mse": {"double", "pad"},
-        "int4-sym-b64:keep=1%": {"solver", "double", "pad"},
-        "nf4-b64:scale=bf16": {"solver", "pad"},
-        "ternary-tensor": {"clip", "solver", "double", "pad"},
-        "mxfp4": {"scale", "clip", "solver", "double", "pad"},
-        "fp16": {"scale", "clip", "solver", "double", "pad"},
+        "int4-offset-b64:clip=mse": {"double", "range", "rule", "tensor", "pad"},
+        "int4-sym-b64:keep=1%": {"solver", "double", "edge", "rule", "tensor", "pad"},
+        "nf4-b64:scale=bf16": {"solver", "range", "edge", "rule", "tensor", "pad"},
+        "ternary-tensor": {"clip", "solver", "double", "range", "edge", "rule", "tensor", "pad"},
+        "mxfp4": {"scale", "clip", "solver", "double", "range", "edge", "tensor", "pad"},
+        "nvfp4": {"scale", "clip", "solver", "double", "range", "edge", "rule", "pad"},
+        "fp16": {"scale", "clip", "solver", "double", "range", "edge", "rule", "tensor", "pad"},
         "q4_k:pad=1": {*OPTIONS} - {"pad"},
     }
     for key, names in refused.items():

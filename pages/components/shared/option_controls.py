@@ -29,7 +29,7 @@ def moved_to(option: Option) -> Any:
 
 
 def _draw(option: Option, scheme: Scheme, change: Callable[[str], None]) -> None:
-    control, value, key = option.control, getattr(scheme, option.key), f"scheme_{option.key}"
+    control, value, key = option.control, getattr(scheme, option.field), f"scheme_{option.key}"
     st.session_state[key] = value != option.default if control.kind == "toggle" else value
     more = {"key": key, "on_change": change, "args": (option.key,), "help": control.help.format(fmt=scheme.fmt)}
     match control.kind:

@@ -12,8 +12,9 @@ from ..bins import ERROR_BINS as _ERROR_BINS
 from ..bins import LOG_BIN_SHIFT as _LOG_BIN_SHIFT
 from ..bins import LOG_BINS as _LOG_BINS
 from ..bins import VALUE_BINS as _VALUE_BINS
+from .casts import INF, MAGNITUDE, bits_of
 from .group_loops import group_parameters
-from .rules import INF, MAGNITUDE, bits_of, decode, encode, outside
+from .rules import decode, encode, outside
 from .tiles import place, read
 
 VALUE_BINS, ERROR_BINS = tl.constexpr(_VALUE_BINS), tl.constexpr(_ERROR_BINS)
@@ -98,7 +99,7 @@ def store_sums(at, x, y, e, of_tile, step):
     tl.store(at + 2, total(tl.where(a > 0, d / tl.where(a > 0, a, 1.0), 0.0)))
     tl.store(at + 3, total(x * y))
     tl.store(at + 4, total(y * y))
-    tl.store(at + 5, tl.sum(tl.where(step > 0, of_tile / tl.where(step > 0, step * step, 1.0), 0.0), 0))
+    tl.store(at + 5, tl.sum(tl.where(tl.abs(step) > 0, of_tile / tl.where(tl.abs(step) > 0, step * step, 1.0), 0.0), 0))
 
 
 @triton.jit

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...formats import CodebookFormat, FloatFormat
 from ...schemes import TENSOR, Scheme
-from ...schemes.rules import element_of
+from ...schemes.rules import element_of, power_choice
 
 TILE = 4096  # weights a program takes, where a group is no larger
 LARGEST_TILE = 16384  # a group of at most this many weights stays in registers, so that it is read once
@@ -24,7 +24,8 @@ class Rule:
     element, scaling: as `schemes.rules` has them, but the elements "identity" and "bf16" for those casts, and "stepped"
     for the multiples of 1/64 of MXINT8.  store: type of the scales.  first, top: smallest and largest code, or the
     largest value of a float format.  emin: exponent of the smallest normal, with float32's bias.  tiny: smallest
-    subnormal.  infinities: whether max_code + 1 is one.
+    subnormal.  infinities: whether max_code + 1 is one.  negative_zero: whether there is one.
+    largest: what the largest magnitude of a group is divided by.  addend, power_emax: as `schemes.rules.PowerChoice`.
     """
 
     element: str
@@ -39,6 +40,10 @@ class Rule:
     max_code: int = 0
     tiny: float = 0.0
     infinities: bool = False
+    negative_zero: bool = True
+    largest: float = 1.0
+    addend: int = 0
+    power_emax: int = 0
 
     @classmethod
     def of(cls, scheme: Scheme) -> Rule:
@@ -46,13 +51,18 @@ class Rule:
         element = "stepped" if how.step != 1 else how.element
         if scheme.rule == "cast":
             element = {"fp32": "identity", "bf16": "bf16"}.get(scheme.format, element)
-        common = (element, how.scaling, scheme.scale or "fp32", scheme.code_range[0], e.bits)
+        choice = {}
+        if how.scaling == "largest":
+            choice = {"largest": scheme.largest_step}
+        elif how.scaling == "power of two":
+            choice = dict(zip(("largest", "addend", "power_emax"), power_choice(scheme), strict=True))
+        common = (element, how.scaling, scheme.stored_scale, scheme.code_range[0], e.bits)
         if isinstance(e, FloatFormat):
             return cls(
                 *common, e.max, e.mantissa_bits, e.emin + 127, e.emax, e.max_code, e.min_subnormal,
-                e.specials == "ieee",
+                e.specials == "ieee", e.has_negative_zero, **choice,
             )  # fmt: skip
-        return cls(*common, float(scheme.code_range[1]) if how.element == "integers" else 1.0)
+        return cls(*common, float(scheme.code_range[1]) if how.element == "integers" else 1.0, **choice)
 
     @property
     def has_scale(self) -> bool:

@@ -7,7 +7,6 @@ A group's parameters are three float32 numbers:
   extra    zero point, minimum, or the block scale of two levels
 The arithmetic and its order are those of `reference`, which names the sources. Two things keep the bits the same on
 a GPU: divisions are `div_rn`, and kernels are launched with enable_fp_fusion=False, so that a·b + c rounds twice.
-Floats are made and rounded through their bit patterns, because Triton's interpreter casts bf16 and fp8 wrongly.
 """
 
 from __future__ import annotations
@@ -15,88 +14,27 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-INF = tl.constexpr(float("inf"))
-MAGNITUDE = tl.constexpr(0x7FFFFFFF)
-SIGN_BIT = tl.constexpr(-0x80000000)
-ROUNDER = tl.constexpr(12582912.0)  # 1.5 · 2^23: adding it to a number below 2^22 rounds that to an integer
+from .casts import (
+    INF,
+    MAX_BF16,
+    MAX_E4M3,
+    MAX_FINITE,
+    MAX_FP16,
+    bits_of,
+    cast,
+    cast_code,
+    clip,
+    code_value,
+    float_of,
+    rint,
+    to_bf16,
+)
+
 MIN_NORMAL = tl.constexpr(2.0**-126)
-MAX_FINITE = tl.constexpr(3.4028234663852886e38)
-MAX_FP16 = tl.constexpr(65504.0)
-MAX_BF16 = tl.constexpr(3.3895313892515355e38)
 SMALLEST_ABSMAX = tl.constexpr(1e-38)  # as in reference
+SMALLEST_EDGE_SCALE = tl.constexpr(1e-7)
 NVFP4_SMALLEST_SCALE = tl.constexpr(2.0**-6)
 MXINT8_STEP = tl.constexpr(2.0**-6)
-
-
-@triton.jit
-def bits_of(v):
-    return v.to(tl.int32, bitcast=True)
-
-
-@triton.jit
-def float_of(b):
-    return b.to(tl.float32, bitcast=True)
-
-
-@triton.jit
-def rint(v):
-    """Nearest integer, ties to even, of |v| below 2^22: what is clipped has to be clipped before."""
-    return (v + ROUNDER) - ROUNDER
-
-
-@triton.jit
-def clip(v, low, high):
-    return tl.minimum(tl.maximum(v, low), high)
-
-
-# -- float formats -----------------------------------------------------------------------------
-
-
-@triton.jit
-def in_units(v, MANTISSA: tl.constexpr, EMIN: tl.constexpr):
-    """|v| in units of its spacing, rounded to even; and its exponent, biased, at least EMIN."""
-    a = bits_of(v) & MAGNITUDE
-    exponent = tl.maximum(a >> 23, EMIN)
-    return rint(float_of(a) * float_of((254 + MANTISSA - exponent) << 23)), exponent
-
-
-@triton.jit
-def cast(v, MANTISSA: tl.constexpr, EMIN: tl.constexpr, TOP: tl.constexpr):
-    """Nearest value of a float format, ties to even, saturating."""
-    units, exponent = in_units(v, MANTISSA, EMIN)
-    r = tl.minimum(units * float_of((exponent - MANTISSA) << 23), TOP)
-    return float_of(bits_of(r) | (bits_of(v) & SIGN_BIT))
-
-
-@triton.jit
-def cast_code(v, K: tl.constexpr):
-    """Bit pattern of `cast`: |v| in units of its spacing, plus 2^m for every binade above the lowest."""
-    units, exponent = in_units(v, K.mantissa, K.emin)
-    code = tl.minimum(units.to(tl.int32) + ((exponent - K.emin) << K.mantissa), K.max_code)
-    return code | (((bits_of(v) >> 31) & 1) << (K.bits - 1))
-
-
-@triton.jit
-def code_value(code, K: tl.constexpr):
-    """float32 value of a bit pattern."""
-    magnitude = code & ((1 << (K.bits - 1)) - 1)
-    mantissa = magnitude & ((1 << K.mantissa) - 1)
-    field = magnitude >> K.mantissa
-    normal = float_of(((field + (K.emin - 1)) << 23) | (mantissa << (23 - K.mantissa)))
-    v = tl.where(field > 0, normal, mantissa.to(tl.float32) * K.tiny)
-    if K.max_code < (1 << (K.bits - 1)) - 1:
-        special = tl.where((magnitude == K.max_code + 1) & K.infinities, INF, float("nan"))
-        v = tl.where(magnitude > K.max_code, special, v)
-    return float_of(bits_of(v) | ((code >> (K.bits - 1)) << 31))
-
-
-@triton.jit
-def to_bf16(v):
-    """Nearest bfloat16, ties to even, saturating: float32's bit pattern rounded at its upper half."""
-    b = bits_of(v)
-    a = b & MAGNITUDE
-    r = tl.minimum((a + 0x7FFF + ((a >> 16) & 1)) & -0x10000, 0x7F7F0000)
-    return float_of(r | (b & SIGN_BIT))
 
 
 # -- parameters of a group ---------------------------------------------------------------------
@@ -112,6 +50,8 @@ def store(v, STORE: tl.constexpr):
         return tl.where(tl.abs(v) <= MAX_FINITE, cast(v, 10, 113, MAX_FP16), v)
     elif STORE == "bf16":
         return tl.where(tl.abs(v) <= MAX_FINITE, to_bf16(v), v)
+    elif STORE == "e4m3":
+        return tl.where(tl.abs(v) <= MAX_FINITE, cast(v, 3, 121, MAX_E4M3), v)
     else:
         return v
 
@@ -123,6 +63,8 @@ def beyond(exact, STORE: tl.constexpr):
         return exact > MAX_FP16
     elif STORE == "bf16":
         return exact > MAX_BF16
+    elif STORE == "e4m3":
+        return exact > MAX_E4M3
     else:
         return exact > MAX_FINITE
 
@@ -139,7 +81,7 @@ def parameters(low, high, mean, tensor_scale, K: tl.constexpr):
     largest = tl.abs(tl.maximum(-low, high))  # like a range below, never -0
     none = tl.zeros_like(low)
     if K.scaling == "largest":
-        exact = tl.div_rn(largest, K.top)
+        exact = tl.div_rn(largest, K.largest)
         s = store(exact, K.store)
         return divisor(s), s, none, exact
     elif K.scaling == "mean":
@@ -158,12 +100,21 @@ def parameters(low, high, mean, tensor_scale, K: tl.constexpr):
         exact = tl.div_rn(tl.abs(high - low), K.top)
         s = store(exact, K.store)
         return divisor(s), s, store(low, K.store), exact
+    elif K.scaling == "edge":
+        scale = tl.maximum(tl.div_rn(tl.abs(high - low), K.top), SMALLEST_EDGE_SCALE)
+        from_low = tl.abs(low) > tl.abs(high)
+        scale, edge = tl.where(from_low, scale, -scale), tl.where(from_low, low, high)
+        steps = rint(tl.div_rn(edge, scale))
+        scale = tl.where(steps != 0, tl.div_rn(edge, tl.where(steps != 0, steps, 1.0)), scale)
+        s = store(scale, K.store)
+        return tl.where(s != 0, s, INF), s, store(tl.where(steps != 0, edge, 0.0), K.store), tl.abs(scale)
     elif K.scaling == "unit":
         s = store(largest, K.store)
         least = tl.full(s.shape, SMALLEST_ABSMAX, tl.float32)  # subnormal, so a bare number would count as float64
         return tl.div_rn(1.0, tl.maximum(s, least)), s, none, largest
     elif K.scaling == "power of two":
-        exponent = tl.maximum((bits_of(largest) >> 23) - K.emax, 0)
+        field = (bits_of(tl.div_rn(largest, K.largest)) + K.addend) >> 23
+        exponent = tl.minimum(tl.maximum(field - K.power_emax, 0), 254)
         # 2^-127 is subnormal: stored so, but weights are divided by 2^-126, as torchao has it.
         s = float_of(tl.where(exponent > 0, exponent << 23, 1 << 22))
         return tl.div_rn(1.0, tl.maximum(s, MIN_NORMAL)), s, none, none
@@ -199,7 +150,7 @@ def to_steps(v, factor, extra, K: tl.constexpr):
         return tl.div_rn(v, factor)
     elif K.scaling == "zero point":
         return tl.where(factor < 0, tl.div_rn(v, tl.where(factor < 0, -factor, 1.0)), v * factor)
-    elif K.scaling == "minimum":
+    elif K.scaling == "minimum" or K.scaling == "edge":
         return tl.div_rn(v - extra, factor)
     elif K.scaling == "unit":
         return clip(v * factor, -1.0, 1.0)
@@ -216,7 +167,7 @@ def from_steps(value, stored, extra, K: tl.constexpr):
         return value
     elif K.scaling == "zero point":
         return (value - extra) * stored
-    elif K.scaling == "minimum":
+    elif K.scaling == "minimum" or K.scaling == "edge":
         return extra + value * stored
     else:
         return value * stored
@@ -278,4 +229,6 @@ def outside(v, stored, extra, K: tl.constexpr):
     else:
         low = from_steps(K.first - 0.5 + tl.zeros_like(stored), stored, extra, K)
         high = from_steps(K.top + 0.5 + tl.zeros_like(stored), stored, extra, K)
-        return (stored > 0) & ((v < low) | (v > high))
+        if K.scaling == "edge":
+            low, high = tl.minimum(low, high), tl.maximum(low, high)
+        return (stored != 0) & ((v < low) | (v > high))

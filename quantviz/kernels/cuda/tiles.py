@@ -5,7 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .rules import INF, float_of
+from .casts import INF, float_of
 
 
 @triton.jit
@@ -55,7 +55,7 @@ def extremes(v, valid, size, K: tl.constexpr):
     none = tl.zeros([v.shape[0]], tl.float32)
     if K.scaling == "mean":
         return none, none, tl.sum(tl.abs(v).to(tl.float64), 1)
-    elif K.scaling == "minimum":
+    elif K.scaling == "minimum" or K.scaling == "edge":
         return tl.min(tl.where(valid, v, INF), 1), tl.max(tl.where(valid, v, -INF), 1), none.to(tl.float64)
     elif K.scaling == "zero point":  # whose range holds 0 anyway
         return tl.min(v, 1), tl.max(v, 1), none.to(tl.float64)

@@ -72,7 +72,7 @@ def measure(x: torch.Tensor, scheme: Scheme, bins: tuple[Bins, Bins] | None, imp
     y = restore(tiles.flat(decode(codes, p, scheme)), x.float(), kept, scheme)
     e, s = y - x, measuring.sums(x, y, importance)
     if p.stored is not None and scheme.rotate == "none":
-        steps = torch.where(p.stored > 0, Tiles.of(e, scheme).x.double() / p.stored.double(), 0)
+        steps = torch.where(p.stored != 0, Tiles.of(e, scheme).x.double() / p.stored.double(), 0)
         s.squared_steps = float((steps**2).sum())
     # Of weights that became infinite or none there is nothing to count; the sums say so, and are refused.
     counts = None if bins is None or not is_finite(y) else _count(tiles, x, y, e, codes, p, scheme, bins)

@@ -13,12 +13,13 @@ import torch
 
 from ...formats import FORMATS, CodebookFormat, FloatFormat
 from ...schemes import Scheme
-from ...schemes.rules import element_of
+from ...schemes.rules import element_of, power_choice
 
 MIN_NORMAL = 2.0**-126  # smallest normal float32
 SMALLEST_ABSMAX = 1e-38  # bitsandbytes clamps a block's absmax to this before taking the reciprocal
+SMALLEST_EDGE_SCALE = 1e-7  # MLX's eps
 NVFP4_SMALLEST_SCALE = 2.0**-6  # torchao clamps block scales to e4m3's smallest normal
-_SCALE_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+_SCALE_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "e4m3": torch.float8_e4m3fn}
 
 
 # -- arithmetic that is the same on every device -----------------------------------------------
@@ -38,7 +39,7 @@ def power_of_two(exponent: torch.Tensor) -> torch.Tensor:
 
 
 def encode_float(x: torch.Tensor, f: FloatFormat) -> torch.Tensor:
-    """Bit patterns (int64) of the nearest values of `f`; ties to even, saturating, -0 kept.
+    """Bit patterns (int64) of the nearest values of `f`; ties to even, saturating, -0 kept where there is one.
 
     Below 2^emin the spacing is constant, so subnormals need no case of their own: |x| in units of its
     spacing, plus 2^m for every binade above the lowest, is the code, carries included.
@@ -50,7 +51,8 @@ def encode_float(x: torch.Tensor, f: FloatFormat) -> torch.Tensor:
     exponent = torch.where(magnitude == 0, f.emin, exponent).clamp(min=f.emin)
     units = torch.round(magnitude * power_of_two(f.mantissa_bits - exponent)).to(torch.int64)
     code = (units + ((exponent.to(torch.int64) - f.emin) << f.mantissa_bits)).clamp(max=f.max_code)
-    return code | (torch.signbit(x).to(torch.int64) << (f.bits - 1))
+    negative = torch.signbit(x) if f.has_negative_zero else torch.signbit(x) & (code > 0)
+    return code | (negative.to(torch.int64) << (f.bits - 1))
 
 
 def decode_float(code: torch.Tensor, f: FloatFormat) -> torch.Tensor:
@@ -86,7 +88,7 @@ def _store(exact: torch.Tensor, scheme: Scheme) -> Params:
 
     An infinite one stays so: it makes weights that are not finite, which are refused.
     """
-    dtype = _SCALE_DTYPES.get(scheme.scale, torch.float32)
+    dtype = _SCALE_DTYPES.get(scheme.stored_scale, torch.float32)
     largest = torch.finfo(dtype).max
     rounded = torch.where(exact.isfinite(), exact.clamp(max=largest).to(dtype).float(), exact)
     vanished = int(((rounded == 0) & (exact > 0)).sum())
@@ -95,7 +97,7 @@ def _store(exact: torch.Tensor, scheme: Scheme) -> Params:
 
 def store_minimum(minimum: torch.Tensor, scheme: Scheme) -> torch.Tensor:
     """A minimum rounded to the type it is stored in, saturating; what is not finite stays so, as of a scale."""
-    dtype = _SCALE_DTYPES.get(scheme.scale, torch.float32)
+    dtype = _SCALE_DTYPES.get(scheme.stored_scale, torch.float32)
     limit = torch.finfo(dtype).max
     return torch.where(minimum.isfinite(), minimum.to(dtype).float().clamp(-limit, limit), minimum)
 
@@ -107,7 +109,7 @@ def make_params(low: torch.Tensor, high: torch.Tensor, mean: torch.Tensor, schem
         case "none":
             return Params()
         case "largest":
-            return _store(over(largest, most if scheme.how.element == "integers" else scheme.fmt.max), scheme)
+            return _store(over(largest, scheme.largest_step), scheme)
         case "mean":
             return _store(mean, scheme)
         case "unit":
@@ -119,15 +121,36 @@ def make_params(low: torch.Tensor, high: torch.Tensor, mean: torch.Tensor, schem
         case "minimum":
             p = _store(over(high - low, most), scheme)
             return replace(p, minimum=store_minimum(low, scheme))
+        case "edge":
+            return _from_edge(low, high, most, scheme)
         case "power of two":
             # floor(log2 max|x|) is the exponent field; a subnormal maximum counts as 2^-127, as torchao has it.
-            field = (largest.view(torch.int32) >> 23) & 0xFF
-            exponent = (field - 127 - scheme.fmt.element_emax).clamp(min=-127)
+            choice = power_choice(scheme)
+            field = ((over(largest, choice.divisor).view(torch.int32) + choice.addend) >> 23) & 0xFF
+            exponent = (field - 127 - choice.emax).clamp(-127, 127)
             stored = power_of_two(exponent).float()
             return Params(stored.clamp(min=MIN_NORMAL), stored)
         case "two levels":
             return _two_levels(largest)
     raise AssertionError(scheme.rule)
+
+
+def _from_edge(low: torch.Tensor, high: torch.Tensor, most: int, scheme: Scheme) -> Params:
+    """MLX's affine_quantize: the minimum is the end of larger magnitude, the scale points from it to the other end.
+
+    MLX makes codes by the float32 scale and stores that rounded; here, as in all rules, the rounded one makes them.
+    """
+    scale = over(high - low, most).clamp(min=SMALLEST_EDGE_SCALE)
+    from_low = low.abs() > high.abs()
+    scale, edge = torch.where(from_low, scale, -scale), torch.where(from_low, low, high)
+    steps = torch.round(edge / scale)  # from 0 to the edge
+    scale = torch.where(steps != 0, edge / torch.where(steps != 0, steps, 1), scale)
+    stored = store_minimum(scale, scheme)
+    limit = torch.finfo(_SCALE_DTYPES.get(scheme.stored_scale, torch.float32)).max
+    return Params(
+        stored, stored, minimum=store_minimum(torch.where(steps != 0, edge, 0), scheme),
+        vanished=int((stored == 0).sum()), saturated=int((scale.abs() > limit).sum()),
+    )  # fmt: skip
 
 
 def _two_levels(largest: torch.Tensor) -> Params:
@@ -169,6 +192,8 @@ def to_steps(x: torch.Tensor, p: Params, scheme: Scheme) -> torch.Tensor:
             return torch.where(reciprocal.isinf(), _divide(x, p.scale), x * reciprocal)
         case "minimum":
             return _divide(x - p.minimum, p.scale)
+        case "edge":
+            return (x - p.minimum) / torch.where(p.scale != 0, p.scale, torch.inf)
         case "unit":
             return (x * (1.0 / p.scale.clamp(min=SMALLEST_ABSMAX))).clamp(-1, 1)
         case "power of two":
@@ -185,7 +210,7 @@ def from_steps(v: torch.Tensor, p: Params, scheme: Scheme) -> torch.Tensor:
             return v
         case "zero point":
             return (v - p.zero) * p.stored
-        case "minimum":
+        case "minimum" | "edge":
             return p.minimum + v * p.stored
     return v * p.stored
 
@@ -237,5 +262,7 @@ def code_limits(p: Params, scheme: Scheme) -> tuple[Any, Any]:
     if how.scaling == "none":
         return ends
     low, high = (from_steps(end, p, scheme) for end in ends)
+    if how.scaling == "edge":
+        low, high = torch.minimum(low, high), torch.maximum(low, high)
     # Without a scale nothing is cut off: the weights are zeroed, or all equal the minimum.
-    return torch.where(p.stored > 0, low, -torch.inf), torch.where(p.stored > 0, high, torch.inf)
+    return torch.where(p.stored != 0, low, -torch.inf), torch.where(p.stored != 0, high, torch.inf)

@@ -15,8 +15,8 @@ from ..bits import place
 from ..blocks.plain import peak
 from ..compiler import inlined, kernel
 from ..once import once
-from ..rules.casts import MAX_BF16, MAX_FINITE, MAX_FP16, store
-from ..rules.constants import CENTRED, MEAN, STORE_BF16, STORE_FP16
+from ..rules.casts import MAX_BF16, MAX_E4M3, MAX_FINITE, MAX_FP16, store
+from ..rules.constants import CENTRED, MEAN, STORE_BF16, STORE_E4M3, STORE_FP16
 from ..rules.elements import decode, encode, roundtrip
 from ..rules.scalings import Parameters, element_of, is_ranged, parameters, scaling_of
 from . import sums
@@ -40,6 +40,8 @@ class Extents(NamedTuple):
 def largest_storable(store):
     if store == STORE_FP16:
         return MAX_FP16
+    if store == STORE_E4M3:
+        return MAX_E4M3
     return MAX_BF16 if store == STORE_BF16 else MAX_FINITE
 
 

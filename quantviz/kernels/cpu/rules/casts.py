@@ -6,11 +6,12 @@ import numpy as np
 
 from ..bits import MAGNITUDE, SIGN_BIT, bits_of, float_of
 from ..compiler import inlined
-from .constants import STORE_BF16, STORE_FP16
+from .constants import STORE_BF16, STORE_E4M3, STORE_FP16
 from .packed import MAX_FP16
 
 f4, i4 = np.float32, np.int32
 MAX_FINITE = f4(np.finfo(np.float32).max)
+MAX_E4M3 = f4(448)
 MAX_BF16 = f4(3.3895313892515355e38)
 
 
@@ -85,6 +86,8 @@ def store(v, kind):
         return cast(v, i4(10), i4(113), MAX_FP16)
     if kind == STORE_BF16 and abs(v) <= MAX_FINITE:
         return to_bf16(v)
+    if kind == STORE_E4M3 and abs(v) <= MAX_FINITE:
+        return cast(v, i4(3), i4(121), MAX_E4M3)
     return f4(v)
 
 

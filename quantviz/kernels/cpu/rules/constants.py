@@ -14,25 +14,26 @@ import numpy as np
 from ....block_types import BlockType
 from ....formats import CodebookFormat, FloatFormat
 from ....schemes import Scheme
-from ....schemes.rules import element_of
+from ....schemes.rules import element_of, power_choice
 from ...results import Extremes
 
 f4, i4 = np.float32, np.int32
 
-# fp32 and bf16 are float formats whose bits are simpler to make; STEPPED are the multiples of 1/64 of MXINT8.
-(IDENTITY, BF16, FLOATS, INTEGERS, STEPPED, SIGNS, LEVELS, CENTRED, FROM_LOWEST, BYTES) = range(10)
-(NONE, LARGEST, MEAN, ZERO_POINT, MINIMUM, UNIT, POWER_OF_TWO, TWO_LEVELS, PACKED) = range(9)
+# fp32 and bf16 are float formats whose bits are simpler to make; STEPPED are the multiples of 1/64 of MXINT8, ONE_ZERO
+# the float formats without -0.
+(IDENTITY, BF16, FLOATS, INTEGERS, STEPPED, SIGNS, LEVELS, CENTRED, FROM_LOWEST, BYTES, ONE_ZERO) = range(11)
+(NONE, LARGEST, MEAN, ZERO_POINT, MINIMUM, UNIT, POWER_OF_TWO, TWO_LEVELS, PACKED, EDGE) = range(10)
 _ELEMENTS = {"integers": INTEGERS, "signs": SIGNS, "floats": FLOATS, "levels": LEVELS}
 _SCALINGS = {
-    "none": NONE, "largest": LARGEST, "mean": MEAN, "zero point": ZERO_POINT, "minimum": MINIMUM, "unit": UNIT,
-    "power of two": POWER_OF_TWO, "two levels": TWO_LEVELS,
+    "none": NONE, "largest": LARGEST, "mean": MEAN, "zero point": ZERO_POINT, "minimum": MINIMUM, "edge": EDGE,
+    "unit": UNIT, "power of two": POWER_OF_TWO, "two levels": TWO_LEVELS,
 }  # fmt: skip
 _CASTS = {"fp32": IDENTITY, "bf16": BF16}
 _PACKED = {"q4_0": CENTRED, "q5_0": CENTRED, "q4_1": FROM_LOWEST, "q5_1": FROM_LOWEST, "q8_0": BYTES}
 SCALING_BITS = 4
 
-STORE_FP32, STORE_FP16, STORE_BF16 = range(3)
-_STORES = {None: STORE_FP32, "fp32": STORE_FP32, "fp16": STORE_FP16, "bf16": STORE_BF16}
+STORE_FP32, STORE_FP16, STORE_BF16, STORE_E4M3 = range(4)
+_STORES = {"fp32": STORE_FP32, "fp16": STORE_FP16, "bf16": STORE_BF16, "e4m3": STORE_E4M3}
 
 MIN_NORMAL = f4(2.0**-126)
 
@@ -45,7 +46,9 @@ class Constants(NamedTuple):
     top: np.float32  # largest code, or the largest value of a float format
     mantissa: np.int32  # float formats: mantissa bits
     emin: np.int32  # float formats: exponent of the smallest normal, with float32's bias
-    emax: np.int32  # mx: exponent of the element format's largest value
+    largest: np.float32  # what the largest magnitude of a group is divided by
+    addend: np.int32  # mx: to the bits of that, before its exponent is taken
+    emax: np.int32  # mx: from which this is taken
     bits: np.int32
     max_code: np.int32
     tensor_scale: np.float32  # nvfp4
@@ -77,6 +80,8 @@ def rule_of(scheme: Scheme) -> int:
     element = STEPPED if how.step != 1 else _ELEMENTS[how.element]
     if scheme.rule == "cast":
         element = _CASTS.get(scheme.format, element)
+    if element == FLOATS and not element_of(scheme.fmt).has_negative_zero:
+        element = ONE_ZERO
     return rule_number(element, _SCALINGS[how.scaling])
 
 
@@ -97,10 +102,14 @@ def constants_of(scheme: Scheme, whole: Extremes | None) -> Constants:
     book = None, None, None
     if isinstance(f, CodebookFormat):
         book = tuple(f.thresholds), tuple(f.values[f.order]), tuple(f.order)
-    emax = scheme.fmt.element_emax if scheme.rule == "mx" else 0
+    largest, addend, emax = 1.0, 0, 0
+    if scheme.how.scaling == "largest":
+        largest = scheme.largest_step
+    elif scheme.rule == "mx":
+        largest, addend, emax = power_choice(scheme)
     return Constants(
-        i4(_STORES[scheme.scale]), f4(least), f4(top), i4(mantissa), i4(emin), i4(emax), i4(f.bits),
-        i4(max_code & 0x7FFFFFFF), f4(tensor_scale), i4(first), *book,
+        i4(_STORES[scheme.stored_scale]), f4(least), f4(top), i4(mantissa), i4(emin), f4(largest), i4(addend),
+        i4(emax), i4(f.bits), i4(max_code & 0x7FFFFFFF), f4(tensor_scale), i4(first), *book,
     )  # fmt: skip
 
 

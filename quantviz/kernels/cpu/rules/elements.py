@@ -16,12 +16,14 @@ from .constants import (
     BF16,
     BYTES,
     CENTRED,
+    EDGE,
     FLOATS,
     FROM_LOWEST,
     IDENTITY,
     INTEGERS,
     LEVELS,
     NONE,
+    ONE_ZERO,
     PACKED,
     SIGNS,
     STEPPED,
@@ -69,7 +71,7 @@ def roundtrip(rule, v, p, k):
     value = u
     if element == BF16:
         value = to_bf16(u)
-    elif element == FLOATS:
+    elif element == FLOATS or element == ONE_ZERO:
         value = cast(u, k.mantissa, k.emin, k.top)
     elif element == INTEGERS:
         value = whole_number(rule, u, p, k)
@@ -95,6 +97,9 @@ def encode(rule, v, p, k):
         return i4(i4(bits_of(to_bf16(u)) >> i4(16)) & i4(0xFFFF))
     if element == FLOATS:
         return cast_code(u, k.mantissa, k.emin, k.max_code, k.bits)
+    if element == ONE_ZERO:
+        code = cast_code(u, k.mantissa, k.emin, k.max_code, k.bits)
+        return i4(0) if code == i4(i4(1) << i4(k.bits - i4(1))) else code
     if element == STEPPED:
         return i4(in_sixty_fourths(u))
     if element == SIGNS:
@@ -112,7 +117,7 @@ def decode(rule, code, p, values):
         return float_of(code)
     if element == BF16:
         return float_of(i4(i4(code) << i4(16)))
-    if element == FLOATS or element == LEVELS:
+    if element == FLOATS or element == ONE_ZERO or element == LEVELS:
         return from_steps(rule, values[place(code, values.shape[0])], p)
     if element == STEPPED:
         return from_steps(rule, f4(f4(code) * STEP), p)
@@ -136,7 +141,7 @@ def code_limits(rule, p, k):
     if element == BYTES:
         return packed.limits(f4(-128), f4(127), p.stored, f4(0))
     low, high = f4(-1), f4(1)  # of code books, whose steps differ: the outermost levels
-    if element == FLOATS:
+    if element == FLOATS or element == ONE_ZERO:
         high = half_a_step_past(k)
         low = -high
     elif element == INTEGERS:
@@ -146,6 +151,8 @@ def code_limits(rule, p, k):
         low = -high
     if scaling_of(rule) == NONE:
         return low, high
-    if not p.stored > f4(0):
+    if scaling_of(rule) == EDGE and p.stored < f4(0):
+        low, high = high, low
+    elif not p.stored > f4(0):
         return -infinite, infinite
     return from_steps(rule, low, p), from_steps(rule, high, p)

@@ -16,6 +16,7 @@ from . import packed
 from .casts import MAX_FINITE, cast, store
 from .constants import (
     CENTRED,
+    EDGE,
     FROM_LOWEST,
     LARGEST,
     MEAN,
@@ -32,6 +33,7 @@ from .constants import (
 
 f4, i4 = np.float32, np.int32
 SMALLEST_ABSMAX = f4(1e-38)  # as in reference
+SMALLEST_EDGE_SCALE = f4(1e-7)
 NVFP4_SMALLEST_SCALE = f4(2.0**-6)
 E4M3_MAX = f4(448.0)
 E2M1_MAX = f4(6.0)
@@ -60,7 +62,8 @@ def element_of(rule):
 @inlined()
 def is_ranged(rule):
     """Whether a group is described by its smallest and its largest weight, not by a magnitude."""
-    return scaling_of(rule) == ZERO_POINT or scaling_of(rule) == MINIMUM or element_of(rule) == FROM_LOWEST
+    scaling = scaling_of(rule)
+    return scaling == ZERO_POINT or scaling == MINIMUM or scaling == EDGE or element_of(rule) == FROM_LOWEST
 
 
 @inlined()
@@ -75,6 +78,21 @@ def clip(q, low, high):
 
 
 @inlined()
+def from_edge(low, high, k):
+    """The parameters of a range counted from its end of larger magnitude, as `parameters` gives them."""
+    scale = f4(max(f4(f4(high - low) / k.top), SMALLEST_EDGE_SCALE))
+    from_low = abs(low) > abs(high)
+    scale, edge = (scale if from_low else -scale), (low if from_low else high)
+    steps = f4(np.rint(f4(edge / scale)))
+    if steps != f4(0):
+        scale = f4(edge / steps)
+    else:
+        edge = f4(0)
+    s = store(scale, k.store)
+    return (s if s != f4(0) else f4(np.inf)), s, store(edge, k.store), f4(abs(scale))
+
+
+@inlined()
 def parameters(rule, low, high, mean, k):
     """factor, stored, extra, and the scale before rounding, of a group with these extremes."""
     scaling, element = scaling_of(rule), element_of(rule)
@@ -83,7 +101,7 @@ def parameters(rule, low, high, mean, k):
     if scaling == NONE:
         return f4(1), f4(1), zero, f4(1)
     if scaling == LARGEST:
-        exact = f4(largest / k.top)
+        exact = f4(largest / k.largest)
         s = store(exact, k.store)
         return divisor(s), s, zero, exact
     if scaling == MEAN:
@@ -101,11 +119,14 @@ def parameters(rule, low, high, mean, k):
         exact = f4(f4(high - low) / k.top)
         s = store(exact, k.store)
         return divisor(s), s, store(low, k.store), exact
+    if scaling == EDGE:
+        return from_edge(low, high, k)
     if scaling == UNIT:
         s = store(largest, k.store)
         return f4(f4(1) / f4(max(s, SMALLEST_ABSMAX))), s, zero, largest
     if scaling == POWER_OF_TWO:
-        exponent = i4(max(i4(i4(bits_of(largest) >> i4(23)) - i4(127) - k.emax), i4(-127)))
+        field = i4(i4(bits_of(f4(largest / k.largest)) + k.addend) >> i4(23))
+        exponent = i4(min(max(i4(field - i4(127) - k.emax), i4(-127)), i4(127)))
         # 2^-127 is subnormal: stored so, but weights are divided by 2^-126, as torchao has it.
         s = float_of(i4(exponent + i4(127)) << i4(23)) if exponent > i4(-127) else float_of(i4(1) << i4(22))
         return f4(f4(1) / f4(max(s, MIN_NORMAL))), s, zero, s
@@ -133,7 +154,7 @@ def to_steps(rule, v, p):
         return f4(v / factor)
     if scaling == ZERO_POINT:  # by the reciprocal of the scale as torchao has it, or by division where there is none
         return f4(v / -factor) if factor < f4(0) else f4(v * factor)
-    if scaling == MINIMUM:
+    if scaling == MINIMUM or scaling == EDGE:
         return f4(f4(v - p.extra) / factor)
     if scaling == UNIT:
         return clip(f4(v * factor), f4(-1), f4(1))
@@ -150,6 +171,6 @@ def from_steps(rule, value, p):
         return value
     if scaling == ZERO_POINT:
         return f4(f4(value - p.extra) * p.stored)
-    if scaling == MINIMUM:
+    if scaling == MINIMUM or scaling == EDGE:
         return f4(p.extra + f4(value * p.stored))
     return f4(value * p.stored)

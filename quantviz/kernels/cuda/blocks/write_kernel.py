@@ -9,7 +9,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from ..rules import INF, MAGNITUDE, bits_of, float_of, rint
+from ..casts import INF, MAGNITUDE, bits_of, float_of, rint
 from ..tiles import read
 
 

@@ -104,7 +104,7 @@ def layout_of(scheme: Scheme) -> Layout | None:
     """The layout of a scheme's codes; None where the kernels have none."""
     element = scheme.fmt.element if isinstance(scheme.fmt, BlockFormat) else scheme.fmt
     known = isinstance(element, IntFormat | FloatFormat | CodebookFormat | TernaryFormat)
-    if not known or scheme.format == "mxint8" or scheme.rule not in RULES:
+    if not known or scheme.format == "mxint8" or scheme.rule not in RULES or "e4m3" == scheme.stored_scale:
         return None
     return _LAYOUTS.get(element.name)
 

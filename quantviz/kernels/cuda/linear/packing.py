@@ -223,5 +223,6 @@ def _book(scheme: Scheme, device: str) -> Book:
 def _largest(scheme: Scheme, scales: torch.Tensor) -> float:
     """No magnitude of a weight is above this, before the factor; exact but for schemes with zero points."""
     element = getattr(scheme.fmt, "element", scheme.fmt)
-    top = {"sym": scheme.code_range[1], "asym": scheme.code_range[1], "ternary": 1, "codebook": 1}.get(scheme.rule)
+    most = max(map(abs, scheme.code_range))
+    top = {"sym": most, "asym": most, "ternary": 1, "codebook": 1}.get(scheme.rule)
     return float(scales.max()) * (element.max if top is None else top)

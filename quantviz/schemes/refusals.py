@@ -1,0 +1,82 @@
+"""Why an option does not apply to a scheme: a function an option, with the scheme and its key without options.
+
+Each gives a sentence, or None where the option applies.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..block_types import BlockType
+from ..formats import BlockFormat, IntFormat, TernaryFormat
+
+
+def home_scale(f: Any, granularity: Any) -> str | None:
+    if granularity is None or isinstance(f, BlockFormat | BlockType):
+        return None
+    return "fp16" if isinstance(f, IntFormat | TernaryFormat) else "fp32"
+
+
+def no_scale(scheme: Any, plain: str) -> str | None:
+    why = "a plain cast has no scale" if scheme.rule == "cast" else "its specification fixes the scale"
+    applies = home_scale(scheme.fmt, scheme.granularity)
+    return None if applies else f"{scheme.format} takes no scale option: {why}."
+
+
+def no_clip(scheme: Any, plain: str) -> str | None:
+    if isinstance(scheme.fmt, BlockFormat):
+        return f"{plain} takes no clip option: its specification fixes the scale."
+    if scheme.rule in ("sym", "asym", "offset", "scaled", "codebook"):
+        return None
+    why = {
+        "cast": "a plain cast has no range to clip; give a granularity, for example channel",
+    }.get(scheme.rule, "its scale is the mean of the magnitudes, not their range")
+    return f"{plain} takes no clip option: {why}."
+
+
+def no_solver(scheme: Any, plain: str) -> str | None:
+    if scheme.rule != "offset":
+        return (
+            f"{plain} takes no solver=hqq: HQQ moves the float minimum, which only the symmetry offset has, "
+            "for example int4-offset-b64:solver=hqq."
+        )
+    both = f"clip={scheme.clip} and solver=hqq both choose the range of {plain}; give one of them."
+    return None if scheme.clip == "absmax" else both
+
+
+def no_double(scheme: Any, plain: str) -> str | None:
+    if scheme.rule != "codebook":
+        return f"{plain} takes no double=1: bitsandbytes nests the scales of nf4 and bnb_fp4 only."
+    other = f"double=1 quantizes float32 scales to 8 bits, so leave scale={scheme.scale} out."
+    return None if scheme.scale == "fp32" else other
+
+
+def no_range(scheme: Any, plain: str) -> str | None:
+    if scheme.rule == "sym":
+        return None
+    return f"{plain} takes no range=full: only symmetric integers of two bits and more leave a code out."
+
+
+def no_edge(scheme: Any, plain: str) -> str | None:
+    if scheme.rule != "offset":
+        return (
+            f"{plain} takes no edge=1: only the symmetry offset counts from an end, for example int4-offset-b64:edge=1."
+        )
+    other = f"solver={scheme.solver}" if scheme.solver else f"clip={scheme.clip}"
+    both = f"edge=1 and {other} both choose the range of {plain}; give one of them."
+    return both if scheme.solver or scheme.clip != "absmax" else None
+
+
+def no_rule(scheme: Any, plain: str) -> str | None:
+    applies = scheme.rule == "mx"
+    return None if applies else f"{plain} takes no rule option: only MX formats, such as mxfp4, choose a power of two."
+
+
+def no_tensor(scheme: Any, plain: str) -> str | None:
+    applies = getattr(scheme.fmt, "scale", None) == "nvfp4"
+    return None if applies else f"{plain} takes no tensor=none: only nvfp4 has a scale of the tensor too."
+
+
+def no_pad(scheme: Any, plain: str) -> str | None:
+    applies = scheme.rule == "block type"
+    return None if applies else f"{plain} takes no pad=1: only block types need rows of whole blocks."
