@@ -17,7 +17,7 @@ from ..schemes import Scheme
 from ..tensors import StoredTensor
 from ..tensors.float8 import float8_values
 from ..text.wording import number, share
-from .scale_rules import ScaleRule, asymmetric, of_levels, powers_of_two, symmetric
+from .scale_rules import ScaleRule, asymmetric, from_the_far_end, of_levels, powers_of_two, symmetric
 from .survey import Survey, survey
 
 EQUAL, BETTER, WORSE, ALIKE = "equal", "better", "worse", "alike"
@@ -76,8 +76,9 @@ def beside_plain(x: StoredTensor, y: StoredTensor, progress: Progress | None = N
     kind = _kind(y, sample)
     tile = _tile(y)
     found = survey(x, y, tile, kind.rules, progress)
-    scheme = _scheme(y, kind, found, sample, tile)
-    rule = next((name for name, n in found.by_rule.items() if found.groups and n >= _ALL * found.groups), "")
+    by = next((r for r in kind.rules if found.groups and found.by_rule[r.name] >= _ALL * found.groups), None)
+    rule = by.name if by else ""
+    scheme = _scheme(y, kind, found, sample, tile, by.option if by else "")
     mse, plain_mse = found.squared_error / found.count, float("nan")
     if scheme:
         plain_mse = evaluate(x, scheme, detail="metrics").metrics["mse"]
@@ -107,7 +108,7 @@ def _kind(y: Decoded, sample: Unpacked) -> Kind:
     if not np.array_equal(told, [-1, 0, 1]) and np.array_equal(told, told[0] + np.arange(len(told))):
         rules = symmetric(bits) if sample.minima is None else ()
         if sample.zeros is not None or sample.minima is not None:
-            rules += asymmetric(bits) if sample.minima is None else asymmetric(bits)[::-1]
+            rules += asymmetric(bits) if sample.minima is None else (*asymmetric(bits)[::-1], from_the_far_end(bits))
         return Kind(f"int{bits}", bits, largest, rules)
     name = _float_or_codebook(told, len(levels))
     rules = powers_of_two(largest) if _by_powers(y) else of_levels(largest, bool(sample.stored))
@@ -160,8 +161,11 @@ def _tile(y: Decoded) -> int:
     return y.rows if part.info.size == 1 else max(1, part.every)
 
 
-def _scheme(y: Decoded, kind: Kind, found: Survey, sample: Unpacked, tile: int) -> str:
-    """The scheme that rounds to the same format with as many scales, plainly; "" where there is none."""
+def _scheme(y: Decoded, kind: Kind, found: Survey, sample: Unpacked, tile: int, rule: str) -> str:
+    """The scheme that rounds to the same format with as many scales, plainly; "" where there is none.
+
+    rule: the option of a scheme by which its scales are chosen; "" for the scheme's own.
+    """
     width = sample.width or -(-y.cols // sample.scales.shape[1])
     one = sample.scales.shape[1] == 1
     group = ("tensor" if tile >= y.rows else f"b{tile}x{y.cols}" if tile > 1 else "channel") if one else (
@@ -181,7 +185,8 @@ def _scheme(y: Decoded, kind: Kind, found: Survey, sample: Unpacked, tile: int) 
         keys = [f"{kind.name}-{group}{':double=1' if sample.stored else option}", f"{kind.name}-{group}"]
     else:
         keys = [f"{kind.name}-{group}{option}"] if kind.name else []
-    for key in keys:
+    by_rule = [f"{key}{',' if ':' in key else ':'}{rule}" for key in keys] if rule else []
+    for key in (*by_rule, *keys):
         try:
             scheme = Scheme.parse(key)
             scheme.check_shape(y.rows, y.cols)

@@ -30,11 +30,14 @@ class Extremes:
 
 @dataclass(frozen=True)
 class ScaleRule:
-    """name: in words, as "the largest weight / 7".  scale: by it, float64.  tolerance: relative."""
+    """name: in words, as "the largest weight / 7".  scale: its size by the rule, float64.  tolerance: relative.
+    option: of the scheme that rounds so, as in its key; "" where it is the scheme's own rule.
+    """
 
     name: str
     scale: Callable[[Extremes], np.ndarray]
     tolerance: float = ROUNDED
+    option: str = ""
 
 
 def symmetric(bits: int) -> tuple[ScaleRule, ...]:
@@ -44,7 +47,8 @@ def symmetric(bits: int) -> tuple[ScaleRule, ...]:
     ['the largest weight / 7', 'the largest weight / 7.5', 'the largest weight / 8']
     """
     top = 2 ** (bits - 1)
-    return tuple(_over(n) for n in (top - 1, top - 0.5, top) if n > 0)
+    full = top - 0.5
+    return tuple(_over(n, option="range=full" if n == full else "") for n in (top - 1, full, top) if n > 0)
 
 
 def asymmetric(bits: int) -> tuple[ScaleRule, ...]:
@@ -54,6 +58,18 @@ def asymmetric(bits: int) -> tuple[ScaleRule, ...]:
         ScaleRule(f"the range of the weights, 0 included, / {steps}", lambda e: e.span / steps),
         ScaleRule(f"the range of the weights / {steps}", lambda e: (e.high - e.low) / steps),
     )
+
+
+def from_the_far_end(bits: int) -> ScaleRule:
+    """MLX's affine rule: the weight of largest magnitude is a level, and 0 another."""
+    steps = 2**bits - 1
+
+    def scale(e: Extremes) -> np.ndarray:
+        plain = np.maximum((e.high - e.low) / steps, 1e-7)
+        levels = np.round(e.size / plain)  # from 0 to the far end
+        return np.where(levels > 0, e.size / np.maximum(levels, 1), plain)
+
+    return ScaleRule("MLX's: the weight of largest magnitude is a level, and 0 another", scale, option="edge=1")
 
 
 def of_levels(largest: float, fp8_scales: bool = False) -> tuple[ScaleRule, ...]:
@@ -85,11 +101,11 @@ def powers_of_two(largest: float) -> tuple[ScaleRule, ...]:
 
     return (
         ScaleRule("OCP's: the power of two below the largest weight", below, 0),
-        ScaleRule("the largest weight rounded to the element's mantissa, then OCP's", even, 0),
-        ScaleRule("the power of two with which nothing is clipped", above, 0),
-        ScaleRule("the nearest power of two (MLX)", nearest, 0),
+        ScaleRule("the largest weight rounded to the element's mantissa, then OCP's", even, 0, "rule=even"),
+        ScaleRule("the power of two with which nothing is clipped", above, 0, "rule=rceil"),
+        ScaleRule("the nearest power of two (MLX up to 0.31)", nearest, 0, "rule=nearest"),
     )
 
 
-def _over(n: float, tolerance: float = ROUNDED) -> ScaleRule:
-    return ScaleRule(f"the largest weight / {n:g}", lambda e: e.size / n, tolerance)
+def _over(n: float, tolerance: float = ROUNDED, option: str = "") -> ScaleRule:
+    return ScaleRule(f"the largest weight / {n:g}", lambda e: e.size / n, tolerance, option)

@@ -56,6 +56,8 @@ SIZES = largest(W, 32)
 OCP = np.exp2(np.floor(np.log2(SIZES)) - 2)
 LOW = W.reshape(64, -1, 64).min(axis=2)
 SPAN = W.reshape(64, -1, 64).max(axis=2) - LOW
+FAR = np.where(np.abs(LOW) > LOW + SPAN, LOW, LOW + SPAN)  # the end of larger magnitude
+EDGE = FAR / np.maximum(np.round(np.abs(FAR) / (SPAN / 15)), 1) * -1, FAR
 FP8 = float8_values("float8_e4m3fn")
 
 
@@ -70,6 +72,12 @@ FP8 = float8_values("float8_e4m3fn")
     (lambda: tensor(FP8, largest(W, 256) / 448, 256, W), "fp8_e4m3-channel", "the largest weight / 448"),
     (lambda: tensor(np.arange(16, dtype=np.float32), SPAN / 15, 64, W, minima=LOW), "int4-offset-b64:scale=fp32",
      "the range of the weights / 15"),
+    (lambda: tensor(np.arange(16, dtype=np.float32), EDGE[0], 64, W, minima=EDGE[1]),
+     "int4-offset-b64:scale=fp32,edge=1", "MLX's: the weight of largest magnitude is a level, and 0 another"),
+    (lambda: tensor(E2M1, np.exp2(np.ceil(np.log2(SIZES / 6))), 32, W, "uint8"), "mxfp4:rule=rceil",
+     "the power of two with which nothing is clipped"),
+    (lambda: tensor(np.arange(-8, 8, dtype=np.float32), SIZES / 7.5, 32, W, first_code=-8),
+     "int4-sym-b32:scale=fp32,range=full", "the largest weight / 7.5"),
 ])  # fmt: skip
 def test_each_kind_of_code_has_its_scheme_and_rule(made, scheme, rule):
     y = made()
