@@ -53,8 +53,8 @@ SETTINGS: dict[str, list[tuple[dict[str, tuple], dict]]] = {
         ({"prompt": ("In the beginning", "x"), "length": ("40", "10", "120")}, SHORT),
     ],
     "published_files": [
-        ({"gguf": ("File against original", "Several files", "Named mixes"), "beside": ("", ABSENT)}, {"ref": "demo"}),
-        ({"files": ("", ABSENT, (ABSENT, "demo"))}, {"ref": "demo", "gguf": "Several files"}),
+        ({"gguf": ("File against original", "Several files", "Named mixes"), "beside": ("", ABSENT),
+          "files": ("", (ABSENT, "demo"))}, {"ref": "demo"}),
         ({"mix": ("Q4_K_M", "Q4_0", "MXFP4_MOE", "IQ1_S"), "mix_importance": ("false", "true")},
          {"ref": "demo", "gguf": "Named mixes"}),
     ],

@@ -13,7 +13,7 @@ import quantviz as qv
 from quantviz.sources.safetensors_header import DTYPES
 from tests.checkpoints.golden import Case, Tensors, files, load
 
-ROUNDS = 40  # changes a format
+ROUNDS = 12  # changes a format
 
 
 def _shape(rng: np.random.Generator, size: int) -> tuple[int, ...]:

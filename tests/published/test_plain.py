@@ -23,7 +23,7 @@ def compared(tmp_path, w: np.ndarray, tensors: dict, dtypes: dict | None = None,
 @pytest.mark.parametrize("how, rule, scheme", [
     ({}, "the range of the weights, 0 included, / 15", "int4-asym-b32"),
     ({"symmetric": True}, "the largest weight / 7", "int4-sym-b32"),
-    ({"symmetric": True, "divide": 7.5}, "the largest weight / 7.5", "int4-sym-b32"),
+    ({"symmetric": True, "divide": 7.5}, "the largest weight / 7.5", "int4-sym-b32:range=full"),
     ({"symmetric": True, "divide": 8}, "the largest weight / 8", "int4-sym-b32"),
 ])  # fmt: skip
 def test_plain_rounding_is_told_with_its_scale_rule(tmp_path, how, rule, scheme):

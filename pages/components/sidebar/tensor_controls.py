@@ -69,12 +69,11 @@ def _source_controls(ref: str) -> str:
     """Draws the controls of one kind of source; gives the token typed, if any."""
     state = st.session_state
     # The controls follow a changed reference, also after a page without them.
-    kind = state.get("source")
-    if state.get("_shown_ref") != ref or kind is None:
-        state["_shown_ref"], kind = ref, _kind(ref)
-    state["source"] = kind  # in every run: where the one that set it is cut short, the browser is never told
+    if state.get("_shown_ref") != ref or state.get("source") is None:
+        state["_shown_ref"], state["source"] = ref, _kind(ref)
     st.segmented_control(
         "Source", [RANDOM, DEMO, HUB, FILE], key="source", required=True, on_change=_change_source,
+        default=state["source"],  # what a browser shows that was not told, because a run was cut short
         label_visibility="collapsed", width="stretch",
     )  # fmt: skip
     chosen = state["source"]
