@@ -143,8 +143,9 @@ class _Opened:
             return self.unpacked(first, last).values()
         bands = [self._band(at) for at in range(first // height, -(-last // height))]
         begin = first // height * height
-        whole = bands[0] if len(bands) == 1 else np.concatenate(bands)
-        return whole[first - begin : last - begin]
+        if len(bands) == 1:  # the band is kept for others, who must not see what is done to this part of it
+            return bands[0][first - begin : last - begin].copy()
+        return np.concatenate(bands)[first - begin : last - begin]
 
     def _band(self, number: int) -> np.ndarray:
         with self._lock:
