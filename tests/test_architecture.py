@@ -44,8 +44,9 @@ MAY_IMPORT = {
     "published": ABOVE,
     "outliers": ABOVE | {"kernels.cpu"},
     "quality": ABOVE | {"kernels.cpu", "calibration", "outliers"},
+    "sweep": ABOVE | {"calibration"},
     "throughput": ENGINE | {"kernels.cpu", "kernels.reference", "kernels.cuda", "sources"},
-    "figures": ABOVE | {"published", "outliers", "quality", "throughput"},
+    "figures": ABOVE | {"published", "outliers", "quality", "throughput", "sweep"},
     "cli": ABOVE | {"calibration", "published", "quality", "throughput"},
     "__main__": {"cli"},
 }

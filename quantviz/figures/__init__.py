@@ -9,16 +9,19 @@ from .mixes import mix_map
 from .packed import packed_layout
 from .stored import stored_codes, stored_scales, stored_zeros
 from .style import alt_text
+from .whole_model import by_role, layer_map
 
 __all__ = [
     "alt_text",
     "block",
+    "by_role",
     "code_usage",
     "error_bins",
     "error_map",
     "errors",
     "histogram_grid",
     "limits_note",
+    "layer_map",
     "mix_map",
     "outliers",
     "outside_note",
