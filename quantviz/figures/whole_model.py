@@ -94,7 +94,9 @@ def _ring(found: Cells, opened: tuple[int, str] | None) -> list[go.Scatter]:
         return []
     ring = {"symbol": "square-open", "size": 18, "color": DEQUANTIZED, "line": {"width": 3}}
     return [
-        go.Scatter(x=[opened[1]], y=[_layer(opened[0])], mode="markers", marker=ring, hoverinfo="skip", cliponaxis=False)
+        go.Scatter(
+            x=[opened[1]], y=[_layer(opened[0])], mode="markers", marker=ring, hoverinfo="skip", cliponaxis=False
+        )
     ]
 
 
@@ -106,7 +108,8 @@ def _alt(found: Cells, scheme: str, metric: str) -> str:
     worst = max(found.tensors, key=lambda at: -math.inf if math.isnan(v := found.values[at]) else sign * v)
     return (
         f"{label} of {plural(sum(n != OUTSIDE for n in found.layers), 'layer')} and "
-        f"{plural(len(found.roles), 'role')} under {scheme}; the worst is {found.tensors[worst][0]} with {value_text(metric, float(found.values[worst]))}."
+        f"{plural(len(found.roles), 'role')} under {scheme}; the worst is {found.tensors[worst][0]} with "
+        f"{value_text(metric, float(found.values[worst]))}."
     )
 
 
@@ -114,7 +117,7 @@ def by_role(frame: pd.DataFrame, schemes: Sequence[str], metric: str = "sqnr_db"
     """A metric of every tensor, role by role, under at most MOST_SCHEMES schemes: boxes with all points."""
     schemes = list(schemes)[:MOST_SCHEMES]
     roles, boxes, entries = in_order(frame["role"]), [], []
-    for scheme, (color, _, mark) in zip(schemes, LINES, strict=False):
+    for scheme, (color, _, _) in zip(schemes, LINES, strict=False):
         rows = measured(frame, scheme)
         values = rows[metric].astype(float)
         rows = rows[np.isfinite(values)]
@@ -126,8 +129,8 @@ def by_role(frame: pd.DataFrame, schemes: Sequence[str], metric: str = "sqnr_db"
             go.Box(
                 x=rows["role"], y=rows[metric].astype(float), name=plotly_text(scheme), offsetgroup=scheme,
                 boxpoints="all", jitter=0.4, pointpos=0, text=texts, hovertemplate="%{text}<extra></extra>",
-                hoveron="points", marker={"color": color, "size": 5, "opacity": 0.75}, line={"color": color, "width": 1},
-                fillcolor="rgba(0, 0, 0, 0)",
+                hoveron="points", marker={"color": color, "size": 5, "opacity": 0.75},
+                line={"color": color, "width": 1}, fillcolor="rgba(0, 0, 0, 0)",
             )
         )  # fmt: skip
         entries.append(("disc", color, scheme))

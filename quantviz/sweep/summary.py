@@ -88,7 +88,7 @@ def joined(metric: str, rows: pd.DataFrame) -> float:
 
 
 def is_mean(metric: str) -> bool:
-    """Whether `joined` gives the mean over the weights of several tensors, and not what one tensor of all would have."""
+    """Whether `joined` gives the mean of several tensors over their weights, not what one tensor of all would have."""
     return metric not in {
         "relative_l2_error", "sqnr_db", "mse", "rmse", "weighted_mse", "bits_per_weight", "max_abs_error",
         "mean_abs_error",

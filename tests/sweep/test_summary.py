@@ -7,8 +7,17 @@ import math
 import pytest
 
 from quantviz.sweep.summary import (
-    OUTSIDE, cells, joined, measured, of_cell, ranking, refusals, sentences, share_read, totals,
-)  # fmt: skip
+    OUTSIDE,
+    cells,
+    joined,
+    measured,
+    of_cell,
+    ranking,
+    refusals,
+    sentences,
+    share_read,
+    totals,
+)
 from tests.sweep.made_up import frame, row, small
 
 
