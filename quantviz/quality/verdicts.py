@@ -99,8 +99,20 @@ def _tokens_that_tell(tokens: int, gap: float, doubt: float) -> str:
     return f"about {math.ceil(needed / digits) * digits:,} tokens would tell, if it stayed so"
 
 
-def _of(count: int, all_: int) -> str:
-    return f"all {all_}" if count == all_ > 1 else f"{count} of {all_}"
+def _of(count: int, measured: Sequence, one: str, of: str = "") -> str:
+    """How many of those measured, as a sentence begins.
+
+    >>> _of(1, "a", "scheme", " of 8 bits"), _of(2, "ab", "granularity"), _of(0, "ab", "granularity")
+    ('The one scheme of 8 bits measured', 'All 2 granularities measured', 'None of the 2 granularities measured')
+    """
+    many = f"{one[:-1]}ies" if one.endswith("y") else f"{one}s"
+    if count == len(measured):
+        return f"All {count} {many}{of} measured" if count > 1 else f"The one {one}{of} measured"
+    return f"{count or 'None'} of the {plural(len(measured), one, many)}{of} measured"
+
+
+def _verb(count: int, many: str) -> str:
+    return f"{many}s" if count == 1 else many
 
 
 # -- claim 5 -------------------------------------------------------------------------------------
@@ -113,7 +125,7 @@ def _eight_bits(measured: Measured) -> Verdict:
     evidence = tuple(f"{s.key} ({_place(s)}): {_added(r)}, {_little_words(r, answer)}." for s, r, answer in found)
     answers = [answer for _, _, answer in found]
     below = answers.count("yes")
-    summary = f"Of 8-bit schemes measured, {_of(below, len(found))} add less than 0.1% beyond doubt."
+    summary = f"{_of(below, found, 'scheme', ' of 8 bits')} {_verb(below, 'add')} less than 0.1% beyond doubt."
     if not below:
         summary = "No 8-bit scheme measured adds less than 0.1% beyond doubt."
     return Verdict(5, STATEMENTS[5], _finding(answers), summary, evidence)
@@ -165,9 +177,8 @@ def _asymmetry(measured: Measured) -> Verdict:
         f"{_better_words(ra, rs, answer)}."
         for (_, rs, a, ra), answer in zip(pairs, answers, strict=True)
     )
-    summary = (
-        f"Asym does better than sym beyond doubt at {_of(answers.count('yes'), len(pairs))} granularities measured."
-    )
+    where = _of(answers.count("yes"), pairs, "granularity")
+    summary = f"Asym does better than sym beyond doubt at {where[0].lower()}{where[1:]}."
     return Verdict(6, STATEMENTS[6], _finding(answers), summary, evidence)
 
 
@@ -222,8 +233,8 @@ def _two_bits(measured: Measured) -> Verdict:
     fallen = answers.count("yes")
     if fallen:
         summary = (
-            f"Of 2-bit schemes measured, {_of(fallen, len(found))} take the perplexity to {COLLAPSE:g} times what it "
-            "was, which counts as collapse here."
+            f"{_of(fallen, found, 'scheme', ' of 2 bits')} {_verb(fallen, 'take')} the perplexity to {COLLAPSE:g} "
+            "times what it was, which counts as collapse here."
         )
     else:
         summary = f"No 2-bit scheme measured takes the perplexity to {COLLAPSE:g} times what it was beyond doubt"
