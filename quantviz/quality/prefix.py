@@ -25,7 +25,7 @@ _PROBE = 8  # tokens
 class Prefix:
     """The hidden states that enter decoder layer `depth`, of every batch of a passage, of the model as it is stored.
 
-    depth only grows: `advance` runs the layers in between, as they are stored. Made, as all of this, within
+    `advance` runs the layers up to another depth, as they are stored. Made, as all of this, within
     `inference` and while the model has its own weights. Where a model's layers cannot be told, do not run one after
     the other or hand on more than hidden states, or where those would not fit in memory, depth stays 0, and every
     layer runs each time.
@@ -72,6 +72,10 @@ class Prefix:
             if told:
                 told(number + 1, len(self._baseline.batches))
         self.depth, self._entries = depth, found
+
+    def forget(self) -> None:
+        """Every layer runs again."""
+        self.depth, self._entries = 0, []
 
     def _leaving(self, depth: int, run: Callable[[], Any]) -> Any:
         """What decoder layer `depth` - 1 gives while `run` runs; the layers behind it do not."""
