@@ -53,7 +53,8 @@ class Prefix:
         if name.startswith(self.path + "."):
             return int(name[len(self.path) + 1 :].partition(".")[0])
         # The output head alone comes after the body; of other parts nobody knows where they come in.
-        return len(self.blocks) if "head" in layer.kinds and not name.startswith(f"{_body_path(self._baseline)}.") else 0
+        body = self.path.partition(".")[0]
+        return len(self.blocks) if "head" in layer.kinds and not name.startswith(f"{body}.") else 0
 
     def features(self, number: int) -> torch.Tensor:
         """`Baseline.features`, with the first `depth` decoder layers left out."""
@@ -115,25 +116,18 @@ class Prefix:
         return free is None or _SHARE * tokens * self._bytes <= free
 
 
-def _body_path(baseline: Baseline) -> str:
-    return baseline.opened.model.base_model_prefix
-
-
 def _decoder_layers(baseline: Baseline) -> tuple[str, Sequence[Any]]:
     """The path of the list of decoder layers in the model, and the layers; nothing where it cannot be told."""
     from torch import nn
 
-    predictor = baseline.predictor
-    if not predictor.halves:
-        return "", ()
-    count = getattr(predictor.model.config.get_text_config(), "num_hidden_layers", None)
-    path = _body_path(baseline)
+    model = baseline.opened.model
+    count = getattr(model.config.get_text_config(), "num_hidden_layers", None)
     lists = [
-        (f"{path}.{name}", tuple(module))
-        for name, module in predictor.body.named_modules()
-        if isinstance(module, nn.ModuleList) and len(module) == count
+        (path, tuple(module))
+        for path, module in model.named_modules()
+        if isinstance(module, nn.ModuleList) and len(module) == count and path.startswith(f"{model.base_model_prefix}.")
     ]
-    outermost = [(name, found) for name, found in lists if not any(name.startswith(f"{o}.") for o, _ in lists)]
+    outermost = [(path, found) for path, found in lists if not any(path.startswith(f"{other}.") for other, _ in lists)]
     return outermost[0] if len(outermost) == 1 else ("", ())
 
 

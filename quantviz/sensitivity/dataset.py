@@ -117,7 +117,7 @@ class Sensitivity:
         return len(self.frame) == len(self.units) * len(self.spec.schemes)
 
 
-def load(path: str | os.PathLike[str]) -> Sensitivity:
+def load_sensitivity(path: str | os.PathLike[str]) -> Sensitivity:
     """What `sensitivity(out=path)` wrote, complete or not, checked as a stranger's.
 
     Raises QuantvizError, with one sentence, for a folder that is none, and for a part that does not belong there.

@@ -46,7 +46,8 @@ class Trial:
 class Trials:
     """The stored model's predictions, computed once, and the trials that are held against them.
 
-    Trials whose first changed layer comes later run quicker: begin with the earliest. Made while the model is as stored.
+    Trials whose first changed layer comes later run quicker: begin with the earliest. Made while the model has its
+    own weights.
     """
 
     def __init__(self, session: Session, passage: Passage) -> None:

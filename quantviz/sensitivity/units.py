@@ -55,4 +55,3 @@ def units(layers: Iterable[Layer], by: By) -> tuple[Unit, ...]:
     for layer in layers:
         found.setdefault(unit_of(layer.name, by), []).append(layer)
     return tuple(Unit(name, tuple(together)) for name, together in found.items())
-
