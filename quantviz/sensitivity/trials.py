@@ -46,13 +46,13 @@ class Trial:
 class Trials:
     """The stored model's predictions, computed once, and the trials that are held against them.
 
-    Trials whose first changed layer comes later run quicker: begin with the earliest. Made while the model has its
-    own weights.
+    Trials whose first changed layer comes later run quicker: begin with the earliest.
     """
 
     def __init__(self, session: Session, passage: Passage) -> None:
         self._session, self._passage = session, passage
         with inference():
+            session.replacer.restore()
             self._baseline = Baseline(session.opened, passage, session.told("the model as it is stored"))
             self._prefix = Prefix(self._baseline)
 
