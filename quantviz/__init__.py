@@ -36,15 +36,16 @@ _PUBLIC = {
     "measure_quality": ".quality.measure",
     "quality_table": ".quality.tables",
     "quality_verdicts": ".quality.verdicts",
+    "load_sensitivity": ".sensitivity.dataset",
     "QuantvizError": ".errors",
 }
 # What holds more names than stand above: `qv.formats.get`, `qv.figures.weights`.
-_MODULES = ("figures", "formats", "outliers", "published", "throughput")
+_MODULES = ("figures", "formats", "outliers", "published", "sensitivity", "throughput")
 __all__ = [*_PUBLIC, *_MODULES]
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from . import figures, formats, outliers, published, throughput
+    from . import figures, formats, outliers, published, sensitivity, throughput
     from .calibration.importance import load_importance
     from .errors import QuantvizError
     from .evaluation import Evaluation, describe, evaluate
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from .quality.tables import quality_table
     from .quality.verdicts import quality_verdicts
     from .schemes import Scheme, catalogue
+    from .sensitivity.dataset import load_sensitivity
 
 
 def __getattr__(name: str) -> Any:

@@ -44,10 +44,13 @@ MAY_IMPORT = {
     "published": ABOVE,
     "outliers": ABOVE | {"kernels.cpu"},
     "quality": ABOVE | {"kernels.cpu", "calibration", "outliers"},
+    "sensitivity": ABOVE | {"quality"},  # trials of what quality measures, one part at a time
     "sweep": ABOVE | {"calibration"},
     "throughput": ENGINE | {"kernels.cpu", "kernels.reference", "kernels.cuda", "sources"},
-    "figures": ABOVE | {"published", "outliers", "quality", "throughput", "sweep"},
-    "cli": ABOVE | {"calibration", "published", "quality", "throughput"},
+    "planner": ABOVE | {"published", "sweep", "sensitivity", "throughput"},
+    "lessons": ABOVE | {"quality", "throughput"},
+    "figures": ABOVE | {"published", "outliers", "quality", "sensitivity", "throughput", "sweep", "planner", "lessons"},
+    "cli": ABOVE | {"calibration", "published", "quality", "sensitivity", "throughput", "sweep", "planner"},
     "__main__": {"cli"},
 }
 # What each folder of pages/components may import of the others; a page's own folder may use all but other pages'.
@@ -61,7 +64,8 @@ SHARED_FOLDERS = set(COMPONENTS)
 # Quantized.dequantize() is the contract's method, and asks the engines when it is called.
 CIRCLE = ("quantviz.kernels.results", "quantviz.kernels")
 # quantviz promises to load these at first use and not before.
-HEAVY = ("torch", "numba", "triton", "transformers", "streamlit", "huggingface_hub", "plotly", "safetensors", "pandas")
+HEAVY = ("torch", "numba", "triton", "transformers", "streamlit", "huggingface_hub", "plotly", "safetensors", "pandas",
+         "pyarrow")  # fmt: skip
 
 
 def module_of(path: Path) -> str:

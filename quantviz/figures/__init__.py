@@ -1,6 +1,6 @@
 """Results -> Plotly figures. Each carries its description in words, which `alt_text` gives."""
 
-from . import outliers, quality, quality_details, throughput
+from . import outliers, quality, quality_details, sensitivity, throughput
 from .blocks import block, error_map, worst_block
 from .code_usage import code_usage
 from .comparison import histogram_grid, limits_note, trade_off
@@ -28,6 +28,7 @@ __all__ = [
     "packed_layout",
     "quality",
     "quality_details",
+    "sensitivity",
     "stored_codes",
     "stored_scales",
     "stored_zeros",

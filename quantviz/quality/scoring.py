@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,6 +55,12 @@ class Tally:
         self._table[:, self.scored : self.scored + rows.shape[1]] = rows
         self.scored += rows.shape[1]
 
+    def sums(self, places: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Σ KL and Σ (ln p₀ - ln p) over the scored tokens of each window, of which there are `places`."""
+        base_loss, loss, kl = self._table[:3, : self.scored]
+        starts = np.cumsum([0, *places[:-1]])
+        return np.add.reduceat(kl, starts), np.add.reduceat(loss - base_loss, starts)
+
     def figures(self) -> Figures:
         base_loss, loss, kl, change, agrees, bad = self._table[:, : self.scored]
         base, base_se = _perplexity(base_loss)
@@ -85,6 +92,22 @@ def _perplexity(losses: np.ndarray) -> tuple[float, float]:
     value = math.exp(mean) if mean < 709 else math.inf
     spread = float(losses.std()) / math.sqrt(max(len(losses) - 1, 1))
     return value, value * spread if spread else 0.0
+
+
+def ratio_of_sums(sums: np.ndarray, parts: Sequence[int] | np.ndarray) -> tuple[float, float]:
+    """Σ sums / Σ parts over blocks that are independent of each other, and its standard error; NaN for one block.
+
+    With n blocks, and R the ratio: √(n/(n-1) · Σ (sum - R·part)²) / Σ part. So a mean over tokens, whose neighbours
+    are alike, gets its error from how far whole windows differ: `parts` are then the tokens of each.
+    Source: Cochran, Sampling Techniques, 3rd edition, section 6.3.
+    """
+    sums, parts, count = np.asarray(sums, float), np.asarray(parts, float), len(sums)
+    with np.errstate(all="ignore"):
+        ratio = sums.sum() / parts.sum()
+        if count < 2:
+            return float(ratio), math.nan
+        spread = np.square(sums - ratio * parts).sum() * count / (count - 1)
+        return float(ratio), float(np.sqrt(spread) / abs(parts.sum()))
 
 
 def perplexity_ratio(losses: np.ndarray, base: np.ndarray) -> tuple[float, float]:

@@ -14,12 +14,13 @@ import numpy as np
 
 from ..errors import QuantvizError
 from ..randomness import random_bits, stream_key
-from .measure import DEFAULT_CONTEXT, DEFAULT_TOKENS, Passage, place_losses
+from .measure import DEFAULT_CONTEXT, DEFAULT_TOKENS, place_losses
 from .model.layers import DEFAULT_TARGETS, Layer, select
 from .model.loading import LanguageModel, OpenOptions
 from .model.parts import Progress
 from .model.predicting import Predictor
 from .model.replacing import Originals, put_back
+from .passage import Passage
 from .results import Method, SuperWeights
 from .scoring import perplexity_ratio
 from .session import inference, open_session, text_of

@@ -20,8 +20,9 @@ from quantviz.quality.model.room import SLACK
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
-from quantviz.quality.measure import Passage, measure_quality
+from quantviz.quality.measure import measure_quality
 from quantviz.quality.model.loading import open_language_model
+from quantviz.quality.passage import Passage
 from quantviz.quality.session import text_of
 from tests.quality.models import as_gguf, random_llama
 

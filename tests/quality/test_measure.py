@@ -16,9 +16,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import quantviz as qv
 from quantviz.errors import QuantvizError
 from quantviz.evaluation.comparison import Refusal
-from quantviz.quality.measure import encode_start, measure_quality
+from quantviz.quality.measure import measure_quality
 from quantviz.quality.model import predicting
 from quantviz.quality.model.loading import open_language_model
+from quantviz.quality.passage import encode_start
 from quantviz.quality.results import QualityResult
 from quantviz.quality.text.texts import demo_text
 from quantviz.sources.demo import FOLDER
@@ -118,7 +119,7 @@ def test_bf16_weights_are_kept_by_bf16() -> None:
 def test_keeping_features_gives_the_same_figures_as_keeping_logits(llama, monkeypatch, targets) -> None:
     scheme = "int3-asym-b32"
     (kept,) = measure(str(llama), scheme, targets=targets)
-    monkeypatch.setattr("quantviz.quality.measure.KEPT", 0)
+    monkeypatch.setattr("quantviz.quality.baseline.KEPT", 0)
     monkeypatch.setattr(predicting, "CHUNK", 4 * 2048 * 50)  # fifty places at a time
     (made,) = measure(str(llama), scheme, targets=targets)
     assert made.perplexity == pytest.approx(kept.perplexity, rel=1e-6)
@@ -260,7 +261,7 @@ def test_the_cut_of_a_long_text_changes_no_token(ids) -> None:
 
 
 def test_a_text_whose_predictions_do_not_fit_in_memory(llama, monkeypatch) -> None:
-    monkeypatch.setattr("quantviz.quality.measure.KEPT", 0)
-    monkeypatch.setattr("quantviz.quality.measure.available", lambda _: 10_000)
+    monkeypatch.setattr("quantviz.quality.baseline.KEPT", 0)
+    monkeypatch.setattr("quantviz.quality.baseline.available", lambda _: 10_000)
     with pytest.raises(QuantvizError, match="252 tokens takes 64.5 kB of memory, and 10 kB are free; measure fewer"):
         next(measure_quality(str(llama), ["int8"], **SMALL))

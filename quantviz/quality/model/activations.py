@@ -33,7 +33,8 @@ from ...schemes import Scheme
 from ...sources.gguf_header import MAGIC
 from ...sources.opened import read_file
 from ...sources.safetensors_header import LENGTH_BYTES, header_length, parse_header
-from ..measure import DEFAULT_CONTEXT, Passage
+from ..measure import DEFAULT_CONTEXT
+from ..passage import Passage
 from ..results import LayerError
 from ..session import Session, inference, open_session, text_of
 from .layers import DEFAULT_TARGETS, Layer, Mixture, select

@@ -24,8 +24,10 @@ def demo_text() -> str:
 DEMO_TEXT = "the demo model's test book, the Gospel of John (King James Version)"
 
 
-def identity(text: str | bytes | None) -> str:
+def identity(text: str | bytes | None, whole: bool = False) -> str:
     """Which text it is: the demo's by its name, another by what tells it from all others.
+
+    whole: with all of its digest.
 
     >>> identity("In the beginning")
     'a text of 16 bytes, SHA-256 633d21a649b8…'
@@ -33,7 +35,8 @@ def identity(text: str | bytes | None) -> str:
     if text is None:
         return DEMO_TEXT
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    return f"a text of {len(data):,} bytes, SHA-256 {hashlib.sha256(data).hexdigest()[:12]}…"
+    digest = hashlib.sha256(data).hexdigest()
+    return f"a text of {len(data):,} bytes, SHA-256 {digest if whole else digest[:12] + '…'}"
 
 
 def read_text(path: str | Path) -> str:
