@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checkpoints.names import llama_name
 from ..errors import QuantvizError
 from ..tensors import StoredTensor
 from ..tensors.arrays import is_torch, plain_numpy, plain_torch
@@ -75,13 +76,15 @@ class Calibration:
 
     def check_fits(self, cols: int, tensor: str = "") -> None:
         """Refuses weights [rows, cols] that these are not the inputs of."""
-        whose = f"the inputs of {printable(self.name)}" if self.name else "these inputs"
+        whose = f"the inputs of {printable(self.name)}" if self.name else "inputs"
         if self.cols != cols:
             raise QuantvizError(
-                f"The calibration holds {whose}, {self.cols:,} a token, and a row of {printable(tensor or 'this tensor')} "
-                f"has {cols:,} weights; give the calibration of that layer."
+                f"The calibration holds {whose}, {self.cols:,} a token, and a row of "
+                f"{printable(tensor) if tensor else 'this tensor'} has {cols:,} weights; give the calibration of that "
+                "layer."
             )
-        if self.name and tensor and self.name != tensor and "." in tensor:
+        same = not self.name or not tensor or self.name in (tensor, llama_name(tensor)) or "." not in tensor
+        if not same and llama_name(self.name) != tensor:
             raise QuantvizError(
                 f"The calibration holds {whose}, not those of {printable(tensor)}; give the calibration of that layer."
             )

@@ -106,7 +106,8 @@ def _gptq(
 def _dead(count: int) -> tuple[str, ...]:
     if not count:
         return ()
-    return (f"The weights of {plural(count, 'input')} that {'was' if count == 1 else 'were'} always 0 became 0, as GPTQ has it.",)
+    were = "was" if count == 1 else "were"
+    return (f"The weights of {plural(count, 'input')} that {were} always 0 became 0, as GPTQ has it.",)
 
 
 def _rotated(a: np.ndarray) -> np.ndarray:

@@ -95,8 +95,8 @@ def steps_of(q: Quantized, exact: np.ndarray | None = None) -> Steps:
     thresholds, values, codes = _table(scheme)
     low, high = scheme.code_range
     return Steps(
-        height, width, factor.astype(f4), shift, zero, stored.astype(f4), scale.astype(f4), multiply, limit, float(low), float(high),
-        f4(scheme.how.step), thresholds, values, codes,
+        height, width, factor.astype(f4), shift, zero, stored.astype(f4), scale.astype(f4), multiply, limit,
+        float(low), float(high), f4(scheme.how.step), thresholds, values, codes,
     )  # fmt: skip
 
 
