@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 _PUBLIC = {
     "Scheme": ".schemes",
     "catalogue": ".schemes",
-    "quantize": ".kernels",
+    "quantize": ".calibration.quantizing",
     "dequantize": ".kernels",
     "Quantized": ".kernels.results",
     "Evaluation": ".evaluation",
@@ -32,6 +32,8 @@ _PUBLIC = {
     "inspect_block": ".inspection",
     "METRICS": ".metrics",
     "open_model": ".models",
+    "Calibration": ".calibration.layer",
+    "calibrate": ".quality.model.calibrating",
     "load_importance": ".calibration.importance",
     "measure_quality": ".quality.measure",
     "quality_table": ".quality.tables",
@@ -47,17 +49,20 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from . import figures, formats, outliers, published, sensitivity, throughput
     from .calibration.importance import load_importance
+    from .calibration.layer import Calibration
+    from .calibration.quantizing import quantize
     from .errors import QuantvizError
     from .evaluation import Evaluation, describe, evaluate
     from .evaluation.comparison import best, compare, evaluations, tabulate
     from .evaluation.limits import optimal_scalar
     from .evaluation.predicted import expected_errors
     from .inspection import inspect_block
-    from .kernels import dequantize, quantize
+    from .kernels import dequantize
     from .kernels.results import Quantized
     from .metrics import METRICS
     from .models import open_model
     from .quality.measure import measure_quality
+    from .quality.model.calibrating import calibrate
     from .quality.tables import quality_table
     from .quality.verdicts import quality_verdicts
     from .schemes import Scheme, catalogue

@@ -77,6 +77,14 @@ _DECLARED = (
            "Against the dtype in which the tensor is stored."),
     Metric("weighted_mse", "Importance-weighted MSE", "Σ h·e² / Σ h", "weight²", "lower",
            "Squared error weighted by the importance h of each input channel."),
+    Metric("output_relative_error", "Output error", "√(tr(E·H·Eᵀ) / tr(W·H·Wᵀ)), H = E[x·xᵀ]", "fraction", "lower",
+           "The length of the error of the layer's output, ‖(Ŵ - W)x‖ against ‖Wx‖, over the calibration's inputs x: "
+           "the better the output, often the worse the weights."),
+    Metric("heldout_output_relative_error", "Output error, held out", "√(Σ‖(Ŵ - W)x‖² / Σ‖Wx‖²) over held-out x",
+           "fraction", "lower",
+           "The same over inputs that were not calibrated on: what it is larger by is overfitted."),
+    Metric("output_sqnr_db", "Output SQNR", "10·log₁₀(tr(W·H·Wᵀ) / tr(E·H·Eᵀ))", "dB", "higher",
+           "Signal to quantization noise ratio of the layer's output, over the calibration's inputs."),
 )  # fmt: skip
 
 METRICS: dict[str, Metric] = {m.name: m for m in _DECLARED}
@@ -157,7 +165,7 @@ def from_sums(s: Sums) -> dict[str, float]:
         "mean_relative_error": _ratio(s.relative_error, s.nonzero),
         "relative_l1_error": _ratio(s.abs_error, s.abs),
         "relative_l2_error": math.sqrt(_ratio(s.squared_error, s.squared)),
-        "sqnr_db": _decibels(s.squared, s.squared_error),
+        "sqnr_db": signal_to_noise_db(s.squared, s.squared_error),
         "cosine_similarity": _ratio(s.product, math.sqrt(s.squared) * math.sqrt(s.squared_dequantized)),
         "mse": s.squared_error / s.count,
         "rmse": math.sqrt(s.squared_error / s.count),
@@ -181,7 +189,8 @@ def _ratio(numerator: float, denominator: float | None) -> float:
     return numerator / denominator if denominator else math.nan
 
 
-def _decibels(signal: float, noise: float) -> float:
+def signal_to_noise_db(signal: float, noise: float) -> float:
+    """10·log₁₀(signal / noise); NaN without a signal, infinite without noise."""
     if not signal:
         return math.nan
     if not noise:

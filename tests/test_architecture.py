@@ -38,9 +38,9 @@ MAY_IMPORT = {
     "sources": GROUND | {"machine", "randomness", "tensors", "block_types"},
     "checkpoints": GROUND | {"sources", "tensors", "block_types", "formats"},  # what the codes of nf4 and fp4 stand for
     "models": GROUND | {"sources", "checkpoints", "kernels"},
-    "calibration": GROUND | {"sources", "checkpoints", "tensors"},
+    "calibration": ENGINE | {"randomness", "sources", "checkpoints", "kernels.cpu", "kernels.reference"},  # solvers round by rules
     "inspection": ENGINE | {"kernels.cpu"},
-    "evaluation": ENGINE | {"kernels.cpu", "inspection"},
+    "evaluation": ENGINE | {"kernels.cpu", "inspection", "calibration"},
     "published": ABOVE,
     "outliers": ABOVE | {"kernels.cpu"},
     "quality": ABOVE | {"kernels.cpu", "calibration", "outliers"},

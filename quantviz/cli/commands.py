@@ -11,6 +11,7 @@ import typer
 
 from ..errors import QuantvizError
 from .against import against
+from .calibrate import calibrate
 from .evaluate import evaluate
 from .listing import schemes, tensors
 from .mix import mix
@@ -44,5 +45,5 @@ def _told_when_empty(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (tensors, schemes, evaluate, against, mix, quality, sensitivity, throughput):
+for command in (tensors, schemes, evaluate, against, mix, calibrate, quality, sensitivity, throughput):
     app.command(cls=TableCommand)(_told_when_empty(command))

@@ -23,11 +23,16 @@ def evaluate(
     importance: Annotated[
         str | None, typer.Option(metavar="FILE", help="E[x²] of each input channel: .npy, or an imatrix in GGUF.")
     ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The layer's inputs, as `calibrate` writes them, or .npy [tokens, inputs]."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measures what each SCHEME loses on one TENSOR."""
     from ..calibration.energy import energy
     from ..calibration.energy import sentence as importance_sentence
+    from ..calibration.files import load as load_calibration
     from ..calibration.importance import load_importance, of_rows, unseen_experts
     from ..evaluation import tensor as evaluation
     from ..kernels import check_engine
@@ -44,20 +49,21 @@ def evaluate(
         start, stop = row_range or (0, info.rows)
         for s in parsed:  # before anything is moved
             s.check_shape(max(stop - start, 1), info.cols)
-            s.check_importance_given(importance is not None)
+            s.check_importance_given(importance is not None, calibration is not None)
         matters = load_importance(importance, tensor, info.cols) if importance else None
         matters = matters if matters is None else of_rows(matters, info.rows, row_range)
+        inputs = load_calibration(calibration, tensor, info.cols) if calibration else None
         weights = model.open(tensor, row_range, line.of("bytes read"))
         statistics = evaluation.describe(weights, line.of("weights described"))
         results = [
-            evaluation.evaluate(weights, s, matters, device, statistics=statistics, progress=line.of(s.key))
-            for s in parsed
+            evaluation.evaluate(weights, s, matters, device, "full", statistics, line.of(s.key), inputs) for s in parsed
         ]
     if importance and (unseen := unseen_experts(importance, tensor)):
         which = unseen[0] + (" and others" if len(unseen) > 1 else "")
         complain(f"Experts that no token reached count each of their channels as 1: {which}.")
     told = [f"{r.scheme}: {text}" for r in results for text in r.notices if text not in weights.notices]
-    for notice in dict.fromkeys((*weights.notices, *told)):
+    remarks = inputs.remarks if inputs else ()
+    for notice in dict.fromkeys((*weights.notices, *remarks, *told)):
         complain(notice)
     if as_json:
         from ..text.plain import plain

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..calibration.layer import Calibration
 from ..errors import QuantvizError
 from ..metrics import METRICS
 from ..schemes import Scheme
@@ -37,36 +38,38 @@ Outcome = Evaluation | Refusal
 def compare(
     w: Any, keys: Iterable[str | Scheme], importance: Any = None, device: str = "cpu", detail: str = "full",
     statistics: TensorStatistics | None = None, progress: Progress | None = None,
+    calibration: Calibration | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """A row a scheme: "scheme", every metric that applies, "seconds", "notices".
 
     Takes what `evaluate` takes, with progress over all schemes together. A scheme that cannot apply to the shape, or
-    demands importance where there is none, has a row without figures whose notice says why. Raises QuantvizError for
-    no scheme at all, and for a wrong key.
+    demands importance or a calibration where there is none, has a row without figures whose notice says why. Raises
+    QuantvizError for no scheme at all, and for a wrong key.
 
     >>> w = np.random.default_rng(0).standard_normal((64, 256), dtype=np.float32)
     >>> frame = compare(w, ["int4-sym-tensor", "int4-sym-b32", "nf4-b64"])
     >>> frame.scheme[frame.sqnr_db.idxmax()], best(frame)["bits_per_weight"]
     ('nf4-b64', ['int4-sym-tensor'])
     """
-    return tabulate(evaluations(w, keys, importance, device, detail, statistics, progress))
+    return tabulate(evaluations(w, keys, importance, device, detail, statistics, progress, calibration))
 
 
 def evaluations(
     w: Any, keys: Iterable[str | Scheme], importance: Any = None, device: str = "cpu", detail: str = "full",
     statistics: TensorStatistics | None = None, progress: Progress | None = None,
+    calibration: Calibration | None = None,
 ) -> Iterator[Outcome]:  # fmt: skip
     """The evaluations behind `compare`, each as soon as it is made; the tensor itself is described once."""
     schemes, stored = distinct(keys), as_stored(w)  # a wrong key is refused before anything is computed
 
     def each(known: TensorStatistics | None) -> Iterator[Outcome]:
         for position, scheme in enumerate(schemes):
-            if refused := refusal(scheme, stored.matrix, importance is not None):
+            if refused := refusal(scheme, stored.matrix, importance is not None, calibration is not None):
                 yield refused
                 continue
             known = known or describe(stored)
             told = part_of(progress, position, len(schemes))
-            yield evaluate(stored, scheme, importance, device, detail, known, told)
+            yield evaluate(stored, scheme, importance, device, detail, known, told, calibration)
 
     return each(statistics)
 
@@ -86,11 +89,15 @@ def distinct(keys: Iterable[str | Scheme]) -> tuple[Scheme, ...]:
     return schemes
 
 
-def refusal(scheme: Scheme, shape: tuple[int, ...], with_importance: bool = False) -> Refusal | None:
-    """Why `scheme` cannot apply to a tensor of `shape`, with or without importance at hand; None where it can."""
+def refusal(
+    scheme: Scheme, shape: tuple[int, ...], with_importance: bool = False, calibrated: bool = False
+) -> Refusal | None:
+    """Why `scheme` cannot apply to a tensor of `shape`, with or without importance and a calibration at hand; None
+    where it can.
+    """
     try:
         scheme.check_shape(*rows_and_cols(shape))
-        scheme.check_importance_given(with_importance)
+        scheme.check_importance_given(with_importance, calibrated)
     except QuantvizError as problem:
         return Refusal(scheme.key, str(problem))
     return None

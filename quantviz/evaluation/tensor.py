@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .. import metrics
+from ..calibration.layer import Calibration
 from ..errors import QuantvizError
 from ..kernels import check_engine, default_engine
 from ..kernels.bins import LOG_BIN_SHIFT, PERCENTILE_RESOLUTION, Bins, error_bins, value_bins
@@ -20,6 +22,7 @@ from ..schemes import Scheme
 from ..statistics import Histogram, TensorStatistics
 from ..tensors import StoredTensor, check_importance
 from ..tensors.arrays import is_torch
+from . import calibrated
 from .experts import measure_each
 
 DETAILS = ("full", "metrics")
@@ -69,6 +72,7 @@ def evaluate(
     detail: str = "full",
     statistics: TensorStatistics | None = None,
     progress: Progress | None = None,
+    calibration: Calibration | None = None,
 ) -> Evaluation:
     """Quantizes and dequantizes `w` on the fly and measures the error.
 
@@ -81,6 +85,8 @@ def evaluate(
     or "reference" (torch, on a tensor's own device).  detail: "metrics" leaves out what needs counting.
     statistics: of the same tensor, if `describe` gave them before.
     progress: called as progress(weights done, weights in all) now and then; what it raises stops the work.
+    calibration: the inputs of the layer, which solver=gptq and solver=awq need; adds the errors of its output. Schemes
+    of those solvers are quantized first and compared then, on the processor whatever the device.
 
     >>> x = np.array([-0.89, 0.16, 0.08, -0.13, 0.16, -0.54], np.float32)
     >>> round(evaluate(x, "int4-asym-tensor:scale=fp32").metrics["mean_relative_error"], 5)
@@ -93,24 +99,36 @@ def evaluate(
     use = verbs(device)
     stored = use.take(w)
     scheme.check_shape(stored.rows, stored.cols)
-    scheme.check_importance_given(importance is not None)
+    scheme.check_importance_given(importance is not None, calibration is not None)
     weights = check_importance(importance, stored.cols, stored.rows)
+    if calibration is not None:
+        calibration.check_fits(stored.cols, stored.name)
+        calibration.second_moment("The error of the output")
     began = time.perf_counter()
-    bins = None
+    bins = made = None
+    parts = _Parts(progress, stored.size, 1 if calibration is None else 2 + scheme.uses_data)
     if detail == "full":
         statistics = statistics or use.describe(stored)
         bins = bins_of(stored, scheme, statistics, weights)
-    if weights is not None and weights.ndim == 2:
+    if scheme.uses_data:
+        one = weights if weights is None or weights.ndim == 1 else None
+        q, made = calibrated.quantized(stored, scheme, calibration, one, device, parts.next())
+        result = calibrated.measured(stored, q, made, bins, one, parts.next())
+    elif weights is not None and weights.ndim == 2:
         statistics = statistics or use.describe(stored)  # of all experts, where one scale serves them all
+        told = parts.next()
         result = measure_each(
-            stored, scheme, weights, lambda x, h, told: use.measure(x, scheme, bins, h, statistics, told), progress
+            stored, scheme, weights, lambda x, h, told: use.measure(x, scheme, bins, h, statistics, told), told
         )
     else:
-        result = use.measure(stored, scheme, bins, weights, statistics, progress)
+        result = use.measure(stored, scheme, bins, weights, statistics, parts.next())
     values = summed(result.sums, stored, scheme)
+    if calibration is not None:
+        values |= calibrated.output(stored, scheme, calibration, made, statistics, weights, parts.still_there())
     extra = {} if result.counts is None else counted(result.counts, values, bins, statistics, stored.size)
     return Evaluation(
-        scheme.key, stored.shape, stored.stored_as, use.name(scheme, weights is not None, stored.is_wide),
+        scheme.key, stored.shape, stored.stored_as,
+        "cpu" if scheme.uses_data and device == "cuda" else use.name(scheme, weights is not None, stored.is_wide),
         time.perf_counter() - began, values,
         notices=(*stored.remarks, *scheme.shape_notices(stored.rows, stored.cols), *result.notices), **extra,
     )  # fmt: skip
@@ -120,7 +138,7 @@ def bins_of(
     stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics, importance: np.ndarray | None
 ) -> tuple[Bins, Bins]:
     """The bins of values and of errors of a tensor under a scheme, for detail="full"."""
-    return value_bins(statistics.min, statistics.max), _error_bins(stored, scheme, statistics, importance)
+    return value_bins(statistics.min, statistics.max), _error_bins(stored, scheme.without_data, statistics, importance)
 
 
 def summed(sums: metrics.Sums, stored: StoredTensor, scheme: Scheme) -> dict[str, float]:
@@ -130,6 +148,23 @@ def summed(sums: metrics.Sums, stored: StoredTensor, scheme: Scheme) -> dict[str
     values["bits_per_weight"] = scheme.bits_per_weight(stored.matrix)
     values["compression_ratio"] = stored.bits_per_weight / values["bits_per_weight"]
     return values
+
+
+class _Parts:
+    """Progress over the parts of an evaluation, one after the other, told as progress of them all."""
+
+    def __init__(self, progress: Progress | None, size: int, parts: int) -> None:
+        self._progress, self._size, self._parts, self._at = progress, size, parts, -1
+
+    def next(self) -> Progress | None:
+        """For the next part, whose own progress counts weights."""
+        self._at += 1
+        at, told = self._at, self._progress
+        return told and (lambda done, total: told(at * total + done, self._parts * total))
+
+    def still_there(self) -> Callable[[], None] | None:
+        """For the last part, which only asks whether it is to stop."""
+        return self._progress and (lambda: self._progress((self._parts - 1) * self._size, self._parts * self._size))
 
 
 def _error_bins(

@@ -51,7 +51,8 @@ def quantize(w: Any, key: str | Scheme, importance: Any = None, engine: str = "c
 
 def dequantize(q: Quantized) -> Any:
     """float32 weights of a Quantized, NumPy or torch like its codes; torch codes on a GPU stay there."""
-    return _dequantize(q.shaped(q.matrix)).reshape(q.shape)
+    y = _dequantize(q.shaped(q.matrix))
+    return (y if q.input_scales is None else y / q.input_scales).reshape(q.shape)
 
 
 def _dequantize(q: Quantized) -> Any:

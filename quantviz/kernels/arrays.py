@@ -36,7 +36,7 @@ class TorchTensor(StoredTensor):
         return self.data[start:stop].cpu().numpy() if self.is_wide else self.read(start, stop)
 
 
-_ARRAYS = ("codes", "scales", "zero_points", "minima", "kept_index", "kept_values", "data")
+_ARRAYS = ("codes", "scales", "zero_points", "minima", "kept_index", "kept_values", "data", "input_scales")
 
 
 def in_arrays_of(w: Any, q: Quantized) -> Quantized:

@@ -65,6 +65,8 @@ class Quantized(Shaped):
     nested: with double=1, what the scales are restored from.
     data: block types only, the runtime's own bytes: uint8 [rows, row bytes]. Their scales and minima are those of each
     group, float32 [rows, groups a row], second-level scales multiplied in; codes are as `block_types` reads them.
+    input_scales: with solver=awq, float32 [cols], what each column was multiplied by before it was rounded, and is
+    divided by after; in the model the inputs are divided by it instead.
     With rotate=hadamard the codes are those of the rotated rows.
     Arrays are NumPy's, or torch's where the tensor quantized was torch's.
     """
@@ -81,6 +83,7 @@ class Quantized(Shaped):
     kept_values: Any = None
     nested: Any = None
     data: Any = None
+    input_scales: Any = None
     input_axes: int = field(default=0, kw_only=True)
 
     def shaped(self, shape: tuple[int, ...], input_axes: int = 0) -> Quantized:

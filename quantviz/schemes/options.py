@@ -6,18 +6,20 @@ declarations. What remains is to apply an option: an engine reads it off the sch
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from ..errors import QuantvizError, did_you_mean
 from ..formats import CodebookFormat, IntFormat
+from .readers import clip, clip_name, flag, flag_text, percent, percent_text, words
 from .refusals import (
     home_scale,
     no_clip,
+    no_damp,
     no_double,
     no_edge,
+    no_order,
     no_pad,
     no_range,
     no_rule,
@@ -37,7 +39,8 @@ MX_RULES = {
     "rceil": "2^⌈log2(m / M)⌉: nothing is cut off (NVIDIA, MLX 0.32.4)",
     "nearest": "2^round(log2(m / M)) (MLX 0.31)",
 }
-LOWEST_PERCENTILE = 50.0
+DATA_SOLVERS = ("gptq", "awq")  # what looks at the layer's inputs
+DAMP = 1.0  # percent, as GPTQ's authors have it
 LARGEST_KEEP = 50.0  # percent; beyond half the table is larger than the tensor
 
 Group = Literal["scales", "block types", "outliers"]  # what an option is about
@@ -82,7 +85,7 @@ class Option:
     written: as it stands in keys, an example first; what: what that does.  README has both, in Markdown.
     read: value of a text or a value; wrong: what is said of those of which it raises KeyError or ValueError.
     write: text of a value.  refusal: of a scheme in which it is chosen, and the scheme's key without options but
-    scale: why it does not apply, or None.
+    scale: why it does not apply, or None.  needs: what must stand beside it in a key; without a control no page has it.
     """
 
     key: str
@@ -92,12 +95,13 @@ class Option:
     what: str
     read: Callable[[Any], Any]
     wrong: str
-    control: Control
+    control: Control | None = None
     write: Callable[[Any], str] = str
     refusal: Callable[[Any, str], str | None] = lambda scheme, plain: None
     home: Callable[[Any, Any], Any] | None = None
     remedies: tuple[Remedy, ...] = ()
     named: str = ""
+    needs: str = ""
 
     @property
     def field(self) -> str:
@@ -108,65 +112,24 @@ class Option:
         return self.home(f, granularity) if self.home else self.default
 
 
-# -- readers -------------------------------------------------------------------------------------
-
-
-def _words(*words: str) -> Callable[[Any], str]:
-    return {word: word for word in words}.__getitem__
-
-
-_flag = {"0": False, "1": True, False: False, True: True}.__getitem__
-
-
-def _flag_text(value: bool) -> str:
-    return str(int(value))
-
-
-def _number(value: str | float) -> float:
-    text = value if isinstance(value, str) else f"{value:.10g}"
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,12})?(e-[0-9]{1,2})?", text):
-        raise ValueError
-    return float(text)
-
-
-def _clip(value: str | float) -> str:
-    if value in ("absmax", "mse"):
-        return value
-    if not LOWEST_PERCENTILE < (percentile := _number(value)) < 100:
-        raise ValueError
-    return f"{percentile:.10g}"
-
-
-def _clip_name(clip: str) -> str:
-    names = {"absmax": "nothing: the largest weight", "mse": "mse: least squared error of some thirty widths"}
-    return names.get(clip, f"{clip}th percentile")
-
-
-def _keep(value: str | float) -> float:
-    share = _number(value.removesuffix("%") if isinstance(value, str) else value)
-    if share > LARGEST_KEEP or (share and isinstance(value, str) and value[-1] != "%"):
-        raise ValueError
-    return float(f"{share:.10g}")
-
-
 # -- the options, in the order in which they stand in keys ---------------------------------------
 
 _DECLARED = (
     Option(
         "scale", None, "scales", written=("scale=fp32", "fp16", "bf16"), home=home_scale, refusal=no_scale,
         what="how a scale is stored; it is rounded to that type before it is used",
-        read=_words(*SCALE_TYPES), wrong="is no scale type; choose fp32, fp16 or bf16.",
+        read=words(*SCALE_TYPES), wrong="is no scale type; choose fp32, fp16 or bf16.",
         control=Control("buttons", "Scale stored as", tuple(SCALE_TYPES),
                         "The scale is rounded to this type before it is used; bits count it."),
     ),
     Option(
-        "clip", "absmax", "outliers", written=("clip=mse", "clip=99.9"), read=_clip, refusal=no_clip,
+        "clip", "absmax", "outliers", written=("clip=mse", "clip=99.9"), read=clip, refusal=no_clip,
         what="the range of a group with the least squared error among some thirty widths; or a percentile",
         wrong="is no way to clip; choose absmax, mse, or a percentile above 50 and below 100, such as 99.9.",
         control=Control("list", "Clip", ("absmax", "mse", "99.9", "99"),
                         "What sets the range of a group: its largest weight; the one of some thirty widths with the "
                         "least squared error; or a percentile of its weights, beyond which they are cut off.",
-                        _clip_name),
+                        clip_name),
         remedies=(
             Remedy("clip to least error",
                    "The range of each group with the least squared error among some thirty widths.", "mse"),
@@ -176,7 +139,7 @@ _DECLARED = (
     Option(
         "rotate", "none", "outliers", written=("rotate=hadamard",),
         what="rows rotated by an orthonormal Hadamard matrix with random signs, and back",
-        read=_words("none", "hadamard"), wrong="is no rotation; choose none or hadamard.",
+        read=words("none", "hadamard"), wrong="is no rotation; choose none or hadamard.",
         control=Control("toggle", "Rotate (Hadamard)", ("none", "hadamard"),
                         "Each row is multiplied by an orthonormal Hadamard matrix with random signs before it is "
                         "quantized, and back after: an outlier is spread over its row (QuaRot, QuIP#)."),
@@ -184,7 +147,7 @@ _DECLARED = (
                          "outlier over its row; undone after dequantizing.", "hadamard"),),
     ),
     Option(
-        "keep", 0.0, "outliers", written=("keep=0.1%",), read=_keep, write=lambda percent: f"{percent:.10g}%",
+        "keep", 0.0, "outliers", written=("keep=0.1%",), read=percent(LARGEST_KEEP), write=percent_text,
         what="the largest weights kept in 16 bit beside the codes, with a 32-bit index each",
         wrong="is no share of the weights; write 0 or a percentage up to 50%, such as 0.1%.",
         control=Control("number", "Keep, % of weights", (0.0, LARGEST_KEEP, 0.1),
@@ -193,9 +156,11 @@ _DECLARED = (
                          "their place"),),
     ),
     Option(
-        "solver", None, "outliers", written=("solver=hqq",), what="HQQ's solver for the minimum (`int*-offset`)",
-        read={"none": None, "hqq": "hqq"}.__getitem__, wrong="is no solver; the one there is is hqq.",
-        write=lambda solver: solver or "none", refusal=no_solver,
+        "solver", None, "outliers", written=("solver=hqq", "gptq", "awq"), refusal=no_solver,
+        what="what moves codes and scales once they are there: HQQ, for the minimum of `int*-offset`; or, from the "
+        "layer's inputs (a calibration), GPTQ or AWQ",
+        read={"none": None, **{name: name for name in ("hqq", *DATA_SOLVERS)}}.__getitem__,
+        wrong="is no solver; choose hqq, gptq or awq.", write=lambda solver: solver or "none",
         control=Control("toggle", "HQQ solver", (None, "hqq"),
                         "Half-quadratic quantization moves each group's minimum so that an ℓp norm with p < 1 of the "
                         "errors shrinks. The quality is that of the hqq package, the codes are not its own: the "
@@ -205,7 +170,17 @@ _DECLARED = (
                          "hqq", (("symmetry", "offset"), ("clip", None)), IntFormat),),
     ),
     Option(
-        "double", False, "outliers", written=("double=1",), read=_flag, write=_flag_text, refusal=no_double,
+        "damp", DAMP, "outliers", written=("damp=5%",), read=percent(100.0), write=percent_text, refusal=no_damp,
+        what="what GPTQ adds to the diagonal of E[x xᵀ], of its mean; 1% where nothing is said", needs="solver=gptq",
+        wrong="is no share of the mean of the diagonal; write a percentage up to 100%, such as 1%.",
+    ),
+    Option(
+        "order", "none", "outliers", written=("order=act",), read=words("none", "act"), refusal=no_order,
+        what="GPTQ's columns by falling E[x²] (activation order, static groups); as they stand where nothing is said",
+        needs="solver=gptq", wrong="is no order of columns; choose none or act.",
+    ),
+    Option(
+        "double", False, "outliers", written=("double=1",), read=flag, write=flag_text, refusal=no_double,
         what="scales quantized themselves, as bitsandbytes nests them (`nf4`, `bnb_fp4`)",
         wrong="is neither 0 nor 1; double=1 quantizes the scales themselves.",
         control=Control("toggle", "Double quantization", (False, True), "The scales are quantized to 8 bits "
@@ -214,7 +189,7 @@ _DECLARED = (
                          formats=CodebookFormat),),
     ),
     Option(
-        "range", "narrow", "scales", written=("range=full",), refusal=no_range, read=_words("narrow", "full"),
+        "range", "narrow", "scales", written=("range=full",), refusal=no_range, read=words("narrow", "full"),
         what="symmetric integers from -2^(B-1), with scale max/(2^(B-1)-½), as compressed-tensors and GPTQ have them",
         wrong="is no range of codes; choose narrow or full.",
         control=Control("toggle", "Use the lowest code too", ("narrow", "full"), "Codes from -2^(B-1) to 2^(B-1)-1, "
@@ -222,7 +197,7 @@ _DECLARED = (
                         "symmetric range."),
     ),
     Option(
-        "edge", False, "scales", written=("edge=1",), read=_flag, write=_flag_text, refusal=no_edge,
+        "edge", False, "scales", written=("edge=1",), read=flag, write=flag_text, refusal=no_edge,
         what="MLX's affine rule: codes count from the end of larger magnitude, the scale may be negative, 0 is a level",
         wrong="is neither 0 nor 1; edge=1 counts from the end of larger magnitude.",
         control=Control("toggle", "Count from the far end (MLX)", (False, True), "Codes count from the weight of "
@@ -231,7 +206,7 @@ _DECLARED = (
     ),
     Option(
         "rule", "floor", "scales", written=("rule=even", "floor", "ceil", "rceil", "nearest"), refusal=no_rule,
-        read=_words(*MX_RULES), what="how the power of two of an MX block is chosen from its largest weight",
+        read=words(*MX_RULES), what="how the power of two of an MX block is chosen from its largest weight",
         wrong="is no rule for an MX scale; choose floor, even, ceil, rceil or nearest.",
         control=Control("list", "Scale rule", tuple(MX_RULES),
                         "How a block gets its power of two: down cuts the largest weights off, up wastes codes.",
@@ -239,14 +214,14 @@ _DECLARED = (
         named="scale_rule",
     ),
     Option(
-        "tensor", "fp32", "scales", written=("tensor=none",), read=_words("fp32", "none"), refusal=no_tensor,
+        "tensor", "fp32", "scales", written=("tensor=none",), read=words("fp32", "none"), refusal=no_tensor,
         what="NVFP4 without the tensor's own scale, as MLX has it",
         wrong="is no type of the tensor's scale; choose fp32 or none.",
         control=Control("toggle", "No scale of the tensor", ("fp32", "none"), "A block's e4m3 scale stands alone, as "
                         "in MLX's nvfp4: weights whose scale is below 2^-10 become zeros."),
     ),
     Option(
-        "pad", False, "block types", written=("pad=1",), read=_flag, write=_flag_text, refusal=no_pad,
+        "pad", False, "block types", written=("pad=1",), read=flag, write=flag_text, refusal=no_pad,
         what="rows filled up with zeros to whole blocks, which are counted (block types)",
         wrong="is neither 0 nor 1; pad=1 fills rows up to whole blocks with zeros.",
         control=Control("toggle", "Fill rows up with zeros", (False, True), "A row whose length is no multiple of "

@@ -35,6 +35,8 @@ def no_clip(scheme: Any, plain: str) -> str | None:
 
 
 def no_solver(scheme: Any, plain: str) -> str | None:
+    if scheme.solver != "hqq":
+        return _no_data_solver(scheme, plain)
     if scheme.rule != "offset":
         return (
             f"{plain} takes no solver=hqq: HQQ moves the float minimum, which only the symmetry offset has, "
@@ -42,6 +44,34 @@ def no_solver(scheme: Any, plain: str) -> str | None:
         )
     both = f"clip={scheme.clip} and solver=hqq both choose the range of {plain}; give one of them."
     return None if scheme.clip == "absmax" else both
+
+
+def _no_data_solver(scheme: Any, plain: str) -> str | None:
+    solver = f"solver={scheme.solver}"
+    if scheme.rule == "cast":
+        return f"{plain} takes no {solver}: a plain cast has no scale; give a granularity, for example channel."
+    if scheme.keep:
+        return f"{plain} takes keep= or {solver}, not both: weights kept apart have no error to pass on."
+    if scheme.solver != "awq":
+        return None
+    if scheme.clip != "absmax":
+        return f"clip={scheme.clip} and solver=awq both choose the range of {plain}; give one of them."
+    if scheme.rotate != "none":
+        return f"rotate={scheme.rotate} and solver=awq both spread the outliers of {plain}; give one of them."
+    return None
+
+
+def no_damp(scheme: Any, plain: str) -> str | None:
+    return _gptq_only(scheme, plain, "damp", "adds to a diagonal")
+
+
+def no_order(scheme: Any, plain: str) -> str | None:
+    return _gptq_only(scheme, plain, "order", "goes through columns one by one")
+
+
+def _gptq_only(scheme: Any, plain: str, option: str, why: str) -> str | None:
+    applies = scheme.solver == "gptq"
+    return None if applies else f"{plain} takes {option}= with solver=gptq only: nothing else {why}."
 
 
 def no_double(scheme: Any, plain: str) -> str | None:
@@ -62,9 +92,9 @@ def no_edge(scheme: Any, plain: str) -> str | None:
         return (
             f"{plain} takes no edge=1: only the symmetry offset counts from an end, for example int4-offset-b64:edge=1."
         )
-    other = f"solver={scheme.solver}" if scheme.solver else f"clip={scheme.clip}"
+    other = "solver=hqq" if scheme.solver == "hqq" else f"clip={scheme.clip}"
     both = f"edge=1 and {other} both choose the range of {plain}; give one of them."
-    return both if scheme.solver or scheme.clip != "absmax" else None
+    return both if scheme.solver == "hqq" or scheme.clip != "absmax" else None
 
 
 def no_rule(scheme: Any, plain: str) -> str | None:

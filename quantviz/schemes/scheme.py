@@ -11,7 +11,7 @@ The key is the identifier of a scheme everywhere: argument, URL value, cache key
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, make_dataclass
+from dataclasses import dataclass, make_dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,7 +22,7 @@ from ..tensors import rows_and_cols
 from . import hadamard
 from .granularity import TENSOR, Granularity
 from .nested import NESTED_BITS, nested_bits
-from .options import OPTIONS, SCALE_TYPES, Option, check_options, parse_options, read_option
+from .options import DATA_SOLVERS, OPTIONS, SCALE_TYPES, Option, check_options, parse_options, read_option
 from .ready_made import INTEGERS, SYMMETRIES, catalogue
 from .rules import Rule, dtype_of, element_of, rule_of
 
@@ -137,7 +137,8 @@ class Scheme(_Parts):
     def takes(self, option: Option) -> bool:
         """Whether an option can be chosen for the format, symmetry and granularity, whatever else is chosen."""
         try:
-            return bool(Scheme.parse(f"{self.key.partition(':')[0]}:{option.written[0]}"))
+            needed = f"{option.needs}," if option.needs else ""
+            return bool(Scheme.parse(f"{self.key.partition(':')[0]}:{needed}{option.written[0]}"))
         except QuantvizError:
             return False
 
@@ -265,12 +266,29 @@ class Scheme(_Parts):
         """Whether a tensor cannot be quantized without importance of its input channels."""
         return isinstance(self.fmt, BlockType) and self.fmt.needs_importance
 
-    def check_importance_given(self, given: bool) -> None:
-        """Refuses a block type that demands importance where there is none."""
+    @property
+    def uses_data(self) -> bool:
+        """Whether a tensor cannot be quantized without a calibration: what its inputs are."""
+        return self.solver in DATA_SOLVERS
+
+    @property
+    def without_data(self) -> Scheme:
+        """The same scheme rounded to nearest."""
+        if not self.uses_data:
+            return self
+        return replace(self, **{o: OPTIONS[o].default for o in ("solver", "damp", "order")})
+
+    def check_importance_given(self, given: bool, calibrated: bool = False) -> None:
+        """Refuses a block type that demands importance, and a solver that looks at data, where there is none."""
         if self.needs_importance and not given:
             raise QuantvizError(
                 f"{self} cannot be quantized without importance: give one number an input channel, E[x²], as an "
                 "imatrix holds them."
+            )
+        if self.uses_data and not calibrated:
+            raise QuantvizError(
+                f"{self} cannot be quantized without a calibration: solver={self.solver} looks at the layer's inputs, "
+                "which quantviz.calibrate and Calibration.of give."
             )
 
 

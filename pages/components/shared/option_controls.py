@@ -15,7 +15,7 @@ from .. import say
 
 def option_controls(scheme: Scheme, group: Group, change: Callable[[str], None]) -> None:
     """Draws the options of a group that the scheme takes, toggles last. change: called with an option's key."""
-    offered = [option for option in OPTIONS.values() if option.group == group and scheme.takes(option)]
+    offered = [o for o in OPTIONS.values() if o.group == group and o.control and scheme.takes(o)]
     for option in sorted(offered, key=lambda option: option.control.kind == "toggle"):
         _draw(option, scheme, change)
 

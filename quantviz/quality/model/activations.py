@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -41,6 +41,9 @@ from .layers import DEFAULT_TARGETS, Layer, Mixture, select
 from .loading import LanguageModel, OpenOptions
 from .parts import Progress
 from .replacing import matrix_view
+
+if TYPE_CHECKING:
+    import torch
 
 DEFAULT_TOKENS = 4096
 DEFAULT_SAMPLES = 256
@@ -170,14 +173,14 @@ def collect_activations(
     given = text_of(text)
     with open_session(ref, None, targets, progress=progress, **where) as session:
         passage = Passage.of(session.opened, given, tokens, context, "llama.cpp")
-        watched = _watchable(session.opened.model, select(session.layers, targets))
+        watched = watchable(session.opened.model, select(session.layers, targets))
         every = max(1, len(passage.windows) * context // samples)
         collected = {layer.name: _Collected(layer.shape[1], every, samples) for _, layer in watched}
         hooks = [
             module.register_forward_pre_hook(collected[layer.name].hook, with_kwargs=True) for module, layer in watched
         ]
         try:
-            _read(session, passage)
+            read_passage(session, passage)
         finally:
             for hook in hooks:
                 hook.remove()
@@ -189,7 +192,7 @@ def collect_activations(
     )
 
 
-def _watchable(model: Any, layers: Sequence[Layer]) -> list[tuple[Any, Layer]]:
+def watchable(model: Any, layers: Sequence[Layer]) -> list[tuple[Any, Layer]]:
     """Each layer that is a module's own weight and multiplies its input, with its module."""
     from torch import nn
 
@@ -198,7 +201,8 @@ def _watchable(model: Any, layers: Sequence[Layer]) -> list[tuple[Any, Layer]]:
     return [(module, layer) for module, layer in pairs if module is not None and not isinstance(module, nn.Embedding)]
 
 
-def _read(session: Session, passage: Passage) -> None:
+def read_passage(session: Session, passage: Passage) -> None:
+    """The model reads the windows; what its layers are fed is what hooks on them see."""
     told, done = session.told("the text is read"), 0
     for batch in passage.batches():
         with inference():
@@ -208,6 +212,11 @@ def _read(session: Session, passage: Passage) -> None:
         done += len(batch)
         if told:
             told(done, len(passage.windows))
+
+
+def input_of(arguments: tuple, named: dict, cols: int) -> torch.Tensor:
+    """What a hook on a linear layer sees of its input: [tokens, cols]."""
+    return (arguments[0] if arguments else next(iter(named.values()))).reshape(-1, cols)
 
 
 class _Collected:
@@ -220,7 +229,7 @@ class _Collected:
     def hook(self, _module: Any, arguments: tuple, named: dict) -> None:
         import torch
 
-        x = (arguments[0] if arguments else next(iter(named.values()))).reshape(-1, len(self.sums))
+        x = input_of(arguments, named, len(self.sums))
         for at in range(0, len(x), _AT_ONCE):
             part = x[at : at + _AT_ONCE].float()
             self.sums += part.square().sum(0, dtype=torch.float64).cpu().numpy()

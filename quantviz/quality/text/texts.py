@@ -21,6 +21,12 @@ def demo_text() -> str:
     return gzip.decompress((FOLDER / "test.txt.gz").read_bytes()).decode("utf-8")
 
 
+def calibration_text() -> str:
+    """The second half of that book: what models are calibrated on, since what is scored begins with the first."""
+    book = demo_text()
+    return book[book.index("\n", len(book) // 2) + 1 :]
+
+
 DEMO_TEXT = "the demo model's test book, the Gospel of John (King James Version)"
 
 

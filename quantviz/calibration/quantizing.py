@@ -1,0 +1,126 @@
+"""Quantizing with a calibration: schemes whose solver looks at the layer's inputs, and all others as ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .. import kernels
+from ..kernels.arrays import in_arrays_of
+from ..kernels.results import Quantized
+from ..schemes import Scheme
+from ..tensors import StoredTensor, as_stored, check_importance, refuse_non_finite
+from ..text.wording import plural
+from . import gptq
+from .layer import Calibration
+from .steps import steps_of
+
+Progress = Callable[[int, int], None]
+
+
+def quantize(
+    w: Any,
+    key: str | Scheme,
+    importance: Any = None,
+    engine: str = "cpu",
+    calibration: Calibration | None = None,
+    progress: Progress | None = None,
+) -> Quantized:
+    """Codes, scales and zero points of `w` under a scheme: `quantviz.kernels.quantize`, and what looks at data.
+
+    calibration: the inputs of the layer that `w` is the weights of; solver=gptq and solver=awq need one, and nothing
+    else takes notice of it. They run on the processor: with engine="reference" GPTQ in plain torch, column by column.
+    progress: of solvers that look at data, called as progress(weights done, weights in all); what it raises stops them.
+    Raises QuantvizError for a calibration of another layer or width, or of the diagonal alone, besides what
+    `quantviz.kernels.quantize` raises it for.
+
+    >>> rng = np.random.default_rng(0)
+    >>> w, x = (rng.standard_normal((n, 64)).astype(np.float32) @ rng.standard_normal((64, 64)) for n in (32, 512))
+    >>> c, key = Calibration.of(x), "int4-sym-b32"
+    >>> off = lambda q: float(np.linalg.norm((q.dequantize() - w) @ x.T) / np.linalg.norm(w @ x.T))
+    >>> off(quantize(w, key + ":solver=gptq", calibration=c)) < 0.8 * off(quantize(w, key))
+    True
+    """
+    scheme = Scheme.parse(key)
+    if not scheme.uses_data:
+        return kernels.quantize(w, scheme, importance, engine)
+    kernels.check_engine(engine)
+    scheme.check_importance_given(importance is not None, calibration is not None)
+    stored = as_stored(w)
+    q = solve(stored, scheme, calibration, check_importance(importance, stored.cols), engine, progress)
+    said = scheme.shape_notices(*q.matrix)
+    q = in_arrays_of(w, q.shaped(stored.shape, stored.input_axes))
+    return replace(q, notices=(*said, *q.notices))
+
+
+def solve(
+    stored: StoredTensor,
+    scheme: Scheme,
+    calibration: Calibration,
+    importance: np.ndarray | None = None,
+    engine: str = "cpu",
+    progress: Progress | None = None,
+) -> Quantized:
+    """Quantized of rows and columns, under a scheme whose solver looks at data, in NumPy's arrays."""
+    scheme.check_shape(*stored.matrix)
+    calibration.check_fits(stored.cols, stored.name)
+    calibration.second_moment(f"solver={scheme.solver}")
+    refuse_non_finite(stored)
+    if scheme.solver == "awq":
+        from .awq import solve as solve_awq
+
+        return solve_awq(stored, scheme, calibration, importance, progress)
+    return _gptq(stored, scheme, calibration, importance, engine, progress)
+
+
+def _gptq(
+    stored: StoredTensor, scheme: Scheme, calibration: Calibration, importance: Any, engine: str, progress: Any
+) -> Quantized:
+    moment, w = calibration.moment, np.array(stored.read()).reshape(stored.matrix)
+    if scheme.rotate == "hadamard":
+        w, moment = _rotated(w), _rotated_moment(moment)
+    dead = np.flatnonzero(moment.diagonal() == 0)
+    plain = scheme.without_data
+    # Scales and zero points are those of the original weights, whatever its solver does to them afterwards.
+    nearest = kernels.quantize(stored.read().reshape(stored.matrix), plain, importance)
+    exact = None
+    if scheme.double:
+        exact = kernels.quantize(stored.read().reshape(stored.matrix), replace(plain, double=False), importance).scales
+    steps = steps_of(nearest, exact)
+    order = gptq.order_of(moment, scheme.order)
+    u = gptq.factor(moment, scheme.damp, order, scheme.key)
+    w[:, dead] = 0
+    if engine == "reference":
+        from .gptq_reference import solve as by_column
+
+        codes = by_column(w, scheme, steps, u, order)
+    else:
+        codes = gptq.solve(w, steps, u, order, progress)
+    notices = (*nearest.notices, *calibration.remarks, *_dead(len(dead)))
+    return replace(nearest, scheme=scheme, codes=codes.astype(scheme.code_dtype), notices=notices)
+
+
+def _dead(count: int) -> tuple[str, ...]:
+    if not count:
+        return ()
+    were = "was" if count == 1 else "were"
+    return (f"The weights of {plural(count, 'input')} that {were} always 0 became 0, as GPTQ has it.",)
+
+
+def _rotated(a: np.ndarray) -> np.ndarray:
+    import torch
+
+    from ..kernels.rotation import rotate
+
+    return rotate(torch.from_numpy(np.ascontiguousarray(a))).numpy()
+
+
+def _rotated_moment(moment: np.ndarray) -> np.ndarray:
+    """Of rotated inputs R x: R H Rᵀ, kept symmetric."""
+    turned = _rotated(_rotated(moment).T)
+    turned += turned.T.copy()
+    turned /= 2
+    return turned

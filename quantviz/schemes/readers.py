@@ -1,0 +1,56 @@
+"""How the values of options are read from keys, and written: each raises KeyError or ValueError for what it is not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+LOWEST_PERCENTILE = 50.0
+
+
+def words(*words: str) -> Callable[[Any], str]:
+    return {word: word for word in words}.__getitem__
+
+
+flag = {"0": False, "1": True, False: False, True: True}.__getitem__
+
+
+def flag_text(value: bool) -> str:
+    return str(int(value))
+
+
+def number(value: str | float) -> float:
+    text = value if isinstance(value, str) else f"{value:.10g}"
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,12})?(e-[0-9]{1,2})?", text):
+        raise ValueError
+    return float(text)
+
+
+def clip(value: str | float) -> str:
+    if value in ("absmax", "mse"):
+        return value
+    if not LOWEST_PERCENTILE < (percentile := number(value)) < 100:
+        raise ValueError
+    return f"{percentile:.10g}"
+
+
+def clip_name(clip: str) -> str:
+    names = {"absmax": "nothing: the largest weight", "mse": "mse: least squared error of some thirty widths"}
+    return names.get(clip, f"{clip}th percentile")
+
+
+def percent(most: float) -> Callable[[str | float], float]:
+    """Reads a percentage up to `most`, in keys with its sign."""
+
+    def read(value: str | float) -> float:
+        share = number(value.removesuffix("%") if isinstance(value, str) else value)
+        if share > most or (share and isinstance(value, str) and value[-1] != "%"):
+            raise ValueError
+        return float(f"{share:.10g}")
+
+    return read
+
+
+def percent_text(percent: float) -> str:
+    return f"{percent:.10g}%"
