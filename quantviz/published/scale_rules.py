@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,12 +32,22 @@ class Extremes:
 class ScaleRule:
     """name: in words, as "the largest weight / 7".  scale: its size by the rule, float64.  tolerance: relative.
     option: of the scheme that rounds so, as in its key; "" where it is the scheme's own rule.
+    grown: what some groups' scales are larger by, where a rule chooses between two.
     """
 
     name: str
     scale: Callable[[Extremes], np.ndarray]
     tolerance: float = ROUNDED
     option: str = ""
+    grown: float = 1.0
+
+    def holds(self, scales: np.ndarray, e: Extremes) -> np.ndarray:
+        """Which of the scales, one a group, are this rule's."""
+        expected = self.scale(e)
+        found = np.abs(scales - expected) <= self.tolerance * expected
+        if self.grown != 1:
+            found |= np.abs(scales - self.grown * expected) <= self.tolerance * self.grown * expected
+        return found
 
 
 def symmetric(bits: int) -> tuple[ScaleRule, ...]:
@@ -73,8 +83,11 @@ def from_the_far_end(bits: int) -> ScaleRule:
 
 
 def of_levels(largest: float, fp8_scales: bool = False) -> tuple[ScaleRule, ...]:
-    """Of numbers up to `largest`."""
-    return (_over(largest, OF_FP8 if fp8_scales else ROUNDED),)
+    """Of numbers up to `largest`; of NVFP4 with its two levels of scales, four over six too."""
+    plain = _over(largest, OF_FP8 if fp8_scales else ROUNDED)
+    if not fp8_scales or largest != 6:
+        return (plain,)
+    return plain, replace(plain, name=f"{plain.name} or / 4 (four over six)", option="sixes=4", grown=6 / 4)
 
 
 def powers_of_two(largest: float) -> tuple[ScaleRule, ...]:

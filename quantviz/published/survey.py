@@ -125,8 +125,7 @@ def _rules(found: Survey, low: np.ndarray, high: np.ndarray, scales: np.ndarray,
     ends = Extremes(low[told].astype(np.float64), high[told].astype(np.float64))
     found.groups += int(told.sum())
     for rule in rules:
-        expected = rule.scale(ends)
-        found.by_rule[rule.name] += int((np.abs(scales[told] - expected) <= rule.tolerance * expected).sum())
+        found.by_rule[rule.name] += int(rule.holds(scales[told], ends).sum())
 
 
 def _of_groups(w: np.ndarray, u: Unpacked) -> tuple[np.ndarray, np.ndarray]:

@@ -7,11 +7,12 @@ declarations. What remains is to apply an option: an engine reads it off the sch
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from dataclasses import replace
+from typing import Any
 
 from ..errors import QuantvizError, did_you_mean
 from ..formats import CodebookFormat, IntFormat
+from .option import GROUPS, Control, Option, Remedy
 from .readers import clip, clip_name, flag, flag_text, percent, percent_text, words
 from .refusals import (
     home_scale,
@@ -24,6 +25,7 @@ from .refusals import (
     no_range,
     no_rule,
     no_scale,
+    no_sixes,
     no_solver,
     no_tensor,
 )
@@ -42,74 +44,6 @@ MX_RULES = {
 DATA_SOLVERS = ("gptq", "awq")  # what looks at the layer's inputs
 DAMP = 1.0  # percent, as GPTQ's authors have it
 LARGEST_KEEP = 50.0  # percent; beyond half the table is larger than the tensor
-
-Group = Literal["scales", "block types", "outliers"]  # what an option is about
-GROUPS: tuple[Group, ...] = get_args(Group)  # in the order in which options are refused
-
-
-@dataclass(frozen=True)
-class Control:
-    """How a page lets an option be chosen. help: in Markdown; {fmt} is the format.  named: what a choice is called.
-
-    kind: "buttons" or a "list" of the choices; a "toggle" from the first to the second; a "number" from the first
-    choice to the second in steps of the third.
-    """
-
-    kind: Literal["buttons", "list", "toggle", "number"]
-    label: str
-    choices: tuple
-    help: str
-    named: Callable[[Any], str] = str
-
-
-@dataclass(frozen=True)
-class Remedy:
-    """A value of an option as a cure of outliers.
-
-    value: None where it depends on the tensor; {} in the name stands for it.  beside: parts that change with it.
-    formats: the kind of format to which it is offered.
-    """
-
-    name: str
-    what: str
-    value: Any = None
-    beside: tuple[tuple[str, Any], ...] = ()
-    formats: type = object
-
-
-@dataclass(frozen=True)
-class Option:
-    """An option of schemes: what it means, how it is written, where it does not apply, and how it is offered.
-
-    default: what holds where nothing is said; home: the same from format and granularity, where it depends on them.
-    written: as it stands in keys, an example first; what: what that does.  README has both, in Markdown.
-    read: value of a text or a value; wrong: what is said of those of which it raises KeyError or ValueError.
-    write: text of a value.  refusal: of a scheme in which it is chosen, and the scheme's key without options but
-    scale: why it does not apply, or None.  needs: what must stand beside it in a key; without a control no page has it.
-    """
-
-    key: str
-    default: Any
-    group: Group
-    written: tuple[str, ...]
-    what: str
-    read: Callable[[Any], Any]
-    wrong: str
-    control: Control | None = None
-    write: Callable[[Any], str] = str
-    refusal: Callable[[Any, str], str | None] = lambda scheme, plain: None
-    home: Callable[[Any, Any], Any] | None = None
-    remedies: tuple[Remedy, ...] = ()
-    named: str = ""
-    needs: str = ""
-
-    @property
-    def field(self) -> str:
-        """The field of a scheme that holds it: its key, but where that says something else of a scheme."""
-        return self.named or self.key
-
-    def default_for(self, f: Any, granularity: Any) -> Any:
-        return self.home(f, granularity) if self.home else self.default
 
 
 # -- the options, in the order in which they stand in keys ---------------------------------------
@@ -219,6 +153,14 @@ _DECLARED = (
         wrong="is no type of the tensor's scale; choose fp32 or none.",
         control=Control("toggle", "No scale of the tensor", ("fp32", "none"), "A block's e4m3 scale stands alone, as "
                         "in MLX's nvfp4: weights whose scale is below 2^-10 become zeros."),
+    ),
+    Option(
+        "sixes", 6, "scales", written=("sixes=4",), read={"6": 6, "4": 4, 6: 6, 4: 4}.__getitem__, refusal=no_sixes,
+        what="four over six: the largest weight of an NVFP4 block becomes 4 in place of 6 where that errs less",
+        wrong="is neither 6 nor 4; sixes=4 chooses between them, block by block.",
+        control=Control("toggle", "Four over six", (6, 4), "The scale of a block is the one of two with the smaller "
+                        "squared error: its largest weight becomes 6, or 4, below which the numbers of FP4 lie "
+                        "closer together. The tensor's scale leaves room for both."),
     ),
     Option(
         "pad", False, "block types", written=("pad=1",), read=flag, write=flag_text, refusal=no_pad,

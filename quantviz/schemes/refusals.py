@@ -107,6 +107,11 @@ def no_tensor(scheme: Any, plain: str) -> str | None:
     return None if applies else f"{plain} takes no tensor=none: only nvfp4 has a scale of the tensor too."
 
 
+def no_sixes(scheme: Any, plain: str) -> str | None:
+    applies = scheme.rule == "nvfp4"
+    return None if applies else f"{plain} takes no sixes=4: four over six chooses scales beside nvfp4's of the tensor."
+
+
 def no_pad(scheme: Any, plain: str) -> str | None:
     applies = scheme.rule == "block type"
     return None if applies else f"{plain} takes no pad=1: only block types need rows of whole blocks."

@@ -126,6 +126,11 @@ def power_choice(scheme: Any) -> PowerChoice:
     return PowerChoice(1.0, 0, f.element_emax)
 
 
+# NVFP4's largest magnitude of a tensor, in steps of its scale: 6 of e2m1 times the largest scale of a block. Four over
+# six leaves room for a scale half as large again: 384 is the largest of e4m3 that is 3/2 of another.
+LARGEST_STEPS = {6: 6.0 * 448.0, 4: 6.0 * 256.0}
+
+
 def rule_of(
     f: Format | BlockType, symmetry: str | None, is_scaled: bool, two_levels: bool = True, edge: bool = False
 ) -> Rule:

@@ -35,7 +35,8 @@ ONE_PER_RULE = (
     "int4-offset-b32", "int2-offset-channel", "ternary-channel", "fp8_e4m3-b128x128", "fp4_e2m1-b32", "nf4-b64",
     "bnb_fp4-b32", "mxfp8_e5m2", "mxfp6_e2m3", "mxfp4", "mxint8", "nvfp4", "fp8_e4m3fnuz",
     "fp8_e5m2fnuz-b32", "int4-sym-b32:range=full", "mxfp4:rule=even", "mxint8:rule=ceil", "mxfp8_e5m2:rule=rceil",
-    "mxfp6_e3m2:rule=nearest", "nvfp4:tensor=none", "int4-offset-b32:edge=1", "q4_0:pad=1", "q4_k:pad=1", "iq2_s:pad=1",
+    "mxfp6_e3m2:rule=nearest", "nvfp4:tensor=none", "nvfp4:sixes=4", "int4-offset-b32:edge=1", "q4_0:pad=1",
+    "q4_k:pad=1", "iq2_s:pad=1",
 )  # fmt: skip
 SCALES = ("fp32", "fp16", "bf16")
 # The whole catalogue: rule -> keys.

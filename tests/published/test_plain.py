@@ -89,6 +89,24 @@ def test_block_fp8_is_plain_rounding_of_tiles_or_not(tmp_path):
     assert a.plain.rule == "" and a.plain.all_nearest and a.plain.verdict != EQUAL
 
 
+def nvfp4(w: np.ndarray, key: str) -> tuple[dict, dict]:
+    """As ModelOpt stores what a scheme makes of weights."""
+    q = qv.quantize(w, key)
+    pairs = q.codes.reshape(len(w), -1, 2)
+    scales = q.scales.astype(ml_dtypes.float8_e4m3fn).view(np.uint8)
+    tensors = {NAME: pairs[..., 0] | pairs[..., 1] << 4, f"{NAME}_scale": scales}
+    return tensors | {f"{NAME}_scale_2": np.float32(q.tensor_scale).reshape(())}, {f"{NAME}_scale": "F8_E4M3"}
+
+
+@pytest.mark.parametrize("key, rule", [("nvfp4", "the largest weight / 6"),
+                                       ("nvfp4:sixes=4", "the largest weight / 6 or / 4 (four over six)")])  # fmt: skip
+def test_nvfp4_is_told_from_four_over_six(tmp_path, key, rule):
+    w = weights(64, 256)
+    a = compared(tmp_path, w, *nvfp4(w, key))
+    assert (a.plain.verdict, a.plain.rule, a.plain.scheme) == (EQUAL, rule, key)
+    assert a.plain.mse == pytest.approx(a.plain.plain_mse, rel=1e-5)
+
+
 # -- other formats that hold the same ---------------------------------------------------------------
 
 

@@ -12,7 +12,8 @@ import quantviz as qv
 from quantviz import QuantvizError, Scheme
 from quantviz.outliers.cures import cures
 from quantviz.schemes import OPTIONS, Option
-from quantviz.schemes.options import GROUPS, MX_RULES, parse_options, read_option
+from quantviz.schemes.option import GROUPS
+from quantviz.schemes.options import MX_RULES, parse_options, read_option
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -34,6 +35,7 @@ CASES: dict[str, tuple[Any, list[tuple[Any, Any]], list[tuple[Any, str]]]] = {
     "edge": (False, [("0", False), ("1", True), (True, True), (False, False)], [("2", "edge=2 is neither 0 nor 1;")]),
     "rule": ("floor", [(r, r) for r in MX_RULES], [("up", "rule=up is no rule for an MX scale; choose floor,")]),
     "tensor": ("fp32", [("fp32", "fp32"), ("none", "none")], [("fp16", "tensor=fp16 is no type of the tensor's")]),
+    "sixes": (6, [("6", 6), ("4", 4), (4, 4), (6, 6)], [("5", "sixes=5 is neither 6 nor 4; sixes=4 chooses between")]),
     "pad": (False, [("0", False), ("1", True), (True, True), (False, False)], [("2", "pad=2 is neither 0 nor 1;")]),
 }  # fmt: skip
 every_option = pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS)
@@ -86,6 +88,7 @@ def test_an_option_stands_in_keys_unless_it_holds_its_default(option: Option) ->
         ("int4-offset:solver=hqq,clip=99", "clip=99 and solver=hqq both choose the range of int4-offset-tensor; give"),
         ("int4:scale=fp32,double=1", "int4-sym-tensor:scale=fp32 takes no double=1: bitsandbytes nests the scales of"),
         ("nf4:scale=bf16,double=1", "double=1 quantizes float32 scales to 8 bits, so leave scale=bf16 out."),
+        ("mxfp4:sixes=4", "mxfp4:sixes=4 takes no sixes=4: four over six chooses scales beside nvfp4's of the"),
         ("fp16:clip=mse,pad=1", "fp16 takes no pad=1: only block types need rows of whole blocks."),
     ],
 )
@@ -97,13 +100,13 @@ def test_an_option_that_does_not_apply_is_refused_with_the_reason(key: str, said
 
 def test_what_a_scheme_takes_does_not_depend_on_its_other_options() -> None:
     refused = {
-        "int4-offset-b64:clip=mse": {"double", "range", "rule", "tensor", "pad"},
-        "int4-sym-b64:keep=1%": {"solver", "double", "edge", "rule", "tensor", "pad"},
-        "nf4-b64:scale=bf16": {"solver", "range", "edge", "rule", "tensor", "pad"},
-        "ternary-tensor": {"clip", "solver", "double", "range", "edge", "rule", "tensor", "pad"},
-        "mxfp4": {"scale", "clip", "solver", "double", "range", "edge", "tensor", "pad"},
+        "int4-offset-b64:clip=mse": {"double", "range", "rule", "tensor", "sixes", "pad"},
+        "int4-sym-b64:keep=1%": {"solver", "double", "edge", "rule", "tensor", "sixes", "pad"},
+        "nf4-b64:scale=bf16": {"solver", "range", "edge", "rule", "tensor", "sixes", "pad"},
+        "ternary-tensor": {"clip", "solver", "double", "range", "edge", "rule", "tensor", "sixes", "pad"},
+        "mxfp4": {"scale", "clip", "solver", "double", "range", "edge", "tensor", "sixes", "pad"},
         "nvfp4": {"scale", "clip", "solver", "double", "range", "edge", "rule", "pad"},
-        "fp16": {"scale", "clip", "solver", "double", "range", "edge", "rule", "tensor", "pad"},
+        "fp16": {"scale", "clip", "solver", "double", "range", "edge", "rule", "tensor", "sixes", "pad"},
         "q4_k:pad=1": {*OPTIONS} - {"pad"},
     }
     for key, names in refused.items():

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from quantviz.schemes import OPTIONS, Option, Scheme
-from quantviz.schemes.options import Group
+from quantviz.schemes.option import Group
 
 from .. import say
 

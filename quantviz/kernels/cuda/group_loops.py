@@ -9,7 +9,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .rules import beyond, decode, encode, parameters
+from .rules import beyond, decode, encode, four_over_six, parameters
 from .tiles import extremes, place, read
 
 
@@ -54,6 +54,8 @@ def group_parameters(v, t, group, size, valid, g, p, K: tl.constexpr, GIVEN: tl.
         low, high, total = extremes(v, valid, size, K)
         mean = (total / size).to(tl.float32)
         f, s, e, exact = parameters(low, high, mean, tl.load(p.tensor_scale), K)
+        if K.sixes == 4:
+            f, s, e = four_over_six(v, high, p.tensor_scale, K)
         tl.store(p.stored + group, s, mask=here)
         tl.store(p.extra + group, e, mask=here)
         note(p.notes, here, s, exact, K)

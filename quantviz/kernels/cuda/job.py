@@ -9,7 +9,7 @@ import torch
 from triton import knobs
 
 from ...schemes import Scheme
-from ..reference.rules import Params, nvfp4_tensor_scale
+from ..reference.rules import Params, four_over_six_rate, nvfp4_tensor_scale
 from ..reference.search import choose_minimum, choose_range, nested
 from ..results import scale_notices
 from ..tiles import Tiles
@@ -64,7 +64,7 @@ class Job:
 
         job = cls(
             x, z, kept, scheme, cut, Rule.of(scheme), torch.from_numpy(table_of(scheme)).to(x.device),
-            torch.zeros(1, dtype=torch.float32, device=x.device),
+            torch.zeros(3, dtype=torch.float32, device=x.device),
             torch.zeros((cut.programs, 2), dtype=torch.int32, device=x.device),
             Groups(empty(n), empty(n), empty(n), False),
         )  # fmt: skip
@@ -103,7 +103,9 @@ class Job:
         if s.rule == "nvfp4":
             low, high, _ = self._extremes()
             largest = torch.maximum(-low, high).amax()
-            self.tensor_scale = torch.where(largest > 0, nvfp4_tensor_scale(largest), 0).reshape(1)
+            scale, rate = nvfp4_tensor_scale(largest), four_over_six_rate(largest)
+            told = (scale, rate, largest) if s.sixes == 6 else (1.0 / rate, rate, largest)
+            self.tensor_scale = torch.where(largest > 0, torch.stack(told), 0)
         if self.plan.tile.one_group and not searched:
             return
         low, high, mean = self._extremes()

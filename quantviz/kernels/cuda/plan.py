@@ -26,6 +26,7 @@ class Rule:
     largest value of a float format.  emin: exponent of the smallest normal, with float32's bias.  tiny: smallest
     subnormal.  infinities: whether max_code + 1 is one.  negative_zero: whether there is one.
     largest: what the largest magnitude of a group is divided by.  addend, power_emax: as `schemes.rules.PowerChoice`.
+    sixes: 4 where an NVFP4 block may bring its largest weight to 4 in place of 6.
     """
 
     element: str
@@ -44,6 +45,7 @@ class Rule:
     largest: float = 1.0
     addend: int = 0
     power_emax: int = 0
+    sixes: int = 6
 
     @classmethod
     def of(cls, scheme: Scheme) -> Rule:
@@ -51,11 +53,11 @@ class Rule:
         element = "stepped" if how.step != 1 else how.element
         if scheme.rule == "cast":
             element = {"fp32": "identity", "bf16": "bf16"}.get(scheme.format, element)
-        choice = {}
+        choice = {"sixes": scheme.sixes}
         if how.scaling == "largest":
-            choice = {"largest": scheme.largest_step}
+            choice["largest"] = scheme.largest_step
         elif how.scaling == "power of two":
-            choice = dict(zip(("largest", "addend", "power_emax"), power_choice(scheme), strict=True))
+            choice |= zip(("largest", "addend", "power_emax"), power_choice(scheme), strict=True)
         common = (element, how.scaling, scheme.stored_scale, scheme.code_range[0], e.bits)
         if isinstance(e, FloatFormat):
             return cls(
@@ -133,7 +135,8 @@ class Grid(NamedTuple):
 class Parameters(NamedTuple):
     """What every kernel takes for the groups, tensors on the device.
 
-    factor, stored, extra: float32 a group.  tensor_scale: float32 [1], for nvfp4.  table: `table_of`.
+    factor, stored, extra: float32 a group.  tensor_scale: float32 [3], for nvfp4: that scale, and under sixes=4
+    6 · 256 over the tensor's largest magnitude, and that magnitude.  table: `table_of`.
     notes: int32 [programs, 2], scales that vanished and that were cut.
     """
 

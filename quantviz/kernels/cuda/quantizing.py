@@ -29,7 +29,7 @@ def quantize(x: torch.Tensor, scheme: Scheme, importance: np.ndarray | None = No
             scheme, tuple(x.shape), codes.reshape(x.shape), _scales(job),
             g.extra.reshape(job.grid_shape).to(codes.dtype) if scheme.rule == "asym" else None,
             g.extra.reshape(job.grid_shape) if scheme.rule == "offset" else None,
-            float(job.tensor_scale) if scheme.rule == "nvfp4" else None, job.notices(),
+            float(job.tensor_scale[0]) if scheme.rule == "nvfp4" else None, job.notices(),
             None if kept is None else kept.reshape(-1).nonzero()[:, 0],
             None if kept is None else in_fp16(job.x[kept].float()), job.nested,
         )  # fmt: skip

@@ -14,6 +14,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from ...schemes.rules import LARGEST_STEPS
 from .casts import (
     INF,
     MAX_BF16,
@@ -35,6 +36,7 @@ SMALLEST_ABSMAX = tl.constexpr(1e-38)  # as in reference
 SMALLEST_EDGE_SCALE = tl.constexpr(1e-7)
 NVFP4_SMALLEST_SCALE = tl.constexpr(2.0**-6)
 MXINT8_STEP = tl.constexpr(2.0**-6)
+LARGEST_STEPS_OF_FOUR = tl.constexpr(LARGEST_STEPS[4])
 
 
 # -- parameters of a group ---------------------------------------------------------------------
@@ -127,6 +129,29 @@ def parameters(low, high, mean, tensor_scale, K: tl.constexpr):
         return factor, whole * block, block, none
     else:  # a plain cast
         return none + 1.0, none + 1.0, none, none
+
+
+@triton.jit
+def four_over_six(v, high, tensor, K: tl.constexpr):
+    """factor, stored and extra of NVFP4 blocks [count] under sixes=4, of weights v [count, weights], 0 where there is
+    none. high: the largest magnitude of each.  tensor: as `plan.Parameters` has it."""
+    six, stored, block, error = _of_four_or_six(v, high, 1.0, tensor, K)
+    four, stored_of_four, block_of_four, error_of_four = _of_four_or_six(v, high, 1.5, tensor, K)
+    better = error_of_four < error
+    return tl.where(better, four, six), tl.where(better, stored_of_four, stored), tl.where(better, block_of_four, block)
+
+
+@triton.jit
+def _of_four_or_six(v, high, grown, tensor, K: tl.constexpr):
+    """The same with one scale, and Σ e²."""
+    scale, rate, largest = tl.load(tensor), tl.load(tensor + 1), tl.load(tensor + 2)
+    block = cast(tl.div_rn(high, 6.0) * rate * grown, 3, 121, 448.0)
+    stored = scale * block
+    factor = tl.where(stored > 0, tl.div_rn(1.0, tl.where(stored > 0, stored, 1.0)), 0.0)
+    factor = tl.minimum(factor, MAX_FINITE)
+    u = clip(v * factor[:, None], -6.0, 6.0)
+    e = tl.div_rn(cast(u, K.mantissa, K.emin, K.top) * block[:, None] * largest, LARGEST_STEPS_OF_FOUR) - v
+    return factor, stored, block, tl.sum((e * e).to(tl.float64), 1)
 
 
 # -- codes -------------------------------------------------------------------------------------

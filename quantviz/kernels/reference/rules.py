@@ -13,7 +13,7 @@ import torch
 
 from ...formats import FORMATS, CodebookFormat, FloatFormat
 from ...schemes import Scheme
-from ...schemes.rules import element_of, power_choice
+from ...schemes.rules import LARGEST_STEPS, element_of, power_choice
 
 MIN_NORMAL = 2.0**-126  # smallest normal float32
 SMALLEST_ABSMAX = 1e-38  # bitsandbytes clamps a block's absmax to this before taking the reciprocal
@@ -171,7 +171,37 @@ def _two_levels(largest: torch.Tensor) -> Params:
 
 def nvfp4_tensor_scale(maximum: torch.Tensor) -> torch.Tensor:
     """max |x| / (448 · 6) of a tensor that is not all zeros."""
-    return over(maximum, 448.0 * 6.0).clamp(min=MIN_NORMAL)
+    return over(maximum, LARGEST_STEPS[6]).clamp(min=MIN_NORMAL)
+
+
+def four_over_six_rate(maximum: torch.Tensor) -> torch.Tensor:
+    """256 · 6 / max |x| of a tensor that is not all zeros; the tensor's scale is 1 over it."""
+    return (torch.full_like(maximum, LARGEST_STEPS[4]) / maximum).clamp(max=1 / MIN_NORMAL)
+
+
+def four_over_six(x: torch.Tensor, largest: torch.Tensor) -> Params:
+    """NVFP4 whose blocks bring their largest weight to 6, or to 4 where Σ e² is less. x: tiles.  largest: of each.
+
+    Source: select_fouroversix and compute_nv_scale_factors in fouroversix's quantize/pytorch/reference.py, which adds
+    the squares in float32; here in float64, so that their order does not count.
+    """
+    maximum, f = largest.amax(), FORMATS["fp4_e2m1"]
+    if maximum == 0:
+        return _two_levels(largest)
+    rate = four_over_six_rate(maximum)
+    tensor_scale, e4m3 = 1.0 / rate, FORMATS["fp8_e4m3"]
+
+    def to(grown: float) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+        block = decode_float(encode_float(over(largest, 6.0) * rate * grown, e4m3), e4m3)
+        stored = tensor_scale * block
+        factor = torch.where(stored > 0, 1.0 / stored, 0).clamp(max=torch.finfo(torch.float32).max)
+        v = decode_float(encode_float((x * factor).clamp(-6.0, 6.0), f), f)
+        e = over(v * block * maximum, LARGEST_STEPS[4]) - x
+        return (factor, stored, block), (e * e).double().sum(dim=(1, 3), keepdim=True)
+
+    (six, error), (four, error_of_four) = to(1.0), to(1.5)
+    scale, stored, block = (torch.where(error_of_four < error, a, b) for a, b in zip(four, six, strict=True))
+    return Params(scale, stored, block_scale=block, tensor_scale=float(tensor_scale))
 
 
 # -- scalings: weights in steps of their group, and back ------------------------------------------

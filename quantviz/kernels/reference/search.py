@@ -19,11 +19,14 @@ from ..searching import (
     percentile_rank,
 )
 from ..tiles import Tiles
-from .rules import Params, decode, encode, make_params, store_minimum
+from .rules import Params, decode, encode, four_over_six, make_params, store_minimum
 
 
 def choose_params(tiles: Tiles, scheme: Scheme, importance: torch.Tensor | None = None) -> Params:
     """The parameters of every group as the scheme's options have it; importance [cols] weighs clip=mse."""
+    if scheme.sixes == 4:
+        low, high = tiles.min_max()
+        return four_over_six(tiles.x, torch.maximum(-low, high).abs())
     p = make_params(*choose_range(tiles, scheme, importance), tiles.mean_abs(), scheme)
     return replace(p, minimum=choose_minimum(tiles, p, scheme)) if scheme.solver else p
 

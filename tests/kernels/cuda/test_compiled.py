@@ -20,7 +20,7 @@ BINS = (value_bins(-1, 1), value_bins(-1, 1))
 # Scheme, dtype of the weights, and divisions by IEEE's rules that codes stand on: one a weight of a thread, or fewer.
 CASES = (
     ("int4-sym-b32", torch.bfloat16, 32), ("int4-asym-b64", torch.float32, 1), ("fp8_e4m3-b128x128", torch.float16, 32),
-    ("nf4-b64", torch.bfloat16, 1), ("nvfp4", torch.bfloat16, 1),
+    ("nf4-b64", torch.bfloat16, 1), ("nvfp4", torch.bfloat16, 1), ("nvfp4:sixes=4", torch.bfloat16, 32),
 )  # fmt: skip
 
 

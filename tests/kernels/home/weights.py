@@ -18,3 +18,8 @@ def weights(rows: int = 24, cols: int = 256) -> np.ndarray:
     x[7] += 0.2
     x[8] = np.linspace(-1, 0.9, cols, dtype=np.float32)
     return x
+
+
+def of_like_size() -> np.ndarray:
+    """float32 [22, 256]: the same without the rows of large and of small magnitudes."""
+    return np.delete(weights(), (5, 6), axis=0)

@@ -16,9 +16,9 @@ from ..blocks.plain import peak
 from ..compiler import inlined, kernel
 from ..once import once
 from ..rules.casts import MAX_BF16, MAX_E4M3, MAX_FINITE, MAX_FP16, store
-from ..rules.constants import CENTRED, MEAN, STORE_BF16, STORE_E4M3, STORE_FP16
-from ..rules.elements import decode, encode, roundtrip
-from ..rules.scalings import Parameters, element_of, is_ranged, parameters, scaling_of
+from ..rules.constants import CENTRED, MEAN, STORE_BF16, STORE_E4M3, STORE_FP16, TWO_LEVELS
+from ..rules.elements import decode, encode, roundtrip, squared_error_of_block
+from ..rules.scalings import Parameters, element_of, is_ranged, parameters, scaling_of, two_levels
 from . import sums
 from .plan import STRETCH
 
@@ -169,6 +169,23 @@ def fill_parameters(rule, x, length, k, p, extents, out):
         saturated = i4(saturated + (i4(1) if exact > limit else i4(0)))
     out[sums.VANISHED] += f8(vanished)
     out[sums.SATURATED] += f8(saturated)
+    if scaling_of(rule) == TWO_LEVELS:
+        four_over_six(x, length, k, k.sixes, p, high)
+
+
+@inlined()
+def four_over_six(x, length, k, sixes, p, high):
+    """Under sixes=4: gives blocks the scale by which their largest weight becomes 4, where that errs less than 6."""
+    if sixes is None:
+        return
+    if sixes[0] == f4(0):
+        return
+    factors, scales, extras = p
+    for g in range(-(-x.shape[0] // length)):
+        xg = x[g * length : (g + 1) * length]
+        a, b, c, _ = two_levels(high[g], f4(1.5), k.tensor_scale, sixes)
+        if squared_error_of_block(xg, a, c, sixes, k) < squared_error_of_block(xg, factors[g], extras[g], sixes, k):
+            factors[g], scales[g], extras[g] = a, b, c
 
 
 @inlined()

@@ -118,7 +118,13 @@ class Job:
     def settled(self, task: Task, panel: Panel) -> Parameters:
         """The parameters of a task's groups, whatever it takes."""
         found, given = self.parameters(task, panel, np.zeros(sums.SUMS))
-        return found if given else self._chosen([(task, panel)], np.zeros(sums.SUMS))
+        for piece in () if given else task.pieces:  # quantized for the parameters alone
+            y = np.empty((piece.rows, piece.cols), np.float32)
+            loops.quantize_kernel(self.rule, False)(
+                panel.quantized(piece), self.plan.width, self.plan.height, False, self.constants,
+                self.own(piece, found), y, np.zeros(sums.SUMS),
+            )  # fmt: skip
+        return found
 
     @cached_property
     def _searches(self) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from ....block_types import BlockType
 from ....formats import CodebookFormat, FloatFormat
 from ....schemes import Scheme
-from ....schemes.rules import element_of, power_choice
+from ....schemes.rules import LARGEST_STEPS, element_of, power_choice
 from ...results import Extremes
 
 f4, i4 = np.float32, np.int32
@@ -52,9 +52,11 @@ class Constants(NamedTuple):
     bits: np.int32
     max_code: np.int32
     tensor_scale: np.float32  # nvfp4
+    # nvfp4: under sixes=4, steps a weight (6 · 256 / the tensor's largest magnitude) and that magnitude; else zeros.
+    sixes: tuple[np.float32, np.float32] | None
     first_code: np.int32  # smallest code as it is stored, from which codes are counted
     # Of a code book, 16 levels in rising order, the 15 thresholds between them, and the levels' codes, as tuples: one
-    # number more that kernels hand on takes them longer to compile, so that there are none of what is no code book.
+    # number more that kernels hand on takes them longer to compile, so that there are none where they mean nothing.
     thresholds: tuple[np.float32, ...] | None
     levels: tuple[np.float32, ...] | None
     codes: tuple[np.int32, ...] | None
@@ -96,9 +98,9 @@ def constants_of(scheme: Scheme, whole: Extremes | None) -> Constants:
         least, top = first, last
     elif isinstance(f, BlockType):
         top = len(f.numbers) - 1
-    tensor_scale = 0.0
-    if scheme.rule == "nvfp4" and whole.max_abs > 0:
-        tensor_scale = max(f4(whole.max_abs) / f4(448.0 * 6.0), MIN_NORMAL)
+    tensor_scale, sixes = f4(0), None
+    if scheme.rule == "nvfp4":
+        tensor_scale, sixes = _of_tensor(f4(whole.max_abs), scheme.sixes)
     book = None, None, None
     if isinstance(f, CodebookFormat):
         book = tuple(f.thresholds), tuple(f.values[f.order]), tuple(f.order)
@@ -109,8 +111,18 @@ def constants_of(scheme: Scheme, whole: Extremes | None) -> Constants:
         largest, addend, emax = power_choice(scheme)
     return Constants(
         i4(_STORES[scheme.stored_scale]), f4(least), f4(top), i4(mantissa), i4(emin), f4(largest), i4(addend),
-        i4(emax), i4(f.bits), i4(max_code & 0x7FFFFFFF), f4(tensor_scale), i4(first), *book,
+        i4(emax), i4(f.bits), i4(max_code & 0x7FFFFFFF), tensor_scale, sixes, i4(first), *book,
     )  # fmt: skip
+
+
+def _of_tensor(largest: np.float32, sixes: int) -> tuple[np.float32, tuple[np.float32, np.float32]]:
+    """NVFP4's scale of a tensor, and what four over six needs to know of it beside."""
+    if largest == 0 or sixes == 6:
+        scale = max(largest / f4(LARGEST_STEPS[6]), MIN_NORMAL) if largest else f4(0)
+        return f4(scale), (f4(0), f4(0))
+    with np.errstate(over="ignore"):
+        rate = min(f4(LARGEST_STEPS[4]) / largest, f4(1) / MIN_NORMAL)
+    return f4(f4(1) / rate), (f4(rate), largest)
 
 
 def values_of(scheme: Scheme) -> np.ndarray:

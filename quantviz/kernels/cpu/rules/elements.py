@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ....formats import MXINT8_STEP
+from ....schemes.rules import LARGEST_STEPS
 from ..bits import bits_of, float_of, place
 from ..compiler import inlined
 from . import packed
@@ -29,9 +30,10 @@ from .constants import (
     STEPPED,
     ZERO_POINT,
 )  # fmt: skip
-from .scalings import clip, element_of, from_steps, scaling_of, to_steps
+from .scalings import E2M1_MAX, clip, element_of, from_steps, scaling_of, to_steps
 
-f4, i4 = np.float32, np.int32
+f4, f8, i4 = np.float32, np.float64, np.int32
+LARGEST_STEPS_OF_FOUR = f4(LARGEST_STEPS[4])
 STEP, STEPS = f4(MXINT8_STEP), f4(1 / MXINT8_STEP)
 MOST_STEPS = f4(127)
 
@@ -82,6 +84,18 @@ def roundtrip(rule, v, p, k):
     elif element == LEVELS:
         value = pick(u, k.thresholds, k.levels)
     return from_steps(rule, value, p)
+
+
+@inlined()
+def squared_error_of_block(x, factor, block, sixes, k):
+    """Σ e² of an NVFP4 block as four over six compares them: see `reference.rules.four_over_six`."""
+    total = f8(0)
+    for j in range(x.shape[0]):
+        u = clip(f4(x[j] * factor), -E2M1_MAX, E2M1_MAX)
+        v = f4(cast(u, k.mantissa, k.emin, k.top) * block)
+        e = f4(f4(f4(v * sixes[1]) / LARGEST_STEPS_OF_FOUR) - x[j])
+        total += f8(f4(e * e))
+    return total
 
 
 @inlined()

@@ -93,6 +93,31 @@ def from_edge(low, high, k):
 
 
 @inlined()
+def two_levels(largest, grown, tensor_scale, sixes):
+    """The parameters of an NVFP4 block, as `parameters` gives them. grown: 1.5 for a largest weight of 4 in place of 6.
+
+    sixes: as in Constants; None where no such block is, and then numbers all the same, that the compiler sees a type.
+    """
+    zero = f4(0)
+    if sixes is None:
+        return zero, zero, zero, zero
+    if tensor_scale == zero:
+        return zero, zero, zero, zero
+    exact = f4(largest / E2M1_MAX)
+    rate = sixes[0]
+    if rate > zero:
+        block = cast(f4(f4(exact * rate) * grown), i4(3), i4(121), E4M3_MAX)
+        stored = f4(tensor_scale * block)
+        factor = f4(f4(1) / stored) if stored > zero else zero
+    else:
+        exact = f4(exact / tensor_scale)
+        block = cast(f4(min(max(exact, NVFP4_SMALLEST_SCALE), E4M3_MAX)), i4(3), i4(121), E4M3_MAX)
+        stored = f4(tensor_scale * block)
+        factor = f4(f4(f4(1) / tensor_scale) / block)  # infinite for weights below 2^-122 or so
+    return f4(min(factor, MAX_FINITE)), stored, block, block
+
+
+@inlined()
 def parameters(rule, low, high, mean, k):
     """factor, stored, extra, and the scale before rounding, of a group with these extremes."""
     scaling, element = scaling_of(rule), element_of(rule)
@@ -131,12 +156,7 @@ def parameters(rule, low, high, mean, k):
         s = float_of(i4(exponent + i4(127)) << i4(23)) if exponent > i4(-127) else float_of(i4(1) << i4(22))
         return f4(f4(1) / f4(max(s, MIN_NORMAL))), s, zero, s
     if scaling == TWO_LEVELS:
-        if k.tensor_scale == zero:
-            return zero, zero, zero, zero
-        exact = f4(f4(largest / E2M1_MAX) / k.tensor_scale)
-        block = cast(f4(min(max(exact, NVFP4_SMALLEST_SCALE), E4M3_MAX)), i4(3), i4(121), E4M3_MAX)
-        factor = f4(f4(f4(1) / k.tensor_scale) / block)  # infinite for weights below 2^-122 or so
-        return f4(min(factor, MAX_FINITE)), f4(k.tensor_scale * block), block, block
+        return two_levels(largest, f4(1), k.tensor_scale, k.sixes)
     if element == CENTRED:
         return packed.centred_parameters(high, k.top)
     if element == FROM_LOWEST:
