@@ -9,10 +9,12 @@ import plotly.graph_objects as go
 
 from ..formats import get
 from ..lessons.memory import Stored
+from ..lessons.next_words import NextWords
 from ..lessons.outlier import PLACE, BlockPoint, Pulled
 from ..lessons.rounding import Rounded
 from ..statistics import TensorStatistics
 from ..text.wording import bits, number, share, size
+from ..throughput.roofline import Ceiling
 from .number_line import FormatRow, Linear, ticks
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, plotly_text
 
@@ -167,4 +169,56 @@ def block_curve(points: Sequence[BlockPoint], shown: int) -> go.Figure:
         f"{share(here.relative_error)} at {bits(here.bits)} bits.", "bits a weight, scales counted",
         "error, ‖e‖/‖x‖", 360, yaxis={"tickformat": "~%", "rangemode": "tozero"}, xaxis={"gridcolor": QUIET},
         margin={"l": 70, "r": 30, "t": 30, "b": 48},
+    )  # fmt: skip
+
+
+def next_words(stored: NextWords, shown: NextWords) -> go.Figure:
+    """The likeliest next words: what the model as it is stored gives each, and what the quantized one does."""
+    words = [plotly_text(f"“{word.strip()}”" if word.strip() else repr(word)) for word in stored.words]
+    bars = [
+        go.Bar(
+            x=r.probabilities, y=words, orientation="h", marker={"color": color}, cliponaxis=False,
+            text=[share(p) for p in r.probabilities], textposition="outside", textfont={"size": 13},
+            hovertemplate="%{y}: %{text}<extra></extra>",
+        )
+        for r, color in ((stored, ORIGINAL), (shown, DEQUANTIZED))
+    ]  # fmt: skip
+    said = ", ".join(
+        f"{word} {share(a)} and {share(b)}"
+        for word, a, b in zip(words, stored.probabilities, shown.probabilities, strict=True)
+    )
+    return figure(
+        bars, f"Probability of the next word, as stored and under {shown.scheme}: {said}.", "probability", "", 430,
+        barmode="group", bargap=0.25, margin={"l": 110, "r": 60, "t": 34, "b": 48},
+        xaxis={"range": [0, 1.15 * max(*stored.probabilities, *shown.probabilities)], "tickformat": "~%",
+               "gridcolor": QUIET},
+        yaxis={"autorange": "reversed", "showgrid": False},
+        annotations=[legend(("solid", ORIGINAL, "as stored"), ("solid", DEQUANTIZED, shown.scheme or "as stored"))],
+    )  # fmt: skip
+
+
+def tokens_allowed(found: Sequence[Ceiling]) -> go.Figure:
+    """Tokens a second that the memory of each device allows, a bar a scheme."""
+    devices, schemes = list(dict.fromkeys(c.device for c in found)), list(dict.fromkeys(c.scheme for c in found))
+    colors = (REFERENCE, ORIGINAL, DEQUANTIZED, "#CC79A7")
+    bars, entries = [], []
+    for scheme, color in zip(schemes, colors, strict=False):
+        own = {c.device: c for c in found if c.scheme == scheme}
+        drawn = [own[d] for d in devices if d in own]
+        bars.append(
+            go.Bar(
+                y=[plotly_text(c.device) for c in drawn], x=[c.tokens_per_s for c in drawn], orientation="h",
+                marker={"color": color, "opacity": [0.3 if c.fits is False else 1.0 for c in drawn]},
+                customdata=[number(c.tokens_per_s, 3) for c in drawn],
+                hovertemplate=f"%{{y}}, {plotly_text(scheme)}: %{{customdata}} tokens/s<extra></extra>",
+            )
+        )  # fmt: skip
+        entries.append(("solid", color, scheme))
+    best = max(found, key=lambda c: c.tokens_per_s)
+    return figure(
+        bars, f"Tokens a second that memory allows on {len(devices)} devices; the most is "
+        f"{number(best.tokens_per_s, 3)} on {best.device} with {best.scheme}.", "tokens a second, at most", "", 80 + 46 * len(devices),
+        barmode="group", bargap=0.2, margin={"l": 170, "r": 20, "t": 34, "b": 48},
+        xaxis={"type": "log", "gridcolor": QUIET}, yaxis={"autorange": "reversed", "showgrid": False},
+        annotations=[legend(*entries)],
     )  # fmt: skip

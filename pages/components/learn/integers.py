@@ -67,6 +67,6 @@ def _arithmetic(r: Rounded) -> None:
 def _worst(r: Rounded) -> str:
     worst = max(zip(r.numbers, r.made, strict=True), key=lambda pair: abs(pair[1] - pair[0]) / abs(pair[0] or 1))
     return (
-        f"{number(worst[0])}: it becomes {number(worst[1])}. The largest number sets the scale for all, so the smallest "
-        "lose the largest share of themselves."
+        f"{number(worst[0])}: it becomes {number(worst[1])}. The largest number sets the scale for all, so the "
+        "smallest lose the largest share of themselves."
     )
