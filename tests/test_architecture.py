@@ -46,7 +46,8 @@ MAY_IMPORT = {
     "quality": ABOVE | {"kernels.cpu", "calibration", "outliers"},
     "sweep": ABOVE | {"calibration"},
     "throughput": ENGINE | {"kernels.cpu", "kernels.reference", "kernels.cuda", "sources"},
-    "figures": ABOVE | {"published", "outliers", "quality", "throughput", "sweep"},
+    "lessons": ABOVE | {"quality", "throughput"},
+    "figures": ABOVE | {"published", "outliers", "quality", "throughput", "sweep", "lessons"},
     "cli": ABOVE | {"calibration", "published", "quality", "throughput"},
     "__main__": {"cli"},
 }

@@ -217,7 +217,8 @@ def tokens_allowed(found: Sequence[Ceiling]) -> go.Figure:
     best = max(found, key=lambda c: c.tokens_per_s)
     return figure(
         bars, f"Tokens a second that memory allows on {len(devices)} devices; the most is "
-        f"{number(best.tokens_per_s, 3)} on {best.device} with {best.scheme}.", "tokens a second, at most", "", 80 + 46 * len(devices),
+        f"{number(best.tokens_per_s, 3)} on {best.device} with {best.scheme}.",
+        "tokens a second, at most", "", 80 + 46 * len(devices),
         barmode="group", bargap=0.2, margin={"l": 170, "r": 20, "t": 34, "b": 48},
         xaxis={"type": "log", "gridcolor": QUIET}, yaxis={"autorange": "reversed", "showgrid": False},
         annotations=[legend(*entries)],

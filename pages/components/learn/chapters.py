@@ -8,7 +8,7 @@ import streamlit as st
 
 from ..link import choices
 from ..link.address import put
-from . import blocks, floats, integers, memory, outlier
+from . import blocks, choosing, floats, integers, memory, model, outlier, shipped, speed
 
 # Title of each chapter, and what draws it.
 CHAPTERS: dict[str, Callable[[], None]] = {
@@ -17,6 +17,10 @@ CHAPTERS: dict[str, Callable[[], None]] = {
     "3 Rounding to integers": integers.draw,
     "4 One outlier": outlier.draw,
     "5 Blocks": blocks.draw,
+    "6 What a model does": model.draw,
+    "7 Speed": speed.draw,
+    "8 What people ship": shipped.draw,
+    "9 Which to use": choosing.draw,
 }
 
 
