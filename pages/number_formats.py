@@ -12,7 +12,8 @@ import streamlit as st
 from pages.components import say
 from pages.components.link import address, choices
 from pages.components.link.address import chosen_text, put
-from pages.components.number_formats import bit_toggles, block_layouts, format_table, packed_layouts
+from pages.components.number_formats import block_layouts, format_table, packed_layouts
+from pages.components.shared import bit_toggles
 from pages.components.shared.charts import chart, picture_setting
 from pages.components.shell.frame import require_app, runs_alone
 from quantviz import QuantvizError

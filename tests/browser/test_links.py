@@ -24,6 +24,19 @@ SHORT = {"measured": "int4-asym-b32", "tokens": "512", "context": "128"}
 # Page -> groups of controls that are seen together, each key of the address with its default, least, greatest and
 # another value, as far as there are such, None where the address has no word for it; then what it has besides.
 SETTINGS: dict[str, list[tuple[dict[str, tuple], dict]]] = {
+    "learn": [
+        ({"chapter": ("1 What a weight costs",), "learn_size": ("70", "0.5")}, {}),
+        ({"learn_format": ("fp4_e2m1",), "learn_value": ("-1.3",)}, {"chapter": "2 How a float is built"}),
+        ({**{f"learn_n{i}": (("-1", "1") if i % 2 else ("0", "0.37")) for i in range(1, 7)}, "learn_bits": ("2", "8"),
+          "learn_symmetry": ("asymmetric", "symmetric")}, {"chapter": "3 Rounding to integers"}),
+        ({"learn_sigmas": ("100", "0")}, {"chapter": "4 One outlier"}),
+        ({"learn_block": ("16", "all"), "learn_codes": ("asymmetric",)}, {"chapter": "5 Blocks"}),
+        ({"learn_sentence": ("The earth was without",), "learn_model_bits": ("2",)}, {"chapter": "6 What a model does"}),
+        ({"learn_model": ("70b",)}, {"chapter": "7 Speed"}),
+        ({"learn_shipped": ("AWQ",)}, {"chapter": "8 What people ship"}),
+        ({"learn_gigabytes": ("1", "2000"), "learn_runtime": ("MLX on a Mac",),
+          "learn_wish": ("as fast as stays usable",)}, {"chapter": "9 Which to use"}),
+    ],
     "explore": [
         ({"ref": (REF, "random:student_t?rows=1&cols=1", "random:uniform?rows=512&cols=256&seed=99"),
           "scheme": ("int4-sym-tensor", "int1-sym-tensor", "fp32", "int4-asym-b48:clip=mse"),

@@ -128,7 +128,7 @@ def one_of(
     check: Check | None = None, missing: Check | None = None, named: Callable[[str], str] = str,
     then: Callable[[], None] | None = None, **more: Any,
 ) -> str:  # fmt: skip
-    """One of several. draw: a selectbox or segmented_control. check: for options that visitors may type besides.
+    """One of several. draw: a selectbox, segmented_control or select_slider. check: for options that visitors may type.
     missing: raises the reason why there is no such option. named: the label of an option, which links may use too.
     """
     names = {named(option): option for option in options}
@@ -150,6 +150,8 @@ def one_of(
         more["accept_new_options"] = True
     if draw.__name__ == "segmented_control":
         more |= {"required": True, "default": value}
+    elif draw.__name__ == "select_slider":
+        more["value"] = value
     else:
         more["index"] = list(options).index(value)
     choice.drawn(draw, label, options, format_func=named, **more)

@@ -7,25 +7,18 @@ from collections.abc import Sequence
 import streamlit as st
 
 from quantviz import figures
-from quantviz.quality.results import QualityResult, SuperWeights, Verdict
+from quantviz.quality.results import QualityResult, SuperWeights
 from quantviz.quality.text.words import fragility_sentence
 from quantviz.quality.train_demo.log import demo_checkpoints
 from quantviz.quality.verdicts import quality_verdicts
 
 from .. import say
 from ..shared.charts import chart
+from ..shared.verdict import card
 from .state import Ask
 from .tasks import without_largest
 
 OUTLIERS = 9  # the claim about the largest weights
-_BADGES = {
-    "holds": (":material/check_circle:", "green"),
-    "does not hold": (":material/cancel:", "red"),
-    "holds in part": (":material/contrast:", "orange"),
-    "holds where it can be told": (":material/check_circle:", "green"),
-    "does not hold where it can be told": (":material/cancel:", "red"),
-    "cannot tell": (":material/help:", "gray"),
-}
 
 
 def verdicts_section(ask: Ask, results: Sequence[QualityResult]) -> list[SuperWeights]:
@@ -40,21 +33,10 @@ def verdicts_section(ask: Ask, results: Sequence[QualityResult]) -> list[SuperWe
     for start in range(0, len(given), 2):
         for column, verdict in zip(st.columns(2, gap="medium"), given[start : start + 2], strict=False):
             with column.container(border=True, height="stretch"):
-                _card(verdict)
+                card(verdict)
                 if verdict.claim == OUTLIERS:
                     _largest(ask, supers)
     return supers
-
-
-def _card(verdict: Verdict) -> None:
-    icon, color = _BADGES[verdict.finding]
-    st.badge(f"Claim {verdict.claim} {verdict.finding}", icon=icon, color=color)
-    say.bold(f"“{verdict.statement}”")
-    say.text(verdict.summary)
-    if verdict.evidence:
-        say.points(verdict.evidence)
-    if verdict.known:
-        say.caption(verdict.known)
 
 
 def _largest(ask: Ask, supers: list[SuperWeights]) -> None:

@@ -23,6 +23,7 @@ FIRST = "explore"  # the page of the bare address
 
 # Title and icon of each page by the name that its address and its script have, in the order of the sidebar.
 _PAGES = {
+    "learn": ("Learn", ":material/school:"),
     "explore": ("Explore", ":material/search_insights:"),
     "compare": ("Compare", ":material/balance:"),
     "outliers": ("Outliers", ":material/scatter_plot:"),

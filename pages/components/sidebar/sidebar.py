@@ -9,8 +9,8 @@ from ..shell.frame import page_links
 from .scheme_controls import chosen_schemes, scheme_controls
 from .tensor_controls import tensor_controls
 
-WITHOUT_TENSOR = ("number_formats",)
-WITHOUT_SCHEME = ("number_formats", "quality")
+WITHOUT_TENSOR = ("number_formats", "learn")
+WITHOUT_SCHEME = ("number_formats", "quality", "learn")
 
 
 def sidebar(page: str) -> None:

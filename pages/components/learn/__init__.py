@@ -1,0 +1,1 @@
+"""The parts of the page Learn: its chapters, a module each."""

@@ -1,0 +1,54 @@
+"""Chapter 5: blocks, each with a scale of its own."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from quantviz import figures
+from quantviz.lessons import claims
+from quantviz.lessons.outlier import BLOCKS, block_sizes
+from quantviz.text.wording import bits, share
+
+from .. import say
+from ..link import choices
+from ..shared.charts import chart
+from ..work.bounded import BoundedCache
+from .parts import claim, question, try_it
+
+SYMMETRIES = {"symmetric": "sym", "asymmetric": "asym"}
+_NAMES = {block: str(block) if block else "all" for block in BLOCKS}
+_curves: BoundedCache[list] = BoundedCache(20, lambda _: 1)
+
+
+@st.fragment
+def draw() -> None:
+    st.markdown(
+        "Give every **block** of weights a scale of its own, and an outlier spoils its own block alone. Each scale "
+        "takes 16 bits, so smaller blocks cost more: with 16 bits for every 32 weights, half a bit a weight. Move the "
+        "slider."
+    )
+    left, right = st.columns([3, 2])
+    shown = choices.one_of(left.select_slider, "Weights a block", "learn_block", list(_NAMES.values()), "64")
+    symmetry = choices.one_of(right.segmented_control, "Codes", "learn_codes", list(SYMMETRIES), "symmetric")
+    key = SYMMETRIES[symmetry]
+    points = _curves.get(key, lambda: block_sizes(key))
+    block = next(b for b, name in _NAMES.items() if name == shown)
+    chart(figures.lessons.block_curve(points, block), "learn_blocks")
+    here = next(p for p in points if p.block == block)
+    say.text(f"{here.scheme}: error {share(here.relative_error)} of ‖x‖ at {bits(here.bits)} bits a weight.")
+    question(
+        "Blocks of 16 have the least error. Why does hardly anyone use them with 16-bit scales?",
+        lambda: say.text(_answer(key)),
+        "blocks",
+    )
+    claim(claims.blocks_contain())
+    try_it("Sweep the block size of a real layer", "outliers", ref="demo")
+
+
+def _answer(symmetry: str) -> str:
+    small, finer = block_sizes(symmetry, 4, (16,))[0], block_sizes(symmetry, 5, (64,))[0]
+    return (
+        f"Their scales take a whole bit a weight. Spent on finer codes it does more: {finer.scheme} has an error of "
+        f"{share(finer.relative_error)} at {bits(finer.bits)} bits, {small.scheme} {share(small.relative_error)} at "
+        f"{bits(small.bits)}. Formats with such small blocks keep their scales in 8 bits or fewer: NVFP4, the k-quants."
+    )

@@ -1,0 +1,85 @@
+"""Chapter 6: what rounding does to what a model says, on one sentence."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from quantviz import figures
+from quantviz.evaluation.comparison import Refusal
+from quantviz.lessons.next_words import SENTENCE, NextWords, next_words
+from quantviz.text.wording import number, share
+
+from .. import say
+from ..link import choices
+from ..shared.charts import chart
+from ..work import jobs
+from ..work.bounded import BoundedCache
+from ..work.jobs import Job
+from ..work.tasks import KeptResult
+from .parts import question, try_it
+
+BITS, SYMMETRIES = ("8", "6", "4", "3", "2"), {"symmetric": "sym", "asymmetric": "asym"}
+_found: BoundedCache[dict[str | None, NextWords]] = BoundedCache(50, lambda _: 1)
+
+
+def draw() -> None:
+    st.markdown(
+        "A model reads a text and says how likely every word is to come **next**. How surprised it is by the word that "
+        "does come is −ln of that probability; **perplexity** is e to the mean surprise: 1 where it is always sure and "
+        "right, 10 where it is as unsure as a fair die of ten sides. The **KL divergence** says how far one model's "
+        "expectations are from another's: 0 where they are the same."
+    )
+    sentence = choices.text(
+        "A sentence, in the words of the demo model's text (the King James Bible)", "learn_sentence", SENTENCE,
+        max_chars=300,
+    )  # fmt: skip
+    left, right = st.columns([3, 2])
+    bits = choices.one_of(left.select_slider, "Bits a weight, in blocks of 32", "learn_model_bits", BITS, "4")
+    symmetry = choices.one_of(right.segmented_control, "Codes", "learn_codes", list(SYMMETRIES), "symmetric")
+    found = _task(sentence).result()
+    if found is None:
+        return
+    stored, shown = found[None], found.get(f"int{bits}-{SYMMETRIES[symmetry]}-b32")
+    if shown is None:
+        say.info("This scheme cannot be applied to the demo model.")
+        return
+    chart(figures.lessons.next_words(stored, shown), "learn_next_words")
+    columns = st.columns(3)
+    say.metric("Likeliest next word", f"{shown.likeliest.strip()}", on=columns[0], border=True)
+    say.metric(
+        "KL divergence", number(shown.kl, 3), border=True, on=columns[1],
+        help="Of the next word's distribution from that of the model as it is stored: `Σ p·ln(p/q)` in nats.",
+    )  # fmt: skip
+    say.metric(
+        "Perplexity of the sentence", number(shown.perplexity, 4), border=True, on=columns[2],
+        help="e to the mean of −ln p over its words but the first.",
+    )  # fmt: skip
+    say.caption(f"As it is stored, the model's perplexity on this sentence is {number(stored.perplexity, 4)}.")
+    question("With how many bits does the model still say the same likeliest word?", lambda: _answer(found), "model")
+    try_it("Measure it on a whole text", "quality")
+
+
+def _task(sentence: str) -> KeptResult:
+    def make(job: Job) -> dict[str | None, NextWords]:
+        step = [job.step("opening the model", "schemes"), ""]
+
+        def progress(what: str, done: int, total: int) -> None:
+            if step[1] != what:
+                step[:] = job.step(what, jobs.unit_of(what, "layers")), what
+            step[0](done, total)
+
+        every = next_words("demo", sentence=sentence, progress=progress)
+        return {r.scheme: r for r in every if not isinstance(r, Refusal)}
+
+    return KeptResult(("next words", sentence), "The next word", make, _found, heavy=True)
+
+
+def _answer(found: dict[str | None, NextWords]) -> None:
+    stored = found[None]
+    rows = [r for key, r in found.items() if key is not None]
+    same = [r.scheme for r in rows if r.likeliest == stored.likeliest]
+    other = [f"{r.scheme} says “{r.likeliest.strip()}”" for r in rows if r.likeliest != stored.likeliest]
+    say.text(
+        f"“{stored.likeliest.strip()}”, of which the stored model is {share(stored.probabilities[0])} sure, stays "
+        f"under {', '.join(same) or 'none'}." + (f" {'; '.join(other)}." if other else "")
+    )

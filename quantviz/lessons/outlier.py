@@ -1,0 +1,71 @@
+"""One outlier among ordinary weights: what it does to the others, with one scale for all and with small blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..evaluation import evaluate
+from ..kernels import quantize
+from ..sources.synthetic import SyntheticSpec, generate
+
+WEIGHTS, PLACE = 128, 40
+SIGMA = 0.02
+MOST_SIGMAS = 100
+SCHEMES = ("int4-sym-tensor", "int4-sym-b32")
+
+
+@dataclass(frozen=True, eq=False)
+class Pulled:
+    """float32 [WEIGHTS] each: before, and after each scheme. neighbours: √(Σe²/Σx²) of all but the outlier.
+    zeroed: how many of them became 0."""
+
+    sigmas: float
+    before: np.ndarray
+    after: dict[str, np.ndarray]
+    neighbours: dict[str, float]
+    zeroed: dict[str, int]
+
+
+def pulled(sigmas: float, schemes: tuple[str, ...] = SCHEMES) -> Pulled:
+    """A row of ordinary weights of which one lies `sigmas` standard deviations out."""
+    row = generate(SyntheticSpec(rows=1, cols=WEIGHTS, scale=SIGMA, seed=7))
+    row[PLACE] = np.float32(sigmas * SIGMA)
+    others = np.arange(WEIGHTS) != PLACE
+    after = {key: quantize(row[None], key).dequantize()[0] for key in schemes}
+    errors, zeroed = {}, {}
+    for key, made in after.items():
+        x, y = row[others].astype(np.float64), made[others].astype(np.float64)
+        errors[key] = float(np.sqrt(np.square(y - x).sum() / np.square(x).sum()))
+        zeroed[key] = int(((y == 0) & (x != 0)).sum())
+    return Pulled(sigmas, row, after, errors, zeroed)
+
+
+@dataclass(frozen=True)
+class BlockPoint:
+    """One block size: bits a weight, scales counted, and the error of all weights. block: 0 is one scale for all."""
+
+    block: int
+    scheme: str
+    bits: float
+    relative_error: float
+    mean_relative_error: float
+
+
+BLOCKS = (0, 1024, 512, 256, 128, 64, 32, 16)
+
+
+def block_sizes(symmetry: str = "sym", bits: int = 4, blocks: Sequence[int] = BLOCKS) -> list[BlockPoint]:
+    """Integers in ever smaller blocks, on a random tensor of 256 × 1,024 weights; one in a thousand lies out."""
+    spec = SyntheticSpec(rows=256, cols=1024, outliers=0.001, magnitude=20)
+    w = generate(spec).reshape(spec.rows, spec.cols)
+    points = []
+    for block in blocks:
+        key = f"int{bits}-{symmetry}-{f'b{block}' if block else 'tensor'}"
+        found = evaluate(w, key, detail="metrics").metrics
+        points.append(
+            BlockPoint(block, key, found["bits_per_weight"], found["relative_l2_error"], found["mean_relative_error"])
+        )
+    return points
