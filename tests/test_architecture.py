@@ -38,14 +38,15 @@ MAY_IMPORT = {
     "sources": GROUND | {"machine", "randomness", "tensors", "block_types"},
     "checkpoints": GROUND | {"sources", "tensors", "block_types", "formats"},  # what the codes of nf4 and fp4 stand for
     "models": GROUND | {"sources", "checkpoints", "kernels"},
-    "calibration": ENGINE | {"randomness", "sources", "checkpoints", "kernels.cpu", "kernels.reference"},  # solvers round by rules
+    # Its solvers round by the engines' own rules.
+    "calibration": ENGINE | {"randomness", "sources", "checkpoints", "kernels.cpu", "kernels.reference"},
     "inspection": ENGINE | {"kernels.cpu"},
     "evaluation": ENGINE | {"kernels.cpu", "inspection", "calibration"},
     "published": ABOVE,
     "outliers": ABOVE | {"kernels.cpu"},
     "quality": ABOVE | {"kernels.cpu", "calibration", "outliers"},
     "sensitivity": ABOVE | {"quality"},  # trials of what quality measures, one part at a time
-    "sweep": ABOVE | {"calibration"},
+    "sweep": ABOVE | {"kernels.cpu", "calibration"},
     "throughput": ENGINE | {"kernels.cpu", "kernels.reference", "kernels.cuda", "sources"},
     "planner": ABOVE | {"published", "sweep", "sensitivity", "throughput"},
     "lessons": ABOVE | {"quality", "throughput"},

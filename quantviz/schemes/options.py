@@ -6,7 +6,6 @@ declarations. What remains is to apply an option: an engine reads it off the sch
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 

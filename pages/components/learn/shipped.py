@@ -44,7 +44,8 @@ def draw() -> None:
     st.markdown("**What plain rounding in each costs a layer** of the demo model")
     table(
         {"format": [x.name for x in found], "scheme": [x.scheme for x in found],
-         "bits a weight": [x.bits for x in found], "error, ‖e‖/‖x‖": [x.relative_error for x in found], "SQNR": [x.sqnr_db for x in found]},
+         "bits a weight": [x.bits for x in found],
+         "error, ‖e‖/‖x‖": [x.relative_error for x in found], "SQNR": [x.sqnr_db for x in found]},
         {"bits a weight": number, "error, ‖e‖/‖x‖": share, "SQNR": lambda v: value_text("sqnr_db", v)},
         "learn_losses", height="content",
     )  # fmt: skip
