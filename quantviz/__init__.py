@@ -36,6 +36,8 @@ _PUBLIC = {
     "measure_quality": ".quality.measure",
     "quality_table": ".quality.tables",
     "quality_verdicts": ".quality.verdicts",
+    "sweep": ".sweep.run",
+    "load_sweep": ".sweep.reading",
     "QuantvizError": ".errors",
 }
 # What holds more names than stand above: `qv.formats.get`, `qv.figures.weights`.
@@ -60,6 +62,8 @@ if TYPE_CHECKING:
     from .quality.tables import quality_table
     from .quality.verdicts import quality_verdicts
     from .schemes import Scheme, catalogue
+    from .sweep.reading import load_sweep
+    from .sweep.run import sweep
 
 
 def __getattr__(name: str) -> Any:

