@@ -36,17 +36,16 @@ _PUBLIC = {
     "measure_quality": ".quality.measure",
     "quality_table": ".quality.tables",
     "quality_verdicts": ".quality.verdicts",
-    "sweep": ".sweep.run",
     "load_sweep": ".sweep.reading",
     "QuantvizError": ".errors",
 }
 # What holds more names than stand above: `qv.formats.get`, `qv.figures.weights`.
-_MODULES = ("figures", "formats", "outliers", "published", "throughput")
+_MODULES = ("figures", "formats", "outliers", "published", "sweep", "throughput")
 __all__ = [*_PUBLIC, *_MODULES]
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from . import figures, formats, outliers, published, throughput
+    from . import figures, formats, outliers, published, sweep, throughput
     from .calibration.importance import load_importance
     from .errors import QuantvizError
     from .evaluation import Evaluation, describe, evaluate
@@ -63,7 +62,6 @@ if TYPE_CHECKING:
     from .quality.verdicts import quality_verdicts
     from .schemes import Scheme, catalogue
     from .sweep.reading import load_sweep
-    from .sweep.run import sweep
 
 
 def __getattr__(name: str) -> Any:

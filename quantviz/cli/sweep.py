@@ -51,14 +51,12 @@ def sweep(
     from ..sweep.run import sweep as begin
 
     with ProgressLine() as line:
-        frames = list(
-            begin(
-                ref, scheme, out, tensors=tensors, roles=_words(roles), sample=sample, importance=importance,
-                detail=detail, seed=seed, workers=workers, scheduler=scheduler, resume=resume,
-                progress=line.of("weights measured"),
-            )  # fmt: skip
-        )
-    frame = pd.concat(frames, ignore_index=True)
+        frames = begin(
+            ref, scheme, out, tensors=tensors, roles=_words(roles), sample=sample, importance=importance,
+            detail=detail, seed=seed, workers=workers, scheduler=scheduler, resume=resume,
+            progress=line.of("weights measured"),
+        )  # fmt: skip
+        frame = pd.concat(list(frames), ignore_index=True)
     for notice in _notices(frame):
         complain(notice)
     if as_json:

@@ -59,7 +59,7 @@ class Dataset:
         if path.is_dir() and all(name.startswith("_") and name != DESCRIPTION for name in os.listdir(path)):
             return cls._begun(path, spec, names)  # what made it ended before anything was written
         found, expected = described(path)
-        if difference := found.difference(spec):
+        if difference := spec.difference(found):
             raise QuantvizError(f"{path} was made from another sweep, with the {difference}; choose another file.")
         if list(expected) != list(names):
             raise QuantvizError(f"{path} was made from other tensors than these; choose another file.")

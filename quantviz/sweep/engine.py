@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import queue
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ Item = tuple[Target, Any, tuple[str, ...]]  # what is measured, its importance o
 READING_AHEAD = 2  # threads: one computes, and the other fetches the next tensor
 SAMPLING = 4  # threads, where most of the time is spent on waiting for bytes
 CONNECTING = 5.0  # seconds
+_COUNTED = 5.0  # seconds between two looks at how many workers there are
 _LOOK = 0.1  # seconds between two looks at how far the work is
 _RESTARTS = 3  # workers that may die over one tensor
 _SHOWN = 4  # addresses in a sentence
@@ -135,10 +138,10 @@ def results(
     """
     arrived: queue.SimpleQueue[Future] = queue.SimpleQueue()
     flying: dict[str, tuple[Future, Target]] = {}
-    number, items = 0, iter(items)
+    number, limit = 0, _AtOnce(client)
     try:
         while True:
-            while len(flying) < _at_once(client) and (item := next(items, None)):
+            while len(flying) < limit.now() and (item := next(items, None)):
                 future = client.submit(worker.run, job, *item, key=f"quantviz-{job.run}-{number}", pure=False)
                 flying[future.key] = future, item[0]
                 future.add_done_callback(arrived.put)
@@ -155,10 +158,18 @@ def results(
             client.cancel([future for future, _ in flying.values()])
 
 
-def _at_once(client: Client) -> int:
-    """One more than there are threads, so that none waits."""
-    info = client.scheduler_info(n_workers=-1)
-    return max(2, sum(each["nthreads"] for each in info["workers"].values()) + 1)
+class _AtOnce:
+    """How many items are with the workers: one more than there are threads, so that none waits."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._limit, self._asked = 2, -math.inf
+
+    def now(self) -> int:
+        if time.monotonic() - self._asked > _COUNTED:  # workers come and go
+            self._limit = max(2, sum(self._client.nthreads().values()) + 1)
+            self._asked = time.monotonic()
+        return self._limit
 
 
 def _rows(job: Job, target: Target, future: Future) -> list[Row]:

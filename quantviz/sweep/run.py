@@ -212,12 +212,16 @@ class _Counter:
         self._progress = plan.progress
         self._weights = {target.name: target.weights for target in left}
         self._all = sum(target.weights for target in plan.targets)
-        self._done = self._all - sum(self._weights.values())
+        self._done = self._told = self._all - sum(self._weights.values())
 
     def add(self, target: Target) -> None:
+        self.live.forget(target.name)
         self._done += target.weights
         self.tell()
 
     def tell(self) -> None:
         partly = sum(share * self._weights[name] for name, share in self.live.shares().items())
-        self._progress(min(self._done + int(partly), self._all), self._all)
+        self._told = max(
+            self._told, min(self._done + int(partly), self._all)
+        )  # of what is tried again, nothing is lost
+        self._progress(self._told, self._all)

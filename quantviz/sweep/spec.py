@@ -11,7 +11,8 @@ from ..text.printable import LONGEST_NAME, printable
 
 _WORDS = {
     "revision": "revision of the source", "schemes": "schemes", "tensors": "pattern of names", "roles": "roles",
-    "sample": "sample", "seed": "seed", "importance": "importance", "detail": "detail", "version": "version of quantviz",
+    "sample": "sample", "seed": "seed", "importance": "importance", "detail": "detail",
+    "version": "version of quantviz",
 }  # fmt: skip
 _SHOWN = 6  # schemes in a sentence
 

@@ -16,7 +16,7 @@ from ..sources import Model, TensorInfo
 from ..text.printable import LONGEST_NAME
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|h|blocks?|blk)\.([0-9]{1,9})\.")
-_NO_MATRIX = re.compile(r"(?:^|[._])(?:bias(?:es)?|norm[0-9]?|layer_?norm|ln_[a-z0-9]+|rotary\w*)(?:\.weight)?$|_norm\.weight$")
+_NO_MATRIX = re.compile(r"(?:^|[._])(?:bias(?:es)?|norm[0-9]?|layer_?norm|ln_[a-z0-9]+|rotary\w*)(?:\.weight)?$")
 _EXPERTS = re.compile(r"_exps\b|(?:^|[._])experts?(?:[._]|$)")
 _MOST_EXPERTS = 1 << 16  # of one tensor
 MOST_TARGETS = 300_000

@@ -147,9 +147,6 @@ def run(job: Job, target: Target, importance: Any = None, notices: tuple[str, ..
         return Ended(str(problem))
     except MemoryError:
         outcomes = [Refusal(key, _TOO_LITTLE) for key in job.schemes]
-    finally:
-        if live:
-            live.forget(target.name)
     return [
         _refused(job, target, found) if isinstance(found, Refusal) else _row(job, target, found, notices)
         for found in outcomes
