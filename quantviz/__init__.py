@@ -39,15 +39,16 @@ _PUBLIC = {
     "quality_table": ".quality.tables",
     "quality_verdicts": ".quality.verdicts",
     "load_sensitivity": ".sensitivity.dataset",
+    "load_sweep": ".sweep.reading",
     "QuantvizError": ".errors",
 }
 # What holds more names than stand above: `qv.formats.get`, `qv.figures.weights`.
-_MODULES = ("figures", "formats", "outliers", "published", "sensitivity", "throughput")
+_MODULES = ("figures", "formats", "outliers", "published", "sensitivity", "sweep", "throughput")
 __all__ = [*_PUBLIC, *_MODULES]
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from . import figures, formats, outliers, published, sensitivity, throughput
+    from . import figures, formats, outliers, published, sensitivity, sweep, throughput
     from .calibration.importance import load_importance
     from .calibration.layer import Calibration
     from .calibration.quantizing import quantize
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from .quality.verdicts import quality_verdicts
     from .schemes import Scheme, catalogue
     from .sensitivity.dataset import load_sensitivity
+    from .sweep.reading import load_sweep
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,7 @@ from .mix import mix
 from .parameters import TableCommand
 from .quality import quality
 from .sensitivity import sensitivity
+from .sweep import sweep
 from .throughput import throughput
 
 PROGRAM = "python -m quantviz"
@@ -45,5 +46,7 @@ def _told_when_empty(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (tensors, schemes, evaluate, against, mix, calibrate, quality, sensitivity, throughput):
+for command in (
+    tensors, schemes, evaluate, sweep, against, mix, calibrate, quality, sensitivity, throughput,
+):  # fmt: skip
     app.command(cls=TableCommand)(_told_when_empty(command))

@@ -11,7 +11,7 @@ from .budget import Budget
 from .gguf_entries import check_split, entries_of, parts_of
 from .gguf_header import GGUFHeader, read_header
 from .model import Decoders, Progress, TensorInfo, byte_range, element_type, select, tensor_of
-from .opened import FileArray, OpenFile, SeenFile, open_regular
+from .opened import FileArray, OpenFile, SeenFile, open_regular, revision_of
 from .safetensors_header import Entry
 
 Gate = Callable[[Path], Path]
@@ -24,6 +24,10 @@ class GGUFReader:
         self._entries = entries
         self.metadata = metadata
         self.tensors = tuple(entry.info for _, entry in entries.values())
+
+    @property
+    def revision(self) -> str:
+        return revision_of(file for file, _ in self._entries.values())
 
     def open(self, info: TensorInfo, rows: tuple[int, int] | None, progress: Progress | None) -> StoredTensor:
         part = select(info, rows)

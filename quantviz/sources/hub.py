@@ -62,14 +62,19 @@ class HubRef:
             )
         return cls(repo, revision or None, file.strip() or None)
 
+    def at(self, commit: str) -> str:
+        """The reference of the same at one commit."""
+        return f"hf:{self.repo}@{commit}" + (f":{self.file}" if self.file else "")
+
 
 class Hub:
-    """One repository at one commit, as one person may see it."""
+    """One repository at one commit, as one person may see it. commit: once its files were listed."""
 
     def __init__(self, ref: HubRef, token: str | bool | None) -> None:
         self.ref = ref
         self.endpoint = (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
         self.headers = _headers(token)
+        self.commit = ""
 
     def files(self, choose: Callable[[Any, str], list[str]] | None = None) -> list[RemoteFile]:
         """The files that hold the model's weights, or those that `choose` names, if this person may read them."""
@@ -81,7 +86,7 @@ class Hub:
             return info, _listed((file.rfilename, file) for file in info.siblings or ())
 
         info, listed = self._ask(described)
-        commit = info.sha or revision or constants.DEFAULT_REVISION
+        commit = self.commit = info.sha or revision or constants.DEFAULT_REVISION
         if not listed:
             tree = self._ask(lambda: list(api.list_repo_tree(repo, recursive=True, revision=commit)))
             listed = self._ask(lambda: _listed((file.path, file) for file in tree if hasattr(file, "size")))

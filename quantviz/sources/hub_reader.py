@@ -54,6 +54,7 @@ class HubReader:
         self._budget = Budget()
         self.metadata: dict[str, object] = {}
         files, self._json = self._files(hub)
+        self.revision, self.pinned = hub.commit, hub.ref.at(hub.commit)
         if is_gguf(files[0].name):
             entries = self._of_gguf(files)
         else:

@@ -165,6 +165,8 @@ class Model:
     metadata: what a GGUF or safetensors file says of itself, numbers and texts by name, arrays left out; empty for
     other kinds.
     nbytes: of all that is stored, whatever the tensors are shown as.
+    revision: tells what is stored from all that it may have been or become; "" where it cannot change.
+    pinned: the reference that opens the same revision again, where there is one; else `ref`.
     read_json: how to read its config.json and what else of JSON lies beside it, by name; None where none is near.
     """
 
@@ -172,6 +174,8 @@ class Model:
         self.ref = ref
         self.read_json = read_json
         self.metadata: Mapping[str, object] = getattr(reader, "metadata", {})
+        self.pinned: str = getattr(reader, "pinned", ref)
+        self._source = reader
         self.tensors = tuple(sorted(reader.tensors, key=lambda info: natural_order(info.name)))
         self.nbytes = sum(info.nbytes for info in self.tensors)
         self.reader = reader
@@ -191,6 +195,10 @@ class Model:
             return self.read_json("config.json") if self.read_json else {}
         except MissingFile:
             return {}
+
+    @cached_property
+    def revision(self) -> str:
+        return getattr(self._source, "revision", "")
 
     @property
     def packed_as(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from ..tensors import StoredTensor
 from .column_major import ColumnMajor
 from .files import WHY_NO_PICKLE, spelled
 from .model import Progress, TensorInfo, select
-from .opened import FileArray, OpenFile, SeenFile, open_regular
+from .opened import FileArray, OpenFile, SeenFile, open_regular, revision_of
 
 NPY_MAGIC = b"\x93NUMPY"
 MAX_HEADER = 1 << 14  # bytes; what NumPy writes for plain numbers takes 128, and it reads no more than 10,000
@@ -32,6 +32,10 @@ class NpyReader:
         self._dtype, self._fortran, shape, self._offset = _read_header(file)
         nbytes = math.prod(shape) * self._dtype.itemsize
         self.tensors = (TensorInfo(spelled(path.stem), shape, self._dtype.name, nbytes),)
+
+    @property
+    def revision(self) -> str:
+        return revision_of([self._file])
 
     def open(self, info: TensorInfo, rows: tuple[int, int] | None, progress: Progress | None) -> StoredTensor:
         """The array or some of its rows, in row-major order and the machine's byte order as it is read."""

@@ -8,9 +8,11 @@ stands here, and looks at what it got before it reads.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import weakref
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from ..errors import QuantvizError
 Stamp = tuple[int, int, int, int]  # which file, how long it is, when it was last written to
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_SMALL = 64 << 20  # bytes of a model that is known by all of them
 _MOST_AT_ONCE = 1 << 30  # bytes of one call; systems stop short of 2^31
 _KINDS = {
     stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
@@ -89,6 +92,28 @@ class SeenFile:
                 raise file.changed()
             self._open = weakref.ref(file)
         return file
+
+    @property
+    def facts(self) -> tuple[str, int, int]:
+        """(name, bytes, when it was last written to) of the file that was seen."""
+        return self._name, self._stamp[2], self._stamp[3]
+
+
+def revision_of(files: Iterable[SeenFile]) -> str:
+    """What tells these files from others: their content where they are small, else lengths and times of last writing.
+
+    So a copy of a small model is the same model, and a large one need not be read to be known.
+    Raises QuantvizError for a small file that is gone or changed since it was seen.
+    """
+    each = sorted(dict.fromkeys(files), key=lambda file: file.facts)
+    digest = hashlib.sha256()
+    small = sum(file.facts[1] for file in each) <= _SMALL
+    for file in each:
+        digest.update(repr(file.facts[:2] if small else file.facts).encode("utf-8", "surrogatepass"))
+        if small:
+            opened = file.open()
+            digest.update(opened.read(0, opened.size))
+    return digest.hexdigest()[:40]
 
 
 def open_regular(path: Path, name: str | None = None) -> OpenFile:

@@ -12,7 +12,7 @@ from .budget import Budget
 from .files import MAX_FILES, WHY_NO_PICKLE, is_pickle
 from .json_text import MAX_BYTES
 from .model import Progress, TensorInfo, select
-from .opened import FileArray, SeenFile, open_regular, read_file
+from .opened import FileArray, SeenFile, open_regular, read_file, revision_of
 from .parts import weight_map_of
 from .safetensors_header import Entry, Header, read_table, together, union
 
@@ -28,6 +28,10 @@ class SafetensorsReader:
         self._entries = entries
         self.metadata = metadata
         self.tensors = tuple(replace(entry.info, name=name) for name, (_, entry) in entries.items())
+
+    @property
+    def revision(self) -> str:
+        return revision_of(file for file, _ in self._entries.values())
 
     def open(self, info: TensorInfo, rows: tuple[int, int] | None, progress: Progress | None) -> StoredTensor:
         part = select(info, rows)

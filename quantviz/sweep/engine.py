@@ -1,0 +1,192 @@
+"""Who computes: threads of this process, processes of this machine, or a Dask cluster that is running.
+
+Workers open the source by its reference; what travels is the name of a tensor there and its rows of the table back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import queue
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import QuantvizError
+from ..text.wording import listed
+from . import worker
+from .targets import Target
+from .worker import Ended, Job, Row
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+Item = tuple[Target, Any, tuple[str, ...]]  # what is measured, its importance or None, notices
+READING_AHEAD = 2  # threads: one computes, and the other fetches the next tensor
+SAMPLING = 4  # threads, where most of the time is spent on waiting for bytes
+CONNECTING = 5.0  # seconds
+_COUNTED = 5.0  # seconds between two looks at how many workers there are
+_LOOK = 0.1  # seconds between two looks at how far the work is
+_RESTARTS = 3  # workers that may die over one tensor
+_SHOWN = 4  # addresses in a sentence
+
+
+def threads_of(workers: int | None) -> int:
+    """Of each worker's kernels, so that all of this machine's workers together have one a processor; 0 for all."""
+    return max(1, (os.cpu_count() or 1) // workers) if workers else 0
+
+
+@contextlib.contextmanager
+def connected(workers: int | None, scheduler: str | None, sampled: bool = False) -> Iterator[Client]:
+    """A client of the cluster that is to compute.
+
+    workers: processes of this machine.  scheduler: address of a running one.  Neither: threads of this process.
+    Raises QuantvizError for a scheduler that does not answer, has no workers, or workers of another quantviz.
+    """
+    from distributed import Client
+
+    with contextlib.ExitStack() as stack:
+        if scheduler:
+            stack.enter_context(_quiet())
+            yield stack.enter_context(_client_at(scheduler))
+            return
+        cluster = stack.enter_context(_local(workers) if workers else _here(SAMPLING if sampled else READING_AHEAD))
+        yield stack.enter_context(Client(cluster, set_as_default=False))
+
+
+def _here(threads: int) -> Any:
+    from . import embedded
+
+    return embedded.start(threads)
+
+
+def _local(workers: int) -> Any:
+    import dask.config
+    from distributed import LocalCluster
+
+    with dask.config.set({"distributed.scheduler.allowed-failures": _RESTARTS}):
+        return LocalCluster(
+            n_workers=workers, threads_per_worker=READING_AHEAD, processes=True, host="127.0.0.1",
+            dashboard_address=None, memory_limit=0, silence_logs=logging.CRITICAL,
+        )  # fmt: skip
+
+
+def _client_at(address: str) -> Client:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=CONNECTING, set_as_default=False)
+    except (OSError, TimeoutError, ValueError, RuntimeError, TypeError) as problem:
+        raise QuantvizError(
+            f"No Dask scheduler answers at {address[:200]!r} within {CONNECTING:g} s ({_reason(problem)}); start one "
+            "with `dask scheduler`, and give the address it prints, such as tcp://10.0.0.1:8786."
+        ) from None
+    try:
+        _check_workers(client, address)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _check_workers(client: Client, address: str) -> None:
+    with contextlib.suppress(TimeoutError):
+        client.wait_for_workers(1, timeout=CONNECTING)
+    found = client.run(worker.version, on_error="return")
+    if not found:
+        raise QuantvizError(f"The scheduler at {address} has no workers; start some with `dask worker {address}`.")
+    check_versions(found)
+
+
+def check_versions(found: dict[str, object]) -> None:
+    """found: by a worker's address, its version of quantviz, or the error that asking for it caused."""
+    others = {where: said for where, said in found.items() if said != worker.version()}
+    if others:
+        told = [
+            f"{where} has {said if isinstance(said, str) else 'none that sweeps'}" for where, said in others.items()
+        ]
+        raise QuantvizError(
+            f"All workers need quantviz {worker.version()}, as here: {listed(told, _SHOWN)}; install it there."
+        )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without distributed's own words on standard error, where whatever matters is said by an exception."""
+    handlers = [(handler, handler.level) for handler in logging.getLogger("distributed").handlers]
+    for handler, _ in handlers:
+        handler.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for handler, level in handlers:
+            handler.setLevel(level)
+
+
+# -- results ---------------------------------------------------------------------------------------
+
+
+def results(
+    client: Client, job: Job, items: Iterator[Item], tick: Callable[[], None]
+) -> Iterator[tuple[Target, list[Row]]]:
+    """The rows of each item, as they come; a few of them are with the workers at a time.
+
+    tick: called while nothing comes; what it raises ends the work, as closing the iterator does.
+    Raises QuantvizError where the source is not what it was, and where the connection is lost.
+    """
+    arrived: queue.SimpleQueue[Future] = queue.SimpleQueue()
+    flying: dict[str, tuple[Future, Target]] = {}
+    number, limit = 0, _AtOnce(client)
+    try:
+        while True:
+            while len(flying) < limit.now() and (item := next(items, None)):
+                future = client.submit(worker.run, job, *item, key=f"quantviz-{job.run}-{number}", pure=False)
+                flying[future.key] = future, item[0]
+                future.add_done_callback(arrived.put)
+                number += 1
+            if not flying:
+                return
+            with contextlib.suppress(queue.Empty):
+                future = arrived.get(timeout=_LOOK)
+                if (found := flying.pop(future.key, None)) is not None:
+                    yield found[1], _rows(job, found[1], future)
+            tick()
+    finally:
+        with contextlib.suppress(Exception):  # the connection may be gone, which whoever gets here knows
+            client.cancel([future for future, _ in flying.values()])
+
+
+class _AtOnce:
+    """How many items are with the workers: one more than there are threads, so that none waits."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._limit, self._asked = 2, -math.inf
+
+    def now(self) -> int:
+        if time.monotonic() - self._asked > _COUNTED:  # workers come and go
+            self._limit = max(2, sum(self._client.nthreads().values()) + 1)
+            self._asked = time.monotonic()
+        return self._limit
+
+
+def _rows(job: Job, target: Target, future: Future) -> list[Row]:
+    from distributed import KilledWorker
+
+    if future.status in ("cancelled", "lost"):
+        raise QuantvizError("The connection to the scheduler was lost; what is complete is kept, so go on with resume.")
+    try:
+        found = future.result()
+    except KilledWorker:
+        reason = f"{_RESTARTS + 1} workers that were given it died, perhaps of too little memory; set a smaller budget."
+        return worker.refusals(job, target, reason)
+    if isinstance(found, Ended):
+        raise QuantvizError(found.reason)
+    return found
+
+
+def _reason(problem: BaseException) -> str:
+    said = str(problem).partition("\n")[0].strip().rstrip(".")
+    return said[:200] or type(problem).__name__
