@@ -37,6 +37,10 @@ PAGES = {
         "model", "text", "text_id", "tokens", "context", "method", "layers", "measured", "prompt", "length",
     ),
     "published_files": ("gguf", "beside", "files", "mix", "mix_importance"),
+    "whole_model": (
+        "sweep_schemes", "sample", "shown", "metric", "cell", "plan_bits", "plan_damage", "plan_shared", "plan_kept",
+        "recipe",
+    ),
     "throughput": (
         "workloads", "device", "batch", "throughput_model", "throughput_schemes", "tensor_shape", "layer", "rounds",
         "seconds",
@@ -47,7 +51,7 @@ PAGES = {
     ),
 }  # fmt: skip
 # Where two pages call different things by one name, one of the keys differs from the name in the address.
-NAMES = {"throughput_model": "model", "throughput_schemes": "schemes"}
+NAMES = {"throughput_model": "model", "throughput_schemes": "schemes", "sweep_schemes": "schemes", "plan_bits": "bits"}
 
 _PAGE, _CHOSEN, _SAID, _BOX, _INSIDE, _SEEN = "_page", "_chosen", "_said", "_notices", "_changing", "_address"
 

@@ -28,6 +28,7 @@ _PAGES = {
     "compare": ("Compare", ":material/balance:"),
     "outliers": ("Outliers", ":material/scatter_plot:"),
     "quality": ("Quality", ":material/psychology:"),
+    "whole_model": ("Whole model", ":material/grid_on:"),
     "published_files": ("Published files", ":material/deployed_code:"),
     "throughput": ("Throughput", ":material/speed:"),
     "number_formats": ("Number formats", ":material/123:"),

@@ -10,7 +10,7 @@ from .scheme_controls import chosen_schemes, scheme_controls
 from .tensor_controls import tensor_controls
 
 WITHOUT_TENSOR = ("number_formats", "learn")
-WITHOUT_SCHEME = ("number_formats", "quality", "learn")
+WITHOUT_SCHEME = ("number_formats", "quality", "whole_model", "learn")
 
 
 def sidebar(page: str) -> None:
