@@ -1,0 +1,161 @@
+"""What a scheme does to one tensor, as one number that can be added over tensors, in three grades.
+
+All three grow with the square of the error, as the KL divergence of a model does while errors are small: then what
+each tensor does to the model adds up. Measured on the demo model, the KL divergences of its 28 linear layers, one
+quantized at a time, sum to 0.95 of that of all together at int4-sym-b32, 0.90 at int3-sym-b32 and 0.85 at
+int2-asym-b32.
+
+Of what can be made of Σe² and Σx², n·Σe² / Σx² went best with the KL divergence of single tensors there, its embedding
+among them: over 29 tensors and three schemes the spread of the logarithm of their ratio was 0.81, and 0.91 for Σe²,
+0.96 for Σe² / Σx², 0.90 for Σe² / n. Σ h·e² had 1.53 over the linear layers, and relative to the output's size 0.74.
+`python -m tests.benchmarks.planner` measures that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..checkpoints.names.fused import canonical
+from ..errors import QuantvizError, did_you_mean
+
+_NAMES_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Grade:
+    """name: as it is chosen.  formula: of one tensor under one scheme.  sums: what the sum over tensors is."""
+
+    name: str
+    label: str
+    formula: str
+    unit: str
+    sums: str
+
+
+_DECLARED = (
+    Grade("weights", "Error of the weights", "n·Σe² / Σx²", "weights",
+          "The relative squared error of each tensor counted once for each of its n weights: divided by the weights "
+          "of all tensors it is their mean."),
+    Grade("output", "Error of the outputs", "n·Σ h·e² / (mean(h)·Σx²)", "weights",
+          "The relative squared error of each layer's output, for inputs of mean square h that do not depend on each "
+          "other, counted once for each of its n weights. Where nothing is known of a tensor's inputs, all count "
+          "alike, which makes it the error of the weights."),
+    Grade("kl", "KL divergence", "KL of the model with this tensor alone quantized", "nats",
+          "The sum over tensors stands for the KL divergence of the whole. Where a unit of several tensors was "
+          "measured, each gets the share that n·Σe² / Σx² gives it; a scheme that was not measured gets the figure of "
+          "the one nearest to it in error, times the ratio of their squared errors."),
+)  # fmt: skip
+GRADES: dict[str, Grade] = {grade.name: grade for grade in _DECLARED}
+
+
+def grade_of(name: str) -> Grade:
+    """Raises QuantvizError for a name that is none of GRADES."""
+    if name not in GRADES:
+        raise QuantvizError(f"There is no damage {name!r}; choose {', '.join(GRADES)}.{did_you_mean(name, GRADES)}")
+    return GRADES[name]
+
+
+def damages(frame: pd.DataFrame, grade: str, sensitivity: pd.DataFrame | None = None) -> np.ndarray:
+    """float64, one for each row of a sweep's frame; NaN where the grade says nothing of it.
+
+    sensitivity: for the grade "kl", as `sensitivity` measures it, by tensor, role or layer.
+    Raises QuantvizError where what the grade needs is missing altogether.
+    """
+    grade_of(grade)
+    if grade == "weights":
+        return _of_weights(frame)
+    if grade == "output":
+        return _of_outputs(frame)
+    if sensitivity is None:
+        raise QuantvizError(
+            "Damage kl needs what `sensitivity` measured of this model; give its file with --sensitivity FILE."
+        )
+    return _of_model(frame, sensitivity)
+
+
+def _of_weights(frame: pd.DataFrame) -> np.ndarray:
+    error, squared, weights = (
+        frame[name].to_numpy(np.float64, na_value=np.nan) for name in ("squared_error", "squared", "weights")
+    )
+    return np.where(error == 0, 0.0, weights * error / np.where(squared > 0, squared, np.nan))
+
+
+def _of_outputs(frame: pd.DataFrame) -> np.ndarray:
+    known = has_importance(frame)
+    if not known.any():
+        raise QuantvizError(
+            "This sweep was made without importance, so it tells nothing of outputs; sweep with --importance FILE, "
+            "or plan with --damage weights."
+        )
+    error, weighted, importance = (
+        frame[name].to_numpy(np.float64, na_value=np.nan)
+        for name in ("squared_error", "weighted_squared_error", "importance")
+    )
+    # Σh over all weights divided by their number is the mean; it stands in for h where the error has h.
+    mean = importance / frame["weights"].to_numpy(np.float64)
+    ratio = np.where(known & (error > 0), weighted / np.where(mean * error > 0, mean * error, np.nan), 1.0)
+    return _of_weights(frame) * ratio
+
+
+def has_importance(frame: pd.DataFrame) -> np.ndarray:
+    """bool, for each row: whether the importance of the tensor's inputs was known."""
+    return (frame["weighted_squared_error"].notna() & (frame["importance"] > 0)).to_numpy(bool)
+
+
+def _of_model(frame: pd.DataFrame, sensitivity: pd.DataFrame) -> np.ndarray:
+    told = sensitivity[sensitivity["kl_mean"].notna()]
+    kinds = told["by"].unique()
+    if len(kinds) != 1:
+        raise QuantvizError(f"The sensitivity holds {len(kinds)} kinds of unit with figures; give a file of one kind.")
+    work = pd.DataFrame(
+        {"unit": _units(frame, kinds[0]), "scheme": frame["scheme"].to_numpy(), "own": _of_weights(frame)}
+    )
+    whole = work.groupby(["unit", "scheme"])["own"].sum(min_count=1)
+    known: dict[str, list[tuple[float, float]]] = {}  # unit -> its error under a scheme, and what that does
+    for unit, scheme, kl in told[["unit", "scheme", "kl_mean"]].itertuples(index=False):
+        unit = canonical(unit).name if kinds[0] == "tensor" else unit
+        error = whole.get((unit, scheme), np.nan)
+        if error > 0:
+            known.setdefault(unit, []).append((float(error), max(float(kl), 0.0)))
+    if not known:
+        raise QuantvizError("The sensitivity and the sweep share no unit and scheme; make both of one model.")
+    totals = whole.to_dict()
+    return np.array(
+        [
+            _scaled(own, totals[unit, scheme], known.get(unit, ())) if own == own else np.nan
+            for unit, scheme, own in work.itertuples(index=False)
+        ]
+    )
+
+
+def _scaled(own: float, error: float, known: list[tuple[float, float]] | tuple[()]) -> float:
+    """What a tensor does to the model: the figure of its unit under the scheme measured that is nearest in error."""
+    if own == 0:
+        return 0.0
+    if not known:
+        return np.nan
+    at, kl = min(known, key=lambda pair: abs(np.log(pair[0] / error)))
+    return kl * own / at
+
+
+def _units(frame: pd.DataFrame, by: str) -> np.ndarray:
+    """The unit of each row as a sensitivity calls it: a tensor by GGUF's name for it, a role, or `layer 3`."""
+    if by == "tensor":
+        return np.array([canonical(name.partition("[")[0]).name for name in frame["tensor"]], object)
+    if by == "role":
+        return frame["role"].to_numpy(object)
+    layers = zip(frame["layer"], frame["role"], strict=True)
+    return np.array([role if pd.isna(layer) else f"layer {int(layer)}" for layer, role in layers], object)
+
+
+def without(grade: str, missing: np.ndarray) -> str:
+    """A sentence for tensors of which a grade says nothing.  missing: their names."""
+    what = "sensitivity" if grade == "kl" else "error relative to the weights"
+    more = f" and {len(missing) - _NAMES_SHOWN:,} more" if len(missing) > _NAMES_SHOWN else ""
+    return (
+        f"There is no {what} for {', '.join(missing[:_NAMES_SHOWN])}{more}; keep them as they are stored, or plan with "
+        "another damage."
+    )
