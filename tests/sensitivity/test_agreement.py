@@ -121,5 +121,15 @@ def test_standard_errors_agree_with_the_spread_over_disjoint_texts() -> None:
         trial = trials.run({last: Scheme.parse("int4-sym-b32")})
     texts = [ratio_of_sums(trial.kl[at : at + 4], trial.places[at : at + 4]) for at in range(0, 128, 4)]
     means, errors = map(np.array, zip(*texts, strict=True))
-    # Of 31 degrees of freedom, F's 99.9% range; errors that took tokens for independent would have to be in it too.
-    assert 0.45 < means.var(ddof=1) / np.square(errors).mean() < 1.95
+    assert 0.45 < means.var(ddof=1) / np.square(errors).mean() < 1.95  # 1 give or take 3.3 of its standard errors
+    assert trial.kl_se > trial.figures.kl_mean_se  # which takes neighbouring tokens for independent
+
+
+def test_errors_hold_where_tokens_of_a_window_are_alike_and_windows_differ_in_length() -> None:
+    random, hits, draws, windows = np.random.default_rng(5), 0, 1000, 40
+    for _ in range(draws):
+        places = random.integers(20, 60, windows)
+        sums = [(random.standard_normal() + random.standard_normal(n) + 3).sum() for n in places]
+        mean, error = ratio_of_sums(np.array(sums), places)
+        hits += abs(mean - 3) < 1.96 * error
+    assert 0.92 < hits / draws < 0.97
