@@ -7,6 +7,8 @@ import streamlit as st
 from pages.components import say
 from pages.components.explore.block import block_section
 from pages.components.explore.details import details_section
+from pages.components.explore.picture import picture_section
+from pages.components.explore.small import is_small, small_section
 from pages.components.explore.stored import stored_section
 from pages.components.shared.axis_controls import axis_controls
 from pages.components.shared.charts import chart
@@ -33,6 +35,9 @@ if evaluation is None:  # not computed yet: the page shows progress, or asks fir
 with first:
     pinned, unfit = against_pinned(view, importance)
     headline(view, evaluation, pinned, unfit)
+    if is_small(view):
+        small_section(view, evaluation, importance)
+    picture_section(view, evaluation, importance)
 
 
 @st.fragment
@@ -61,6 +66,7 @@ def histograms() -> None:
 
 
 histograms()
-block_section(view, evaluation, importance)
+if not is_small(view) or evaluation.block_errors.size > 1:
+    block_section(view, evaluation, importance)
 stored_section(view)
 details_section(view, evaluation, importance)

@@ -16,9 +16,10 @@ def open_model(
     cache_dir: str | os.PathLike[str] | None = None,
     root: str | os.PathLike[str] | None = None,
 ) -> Model:
-    """The model that `ref` names: `demo`, `random:…`, `hf:org/name@revision`, `hf:org/name:PART`, or a path.
+    """The model that `ref` names: `demo`, `random:…`, `values:…`, `picture:`, `hf:org/name@revision:PART`, or a path.
 
     PART: a file, a folder, or a word that tells files apart: transformer, vae/fp16, Q4_K_M.
+    values: numbers between commas, rows between semicolons.  picture: alone the one that quantviz draws, else a path.
 
     token: for the Hub; None is the token saved on this machine, False none at all.
     cache_dir: where bytes from the Hub are kept; default QUANTVIZ_CACHE or ~/.cache/quantviz.

@@ -84,6 +84,7 @@ def _plain(marked: TensorInfo, info: TensorInfo, architecture: Architecture, alw
     told = tuple(filter(None, (how.notice, *(always if marked.holds_weights else ()))))
     if not told and (how.shape, how.input_axes) == (info.shape, info.input_axes):
         return _Understood(info, marked, how)
+    told = (*marked.notices, *told)
     return _Understood(info, replace(marked, shape=how.shape, input_axes=how.input_axes, notices=told), how)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..sources.files import SINGLE_TENSORS
 from ..text.printable import printable
 from .output import ProgressLine, print_json, print_metrics, print_table
 from .parameters import AsJson, Ref
@@ -59,7 +60,7 @@ def _read(x: Any, y: Any, rest: list[str]) -> tuple[str | None, list[str]]:
         return None, rest
     word = rest[0]
     names = {info.name for model in (x, y) for info in model.tensors}
-    is_ref = word.startswith(("hf:", "random:")) or word == "demo" or os.path.exists(os.path.expanduser(word))
+    is_ref = word.startswith(("hf:", *SINGLE_TENSORS)) or word == "demo" or os.path.exists(os.path.expanduser(word))
     is_tensor = re.sub(r"(\[[0-9]+\])+$", "", word) in names  # with the number of one of several in it, or without
     return (None, rest) if is_ref and not is_tensor else (word, [])
 

@@ -10,7 +10,10 @@ from typer.core import TyperCommand
 from ..text.numbers import whole_number
 
 Ref = Annotated[
-    str, typer.Argument(metavar="REF", help="demo, random:…, hf:org/name@revision:PART, or a file or folder.")
+    str,
+    typer.Argument(
+        metavar="REF", help="demo, random:…, values:0.1,-0.2, picture:, hf:org/name@revision:PART, or a file or folder."
+    ),
 ]
 
 

@@ -7,11 +7,14 @@ from .comparison import histogram_grid, limits_note, trade_off
 from .histograms import error_bins, errors, outside_note, weights
 from .mixes import mix_map
 from .packed import packed_layout
+from .picture import picture_pair
+from .small import MOST_LINES, weights_on_lines
 from .stored import stored_codes, stored_scales, stored_zeros
 from .style import alt_text
 from .whole_model import by_role, layer_map
 
 __all__ = [
+    "MOST_LINES",
     "alt_text",
     "block",
     "by_role",
@@ -27,6 +30,7 @@ __all__ = [
     "outliers",
     "outside_note",
     "packed_layout",
+    "picture_pair",
     "quality",
     "quality_details",
     "sensitivity",
@@ -36,5 +40,6 @@ __all__ = [
     "throughput",
     "trade_off",
     "weights",
+    "weights_on_lines",
     "worst_block",
 ]

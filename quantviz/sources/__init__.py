@@ -1,4 +1,7 @@
-"""Where tensors come from: random ones, files on disk, the Hugging Face Hub. One reader a kind, loaded when needed."""
+"""Where tensors come from: random ones, one's own numbers, files on disk, the Hugging Face Hub.
+
+One reader a kind, loaded when needed.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ from pathlib import Path
 
 from ..errors import QuantvizError
 from .config import read_config
-from .files import WHY_NO_PICKLE, allowed_path, home_path, is_pickle
+from .files import PICTURE_ENDINGS, TEXT_ENDINGS, WHY_NO_PICKLE, allowed_path, home_path, is_pickle
 from .model import Decoders, Model, Progress, Reader, SeveralFiles, TensorInfo
 
-__all__ = ["Decoders", "Model", "Progress", "SeveralFiles", "TensorInfo", "allowed_path", "open_model"]
+__all__ = ["FORMS", "Decoders", "Model", "Progress", "SeveralFiles", "TensorInfo", "allowed_path", "open_model"]
 
 FORMS = (
-    "demo, random:normal, hf:org/name, or the path of a .safetensors file, its index.json, a .gguf, a .npy "
-    "or a model's folder"
+    "demo, random:normal, values:-0.89,0.16, picture:, hf:org/name, or the path of a .safetensors file, its "
+    "index.json, a .gguf, a .npy, a .csv, a .txt, a picture or a model's folder"
 )
 
 
@@ -28,9 +31,10 @@ def open_model(
     root: str | os.PathLike[str] | None = None,
     decoders: Decoders | None = None,
 ) -> Model:
-    """The model that `ref` names: `demo`, `random:…`, `hf:org/name@revision`, `hf:org/name:PART`, or a path.
+    """The model that `ref` names: `demo`, `random:…`, `values:…`, `picture:`, `hf:org/name@revision:PART`, or a path.
 
     PART: a file, a folder, or a word that tells files apart: transformer, vae/fp16, Q4_K_M.
+    values: numbers between commas, rows between semicolons.  picture: alone the one that quantviz draws, else a path.
 
     token: for the Hub; None is the token saved on this machine, False none at all.
     cache_dir: where bytes from the Hub are kept; default QUANTVIZ_CACHE or ~/.cache/quantviz.
@@ -48,6 +52,15 @@ def open_model(
 
         spec = SyntheticSpec.parse(ref)
         return Model(spec.ref, SyntheticReader(spec))
+    if ref.startswith("values:"):
+        from .values import NAME, NumbersReader, Values
+
+        values = Values.parse(ref)
+        return Model(values.ref, NumbersReader(NAME, values))
+    if ref.strip() == "picture:":
+        from .picture import PREFIX, PictureReader
+
+        return Model(PREFIX, PictureReader())
     if ref.startswith("hf:"):
         from .hub_reader import open_hub
 
@@ -60,6 +73,10 @@ def open_model(
     if not ref.strip():
         raise QuantvizError(f"The reference is empty; give {FORMS}.")
     gate = Path if root is None else partial(allowed_path, root=root)
+    if ref.startswith("picture:"):
+        from .picture import open_picture
+
+        return Model(ref, open_picture(ref, gate))
     reader = _open_path(home_path(ref), gate, decoders)
     return Model(ref, reader, lambda name: read_config(ref, root=root, name=name))
 
@@ -91,6 +108,14 @@ def _open_path(path: Path, gate: Callable[[Path], Path], decoders: Decoders | No
         from .npy import NpyReader
 
         return NpyReader(real)
+    if name.endswith(TEXT_ENDINGS):
+        from .values import open_number_file
+
+        return open_number_file(real)
+    if name.endswith(PICTURE_ENDINGS):
+        from .picture import PictureReader
+
+        return PictureReader(real)
     raise QuantvizError(f"{path.name} is of no kind quantviz reads; give {FORMS}.")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingFile, QuantvizError
-from .files import allowed_path, home_path
+from .files import SINGLE_TENSORS, allowed_path, home_path
 from .json_text import CONFIG, MAX_CONFIG_BYTES, read_json_object
 from .opened import read_file
 
@@ -33,8 +33,8 @@ def read_config(
         from .demo import FOLDER
 
         return _read(FOLDER, Path, name)
-    if ref.startswith("random:") or not ref.strip():
-        raise MissingFile(f"A random tensor has no {name}; choose a model, for example demo or hf:org/name.")
+    if ref.startswith(SINGLE_TENSORS) or not ref.strip():
+        raise MissingFile(f"A single tensor has no {name}; choose a model, for example demo or hf:org/name.")
     path = home_path(ref)
     return _read(path, Path if root is None else partial(allowed_path, root=root), name)
 

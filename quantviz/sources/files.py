@@ -12,6 +12,9 @@ from ..text.numbers import whole_number
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
 SINGLE = "model.safetensors"
+SINGLE_TENSORS = ("random:", "values:", "picture:")  # begin references of one tensor that belongs to no model
+TEXT_ENDINGS = (".csv", ".txt")
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 MAX_FILES = 2000
 MAX_LISTED = 100_000  # files of a folder that are looked at
 SHARD = re.compile(r"(.*)-([0-9]+)-of-([0-9]+)\.safetensors")

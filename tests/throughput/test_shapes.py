@@ -76,5 +76,5 @@ def test_configs_that_make_no_shape(change: dict, said: str) -> None:
 def test_models_that_there_are_not() -> None:
     with pytest.raises(qv.QuantvizError, match="There is no model '8bb'.*Did you mean 8b"):
         model_shape("8bb")
-    with pytest.raises(qv.QuantvizError, match="A random tensor has no config.json"):
+    with pytest.raises(qv.QuantvizError, match="A single tensor has no config.json"):
         model_shape("random:normal")

@@ -134,15 +134,20 @@ def _weights(view: View, block: Block) -> None:
     if block.unpacked is not None:
         say.caption(Scheme.parse(block.scheme).fmt.rule)
     st.dataframe(
-        block_rows(block), hide_index=True, height=300, key="block_table",
-        column_config={
-            block.names[0]: st.column_config.NumberColumn(format="%.6g"),
-            "arithmetic": st.column_config.TextColumn(width="large"),
-            block.names[1]: st.column_config.NumberColumn(format="%.6g"),
-            "error": st.column_config.NumberColumn(format="%.3g", help="dequantized − original"),
-            "scale": st.column_config.NumberColumn(format="%.4g", help="Of the weight's own group in the block."),
-            "minimum": st.column_config.NumberColumn(format="%.4g", help="Of the weight's own group in the block."),
-        },
+        block_rows(block), hide_index=True, height=300, key="block_table", column_config=weight_columns(block),
     )  # fmt: skip
     if str(Scheme.parse(block.scheme).granularity) in ("None", "tensor") and block.original.size < view.weights:
         st.caption(f"The first {count(block.original.size)} of {count(view.weights)} weights.")
+
+
+def weight_columns(block: Block, arithmetic: str = "large") -> dict[str, object]:
+    """How the columns of `block_rows` are written. arithmetic: the width of that column."""
+    own = "Of the weight's own group in the block."
+    return {
+        block.names[0]: st.column_config.NumberColumn(format="%.6g"),
+        "arithmetic": st.column_config.TextColumn(width=arithmetic),
+        block.names[1]: st.column_config.NumberColumn(format="%.6g"),
+        "error": st.column_config.NumberColumn(format="%.3g", help="dequantized − original"),
+        "scale": st.column_config.NumberColumn(format="%.4g", help=own),
+        "minimum": st.column_config.NumberColumn(format="%.4g", help=own),
+    }

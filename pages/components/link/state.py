@@ -12,6 +12,7 @@ from ..selection import View
 from .address import put
 
 DEFAULT_REF = "random:normal?outliers=0.001"
+SIX_NUMBERS = "values:-0.89,0.16,0.08,-0.13,0.16,-0.54"  # of the article that quantviz began with
 DEFAULT_SCHEME = "int4-sym-tensor"
 DEFAULT_PINNED = "int4-sym-b64"
 NOTHING = "none"

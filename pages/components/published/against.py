@@ -9,6 +9,7 @@ from quantviz.checkpoints.names import has_gguf_names
 from quantviz.metrics import METRICS, tooltip, value_text
 from quantviz.published.beside import Against, Pair, Pairs, against, pair_up, sentence, whole
 from quantviz.sources import Model, SeveralFiles
+from quantviz.sources.files import SINGLE_TENSORS
 from quantviz.text.wording import count, shape
 
 from .. import say
@@ -41,9 +42,9 @@ def against_section(view: View) -> None:
         help="One of the two is in the sidebar, the other here, both written in the same way. The gguf package's own "
         "tables translate the names of tensors.",
     )  # fmt: skip
-    if not other and view.at.source.ref.startswith("random:"):
+    if not other and view.at.source.ref.startswith(SINGLE_TENSORS):
         st.info(
-            "A random tensor belongs to no model. Open one in the sidebar (Demo, Hub or File), or begin with the small "
+            "A single tensor belongs to no model. Open one in the sidebar (Demo, Hub or File), or begin with the small "
             "model that comes with quantviz.", icon=":material/deployed_code:",
         )  # fmt: skip
         st.button("Open the demo model", type="primary", on_click=choose_ref, args=(DEMO_REF,))

@@ -79,8 +79,9 @@ def _files_controls() -> list[str]:
         help=f"Up to {MOST} references, as in the sidebar: the path of a file or a folder, or a model of the Hub.",
     )  # fmt: skip
     upload.file_uploader(
-        "Upload files", type=[suffix[1:] for suffix in uploads.ENDINGS], key="files_uploaded", on_change=_take_uploads,
-        accept_multiple_files=True, help="Kept in a private folder until you close the page; a link cannot carry them.",
+        "Upload files", type=[suffix[1:] for suffix in uploads.MODEL_ENDINGS], key="files_uploaded",
+        on_change=_take_uploads, accept_multiple_files=True,
+        help="Kept in a private folder until you close the page; a link cannot carry them.",
     )  # fmt: skip
     return refs
 

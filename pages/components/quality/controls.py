@@ -10,6 +10,7 @@ from quantviz.errors import QuantvizError
 from quantviz.quality.model.layers import DEFAULT_TARGETS, WORDS
 from quantviz.quality.results import METHODS, method_text
 from quantviz.quality.text.texts import decode
+from quantviz.sources.files import SINGLE_TENSORS
 from quantviz.text.numbers import whole_number
 from quantviz.text.wording import count, size
 
@@ -76,7 +77,7 @@ def _model(view: View) -> str:
     places = "demo, hf:org/name" + (", a folder or a .gguf file" if may_open_files() else "")
     ref = choices.text("Model", "model", DEMO_REF, help=_MODEL_HELP, placeholder=places)
     other = view.at and view.at.source.ref
-    if other and other != ref and not other.startswith(("random:", UPLOAD)):
+    if other and other != ref and not other.startswith((*SINGLE_TENSORS, UPLOAD)):
         st.button(f"Measure {say.name(other)}, which the sidebar has open", on_click=_choose_model, args=(other,))
     elif other and other.startswith(UPLOAD):
         say.caption(

@@ -10,6 +10,7 @@ from quantviz.errors import QuantvizError
 from quantviz.evaluation.comparison import Refusal
 from quantviz.quality.model.parts import FORMS
 from quantviz.quality.results import Method, QualityResult
+from quantviz.sources.files import SINGLE_TENSORS
 
 from ..selection import DEMO_REF, ModelRef
 from ..shared.access import files_root
@@ -71,8 +72,8 @@ class Ask:
 
 def source_of(ref: str, token: str | bool | None) -> ModelRef:
     """The model as this visitor may open it. One of the Hub has no version, since a measurement may take hours."""
-    if ref.startswith("random:"):
-        raise QuantvizError(f"{ref[:80]!r} is a random tensor, no language model; give {FORMS}.")
+    if ref.startswith(SINGLE_TENSORS):
+        raise QuantvizError(f"{ref[:80]!r} is a single tensor, no language model; give {FORMS}.")
     is_file = ref != DEMO_REF and not ref.startswith("hf:")
     source = cached.source_of(ref, ref, files_root() if is_file else None, token)
     return replace(source, version="") if ref.startswith("hf:") else source

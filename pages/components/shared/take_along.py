@@ -70,4 +70,4 @@ def link_sentences(refs: Iterable[str], uploads: bool, on_loopback: bool) -> lis
 
 
 def _is_path(ref: str) -> bool:
-    return ref != "demo" and not ref.startswith(("hf:", "random:", "values:", UPLOAD))
+    return ref not in ("demo", "picture:") and not ref.startswith(("hf:", "random:", "values:", UPLOAD))

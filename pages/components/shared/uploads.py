@@ -8,9 +8,11 @@ from shutil import rmtree
 
 import streamlit as st
 
+from quantviz.sources.files import PICTURE_ENDINGS, TEXT_ENDINGS
 from quantviz.text.printable import printable
 
-ENDINGS = (".safetensors", ".gguf", ".npy")
+MODEL_ENDINGS = (".safetensors", ".gguf", ".npy")
+ENDINGS = (*MODEL_ENDINGS, *TEXT_ENDINGS, *PICTURE_ENDINGS)
 LONGEST_STEM = 200  # bytes of a file's name that are kept: a folder takes 255
 
 

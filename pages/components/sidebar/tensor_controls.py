@@ -9,20 +9,22 @@ from functools import partial
 import streamlit as st
 
 from quantviz.errors import QuantvizError
-from quantviz.sources import Model, SeveralFiles, TensorInfo
+from quantviz.sources import FORMS, Model, SeveralFiles, TensorInfo
 from quantviz.text.wording import count, number, shape, size
 
 from .. import say
 from ..link import address, choices
 from ..link.address import chosen_text, put
-from ..link.state import ANOTHER_TENSOR, DEFAULT_REF, choose_ref, parse_rows
+from ..link.state import ANOTHER_TENSOR, DEFAULT_REF, SIX_NUMBERS, choose_ref, parse_rows
 from ..selection import DEMO_REF, UPLOAD, ModelRef, TensorPart
 from ..shared import uploads
-from ..shared.access import files_root, hub_token, may_open_files
+from ..shared.access import files_root, hub_token
 from ..work import cached, jobs
+from .file_controls import OWN_PICTURE, file_controls
+from .number_controls import are_numbers, number_controls
 from .random_controls import random_controls
 
-RANDOM, DEMO, HUB, FILE = "Random", "Demo", "Hub", "File"
+RANDOM, NUMBERS, DEMO, HUB, FILE = SOURCES = "Random", "Numbers", "Demo", "Hub", "File"
 LONGEST_SHOWN = 26  # characters of a tensor's name that its list has room for
 
 
@@ -53,7 +55,7 @@ def tensor_controls() -> tuple[TensorPart, TensorInfo, str | bool | None] | None
 
 def _is_given(ref: str) -> None:
     if not ref:
-        raise QuantvizError("The reference is empty; write demo, random:normal, hf:org/name or the path of a file.")
+        raise QuantvizError(f"The reference is empty; write {FORMS}.")
 
 
 # -- the source --------------------------------------------------------------------------------
@@ -62,6 +64,8 @@ def _is_given(ref: str) -> None:
 def _kind(ref: str) -> str:
     if ref == DEMO_REF:
         return DEMO
+    if are_numbers(ref):
+        return NUMBERS
     return RANDOM if ref.startswith("random:") else HUB if ref.startswith("hf:") else FILE
 
 
@@ -72,7 +76,7 @@ def _source_controls(ref: str) -> str:
     if state.get("_shown_ref") != ref or state.get("source") is None:
         state["_shown_ref"], state["source"] = ref, _kind(ref)
     st.segmented_control(
-        "Source", [RANDOM, DEMO, HUB, FILE], key="source", required=True, on_change=_change_source,
+        "Source", SOURCES, key="source", required=True, on_change=_change_source,
         default=state["source"],  # what a browser shows that was not told, because a run was cut short
         label_visibility="collapsed", width="stretch",
     )  # fmt: skip
@@ -81,19 +85,23 @@ def _source_controls(ref: str) -> str:
         say.caption(f"The page shows {ref} until something is opened here.")
     if chosen == RANDOM:
         random_controls(ref)
+    elif chosen == NUMBERS:
+        number_controls(ref)
     elif chosen == DEMO:
         st.caption("A small language model of the Llama architecture that comes with quantviz.")
     elif chosen == HUB:
         return _hub_controls(ref)
     else:
-        _file_controls(ref)
+        file_controls(ref if _kind(ref) == FILE else "")
     return state.get("_token", "")
 
 
 def _change_source() -> None:
     """Opens what was open last of this kind, if anything was."""
     state = st.session_state
-    last = state.get(f"_last_{state['source']}") or {RANDOM: DEFAULT_REF, DEMO: DEMO_REF}.get(state["source"])
+    last = state.get(f"_last_{state['source']}") or {
+        RANDOM: DEFAULT_REF, NUMBERS: SIX_NUMBERS, DEMO: DEMO_REF,
+    }.get(state["source"])  # fmt: skip
     if last:
         choose_ref(last)
 
@@ -131,34 +139,10 @@ def as_written(repo: str) -> str:
     return f"{page[1]}@{page[2]}:{page[3]}" if page else repo.replace("/tree/", "@")
 
 
-def _file_controls(ref: str) -> None:
-    state = st.session_state
-    if may_open_files():
-        state["file_path"] = ref if _kind(ref) == FILE and not ref.startswith(UPLOAD) else ""
-        st.text_input(
-            "Path on this machine", key="file_path", on_change=_choose_path,
-            placeholder="model.safetensors, its index.json, a folder, .gguf or .npy",
-        )  # fmt: skip
-    st.file_uploader(
-        "Upload a file", type=[suffix[1:] for suffix in uploads.ENDINGS], key="uploaded", on_change=_take_upload,
-        help="Kept in a private folder until you close the page; a link cannot carry it.",
-    )  # fmt: skip
-
-
-def _choose_path() -> None:
-    if path := st.session_state["file_path"].strip():
-        choose_ref(path)
-
-
-def _take_upload() -> None:
-    if (upload := st.session_state["uploaded"]) is not None:
-        choose_ref(UPLOAD + uploads.keep(upload.name, upload.getbuffer()))
-
-
 def source_for(ref: str, token: str | bool | None) -> ModelRef:
     """A reference as this visitor may open it; raises QuantvizError for files that are not theirs."""
     if not ref.startswith(UPLOAD):
-        root = files_root() if _kind(ref) == FILE else None
+        root = files_root() if _kind(ref) == FILE and ref != OWN_PICTURE else None
         return cached.source_of(ref, ref, root, token)
     kept = uploads.path_of(ref.removeprefix(UPLOAD))
     if kept is None:

@@ -7,6 +7,7 @@ import streamlit as st
 from quantviz.errors import QuantvizError
 from quantviz.figures.throughput import BASELINE
 from quantviz.schemes import Scheme
+from quantviz.sources.files import PICTURE_ENDINGS, SINGLE_TENSORS, TEXT_ENDINGS
 from quantviz.text.wording import count, number
 from quantviz.throughput import MULTIPLIES, WORKLOADS, Card, Plan
 from quantviz.throughput.devices import available, card
@@ -146,7 +147,8 @@ def _why_not(wanted: str) -> None:
 
 
 def _may_have_config(ref: str) -> bool:
-    return not ref.startswith(("random:", UPLOAD)) and not ref.endswith((".npy", ".gguf"))
+    alone = (".npy", ".gguf", *TEXT_ENDINGS, *PICTURE_ENDINGS)
+    return not ref.startswith((*SINGLE_TENSORS, UPLOAD)) and not ref.endswith(alone)
 
 
 def _own(view: View, instead: ModelShape) -> ModelShape | None:

@@ -25,6 +25,7 @@ from quantviz.inspection import Block
 from quantviz.schemes import Scheme
 from quantviz.sources import Model, TensorInfo
 from quantviz.sources.files import home_path
+from quantviz.sources.picture import PREFIX
 from quantviz.statistics import TensorStatistics
 from quantviz.tensors import StoredTensor
 from quantviz.text.wording import size
@@ -42,13 +43,14 @@ _SALT = secrets.token_bytes(16)
 
 
 def source_of(ref: str, opens: str, root: str | None, token: str | bool | None) -> ModelRef:
-    if opens.startswith("random:"):
+    if opens.startswith(("random:", "values:")) or opens.strip() == PREFIX:
         return ModelRef(ref, opens)
     if opens.startswith("hf:"):
         visitor = hashlib.blake2b(str(token).encode(), key=_SALT, digest_size=8).hexdigest()
         return ModelRef(ref, opens, None, str(int(time.time() // MODEL_LIFETIME)), visitor)
     try:
-        facts = (Path(root, opens) if root else home_path(opens)).stat()
+        path = opens.removeprefix(PREFIX).strip() if opens.startswith(PREFIX) else opens
+        facts = (Path(root, path) if root else home_path(path)).stat()
         return ModelRef(ref, opens, root, f"{facts.st_mtime_ns}-{facts.st_size}")
     except (OSError, ValueError):
         return ModelRef(ref, opens, root)  # opening it reports the error
@@ -70,6 +72,7 @@ _predictions: BoundedCache[tuple] = BoundedCache(1000, lambda _: 1)
 _compared: BoundedCache[Evaluation] = BoundedCache(
     256 << 20, lambda e: (1 << 16) + (0 if e.code_counts is None else e.code_counts.nbytes)
 )
+_pairs: BoundedCache[tuple] = BoundedCache(256 << 20, lambda pair: sum(weights.nbytes for weights in pair))
 _optima: BoundedCache[list[ScalarQuantizer]] = BoundedCache(1000, lambda _: 1)
 
 
@@ -157,6 +160,17 @@ def inspect(
     return qv.inspect_block(
         _tensor(at), evaluation.scheme, row, col, evaluation.statistics, importance and importance.values, around
     )
+
+
+def before_and_after(at: TensorPart, key: str, importance: Importance | None = None) -> tuple:
+    """A tensor's weights and what a scheme makes of them, both float32 [rows, columns]."""
+
+    def make() -> tuple:
+        stored = _tensor(at)
+        q = qv.quantize(stored, key, importance and importance.values)
+        return stored.numpy().reshape(stored.rows, stored.cols), q.dequantize().reshape(stored.rows, stored.cols)
+
+    return _pairs.get((at, key, importance and importance.digest), make)
 
 
 # -- many schemes ------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import QuantvizError
-from ...sources.files import WHY_NO_PICKLE, allowed_path, home_path, is_pickle
+from ...sources.files import SINGLE_TENSORS, WHY_NO_PICKLE, allowed_path, home_path, is_pickle
 from ...sources.gguf_entries import entries_of
 from ...sources.gguf_file import header_of
 from ...sources.gguf_header import GGUFHeader
@@ -102,8 +102,8 @@ def open_parts(
     elif ref.startswith("hf:"):
         with tempfile.TemporaryDirectory(prefix="quantviz-") as folder:
             yield _from_hub(ref, token, None if cache_dir is None else Path(cache_dir), Path(folder))
-    elif ref.startswith("random:"):
-        raise QuantvizError(f"{ref[:80]!r} is a random tensor, no language model; give {FORMS}.")
+    elif ref.startswith(SINGLE_TENSORS):
+        raise QuantvizError(f"{ref[:80]!r} is a single tensor, no language model; give {FORMS}.")
     elif not ref.strip():
         raise QuantvizError(f"The reference is empty; give {FORMS}.")
     else:

@@ -111,7 +111,8 @@ def refused(ref, says: str, **options) -> None:
 
 def test_references_that_are_no_language_model(llama, tmp_path) -> None:
     refused("", "reference is empty")
-    refused("random:normal", "random tensor, no language model")
+    refused("random:normal", "single tensor, no language model")
+    refused("values:0.1,0.2", "single tensor, no language model")
     refused(tmp_path / "nothing", "no file or folder")
     refused(tmp_path / ("x" * 5000), "no file or folder|no usable path")
     refused(llama / "model.safetensors", "give its folder")

@@ -1,0 +1,52 @@
+"""A tensor of a few weights, all of it: on the number line, with codes and arithmetic."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from quantviz import QuantvizError, figures
+from quantviz.evaluation import Evaluation
+from quantviz.inspection.worked import block_rows, rule_text
+from quantviz.schemes import Scheme
+
+from .. import say
+from ..link import choices
+from ..selection import Importance, View
+from ..shared.charts import chart
+from ..work import cached
+from .block import parse_block, weight_columns
+
+SMALL = 64  # weights, which are shown one by one at the top of the page
+
+
+def is_small(view: View) -> bool:
+    return view.weights <= SMALL
+
+
+def small_section(view: View, evaluation: Evaluation, importance: Importance | None) -> None:
+    """Each weight on the line of its block with its code, and in a table with the arithmetic."""
+    st.subheader("Weight by weight", help="Each weight of the tensor: the code that is stored, and its meaning.")
+    if Scheme.parse(evaluation.scheme).rotate != "none":
+        st.caption("Rows are rotated before they are quantized: these are the rotated weights.")
+    rows, cols = evaluation.block_errors.shape
+    if rows * cols == 1:
+        choices.unneeded("block", "0,0", lambda text: parse_block(text, evaluation))
+    try:
+        blocks = [cached.inspect(view.at, evaluation, r, c, importance) for r in range(rows) for c in range(cols)]
+    except QuantvizError as problem:
+        say.error(problem)
+        return
+    rules = list(dict.fromkeys(rule_text(block) for block in blocks))
+    say.caption(rules[0] if len(rules) == 1 else f"{rules[0]} in the first block; each has a scale of its own.")
+    line, table = st.columns([3, 2], gap="medium")
+    with line:
+        chart(figures.weights_on_lines(blocks), "small")
+        if len(blocks) > figures.MOST_LINES:
+            say.caption(f"The first {figures.MOST_LINES} of {len(blocks)} blocks are drawn; the table has all.")
+    rows_of = [block_rows(block) for block in blocks]
+    table.dataframe(
+        {name: [value for one in rows_of for value in one[name]] for name in rows_of[0]},
+        hide_index=True, key="small_table", height="content" if view.weights <= 16 else 420,
+        column_config=weight_columns(blocks[0], "medium"),
+        column_order=[name for name in rows_of[0] if name != "row" or view.rows > 1],
+    )  # fmt: skip
