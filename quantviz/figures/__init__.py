@@ -8,6 +8,7 @@ from .histograms import error_bins, errors, outside_note, weights
 from .mixes import mix_map
 from .packed import packed_layout
 from .picture import picture_pair
+from .planner import plan_front, plan_map
 from .small import MOST_LINES, weights_on_lines
 from .stored import stored_codes, stored_scales, stored_zeros
 from .style import alt_text
@@ -29,6 +30,8 @@ __all__ = [
     "mix_map",
     "outliers",
     "outside_note",
+    "plan_front",
+    "plan_map",
     "packed_layout",
     "picture_pair",
     "quality",
