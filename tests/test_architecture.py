@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "inspection": ENGINE | {"kernels.cpu"},
     "evaluation": ENGINE | {"kernels.cpu", "inspection"},
     "published": ABOVE,
+    "sweep": ABOVE | {"kernels.cpu", "calibration"},  # where a pass on the CPU begins a run of its sums
     "outliers": ABOVE | {"kernels.cpu"},
     "quality": ABOVE | {"kernels.cpu", "calibration", "outliers"},
     "throughput": ENGINE | {"kernels.cpu", "kernels.reference", "kernels.cuda", "sources"},
@@ -60,7 +61,8 @@ SHARED_FOLDERS = set(COMPONENTS)
 # Quantized.dequantize() is the contract's method, and asks the engines when it is called.
 CIRCLE = ("quantviz.kernels.results", "quantviz.kernels")
 # quantviz promises to load these at first use and not before.
-HEAVY = ("torch", "numba", "triton", "transformers", "streamlit", "huggingface_hub", "plotly", "safetensors", "pandas")
+HEAVY = ("torch", "numba", "triton", "transformers", "streamlit", "huggingface_hub", "plotly", "safetensors", "pandas",
+         "scipy")  # fmt: skip
 
 
 def module_of(path: Path) -> str:
