@@ -18,8 +18,8 @@ class Measured:
     """What a scheme does to a tensor.
 
     metrics: value of each metric of `metrics.METRICS` that applies; NaN where undefined.
-    errors: standard error of each that was estimated, in its own unit; empty where the tensor was read whole.
-    freedom: their degrees of freedom, as `estimates.interval` takes them.
+    errors: standard error of each that was estimated, in its own unit, widened so that value ± 1.96 of it is a 95%
+    interval (`estimates`); empty where the tensor was read whole.
     share: of the tensor's weights, those that were read.
     sums: over the whole tensor; of a sample they are estimates, and max_abs_error is NaN.
     seconds: spent on this scheme; what all share, such as reading, is not in it.
@@ -33,7 +33,6 @@ class Measured:
     notices: tuple[str, ...]
     seconds: float
     engine: str
-    freedom: int = 0
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ def sampled(asked: Asked, trials: Sequence[Trial], sample: Sample) -> dict[int, 
     read = sum(stop - start for start, stop in bands) * cols
     tick = asked.ticker(read, len(live))
     for start, stop in bands:
-        part = in_memory(asked.open_rows(start, stop))
-        part = replace(part, name=f"Rows {start}:{stop} of {part.name or 'the tensor'}")  # for sentences
+        stored = asked.open_rows(start, stop)
+        part = replace(in_memory(stored), name=f"Rows {start}:{stop} of {stored.name or 'the tensor'}")  # for sentences
         for trial in live:
             if not trial.reason:
                 _measure(asked, part, trial)
@@ -45,7 +45,7 @@ def sampled(asked: Asked, trials: Sequence[Trial], sample: Sample) -> dict[int, 
     for number, trial in enumerate(trials):
         if not trial.reason:
             with trial.attempt():
-                found[number] = _finished(asked, part, trial, drawn, read / (rows * cols))
+                found[number] = _finished(asked, stored, trial, drawn, read / (rows * cols))
     return found
 
 
@@ -62,17 +62,17 @@ def _by_stratum(passes: Sequence[Pass], drawn: Sequence[Stratum]) -> list[list[P
     return [[next(left) for _ in stratum.bands] for stratum in drawn]
 
 
-def _finished(asked: Asked, part: StoredTensor, trial: Trial, drawn: Sequence[Stratum], share: float) -> Measured:
-    """part: any band, which has the tensor's own notices, and the bits in which it is stored."""
+def _finished(asked: Asked, stored: StoredTensor, trial: Trial, drawn: Sequence[Stratum], share: float) -> Measured:
+    """stored: any band, which has the tensor's own notices, and the bits in which it is stored."""
     scheme, rows, cols = trial.scheme, *asked.shape
     estimate = estimated(_by_stratum(trial.passes, drawn), drawn, scheme, rows * cols)
     bits = scheme.bits_per_weight(asked.shape)
-    known = dict(zip(KNOWN, (bits, part.bits_per_weight / bits), strict=True))
+    known = dict(zip(KNOWN, (bits, stored.bits_per_weight / bits), strict=True))
     values = {name: (estimate.metrics | known)[name] for name in METRICS if name in estimate.metrics or name in known}
-    notices = [*part.remarks, *scheme.shape_notices(rows, cols)]
+    notices = [*stored.remarks, *scheme.shape_notices(rows, cols)]
     notices += [f"Of the rows sampled: {text}" for text in joined(trial.passes, scheme).notices]
     notices += [] if has_zero(scheme) else [NO_ZERO.format(scheme)]
     return Measured(
         scheme.key, values, estimate.errors, share, estimate.sums, tuple(notices), trial.seconds,
-        asked.engine(trial, part), estimate.freedom,
+        asked.engine(trial, stored),
     )  # fmt: skip

@@ -65,17 +65,16 @@ def whole(asked: Asked, trials: Sequence[Trial], budget: int) -> dict[int, Measu
     live = [trial for trial in trials if not trial.reason]
     plan = cut(*asked.shape, [t.scheme for t in live], asked.importance is not None, row_bytes(stored), budget)
     alone = len(plan.ranges) == 1
-    if alone:
-        stored = in_memory(stored)
+    weights = in_memory(stored) if alone else stored
     tick = asked.ticker(stored.size, len(live))
     try:
-        statistics = _statistics(asked, stored, live)
+        statistics = _statistics(asked, weights, live)
     except QuantvizError as problem:  # weights that are not finite
         _refuse_all(live, problem)
         return {}
-    bins = {id(trial): _bins(asked, stored, trial, statistics) for trial in live}
+    bins = {id(trial): _bins(asked, weights, trial, statistics) for trial in live}
     for start, stop in plan.ranges:
-        part = stored if alone else in_memory(stored.row_range(start, stop))
+        part = weights if alone else in_memory(stored.row_range(start, stop))
         for trial in live:
             if not trial.reason and trial.scheme not in plan.apart:
                 _measure(asked, part, trial, bins[id(trial)], statistics)
@@ -83,11 +82,11 @@ def whole(asked: Asked, trials: Sequence[Trial], budget: int) -> dict[int, Measu
         del part  # before the next is read
     for trial in live:
         if not trial.reason and trial.scheme in plan.apart:
-            _measure(asked, stored, trial, bins[id(trial)], statistics)
+            _measure(asked, weights, trial, bins[id(trial)], statistics)
             tick(stored.size)
     if not alone and any(trial.reason for trial in live):
         try:
-            asked.use.check_finite(stored)  # a range knows only of its own weights, and where they lie in it
+            asked.use.check_finite(weights)  # a range knows only of its own weights, and where they lie in it
         except QuantvizError as problem:
             _refuse_all(live, problem)
     found = {}

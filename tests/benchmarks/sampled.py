@@ -49,7 +49,7 @@ def coverage(w: np.ndarray, sample: str, seeds: int, schemes=SCHEMES, metrics=ME
     for seed in range(seeds):
         for m in measure(stored.row_range, w.shape, schemes, detail=detail, sample=Sample.parse(sample, seed)):
             for name in metrics:
-                low, high = interval(m.metrics[name], m.errors[name], m.freedom)
+                low, high = interval(m.metrics[name], m.errors[name])
                 held[m.scheme, name] += low <= truth[m.scheme][name] <= high
     return {key: number / seeds for key, number in held.items()}
 
