@@ -174,11 +174,15 @@ class _AtOnce:
 
 def _rows(job: Job, target: Target, future: Future) -> list[Row]:
     from distributed import KilledWorker
+    from distributed.client import FutureCancelledError
 
-    if future.status in ("cancelled", "lost"):
-        raise QuantvizError("The connection to the scheduler was lost; what is complete is kept, so go on with resume.")
     try:
         found = future.result()
+    except FutureCancelledError as problem:
+        raise QuantvizError(
+            f"The scheduler no longer has the work that it was given ({problem.reason}); what is complete is kept, so "
+            "go on with resume."
+        ) from None
     except KilledWorker:
         reason = f"{_RESTARTS + 1} workers that were given it died, perhaps of too little memory; set a smaller budget."
         return worker.refusals(job, target, reason)
