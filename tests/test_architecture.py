@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "outliers": ABOVE | {"kernels.cpu"},
     "quality": ABOVE | {"kernels.cpu", "calibration", "outliers"},
     "throughput": ENGINE | {"kernels.cpu", "kernels.reference", "kernels.cuda", "sources"},
-    "sweep": ABOVE | {"calibration", "kernels.cpu"},  # how many threads the kernels of one of several workers take
+    "sweep": ABOVE | {"calibration", "kernels.cpu"},  # where a pass begins a run of its sums; threads
     "figures": ABOVE | {"published", "outliers", "quality", "throughput"},
     "cli": ABOVE | {"calibration", "published", "quality", "sweep", "throughput"},
     "__main__": {"cli"},
@@ -64,7 +64,7 @@ SHARED_FOLDERS = set(COMPONENTS)
 CIRCLE = ("quantviz.kernels.results", "quantviz.kernels")
 # quantviz promises to load these at first use and not before.
 HEAVY = ("torch", "numba", "triton", "transformers", "streamlit", "huggingface_hub", "plotly", "safetensors", "pandas",
-         "distributed", "dask", "pyarrow")  # fmt: skip
+         "distributed", "dask", "pyarrow", "scipy")  # fmt: skip
 
 
 def module_of(path: Path) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ..kernels.results import Counts, Pass
-from ..metrics import Sums
+from ..kernels.results import Pass
 from ..schemes import Scheme
 from ..tensors import StoredTensor
+from .joining import joined
 
 # measure(rows of one expert, its importance or None, progress)
 Measure = Callable[[StoredTensor, np.ndarray | None, Callable[[int, int], None] | None], Pass]
@@ -30,7 +30,7 @@ def measure_each(
         passes.append(measure(part, own, told))
     if len(passes) == 1:
         return replace(passes[0], notices=(*passes[0].notices, _NOTICE.format(scheme)))
-    return _added(passes, one_scale=scheme.granularity is None or not scheme.granularity.rows)
+    return joined(passes, scheme)
 
 
 def apart(
@@ -58,23 +58,3 @@ def _spans_experts(scheme: Scheme, rows: int) -> bool:
     if scheme.double or scheme.keep or (g and g.rows > 1 and rows % g.rows):
         return True
     return bool(g and not g.rows and scheme.clip != "absmax")
-
-
-def _added(passes: Sequence[Pass], one_scale: bool) -> Pass:
-    largest = max(p.sums.max_abs_error for p in passes)
-    sums = Sums(**{f.name: _total([getattr(p.sums, f.name) for p in passes]) for f in fields(Sums)})
-    counts = [p.counts for p in passes if p.counts is not None]
-    notices = tuple(dict.fromkeys(text for p in passes for text in p.notices))
-    return Pass(replace(sums, max_abs_error=largest), _counts(counts, one_scale) if counts else None, notices)
-
-
-def _counts(counts: Sequence[Counts], one_scale: bool) -> Counts:
-    whole = Counts(**{f.name: _total([getattr(c, f.name) for c in counts]) for f in fields(Counts)})
-    rmse = [c.block_rmse.astype(np.float64) for c in counts]
-    together = np.sqrt(np.mean(np.square(rmse), axis=0)) if one_scale else np.concatenate(rmse)  # all of one size
-    return replace(whole, block_rmse=together.astype(np.float32), least_error=min(c.least_error for c in counts))
-
-
-def _total(parts: list) -> Any:
-    """The sum of the parts, numbers or arrays; None where they are None."""
-    return None if parts[0] is None else sum(parts[1:], parts[0])

@@ -99,7 +99,7 @@ def evaluate(
     bins = None
     if detail == "full":
         statistics = statistics or use.describe(stored)
-        bins = value_bins(statistics.min, statistics.max), _error_bins(stored, scheme, statistics, weights)
+        bins = bins_of(stored, scheme, statistics, weights)
     if weights is not None and weights.ndim == 2:
         statistics = statistics or use.describe(stored)  # of all experts, where one scale serves them all
         result = measure_each(
@@ -107,16 +107,29 @@ def evaluate(
         )
     else:
         result = use.measure(stored, scheme, bins, weights, statistics, progress)
-    refuse_sums(result.sums, stored.name, scheme)
-    values = metrics.from_sums(result.sums)
-    values["bits_per_weight"] = scheme.bits_per_weight(stored.matrix)
-    values["compression_ratio"] = stored.bits_per_weight / values["bits_per_weight"]
+    values = summed(result.sums, stored, scheme)
     extra = {} if result.counts is None else counted(result.counts, values, bins, statistics, stored.size)
     return Evaluation(
         scheme.key, stored.shape, stored.stored_as, use.name(scheme, weights is not None, stored.is_wide),
         time.perf_counter() - began, values,
         notices=(*stored.remarks, *scheme.shape_notices(stored.rows, stored.cols), *result.notices), **extra,
     )  # fmt: skip
+
+
+def bins_of(
+    stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics, importance: np.ndarray | None
+) -> tuple[Bins, Bins]:
+    """The bins of values and of errors of a tensor under a scheme, for detail="full"."""
+    return value_bins(statistics.min, statistics.max), _error_bins(stored, scheme, statistics, importance)
+
+
+def summed(sums: metrics.Sums, stored: StoredTensor, scheme: Scheme) -> dict[str, float]:
+    """The metrics that need no counting. Raises QuantvizError where the error has no finite measure."""
+    refuse_sums(sums, stored.name, scheme)
+    values = metrics.from_sums(sums)
+    values["bits_per_weight"] = scheme.bits_per_weight(stored.matrix)
+    values["compression_ratio"] = stored.bits_per_weight / values["bits_per_weight"]
+    return values
 
 
 def _error_bins(
