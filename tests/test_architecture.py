@@ -45,11 +45,10 @@ MAY_IMPORT = {
     "inspection": ENGINE | {"kernels.cpu"},
     "evaluation": ENGINE | {"kernels.cpu", "inspection", "calibration"},
     "published": ABOVE,
-    "sweep": ABOVE | {"kernels.cpu", "calibration"},  # where a pass on the CPU begins a run of its sums
     "outliers": ABOVE | {"kernels.cpu"},
     "quality": ABOVE | {"kernels.cpu", "calibration", "outliers"},
     "sensitivity": ABOVE | {"quality"},  # trials of what quality measures, one part at a time
-    "sweep": ABOVE | {"kernels.cpu", "calibration"},
+    "sweep": ABOVE | {"kernels.cpu", "calibration"},  # where a pass on the CPU begins a run of its sums
     "throughput": ENGINE | {"kernels.cpu", "kernels.reference", "kernels.cuda", "sources"},
     "planner": ABOVE | {"published", "sweep", "sensitivity", "throughput"},
     "lessons": ABOVE | {"quality", "throughput"},

@@ -9,13 +9,12 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from .. import __version__
 from ..errors import QuantvizError
 from ..evaluation.comparison import distinct
 from ..evaluation.tensor import DETAILS
-from ..machine import memory
 from ..models import open_model
 from ..schemes import Scheme
 from ..sources import Model
@@ -23,6 +22,8 @@ from . import engine, worker
 from .dataset import Dataset
 from .frame import as_frame, as_table
 from .given import Importance
+from .ranges import default_budget
+from .sampling import Sample
 from .spec import Spec
 from .targets import Target, targets
 from .worker import Job, Live, Row
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 FLUSHED = 2.0  # seconds after which what has come is written, which is what a process that is killed loses
 _LAST = ("embedding", "head")  # roles: the largest tensors, so that others do not wait for them
-_SHARE_OF_MEMORY = 4  # of what is free, one part in so many is for the workers' tensors
 _FROM = ("token", "cache_dir", "root")
 
 
@@ -115,7 +115,7 @@ def _planned(ref: str, keys: Iterable[str | Scheme], options: Options) -> _Plan:
     where = {name: options[name] for name in _FROM if options.get(name) is not None}
     if scheduler and isinstance(where.get("token"), str):
         raise QuantvizError("A token does not travel to the workers of a cluster; set HF_TOKEN where they run.")
-    sample = _sample(options.get("sample"), seed)
+    sample = None if options.get("sample") is None else Sample.parse(options["sample"], seed)
     importance = Importance(options["importance"]) if options.get("importance") else None
     model = open_model(ref, **where)
     pattern, roles = options.get("tensors") or "", tuple(dict.fromkeys(options.get("roles") or ()))
@@ -133,14 +133,6 @@ def _planned(ref: str, keys: Iterable[str | Scheme], options: Options) -> _Plan:
     return _Plan(spec, model, found, job, importance, progress, workers, scheduler)
 
 
-def _sample(text: str | int | None, seed: int) -> Any:
-    if text is None:
-        return None
-    from .sampling import Sample
-
-    return Sample.parse(text, seed)
-
-
 def _as_text(sample: str | int | None) -> str:
     return "" if sample is None else "".join(str(sample).split())
 
@@ -155,8 +147,7 @@ def _budget(given: int | None, workers: int | None) -> int | None:
     """Bytes of one worker; None where each finds out what its machine has."""
     if given is not None and given <= 0:
         raise QuantvizError(f"The memory budget is {given:,} bytes; give some above 0.")
-    free = memory.of_host()[1]
-    return free // _SHARE_OF_MEMORY // workers if given is None and workers and free else given
+    return default_budget() // workers if given is None and workers else given
 
 
 # -- rows ------------------------------------------------------------------------------------------

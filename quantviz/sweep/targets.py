@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -94,11 +95,12 @@ def _is_matrix(info: TensorInfo) -> bool:
 
 
 def _of(info: TensorInfo) -> Iterator[Target]:
-    place = canonical(info.name)
-    numbered = _LAYER.search(place.name) or _LAYER.search(info.name)
+    weight = info.name.rpartition(".")[0] + ".weight" if info.packed else info.name  # what the codes are of
+    place = canonical(weight)
+    numbered = _LAYER.search(place.name) or _LAYER.search(weight)
     layer = int(numbered[1]) if numbered else None
-    bits = 0.0 if info.packed else info.bits_per_weight
-    common = (role(info.name), layer)
+    bits = math.nan if info.packed else info.bits_per_weight
+    common = (role(weight), layer)
     refused = info.why_not
     experts = info.shape[0] if _is_stack(info, place.name) else 0
     if not experts or refused:

@@ -15,8 +15,9 @@ from ..kernels.cpu import workers
 from ..models import open_model
 from ..schemes import Scheme
 from ..sources import Model
+from .bands import measure
 from .frame import SUMS
-from .measuring import Measured, Refusal, measure
+from .results import Measured, Refusal
 from .targets import Target
 
 Row = dict[str, Any]
