@@ -29,7 +29,15 @@ CASES: dict[str, tuple[Any, list[tuple[Any, Any]], list[tuple[Any, str]]]] = {
         0.0, [("0", 0.0), ("0%", 0.0), ("0.10%", 0.1), ("50%", 50.0), (12.5, 12.5), (1e-3, 0.001)],
         [(text, f"keep={text} is no share of the weights") for text in ("0.1", "50.1%", "-1%", "%", 51, -1.0, "nan%")],
     ),
-    "solver": (None, [("hqq", "hqq"), ("none", None)], [("gptq", "solver=gptq is no solver; the one there")]),
+    "solver": (
+        None, [("hqq", "hqq"), ("gptq", "gptq"), ("awq", "awq"), ("none", None)],
+        [("gtpq", "solver=gtpq is no solver; choose hqq, gptq or awq.")],
+    ),
+    "damp": (
+        1.0, [("0", 0.0), ("1%", 1.0), ("0.50%", 0.5), (100.0, 100.0)],
+        [(text, f"damp={text} is no share of the mean") for text in ("1", "101%", "-1%", "x")],
+    ),
+    "order": ("none", [("act", "act"), ("none", "none")], [("group", "order=group is no order of columns; choose")]),
     "double": (False, [("0", False), ("1", True), (True, True), (False, False)], [("2", "double=2 is neither 0 nor")]),
     "range": ("narrow", [("narrow", "narrow"), ("full", "full")], [("all", "range=all is no range of codes; choose")]),
     "edge": (False, [("0", False), ("1", True), (True, True), (False, False)], [("2", "edge=2 is neither 0 nor 1;")]),
@@ -64,10 +72,13 @@ def test_an_option_is_read_and_written_back(option: Option) -> None:
 @every_option
 def test_an_option_stands_in_keys_unless_it_holds_its_default(option: Option) -> None:
     scheme = Scheme.parse(one_that_takes(option))
+    if option.needs:
+        scheme = Scheme.parse(f"{scheme}:{option.needs}")
     assert option.key not in scheme.options
     (text, *_) = option.written
-    changed = Scheme.parse(f"{scheme}:{text}")
-    assert changed.key == f"{scheme}:{text}" and list(changed.options) == [option.key]
+    changed = Scheme.parse(f"{scheme}{',' if option.needs else ':'}{text}")
+    assert changed.key == f"{scheme}{',' if option.needs else ':'}{text}"
+    assert list(changed.options) == [*scheme.options, option.key]
     assert Scheme.make(changed.format, changed.symmetry, changed.granularity, **changed.options) == changed
     default = option.default_for(scheme.fmt, scheme.granularity)
     assert Scheme.parse(f"{changed}".replace(text, f"{option.key}={option.write(default)}")) == scheme
@@ -89,6 +100,13 @@ def test_an_option_stands_in_keys_unless_it_holds_its_default(option: Option) ->
         ("int4:scale=fp32,double=1", "int4-sym-tensor:scale=fp32 takes no double=1: bitsandbytes nests the scales of"),
         ("nf4:scale=bf16,double=1", "double=1 quantizes float32 scales to 8 bits, so leave scale=bf16 out."),
         ("mxfp4:sixes=4", "mxfp4:sixes=4 takes no sixes=4: four over six chooses scales beside nvfp4's of the"),
+        ("int4-sym-b64:damp=5%", "int4-sym-b64 takes damp= with solver=gptq only: nothing else adds to a diagonal."),
+        ("int4-sym-b64:order=act", "int4-sym-b64 takes order= with solver=gptq only: nothing else goes through"),
+        ("bf16:solver=gptq", "bf16 takes no solver=gptq: a plain cast has no scale; give a granularity"),
+        ("q4_k:solver=awq", "q4_k takes no solver option: the runtime that reads a block type lays down its rule"),
+        ("int4-sym-b64:solver=gptq,keep=1%", "int4-sym-b64 takes keep= or solver=gptq, not both: weights kept apart"),
+        ("int4-sym-b64:solver=awq,clip=mse", "clip=mse and solver=awq both choose the range of int4-sym-b64; give one"),
+        ("int4-sym-b64:solver=awq,rotate=hadamard", "rotate=hadamard and solver=awq both spread the outliers of"),
         ("fp16:clip=mse,pad=1", "fp16 takes no pad=1: only block types need rows of whole blocks."),
     ],
 )
