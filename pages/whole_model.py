@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-#from pages.components.whole_model.planning import planner_section
 from pages.components import say
 from pages.components.shell.frame import opened_view
 from pages.components.whole_model.controls import sweep_controls
+from pages.components.whole_model.kl import kl_section
 from pages.components.whole_model.maps import ranking_section, roles_section, where_section
+from pages.components.whole_model.planning import planner_section
 from pages.components.whole_model.run import swept
 from pages.components.whole_model.take_along import take_along
 from pages.components.whole_model.totals import totals_section
@@ -26,5 +27,6 @@ totals_section(ask, frame)
 where_section(ask, view, frame)
 ranking_section(ask, view, frame)
 roles_section(ask, frame)
-#planner_section(ask, view, frame)
+kl_section(ask, frame)
+planner_section(ask, view, frame)
 take_along(ask, frame)

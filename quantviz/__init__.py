@@ -34,6 +34,7 @@ _PUBLIC = {
     "open_model": ".models",
     "Calibration": ".calibration.layer",
     "calibrate": ".quality.model.calibrating",
+    "synthetic_inputs": ".calibration.synthetic",
     "load_importance": ".calibration.importance",
     "measure_quality": ".quality.measure",
     "quality_table": ".quality.tables",
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from .calibration.importance import load_importance
     from .calibration.layer import Calibration
     from .calibration.quantizing import quantize
+    from .calibration.synthetic import synthetic_inputs
     from .errors import QuantvizError
     from .evaluation import Evaluation, describe, evaluate
     from .evaluation.comparison import best, compare, evaluations, tabulate

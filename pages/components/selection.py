@@ -43,12 +43,16 @@ class Importance:
     """E[x²] of each input channel of one tensor, from a visitor's file.
 
     file: its name.  entry: which of an imatrix, "" for a .npy file.  values: float32 [cols].  digest: of the values.
+    calibration: quantviz's Calibration of the layer's inputs, of which the values are a part; None where E[x²] is all.
+    python: the expression that makes the calibration in a script.
     """
 
     file: str
     entry: str
     values: object
     digest: str
+    calibration: object = None
+    python: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from ..randomness import normal_quantile, random_bits, stream_key, uniform, with
 _MOST = 1 << 28  # numbers
 
 
-def synthetic(
+def synthetic_inputs(
     cols: int,
     tokens: int = 4096,
     seed: int = 0,
@@ -24,7 +24,7 @@ def synthetic(
     language models are.  correlation: of neighbours, from 0 to below 1; that of channels further apart is its power.
     The same arguments give the same numbers on every machine. Raises QuantvizError for what makes no inputs.
 
-    >>> x = synthetic(64, 1000, outlier_share=1 / 64)
+    >>> x = synthetic_inputs(64, 1000, outlier_share=1 / 64)
     >>> np.sort(x.std(axis=0)).round()[-2:].tolist()
     [1.0, 20.0]
     """

@@ -38,8 +38,8 @@ PAGES = {
     ),
     "published_files": ("gguf", "beside", "files", "mix", "mix_importance"),
     "whole_model": (
-        "sweep_schemes", "sample", "shown", "metric", "cell", "plan_bits", "plan_damage", "plan_shared", "plan_kept",
-        "recipe",
+        "sweep_schemes", "sample", "shown", "metric", "cell", "kl_by", "kl_grade", "plan_bits", "plan_damage",
+        "plan_shared", "plan_kept", "recipe",
     ),
     "throughput": (
         "workloads", "device", "batch", "throughput_model", "throughput_schemes", "tensor_shape", "layer", "rounds",

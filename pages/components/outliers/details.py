@@ -8,7 +8,7 @@ from quantviz.evaluation import Evaluation
 from quantviz.outliers import export
 
 from ..selection import View
-from ..shared.snippet import importance_loading, opening
+from ..shared.snippet import given_to_evaluate, importance_loading, opening
 from ..shared.take_along import DATA, PYTHON, downloads, link_note, more
 from . import laboratory
 from .sections import chosen_bits, symmetry_of
@@ -32,16 +32,16 @@ def outlier_snippet(view: View, bits: int, sigmas: float) -> str:
         *importance_loading(view.importance),
         f"scheme = {view.scheme.key!r}",
     ]
-    weighted, by = (", importance", ", importance=importance") if view.importance else ("", "")
+    by, given = ", importance=importance" if view.importance else "", given_to_evaluate(view.importance)
     drawn = ["    qv.figures.weights(r),"]
     if edit:
         lines += [
-            f"before = qv.evaluate(w, scheme{weighted})",
+            f"before = qv.evaluate(w, scheme{given})",
             f"w = qv.outliers.apply(w, qv.outliers.{edit!r}, before.statistics)",
         ]
         drawn = ["    *qv.figures.outliers.before_and_after(before, r),"]
     lines += [
-        f"r = qv.evaluate(w, scheme{weighted})",
+        f"r = qv.evaluate(w, scheme{given})",
         f"carried = qv.outliers.attribute(w, scheme, r.statistics{by})",
         f"points = qv.outliers.block_size_sweep(w, {bits}, statistics=r.statistics)",
         f"growing = qv.outliers.magnitude_sweep(w, {bits}, {symmetry_of(view)!r})",

@@ -1,4 +1,4 @@
-"""Importance of the input channels, from a file: .npy, llama.cpp's imatrix, or what the page Quality collected."""
+"""The layer's inputs: their importance from a file, or a calibration, collected or made up."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from quantviz.text.wording import count
 from .. import say
 from ..selection import Importance, View
 from ..work import cached
+from .calibrating import calibration_controls
 from .uploads import upload_folder
 
 _HELP = """
@@ -27,8 +28,13 @@ and iq1_m cannot do without.
 
 
 def importance_upload(view: View) -> Importance | None:
-    """Draws the controls. Gives the importance for the tensor at hand; None where there is none."""
-    with st.expander("Importance of the input channels"):
+    """Draws the controls. Gives the importance for the tensor at hand, and perhaps a calibration with it; None where
+    there is none.
+    """
+    with st.expander("Inputs of the layer: importance and calibration"):
+        given = calibration_controls(view)
+        if given is not None:
+            return given
         st.file_uploader(
             "E[x²] of each input channel", type=["npy", "gguf", "safetensors"], key="importance_file",
             on_change=_keep, help=_HELP,

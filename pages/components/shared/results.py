@@ -40,7 +40,7 @@ def evaluated(
         jobs.want(role, None)
         return found
     scheme.check_shape(view.rows, view.info.cols)  # before anything is read or downloaded
-    scheme.check_importance_given(importance is not None)
+    scheme.check_importance_given(importance is not None, _is_calibrated(importance))
     if view.weights > LARGE and not agreed(_unedited(view)):
         _ask_first(view)
         return None
@@ -72,7 +72,8 @@ def outcomes(
     def so_far() -> list[Outcome | None]:
         return [refused.get(s) or cached.compared(view.at, s.key, importance) for s in schemes]
 
-    refused = {s: r for s in schemes if (r := refusal(s, (view.rows, view.info.cols), importance is not None))}
+    shape, given = (view.rows, view.info.cols), (importance is not None, _is_calibrated(importance))
+    refused = {s: r for s in schemes if (r := refusal(s, shape, *given))}
     job = view.at, schemes, importance and importance.digest
     missing = [s.key for s, found in zip(schemes, so_far(), strict=True) if found is None]
     if not missing:
@@ -86,6 +87,10 @@ def outcomes(
         meanwhile=show and (lambda: show([o for o in so_far() if o], view.pinned)), patience=0.2, kind="compare",
     )  # fmt: skip
     return so_far() if done else None
+
+
+def _is_calibrated(importance: Importance | None) -> bool:
+    return importance is not None and importance.calibration is not None
 
 
 def _ask_first(view: View, passes: int = 2) -> None:

@@ -20,17 +20,18 @@ def tensor_snippet(
     """A script that reproduces the view; the token, if any, stays out of it."""
     at = f", around={around}" if around else ""
     weighted, by = (", importance", ", importance=importance") if importance else ("", "")
+    given = given_to_evaluate(importance)
     lines = [
         "import quantviz as qv",
         "",
         *opening(view),
         *importance_loading(importance),
         f"scheme = qv.Scheme.parse({view.scheme.key!r})",
-        f"r = qv.evaluate(w, scheme{weighted})",
+        f"r = qv.evaluate(w, scheme{given})",
     ]
     against = ""
     if view.pinned and view.pinned != view.scheme:
-        lines.append(f"pinned = qv.evaluate(w, {view.pinned.key!r}{weighted}, statistics=r.statistics)")
+        lines.append(f"pinned = qv.evaluate(w, {view.pinned.key!r}{given}, statistics=r.statistics)")
         against = ", pinned"
     lines += [
         f"expected = qv.expected_errors(w, scheme, r.statistics, r.code_counts, qv.figures.error_bins(r)[0]{weighted})",
@@ -79,7 +80,7 @@ def comparison_snippet(view: View, keys: list[str], pinned: str | None, importan
         *opening(view),
         f"keys = {keys!r}",
     ]
-    weighted = ", importance" if importance else ""
+    weighted = given_to_evaluate(importance)
     lines += [
         *importance_loading(importance),
         f"outcomes = list(qv.evaluations(w, keys{weighted}))",
@@ -95,9 +96,16 @@ def comparison_snippet(view: View, keys: list[str], pinned: str | None, importan
     return "\n".join(lines) + "\n"
 
 
+def given_to_evaluate(importance: Importance | None) -> str:
+    """What is known of the layer's inputs, as arguments after the scheme."""
+    return "" if not importance else ", importance" + ", calibration=calibration" * bool(importance.python)
+
+
 def importance_loading(importance: Importance | None) -> list[str]:
     if not importance:
         return []
+    if importance.python:
+        return [f"calibration = {importance.python}", "importance = calibration.importance"]
     entry = f", {importance.entry!r}" if importance.entry else ""
     return [
         "# The file of importance, in the current folder.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import streamlit as st
 
@@ -35,6 +35,7 @@ class Ask:
     source: ModelRef
     schemes: tuple[str, ...]
     sample: str
+    token: str | bool | None = field(default=None, compare=False, repr=False)
 
     @property
     def share(self) -> float:
@@ -61,7 +62,7 @@ def sweep_controls(view: View) -> Ask | None:
         st.info("Choose schemes above, or press one of the sets.", icon=":material/grid_on:")
         return None
     keys = tuple(Scheme.parse(key).key for key in schemes)
-    return Ask(view.at.source, keys, "" if sample == ALL else sample)
+    return Ask(view.at.source, keys, "" if sample == ALL else sample, view.token)
 
 
 def _keys(text: str) -> list[str]:

@@ -27,6 +27,7 @@ from .. import say
 from ..selection import View
 from ..work import cached, jobs
 from ..work.bounded import BoundedCache
+from ..work.imports import SWEEPS, import_each
 from ..work.jobs import Job
 from ..work.visitors import agree, agreed
 from .controls import Ask
@@ -77,6 +78,7 @@ def _live(job: Job, live: Callable[[pd.DataFrame], None]) -> None:
 
 
 def _work(ask: Ask, view: View, job: Job) -> int:
+    import_each(*SWEEPS)
     progress = job.step("measuring", "weights")
     folder = _folder(ask)
     arriving = qv.sweep(

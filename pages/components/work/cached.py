@@ -134,11 +134,17 @@ def evaluate(at: TensorPart, key: str, importance: Importance | None, job: Job) 
     """The full evaluation of a tensor under a scheme, reported to `job` step by step."""
     stored, statistics = described(at, job)
     progress = job.step(f"evaluating {key}", "weights")
-    values, device = importance and importance.values, default_engine()
     return _evaluations.get(
         (at, key, importance and importance.digest),
-        lambda: qv.evaluate(stored, key, values, device, statistics=statistics, progress=progress),
+        lambda: qv.evaluate(
+            stored, key, device=default_engine(), statistics=statistics, progress=progress, **_given(importance)
+        ),
     )
+
+
+def _given(importance: Importance | None) -> dict:
+    """What is known of the layer's inputs, as `evaluate` and `quantize` take it."""
+    return {"importance": importance.values, "calibration": importance.calibration} if importance else {}
 
 
 def predicted_errors(at: TensorPart, evaluation: Evaluation, importance: Importance | None = None):
@@ -167,7 +173,7 @@ def before_and_after(at: TensorPart, key: str, importance: Importance | None = N
 
     def make() -> tuple:
         stored = _tensor(at)
-        q = qv.quantize(stored, key, importance and importance.values)
+        q = qv.quantize(stored, key, **_given(importance))
         return stored.numpy().reshape(stored.rows, stored.cols), q.dequantize().reshape(stored.rows, stored.cols)
 
     return _pairs.get((at, key, importance and importance.digest), make)
@@ -185,16 +191,19 @@ def compare(at: TensorPart, keys: list[str], importance: Importance | None, job:
     """Evaluates the schemes one after the other; `compared` has each as soon as it is made. Gives how many."""
     stored, statistics = described(at, job)
     progress = job.step("", "weights")
-    values = importance and importance.values
     for i, key in enumerate(keys):
         job.name = f"{key}, {i + 1} of {len(keys)}"
-        make = partial(_slim, stored, key, values, statistics, part_of(progress, i, len(keys)))
+        make = partial(_slim, stored, key, importance, statistics, part_of(progress, i, len(keys)))
         _compared.get((at, key, importance and importance.digest), make)
     return len(keys)
 
 
-def _slim(stored: StoredTensor, key: str, importance: object, statistics: TensorStatistics, progress) -> Evaluation:
-    made = qv.evaluate(stored, key, importance, default_engine(), statistics=statistics, progress=progress)
+def _slim(
+    stored: StoredTensor, key: str, importance: Importance | None, statistics: TensorStatistics, progress
+) -> Evaluation:
+    made = qv.evaluate(
+        stored, key, device=default_engine(), statistics=statistics, progress=progress, **_given(importance)
+    )
     return replace(made, block_errors=None)
 
 

@@ -17,6 +17,7 @@ FIRST = (
     "quantviz.figures",
 )  # fmt: skip
 LANGUAGE_MODELS = ("torch", "transformers", "quantviz.kernels.reference")
+SWEEPS = ("scipy.optimize", "distributed", "pyarrow.parquet", "quantviz.sweep.run")
 HUB = ("huggingface_hub", "httpx2", "quantviz.sources.hub")
 _COMPONENTS = str(Path(__file__).parents[1])
 _lock = threading.RLock()

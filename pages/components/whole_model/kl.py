@@ -1,0 +1,95 @@
+"""The dear grade: the KL divergence of the model's own predictions when one tensor alone is quantized."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+import quantviz as qv
+from quantviz.errors import QuantvizError
+from quantviz.figures import sensitivity as drawn
+from quantviz.sensitivity import BY, GRADES, agreement
+from quantviz.text.wording import plural
+
+from .. import say
+from ..link import choices
+from ..selection import DEMO_REF
+from ..shared.charts import chart
+from ..work import jobs
+from ..work.bounded import BoundedCache
+from ..work.jobs import Job
+from ..work.tasks import KeptResult
+from .controls import Ask
+
+TOKENS, CONTEXT = 2048, 512
+_ROW_BYTES = 1000
+_found: BoundedCache[pd.DataFrame] = BoundedCache(64 << 20, lambda frame: _ROW_BYTES * len(frame))
+
+
+def measured_kl(ask: Ask) -> pd.DataFrame | None:
+    """The table of KL divergences by tensor, if it was measured."""
+    return _task(ask, "tensor").ready
+
+
+def kl_section(ask: Ask, frame: pd.DataFrame) -> None:
+    """What each unit alone does to the predictions, and how well the cheap grades foretell it."""
+    st.subheader(
+        "What it does to the model's predictions", anchor=False,
+        help="Each unit alone is quantized, everything else as stored, and the model's predictions are held against "
+        "those of the model as it is: the mean KL divergence.",
+    )  # fmt: skip
+    by = choices.one_of(st.segmented_control, "Quantized alone", "kl_by", BY, BY[0])
+    task = _task(ask, by)
+    if not task.known:
+        st.caption(
+            f"A language model is measured under {plural(len(ask.schemes), 'scheme')}, one {say.name(by)} at a time, "
+            f"on {TOKENS:,} tokens of the demo model's test text. Everything above is measured on the weights alone."
+        )
+        st.button(
+            "Measure the KL divergence", icon=":material/psychology:", on_click=task.begin,
+            type="primary" if ask.source.ref == DEMO_REF else "secondary",
+        )  # fmt: skip
+        return
+    found = task.result(lambda job: _bars(pd.concat(job.found, ignore_index=True), ask) if job.found else None)
+    if found is None:
+        return
+    _bars(found, ask)
+    try:
+        seen = agreement(frame, found)
+    except QuantvizError as problem:
+        say.caption(problem)
+        return
+    grades = [name for name in GRADES if name in seen.points and seen.points[name].notna().any()]
+    grade = choices.one_of(
+        st.selectbox, "Foretold by", "kl_grade", grades, grades[0], named=lambda name: GRADES[name].label
+    )
+    chart(drawn.predicted(seen, grade), "kl_predicted")
+
+
+def _bars(found: pd.DataFrame, ask: Ask) -> None:
+    have = [scheme for scheme in ask.schemes if scheme in set(found["scheme"])]
+    if have:
+        chart(drawn.divergences(found, have[0]), "kl_bars")
+
+
+def _task(ask: Ask, by: str) -> KeptResult:
+    def make(job: Job) -> pd.DataFrame:
+        step: list = [None, None]
+
+        def progress(what: str, done: int, total: int) -> None:
+            if step[0] != what:
+                step[:] = what, job.step(what, jobs.unit_of(what, "windows"))
+            step[1](done, total)
+
+        arriving = qv.sensitivity(
+            ask.source.opens, ask.schemes, by, tokens=TOKENS, context=CONTEXT, progress=progress, root=ask.source.root,
+            token=ask.token,
+        )  # fmt: skip
+        try:
+            for rows in arriving:
+                job.found.append(rows)
+        finally:
+            arriving.close()
+        return pd.concat(job.found, ignore_index=True)
+
+    return KeptResult(("sensitivity", ask.source, ask.schemes, by), f"KL divergence by {by}", make, _found, heavy=True)
