@@ -36,15 +36,17 @@ _PUBLIC = {
     "measure_quality": ".quality.measure",
     "quality_table": ".quality.tables",
     "quality_verdicts": ".quality.verdicts",
+    "plan": ".planner",
+    "recipe": ".planner",
     "QuantvizError": ".errors",
 }
 # What holds more names than stand above: `qv.formats.get`, `qv.figures.weights`.
-_MODULES = ("figures", "formats", "outliers", "published", "throughput")
+_MODULES = ("figures", "formats", "outliers", "planner", "published", "throughput")
 __all__ = [*_PUBLIC, *_MODULES]
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from . import figures, formats, outliers, published, throughput
+    from . import figures, formats, outliers, planner, published, throughput
     from .calibration.importance import load_importance
     from .errors import QuantvizError
     from .evaluation import Evaluation, describe, evaluate
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from .kernels.results import Quantized
     from .metrics import METRICS
     from .models import open_model
+    from .planner import plan, recipe
     from .quality.measure import measure_quality
     from .quality.tables import quality_table
     from .quality.verdicts import quality_verdicts

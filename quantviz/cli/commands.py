@@ -15,6 +15,7 @@ from .evaluate import evaluate
 from .listing import schemes, tensors
 from .mix import mix
 from .parameters import TableCommand
+from .plan import plan
 from .quality import quality
 from .throughput import throughput
 
@@ -43,5 +44,5 @@ def _told_when_empty(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (tensors, schemes, evaluate, against, mix, quality, throughput):
+for command in (tensors, schemes, evaluate, against, mix, plan, quality, throughput):
     app.command(cls=TableCommand)(_told_when_empty(command))
