@@ -41,15 +41,17 @@ _PUBLIC = {
     "quality_verdicts": ".quality.verdicts",
     "load_sensitivity": ".sensitivity.dataset",
     "load_sweep": ".sweep.reading",
+    "plan": ".planner",
+    "recipe": ".planner",
     "QuantvizError": ".errors",
 }
 # What holds more names than stand above: `qv.formats.get`, `qv.figures.weights`.
-_MODULES = ("figures", "formats", "outliers", "published", "sensitivity", "sweep", "throughput")
+_MODULES = ("figures", "formats", "outliers", "planner", "published", "sensitivity", "sweep", "throughput")
 __all__ = [*_PUBLIC, *_MODULES]
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from . import figures, formats, outliers, published, sensitivity, sweep, throughput
+    from . import figures, formats, outliers, planner, published, sensitivity, sweep, throughput
     from .calibration.importance import load_importance
     from .calibration.layer import Calibration
     from .calibration.quantizing import quantize
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from .kernels.results import Quantized
     from .metrics import METRICS
     from .models import open_model
+    from .planner import plan, recipe
     from .quality.measure import measure_quality
     from .quality.model.calibrating import calibrate
     from .quality.tables import quality_table

@@ -16,6 +16,7 @@ from .evaluate import evaluate
 from .listing import schemes, tensors
 from .mix import mix
 from .parameters import TableCommand
+from .plan import plan
 from .quality import quality
 from .sensitivity import sensitivity
 from .sweep import sweep
@@ -47,6 +48,6 @@ def _told_when_empty(command: Callable[..., None]) -> Callable[..., None]:
 
 
 for command in (
-    tensors, schemes, evaluate, sweep, against, mix, calibrate, quality, sensitivity, throughput,
+    tensors, schemes, evaluate, sweep, plan, against, mix, calibrate, quality, sensitivity, throughput,
 ):  # fmt: skip
     app.command(cls=TableCommand)(_told_when_empty(command))

@@ -1,4 +1,4 @@
-"""Spending a bit budget: which scheme each tensor of a swept model gets, and the recipe for the tool that applies it."""
+"""Spending a bit budget: a scheme for each tensor of a swept model, and the recipe for its tool."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from .budget import Budget, parse_size
 from .damage import GRADES, Grade
 from .milliseconds import Times
 from .plan import Line, Plan, plan
+from .recipes import FORMATS, Recipe, recipe
 from .rules import GROUPS, Rules
 
-__all__ = ["GRADES", "GROUPS", "Budget", "Grade", "Line", "Plan", "Rules", "Times", "parse_size", "plan"]
+__all__ = ["FORMATS", "GRADES", "GROUPS", "Budget", "Grade", "Line", "Plan", "Recipe", "Rules", "Times",
+           "parse_size", "plan", "recipe"]  # fmt: skip

@@ -46,9 +46,7 @@ def uniform(o: Options) -> tuple[Alternative, ...]:
         if not has.any() or not (has | kept | guarded).all():
             continue
         choice = np.where(has, column, smallest)
-        found.append(
-            Alternative(name, *(float(a[rows, choice].sum()) for a in (o.bits, o.damage, o.cost)))
-        )
+        found.append(Alternative(name, *(float(a[rows, choice].sum()) for a in (o.bits, o.damage, o.cost))))
     return tuple(sorted(found, key=lambda a: a.cost))
 
 

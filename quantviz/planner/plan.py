@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..sources import Model
     from .milliseconds import Times
 
+NO_RULES = Rules()
 _FRONT_POINTS = 200  # in the JSON document
 
 
@@ -51,7 +52,8 @@ class Plan:
 
     solution: with the gap that is proven.  front: the greedy curve over all budgets.
     uniform, mixes: by cost, what the plan is held against.  rest: bytes of the file beside these tensors, None where
-    the model could not be looked at.  notices: sentences that the reader should see.
+    the model could not be looked at.  others: names of its matrices that were not swept, None likewise.
+    notices: sentences that the reader should see.
     """
 
     lines: tuple[Line, ...]
@@ -63,6 +65,7 @@ class Plan:
     uniform: tuple[Alternative, ...]
     mixes: tuple[Alternative, ...]
     rest: int | None
+    others: tuple[str, ...] | None
     notices: tuple[str, ...]
 
     @property
@@ -143,7 +146,7 @@ def plan(
     nbytes: float | str | None = None,
     ms: float | None = None,
     damage: str = "weights",
-    rules: Rules = Rules(),
+    rules: Rules = NO_RULES,
     sensitivity: pd.DataFrame | None = None,
     model: Model | None = None,
     times: Times | None = None,
@@ -162,7 +165,7 @@ def plan(
     from .milliseconds import seconds_of, times_of
 
     t = table(frame, damage, sensitivity)
-    rest = None if model is None else _rest(model, t)
+    rest, others = (None, None) if model is None else _rest(model, t)
     budget = budget_of(bits, nbytes, ms, t.weights, rest or 0)
     notices: list[str] = []
     seconds = None
@@ -178,14 +181,15 @@ def plan(
         notices.append("What else is in the file is unknown here, so the size counts the tensors of the sweep alone.")
     return Plan(
         _lines(o, solution.choice, seconds), grade_of(damage), budget, rules, solution, front(o.cost, o.damage),
-        uniform(o), named, rest, tuple(notices),
+        uniform(o), named, rest, others, tuple(notices),
     )  # fmt: skip
 
 
-def _rest(model: Model, t: Table) -> int:
-    """Bytes of what is in the model's files and in no tensor of the sweep."""
+def _rest(model: Model, t: Table) -> tuple[int, tuple[str, ...]]:
+    """Bytes of what is in the model's files and in no tensor of the sweep, and the names of the matrices among it."""
     swept = {name.partition("[")[0] for name in t.tensors["tensor"]}
-    return sum(info.nbytes for info in model.tensors if info.name not in swept)
+    rest = [info for info in model.tensors if info.name not in swept]
+    return sum(info.nbytes for info in rest), tuple(info.name for info in rest if len(info.shape) > 1)
 
 
 def _lines(o: Options, choice: np.ndarray, seconds: np.ndarray | None) -> tuple[Line, ...]:

@@ -61,9 +61,7 @@ def solve(cost: np.ndarray, damage: np.ndarray, budget: float, time_limit: float
     )
 
 
-def _not_struck_out(
-    cost: np.ndarray, damage: np.ndarray, curve: Front, budget: float, greedy: float
-) -> np.ndarray:
+def _not_struck_out(cost: np.ndarray, damage: np.ndarray, curve: Front, budget: float, greedy: float) -> np.ndarray:
     """bool [items, options]: those that may stand in a choice better than the greedy one.
 
     With a price λ on cost, an item's least damage + λ·cost summed over all items, less λ·budget, bounds the damage of
@@ -94,12 +92,13 @@ def _milp(
     if room < 0 or not extra.any():
         return None, -np.inf
     unit, whole = _unit(extra)
+    most = np.floor(room / unit) + 0.5 if whole else room / unit  # half a unit more, so that rounding decides nothing
     scale = _SCALE / greedy
     result = milp(
         damage[item, option] * scale, integrality=np.ones(len(item)), bounds=Bounds(0, 1),
         constraints=[
             LinearConstraint(one_each, 1, 1),
-            LinearConstraint(csr_array((extra / unit)[None, :]), -np.inf, np.floor(room / unit) + 0.5 if whole else room / unit),
+            LinearConstraint(csr_array((extra / unit)[None, :]), -np.inf, most),
         ],
         options={"time_limit": time_limit, "mip_rel_gap": 0.0},
     )  # fmt: skip

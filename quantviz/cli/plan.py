@@ -1,0 +1,188 @@
+"""`plan`: which scheme each tensor of a sweep gets within a budget, and the recipe for the tool that applies it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import QuantvizError
+from .output import ProgressLine, print_json, print_table
+from .parameters import AsJson
+from .terminal import complain
+
+if TYPE_CHECKING:
+    from ..planner import Plan, Rules
+    from ..planner.alternatives import Alternative
+
+
+def plan(
+    sweep: Annotated[Path, typer.Argument(metavar="FILE.parquet", help="What `sweep` wrote.")],
+    bits: Annotated[
+        float | None, typer.Option(metavar="N", help="Budget: bits a weight over the tensors of the sweep.")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="4.2GB", help="Budget: size of the file; GB is 10⁹ bytes, GiB 2³⁰.")
+    ] = None,
+    ms: Annotated[
+        float | None, typer.Option(metavar="N", help="Budget: milliseconds a token, as measured on this machine.")
+    ] = None,
+    damage: Annotated[str, typer.Option(metavar="weights|output|kl", help="What is summed and made least.")] = (
+        "weights"
+    ),
+    sensitivity: Annotated[
+        Path | None, typer.Option(metavar="FILE.parquet", help="What `sensitivity` wrote, for --damage kl.")
+    ] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN", help="Tensors that stay as stored. Repeatable.")
+    ] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(metavar="SCHEME", help="A scheme to choose from; default all. Repeatable.")
+    ] = None,
+    share: Annotated[
+        str, typer.Option(metavar="A,B|none", help="What gets one scheme: qkv, gate-up, experts, patterns.")
+    ] = "experts",
+    floor_embedding: Annotated[
+        str | None, typer.Option(metavar="SCHEME|BITS", help="The least that embeddings and head get.")
+    ] = None,
+    export: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="Print the recipe alone: llama.cpp, llm-compressor, mlx, torchao, autoround, gptqmodel, quantviz.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Chooses a scheme for each tensor of a sweep, so that the summed damage is least within one budget."""
+    from ..planner import Rules, recipe
+    from ..planner.recipes import checked
+
+    if export is not None:
+        checked(export)
+    shared = () if share.strip() == "none" else tuple(part.strip() for part in share.split(","))
+    rules = Rules(tuple(allow or ()), tuple(keep or ()), shared, floor_embedding)
+    made = _made(sweep, sensitivity, rules, damage, {"bits": bits, "nbytes": size, "ms": ms})
+    for notice in made.notices:
+        complain(notice)
+    if export is not None:
+        written = recipe(made, export)
+        for note in written.notes:
+            complain(note)
+        if as_json:
+            return print_json(made.record() | {"recipe": {"format": written.format, "text": written.text}})
+        return print(written.text, end="")
+    return print_json(made.record()) if as_json else _print(made)
+
+
+def _made(sweep: Path, sensitivity: Path | None, rules: Rules, damage: str, budget: dict[str, Any]) -> Plan:
+    from ..planner import plan
+    from ..planner.milliseconds import times_of
+    from ..planner.table import table
+
+    _own_output()
+    frame, ref = _read_sweep(sweep)
+    felt = None if sensitivity is None else _read_sensitivity(sensitivity)
+    times = None
+    if budget["ms"] is not None and budget["bits"] is None and budget["nbytes"] is None:
+        with ProgressLine() as line:
+            times = times_of(
+                table(frame, damage, felt), rules, progress=lambda what, done, total: line.of(what)(done, total)
+            )
+    return plan(frame, **budget, damage=damage, rules=rules, sensitivity=felt, model=_opened(ref), times=times)
+
+
+def _read_sweep(path: Path) -> tuple[Any, str]:
+    """The frame, and the reference of the model that was swept."""
+    from ..sweep import load
+
+    found = load(path)
+    return found.frame, found.spec.ref
+
+
+def _read_sensitivity(path: Path) -> Any:
+    from ..sensitivity import load_sensitivity
+
+    return load_sensitivity(path).frame
+
+
+def _opened(ref: str) -> Any:
+    """The model that was swept; None, and a sentence, where it cannot be opened now."""
+    from ..models import open_model
+
+    try:
+        return open_model(ref)
+    except QuantvizError as problem:
+        complain(f"What else is in the model's file, and what llama.cpp's mixes make of it, is unknown: {problem}")
+        return None
+
+
+def _own_output() -> None:
+    """HiGHS prints notes of its own to standard output, which is the recipe's: they go to standard error instead."""
+    try:
+        if sys.stdout.fileno() != 1:
+            return
+        own = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors)
+    except (OSError, ValueError):  # no file: a test's, or closed
+        return
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    sys.stdout = own
+
+
+# -- the table -----------------------------------------------------------------------------------
+
+
+def _print(made: Plan) -> None:
+    from ..planner.alternatives import kept_name
+    from ..text.wording import number, shape
+
+    _print_totals(made)
+    print()
+    timed = made.budget.kind == "ms"
+    print_table(
+        ("tensor", "shape", "scheme", "bits", "damage", "of all", *(("ms",) if timed else ())),
+        [
+            (
+                line.tensor, shape(line.shape), kept_name(line.scheme), number(line.bits / line.weights, 4),
+                number(line.damage, 3), f"{100 * line.damage / made.damage:.1f}%" if made.damage else "-",
+                *((f"{1e3 * (line.seconds or 0):.3f}",) if timed else ()),
+            )
+            for line in made.lines
+        ],
+        right=(3, 4, 5, 6),
+    )  # fmt: skip
+
+
+def _print_totals(made: Plan) -> None:
+    from ..text.wording import count, number, size
+
+    rest = "the tensors of the sweep alone" if made.rest is None else f"{size(made.rest)} of it not in the sweep"
+    bits = f"{made.bits_per_weight:.4f} bits per weight over {count(made.weights)} weights"
+    print(f"{bits}; {size(made.nbytes)}, {rest}.")
+    if made.milliseconds is not None:
+        print(f"{made.milliseconds:.4g} ms a token in these tensors.")
+    grade = made.grade
+    print(f"Damage: {grade.label.lower()}, {grade.formula}: {number(made.damage, 4)} {grade.unit}".rstrip() + ".")
+    gap = made.solution.gap
+    proven = "the least there is, which is proven" if gap < 1e-9 else f"at most {100 * gap:.3g}% above the least"
+    print(f"Within {made.budget.text()} that is {proven} ({made.solution.seconds:.2f} s).\n")
+    print_table(
+        ("held against", "", "damage", "the plan has less by"),
+        [_against(made, kind, found) for kind, found in (
+            ("best uniform scheme", made.best_uniform), ("best mix of llama.cpp", made.best_mix)
+        ) if found is not None or kind == "best uniform scheme"],
+        right=(2, 3),
+    )  # fmt: skip
+
+
+def _against(made: Plan, kind: str, found: Alternative | None) -> tuple[str, ...]:
+    from ..text.wording import number
+
+    if found is None:
+        return kind, "none fits", "-", "-"
+    name = f"{found.name}, {made.budget.text(found.cost)}"
+    return kind, name, number(found.damage, 4), f"{100 * made.gain(found):.1f}%"
