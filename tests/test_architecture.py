@@ -60,7 +60,18 @@ SHARED_FOLDERS = set(COMPONENTS)
 # Quantized.dequantize() is the contract's method, and asks the engines when it is called.
 CIRCLE = ("quantviz.kernels.results", "quantviz.kernels")
 # quantviz promises to load these at first use and not before.
-HEAVY = ("torch", "numba", "triton", "transformers", "streamlit", "huggingface_hub", "plotly", "safetensors", "pandas")
+HEAVY = (
+    "torch",
+    "numba",
+    "triton",
+    "transformers",
+    "streamlit",
+    "huggingface_hub",
+    "plotly",
+    "safetensors",
+    "pandas",
+    "PIL",
+)
 
 
 def module_of(path: Path) -> str:
@@ -221,6 +232,7 @@ LOADED = "import sys; print(' '.join(n for n in {heavy!r} if n in sys.modules))"
         "import quantviz.cli",
         "import quantviz as qv; qv.catalogue(); qv.Scheme.parse('int4-sym-b64'); qv.METRICS",
         "import quantviz as qv; qv.open_model('random:normal?rows=8&cols=8').load('weight')",
+        "import quantviz as qv; qv.open_model('values:0.1,0.2').load('values'); qv.open_model('picture:').load('picture')",
     ],
 )
 def test_nothing_heavy_is_loaded_before_it_is_needed(statement: str) -> None:
