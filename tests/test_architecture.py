@@ -50,7 +50,8 @@ MAY_IMPORT = {
     "sensitivity": ABOVE | {"quality"},  # trials of what quality measures, one part at a time
     "sweep": ABOVE | {"kernels.cpu", "calibration"},  # where a pass on the CPU begins a run of its sums
     "throughput": ENGINE | {"kernels.cpu", "kernels.reference", "kernels.cuda", "sources"},
-    "planner": ABOVE | {"published", "sweep", "sensitivity", "throughput"},
+    # Tables and layers as `quality` reads them, llama.cpp's mixes, and the time that a layer takes.
+    "planner": ABOVE | {"published", "quality", "sensitivity", "sweep", "throughput"},
     "lessons": ABOVE | {"quality", "throughput"},
     "figures": ABOVE | {"published", "outliers", "quality", "sensitivity", "throughput", "sweep", "planner", "lessons"},
     "cli": ABOVE | {"calibration", "published", "quality", "sensitivity", "throughput", "sweep", "planner"},
@@ -68,7 +69,7 @@ SHARED_FOLDERS = set(COMPONENTS)
 CIRCLE = ("quantviz.kernels.results", "quantviz.kernels")
 # quantviz promises to load these at first use and not before.
 HEAVY = ("torch", "numba", "triton", "transformers", "streamlit", "huggingface_hub", "plotly", "safetensors", "pandas",
-         "pyarrow")  # fmt: skip
+         "pyarrow", "scipy", "yaml", "distributed", "PIL")  # fmt: skip
 
 
 def module_of(path: Path) -> str:
@@ -229,6 +230,8 @@ LOADED = "import sys; print(' '.join(n for n in {heavy!r} if n in sys.modules))"
         "import quantviz.cli",
         "import quantviz as qv; qv.catalogue(); qv.Scheme.parse('int4-sym-b64'); qv.METRICS",
         "import quantviz as qv; qv.open_model('random:normal?rows=8&cols=8').load('weight')",
+        "import quantviz as qv; qv.open_model('values:0.1,0.2').load('values')",
+        "import quantviz as qv; qv.open_model('picture:').load('picture')",
     ],
 )
 def test_nothing_heavy_is_loaded_before_it_is_needed(statement: str) -> None:

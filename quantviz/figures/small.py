@@ -16,11 +16,11 @@ from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend
 MOST_LINES = 8  # blocks that are drawn, each on a line of its own
 MOST_LEVELS = 256  # ticks of a line; codes are written under up to
 MOST_NAMED = 16
-LINE_HEIGHT, REST = 150, 90  # pixels
-_LANE, _FIRST = 0.17, 0.28  # heights over the line, a line's distance to the next being 1.25
+LINE_HEIGHT, REST = 190, 84  # pixels
+_LANE, _FIRST = 0.2, 0.26  # heights over the line, a line's distance to the next being 1.3
 _APART = 0.055  # of the width: weights closer than this stand over one another
 _LANES = 4
-_DISTANCE = 1.25
+_DISTANCE = 1.3
 
 
 def weights_on_lines(blocks: Sequence[Block]) -> go.Figure:
@@ -45,7 +45,7 @@ def weights_on_lines(blocks: Sequence[Block]) -> go.Figure:
     return figure(
         traces, _told(drawn, len(blocks)), "weight", "", REST + LINE_HEIGHT * len(drawn),
         xaxis={"range": [low - margin, high + margin], "showgrid": False},
-        yaxis={"range": [lines[-1].y - 0.42, 0.98], "tickvals": [line.y for line in lines], "ticktext": names,
+        yaxis={"range": [lines[-1].y - 0.34, 1.0], "tickvals": [line.y for line in lines], "ticktext": names,
                "showgrid": False, "fixedrange": True},
         annotations=[legend(*entries)], margin={"l": 76 if len(drawn) > 1 else 12, "r": 10, "t": 30, "b": 48},
     )  # fmt: skip
@@ -94,7 +94,7 @@ class _Line:
             found.append(
                 go.Scatter(
                     x=self.levels,
-                    y=at - 0.16,
+                    y=at - 0.1,
                     mode="text",
                     text=_not_crowded(self.codes, self.levels, width),
                     textposition="bottom center",

@@ -16,6 +16,7 @@ from ..shared.charts import chart
 from ..work import cached
 from .block import parse_block, weight_columns
 
+_NARROW = st.column_config.Column(width=62)
 SMALL = 64  # weights, which are shown one by one at the top of the page
 
 
@@ -38,7 +39,7 @@ def small_section(view: View, evaluation: Evaluation, importance: Importance | N
         return
     rules = list(dict.fromkeys(rule_text(block) for block in blocks))
     say.caption(rules[0] if len(rules) == 1 else f"{rules[0]} in the first block; each has a scale of its own.")
-    line, table = st.columns([3, 2], gap="medium")
+    line, table = st.columns([7, 6], gap="small")
     with line:
         chart(figures.weights_on_lines(blocks), "small")
         if len(blocks) > figures.MOST_LINES:
@@ -47,6 +48,11 @@ def small_section(view: View, evaluation: Evaluation, importance: Importance | N
     table.dataframe(
         {name: [value for one in rows_of for value in one[name]] for name in rows_of[0]},
         hide_index=True, key="small_table", height="content" if view.weights <= 16 else 420,
-        column_config=weight_columns(blocks[0], "medium"),
-        column_order=[name for name in rows_of[0] if name != "row" or view.rows > 1],
+        column_config=weight_columns(blocks[0], "small") | {name: _NARROW for name in ("row", "column", "code")},
+        column_order=[name for name in rows_of[0] if name not in _unneeded(view, blocks[0].names[1])],
     )  # fmt: skip
+
+
+def _unneeded(view: View, dequantized: str) -> set[str]:
+    """Columns that would say what another says: what the arithmetic ends with, and the only row."""
+    return {dequantized} | ({"row"} if view.rows == 1 else set())

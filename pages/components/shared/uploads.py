@@ -25,8 +25,7 @@ def upload_folder() -> Path:
 def keep(name: str, content: memoryview) -> str:
     """Writes an uploaded file; gives the name under which `path_of` finds it."""
     kept = st.session_state.setdefault("_uploads", {})
-    folder = upload_folder() / str(len(kept))  # of its own: nothing that is there before is written over
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(dir=upload_folder()))  # of its own: nothing that is there before is written over
     name = own_name(name)
     with (folder / name).open("wb") as file:
         file.write(content)

@@ -10,6 +10,8 @@ _RULES = """
   [data-testid="stMainBlockContainer"] { padding: 3rem 2.5rem 4rem; max-width: 110rem; }
   /* Room for the controls, two side by side. */
   @media (min-width: 768px) { [data-testid="stSidebar"][data-collapsed="false"] { min-width: 22rem; } }
+  /* Five kinds of source stand in one line. */
+  [data-testid="stSidebar"] [data-testid="stButtonGroup"] button { padding-inline: 0.4rem; }
   /* Long names of metrics wrap instead of being cut off. */
   [data-testid="stMetricLabel"] p { white-space: normal; line-height: 1.2; }
   [data-testid="stMetricLabel"] { align-items: flex-start; min-height: 2.3rem; }

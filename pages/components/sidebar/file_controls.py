@@ -26,7 +26,7 @@ def file_controls(ref: str) -> None:
         help="Kept in a private folder until you close the page; a link cannot carry it.",
     )  # fmt: skip
     st.button(
-        "Open a picture", icon=":material/image:", on_click=choose_ref, args=(OWN_PICTURE,),
+        "Try a picture", icon=":material/image:", on_click=choose_ref, args=(OWN_PICTURE,),
         disabled=ref == OWN_PICTURE,
         help="One that quantviz draws, as a tensor: banding, edges and outliers show at a glance.",
     )  # fmt: skip
