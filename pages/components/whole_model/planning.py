@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
-from quantviz.planner.recipes import FORMATS, recipe
 
 from quantviz import figures
 from quantviz.errors import QuantvizError
 from quantviz.planner import GROUPS, Plan, Rules, plan
 from quantviz.planner.plan import scheme_text
+from quantviz.planner.recipes import FORMATS, recipe
 from quantviz.sweep.summary import totals
 from quantviz.text.wording import bits, number, share, size
 
