@@ -74,7 +74,7 @@ def test_a_scheduler_that_does_not_answer_is_told_at_once(tmp_path: Path, monkey
 
 
 def test_workers_of_another_quantviz_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(QuantvizError, match="b has 9.9 and c has none that sweeps; install it there"):
+    with pytest.raises(QuantvizError, match="b has 9.9 and c has none that sweeps; install"):
         engine.check_versions({"a": qv.__version__, "b": "9.9", "c": ModuleNotFoundError("quantviz")})
     plan = run._planned(folder(tmp_path / "m"), SCHEMES, {})
     from dataclasses import replace
