@@ -109,8 +109,8 @@ def check_versions(found: dict[str, object]) -> None:
             f"{where} has {said if isinstance(said, str) else 'none that sweeps'}" for where, said in others.items()
         ]
         raise QuantvizError(
-            f"All workers need quantviz {worker.version()}, as here: {listed(told, _SHOWN)}; install it there, or start "
-            "them in its folder with `python -m dask worker`."
+            f"All workers need quantviz {worker.version()}, as here: {listed(told, _SHOWN)}; install it there, or "
+            "start them in its folder with `python -m dask worker`."
         )
 
 
