@@ -9,6 +9,7 @@ import contextlib
 import logging
 import math
 import os
+import pickle
 import queue
 import time
 from collections.abc import Callable, Iterator
@@ -108,7 +109,8 @@ def check_versions(found: dict[str, object]) -> None:
             f"{where} has {said if isinstance(said, str) else 'none that sweeps'}" for where, said in others.items()
         ]
         raise QuantvizError(
-            f"All workers need quantviz {worker.version()}, as here: {listed(told, _SHOWN)}; install it there."
+            f"All workers need quantviz {worker.version()}, as here: {listed(told, _SHOWN)}; install it there, or "
+            "start them in its folder with `python -m dask worker`."
         )
 
 
@@ -142,7 +144,8 @@ def results(
     try:
         while True:
             while len(flying) < limit.now() and (item := next(items, None)):
-                future = client.submit(worker.run, job, *item, key=f"quantviz-{job.run}-{number}", pure=False)
+                sealed = pickle.dumps((worker.run, (job, *item)))
+                future = client.submit(_OPENING, sealed, key=f"quantviz-{job.run}-{number}", pure=False)
                 flying[future.key] = future, item[0]
                 future.add_done_callback(arrived.put)
                 number += 1
@@ -156,6 +159,25 @@ def results(
     finally:
         with contextlib.suppress(Exception):  # the connection may be gone, which whoever gets here knows
             client.cancel([future for future, _ in flying.values()])
+
+
+def _opening() -> Callable[[bytes], Any]:
+    """What opens a call that was sealed, and makes it.
+
+    A scheduler looks into the calls that it hands on, and one that was started anywhere does not have quantviz. What
+    stands inside another function travels as its own text, and bytes as they are.
+    """
+
+    def opened(sealed: bytes) -> Any:
+        import pickle
+
+        call, arguments = pickle.loads(sealed)  # in a worker, of what the sweep that asked for it has written
+        return call(*arguments)
+
+    return opened
+
+
+_OPENING = _opening()
 
 
 class _AtOnce:

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import quantviz as qv
@@ -73,8 +74,34 @@ def test_a_scheduler_that_does_not_answer_is_told_at_once(tmp_path: Path, monkey
     assert time.monotonic() - began < 8
 
 
+def test_a_running_cluster_is_used_and_its_end_is_told(tmp_path: Path, monkeypatch) -> None:
+    from distributed import LocalCluster
+
+    ref, out = folder(tmp_path / "m", layers=8), tmp_path / "o.parquet"
+    monkeypatch.setattr(run, "FLUSHED", 0.0)
+    monkeypatch.setattr(engine, "CONNECTING", 1.0)
+    here = {"processes": False, "protocol": "tcp://", "host": "127.0.0.1", "dashboard_address": None}
+    with LocalCluster(**here, n_workers=1, threads_per_worker=1, silence_logs=50) as cluster:
+        frame = swept(ref, scheduler=cluster.scheduler_address)
+        frames = qv.sweep(ref, SCHEMES, out, scheduler=cluster.scheduler_address, detail="metrics")
+        next(frames)
+    with pytest.raises(QuantvizError, match="no longer has the work .* go on with resume"):
+        list(frames)
+    pd.testing.assert_frame_equal(ordered(frame), ordered(swept(ref)))
+    assert not qv.load_sweep(out).complete
+    pd.testing.assert_frame_equal(ordered(swept(ref, out=out, resume=True)), ordered(frame))
+    with LocalCluster(**here, n_workers=0, silence_logs=50) as cluster:
+        with pytest.raises(QuantvizError, match="has no workers"):
+            swept(ref, scheduler=cluster.scheduler_address)
+
+
+def ordered(frame: pd.DataFrame) -> pd.DataFrame:
+    """In an order of its own, without what differs from run to run."""
+    return frame.drop(columns="seconds").sort_values(["tensor", "scheme"], ignore_index=True)
+
+
 def test_workers_of_another_quantviz_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(QuantvizError, match="b has 9.9 and c has none that sweeps; install it there"):
+    with pytest.raises(QuantvizError, match="b has 9.9 and c has none that sweeps; install"):
         engine.check_versions({"a": qv.__version__, "b": "9.9", "c": ModuleNotFoundError("quantviz")})
     plan = run._planned(folder(tmp_path / "m"), SCHEMES, {})
     from dataclasses import replace
