@@ -232,7 +232,8 @@ LOADED = "import sys; print(' '.join(n for n in {heavy!r} if n in sys.modules))"
         "import quantviz.cli",
         "import quantviz as qv; qv.catalogue(); qv.Scheme.parse('int4-sym-b64'); qv.METRICS",
         "import quantviz as qv; qv.open_model('random:normal?rows=8&cols=8').load('weight')",
-        "import quantviz as qv; qv.open_model('values:0.1,0.2').load('values'); qv.open_model('picture:').load('picture')",
+        "import quantviz as qv; qv.open_model('values:0.1,0.2').load('values')",
+        "import quantviz as qv; qv.open_model('picture:').load('picture')",
     ],
 )
 def test_nothing_heavy_is_loaded_before_it_is_needed(statement: str) -> None:
