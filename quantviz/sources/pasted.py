@@ -194,16 +194,16 @@ def rounded_note(grid: np.ndarray, numbers: np.ndarray) -> tuple[str, ...]:
 
 
 def shortest(value: np.float32) -> str:
-    """The shortest decimal that is read as this float32.
+    """The fewest digits that are read as this float32; with a power of ten where that saves over two characters.
 
-    >>> [shortest(np.float32(x)) for x in (-0.89, 1e-5, 3e20, -0.0, 16777216)]
-    ['-0.89', '1e-5', '3e20', '-0.0', '16777216']
+    >>> [shortest(np.float32(x)) for x in (-0.89, 1e-5, 0.001, 3e20, -0.0, 16777216)]
+    ['-0.89', '1e-5', '0.001', '3e20', '-0.0', '16777216']
     """
     if value == 0:
         return "-0.0" if np.signbit(value) else "0"  # with a point: "-0" before a comma looks like a decimal comma
     plain = np.format_float_positional(value, trim="-")
     power = np.format_float_scientific(value, trim="-", exp_digits=1).replace("e+", "e")
-    text = plain if len(plain) <= len(power) else power
+    text = plain if len(plain) <= len(power) + 2 else power
     return text if np.float32(float(text)) == value else f"{value:.9g}"
 
 

@@ -61,7 +61,7 @@ class Values:
 
     @property
     def ref(self) -> str:
-        """The canonical reference: the shortest decimals that are read as the same float32."""
+        """The canonical reference: the fewest digits that are read as the same float32."""
         return PREFIX + ";".join(",".join(row) for row in self._written)
 
     @property

@@ -1,4 +1,4 @@
-"""Pictures as tensors: the one drawn here is the same everywhere, files are read as Pillow reads them, none does harm."""
+"""Pictures as tensors: the one drawn here is the same everywhere, files are read as Pillow reads them, or refused."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def _weights(view: View, block: Block) -> None:
         st.caption(f"The first {count(block.original.size)} of {count(view.weights)} weights.")
 
 
-def weight_columns(block: Block, arithmetic: str = "large") -> dict[str, object]:
+def weight_columns(block: Block, arithmetic: str | int = "large") -> dict[str, object]:
     """How the columns of `block_rows` are written. arithmetic: the width of that column."""
     own = "Of the weight's own group in the block."
     return {

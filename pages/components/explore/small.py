@@ -16,7 +16,8 @@ from ..shared.charts import chart
 from ..work import cached
 from .block import parse_block, weight_columns
 
-_NARROW = st.column_config.Column(width=62)
+_NARROW = {name: st.column_config.Column(width=width) for name, width in (("row", 48), ("column", 64), ("code", 48))}
+_LETTER, _EDGES = 6.4, 22  # pixels, of a cell
 SMALL = 64  # weights, which are shown one by one at the top of the page
 
 
@@ -39,7 +40,7 @@ def small_section(view: View, evaluation: Evaluation, importance: Importance | N
         return
     rules = list(dict.fromkeys(rule_text(block) for block in blocks))
     say.caption(rules[0] if len(rules) == 1 else f"{rules[0]} in the first block; each has a scale of its own.")
-    line, table = st.columns([7, 6], gap="small")
+    line, table = st.columns(2, gap="small")
     with line:
         chart(figures.weights_on_lines(blocks), "small")
         if len(blocks) > figures.MOST_LINES:
@@ -48,9 +49,14 @@ def small_section(view: View, evaluation: Evaluation, importance: Importance | N
     table.dataframe(
         {name: [value for one in rows_of for value in one[name]] for name in rows_of[0]},
         hide_index=True, key="small_table", height="content" if view.weights <= 16 else 420,
-        column_config=weight_columns(blocks[0], "small") | {name: _NARROW for name in ("row", "column", "code")},
+        column_config=weight_columns(blocks[0], _width(rows_of)) | _NARROW,
         column_order=[name for name in rows_of[0] if name not in _unneeded(view, blocks[0].names[1])],
     )  # fmt: skip
+
+
+def _width(tables: list[dict]) -> int:
+    """Pixels that the longest arithmetic takes."""
+    return round(_EDGES + _LETTER * max(len(text) for table in tables for text in table["arithmetic"]))
 
 
 def _unneeded(view: View, dequantized: str) -> set[str]:
