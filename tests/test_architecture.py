@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "calibration": GROUND | {"sources", "checkpoints", "tensors"},
     "inspection": ENGINE | {"kernels.cpu"},
     "evaluation": ENGINE | {"kernels.cpu", "inspection"},
-    "published": ABOVE,
+    "published": ABOVE | {"kernels.cpu"},
     "outliers": ABOVE | {"kernels.cpu"},
     "quality": ABOVE | {"kernels.cpu", "calibration", "outliers"},
     "throughput": ENGINE | {"kernels.cpu", "kernels.reference", "kernels.cuda", "sources"},
