@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +16,7 @@ from ..kernels.results import Progress
 from ..tensors import StoredTensor
 from .scale_rules import Extremes, ScaleRule
 
-_PIECE = 1 << 15  # weights taken apart at a time, about: so many that what is made of them stays in cache
-_TIE = 1e-6  # how much farther than the nearest a level may be, relative, to count as nearest too
+_PIECE = 1 << 17  # weights taken apart at a time, about: so many that what is made of them stays in cache
 
 
 @dataclass
@@ -25,8 +27,8 @@ class Survey:
     zeros: (smallest, largest) zero point, None for formats without; whole_zeros: whether all are whole numbers.
     least, most: the smallest and largest code less its zero point, of formats whose codes are whole numbers.
     used: bool, which of the layer's levels some weight has.  powers: whether all scales are powers of two.
-    exponents: (smallest, largest) of these.  groups: scales above 0; by_rule: how many of them each rule gives.
-    second: whether scales are made of others.  minima: whether groups have one.
+    exponents: (smallest, largest) of these, where all are.  groups: scales above 0; by_rule: how many of
+    them each rule gives.  second: whether scales are made of others.  minima: whether groups have one.
     """
 
     count: int = 0
@@ -49,73 +51,106 @@ def survey(
     x: StoredTensor, y: Decoded, tile: int, rules: tuple[ScaleRule, ...], progress: Progress | None = None
 ) -> Survey:
     """x: the original as its quantizer saw it.  tile: rows that share a scale.  rules: that are tried."""
+    from ..kernels.cpu.loops.tables import Ticker
+    from ..kernels.cpu.workers import work
+
     found = Survey(used=np.zeros(len(y.layer.levels), bool), by_rule={rule.name: 0 for rule in rules})
-    levels = _Levels(y.layer.levels)
+    levels = _levels(y.layer.levels)
     whole = tile >= x.rows  # one tile from the first row to the last, which is not held at once
     height = max(1, _PIECE // x.cols // (1 if whole else tile)) * (1 if whole else tile)
+    pieces = [(row, min(row + height, x.rows)) for row in range(0, x.rows, height)]
+    squares = np.zeros(len(pieces))  # added in the order of the pieces, whichever is done first
     ends: list[tuple[np.ndarray, np.ndarray]] = []
-    for row in range(0, x.rows, height):
-        stop = min(row + height, x.rows)
-        u = y.unpacked(row, stop)
-        w = x.read(row * x.cols, stop * x.cols).reshape(-1, x.cols)
-        _piece(found, w, u, levels, y.layer.first_code)
-        each = min(tile, stop - row)
-        low, high = (_of_tiles(p, each, how) for p, how in zip(_of_groups(w, u), (np.minimum, np.maximum), strict=True))
-        ends.append((low, high))
-        if not whole:
-            _rules(found, *ends.pop(), u.scales[::each], rules)
-        if progress:
-            progress(stop * x.cols, x.size)
-    if whole:
-        lows, highs = zip(*ends, strict=True)
-        _rules(found, np.stack(lows).min(axis=0), np.stack(highs).max(axis=0), u.scales[:1], rules)
+    ticker, lock = Ticker(progress, x.size), threading.Lock()
+
+    def run(tasks: Iterator[tuple[int, tuple[int, int]]]) -> None:
+        for number, (row, stop) in tasks:
+            u = y.unpacked(row, stop)
+            w = x.read(row * x.cols, stop * x.cols).reshape(-1, x.cols)
+            seen = _seen(w, u, levels, y.layer.first_code, len(found.used))
+            each = min(tile, stop - row)
+            low, high = _of_tiles(seen.low, each, np.minimum), _of_tiles(seen.high, each, np.maximum)
+            with lock:
+                squares[number] = _add(found, seen, u, w.size)
+                if whole:
+                    ends.append((low, high))
+                if not whole or len(ends) == len(pieces):
+                    low, high = _joined(ends) if whole else (low, high)
+                    _rules(found, low, high, u.scales[:: len(u.scales) if whole else each], rules)
+            ticker.tick(w.size)
+
+    work(pieces, run)
+    found.squared_error = float(squares.sum())
     return found
 
 
-class _Levels:
-    """What codes stand for, in rising order, to find the nearest."""
-
-    def __init__(self, levels: np.ndarray) -> None:
-        self.rising = np.unique(levels[np.isfinite(levels)]).astype(np.float64)
-        self._between = (self.rising[1:] + self.rising[:-1]) / 2
-        self._whole = np.array_equal(self.rising, self.rising[0] + np.arange(len(self.rising)))
-
-    def nearest(self, t: np.ndarray) -> np.ndarray:
-        if self._whole:
-            return np.clip(np.rint(t), self.rising[0], self.rising[-1])
-        return self.rising[np.searchsorted(self._between, t)]
+def _joined(ends: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Of all pieces, the smallest and the largest weight of each group."""
+    lows, highs = zip(*ends, strict=True)
+    return np.stack(lows).min(axis=0), np.stack(highs).max(axis=0)
 
 
-def _piece(found: Survey, w: np.ndarray, u: Unpacked, levels: _Levels, first_code: int) -> None:
-    cols = w.shape[1]
-    w = w.astype(np.float64)
-    scales = u.spread(u.scales, cols).astype(np.float64)
-    zeros = 0.0 if u.zeros is None else u.spread(u.zeros, cols).astype(np.float64)
-    minima = 0.0 if u.minima is None else u.spread(u.minima, cols).astype(np.float64)
-    numbers = (u.codes if u.numbers is None else u.numbers).astype(np.float64)
-    off = np.abs((numbers - zeros) * scales + minima - w)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(scales != 0, (w - minima) / scales + zeros, numbers)
-    least = np.abs((levels.nearest(t) - zeros) * scales + minima - w)
-    found.nearest += int((off <= least + _TIE * (np.abs(w) + np.abs(scales))).sum())
-    found.count += w.size
-    found.squared_error += float(np.square(off).sum())
-    counted = np.bincount((u.codes.astype(np.int64) - first_code).reshape(-1), minlength=len(found.used))
-    found.used |= counted[: len(found.used)] > 0
-    less = numbers - zeros
-    found.least, found.most = min(found.least, float(less.min())), max(found.most, float(less.max()))
+def _levels(told: np.ndarray) -> Any:
+    """What codes stand for, as the kernel takes it."""
+    from ..kernels.cpu.loops.beside import Levels
+
+    rising = np.unique(told[np.isfinite(told)]).astype(np.float64)
+    whole = np.array_equal(rising, rising[0] + np.arange(len(rising)))
+    ranks = np.searchsorted(rising, np.where(np.isfinite(told), told, 0)).clip(max=len(rising) - 1)
+    return Levels(rising, (rising[1:] + rising[:-1]) / 2, ranks.astype(np.int32), bool(whole))
+
+
+def _seen(w: np.ndarray, u: Unpacked, levels: Any, first_code: int, many: int) -> Any:
+    """What the kernel finds in some rows. many: how many codes there are."""
+    from ..kernels.cpu.loops.beside import Found, Packed, nothing
+    from ..kernels.cpu.loops.beside import survey as run
+
+    n, groups = u.scales.shape
+    numbers = u.codes if u.numbers is None else u.numbers
+    shared = [np.zeros_like(u.scales) if part is None else part for part in (u.scales, u.zeros, u.minima)]
+    packed = Packed(
+        _plain(u.codes, np.int32) - np.int32(first_code), _plain(numbers, np.float32),
+        _plain(_group_of_columns(u, w.shape[1]), np.int32), *(_plain(part, np.float32) for part in shared),
+    )  # fmt: skip
+    low, high = np.full((n, groups), np.inf, np.float32), np.full((n, groups), -np.inf, np.float32)
+    found = Found(low, high, np.zeros(many, bool), nothing())
+    run(_plain(w, np.float32), packed, levels, found)
+    return found
+
+
+def _plain(array: np.ndarray, dtype: type) -> np.ndarray:
+    """As kernels take arrays: one layout, that they need not be compiled for others."""
+    return np.require(array, dtype, "CW")
+
+
+def _group_of_columns(u: Unpacked, cols: int) -> np.ndarray:
+    if u.columns is not None:
+        return u.columns
+    groups = u.scales.shape[1]
+    return np.minimum(np.arange(cols) // u.width, groups - 1) if groups > 1 else np.zeros(cols, np.int32)
+
+
+def _add(found: Survey, seen: Any, u: Unpacked, size: int) -> float:
+    """Adds what was seen in some rows; gives their Σ e²."""
+    from ..kernels.cpu.loops.beside import LEAST, MOST, NEAREST, SQUARED
+
+    found.nearest += int(seen.sums[NEAREST])
+    found.count += size
+    found.used |= seen.used
+    found.least, found.most = min(found.least, float(seen.sums[LEAST])), max(found.most, float(seen.sums[MOST]))
     found.minima |= u.minima is not None
     found.second |= bool(u.stored)
     if u.zeros is not None:
         low, high = found.zeros or (math.inf, -math.inf)
         found.zeros = min(low, float(u.zeros.min())), max(high, float(u.zeros.max()))
         found.whole_zeros &= bool((u.zeros == np.rint(u.zeros)).all())
-    sizes = np.abs(u.scales[u.scales != 0])
-    mantissa, exponent = np.frexp(sizes)
-    found.powers &= bool((mantissa == 0.5).all()) and bool((u.scales >= 0).all())
-    if sizes.size:
-        low, high = found.exponents
-        found.exponents = min(low, int(exponent.min()) - 1), max(high, int(exponent.max()) - 1)
+    if found.powers:
+        mantissa, exponent = np.frexp(u.scales[u.scales != 0])
+        found.powers = bool((mantissa == 0.5).all())  # of one below 0 it is negative
+        if exponent.size:
+            low, high = found.exponents
+            found.exponents = min(low, int(exponent.min()) - 1), max(high, int(exponent.max()) - 1)
+    return float(seen.sums[SQUARED])
 
 
 def _rules(found: Survey, low: np.ndarray, high: np.ndarray, scales: np.ndarray, rules: tuple[ScaleRule, ...]) -> None:
@@ -126,21 +161,6 @@ def _rules(found: Survey, low: np.ndarray, high: np.ndarray, scales: np.ndarray,
     found.groups += int(told.sum())
     for rule in rules:
         found.by_rule[rule.name] += int(rule.holds(scales[told], ends).sum())
-
-
-def _of_groups(w: np.ndarray, u: Unpacked) -> tuple[np.ndarray, np.ndarray]:
-    """float32 [n, groups]: the smallest and the largest weight of each group."""
-    groups = u.scales.shape[1]
-    if u.columns is not None:
-        order = np.argsort(u.columns, kind="stable")
-        there, starts = np.unique(u.columns[order], return_index=True)
-        low, high = (np.zeros((len(w), groups), np.float32) for _ in range(2))
-        turned = w[:, order]
-        low[:, there] = np.minimum.reduceat(turned, starts, axis=1)
-        high[:, there] = np.maximum.reduceat(turned, starts, axis=1)
-        return low, high
-    starts = np.arange(groups) * u.width if groups > 1 else np.zeros(1, int)
-    return np.minimum.reduceat(w, starts, axis=1), np.maximum.reduceat(w, starts, axis=1)
 
 
 def _of_tiles(values: np.ndarray, tile: int, how: np.ufunc) -> np.ndarray:

@@ -25,11 +25,12 @@ def _resident() -> int:
 def batch(name: str, seed: int, first: int, count: int, kept: str, pipe) -> None:
     """Reads files first … first + count of a seed, and sends what was found after each."""
     kind = KINDS[name]
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory() as named:
+        folder = Path(named)
         kind.make(folder)
         sound = {target: (folder / target).read_bytes() for target in kind.targets}
-        kind.read(folder)  # which loads what is loaded once
+        for place in {(folder / target).parent for target in kind.targets}:
+            kind.read(place)  # which loads what is loaded once
         before, counted = _resident(), Counter()
         for number in range(first, first + count):
             rng = random.Random(f"{name}-{seed}-{number}")
@@ -37,7 +38,7 @@ def batch(name: str, seed: int, first: int, count: int, kept: str, pipe) -> None
             (folder / target).write_bytes(kind.damage(target, sound[target], rng))
             pipe.send(("at", number))
             began = time.process_time()
-            outcome, why = _read(kind, folder)
+            outcome, why = _read(kind, (folder / target).parent)
             took = time.process_time() - began
             if outcome == "accepted" and kind.theirs is not None:
                 outcome, why = _compare(kind, folder)

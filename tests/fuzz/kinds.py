@@ -18,6 +18,7 @@ import numpy as np
 
 import quantviz as qv
 from quantviz.errors import QuantvizError
+from tests.fuzz import packed
 from tests.fuzz.mutations import bytewise, wordwise
 
 W = np.random.default_rng(0).standard_normal((4, 64)).astype(np.float32)
@@ -25,7 +26,8 @@ W = np.random.default_rng(0).standard_normal((4, 64)).astype(np.float32)
 
 @dataclass(frozen=True)
 class Kind:
-    """make: the sound files, by name in a folder.  damage: of (name, content).  read, theirs: of the folder."""
+    """make: the sound files, by name in a folder.  damage: of (name, content).  read, theirs: of the folder in which
+    that file lies."""
 
     name: str
     make: Callable[[Path], None]
@@ -243,6 +245,10 @@ KINDS: dict[str, Kind] = {
              ("tokenizer.json", "tokenizer_config.json")),
     )
 }  # fmt: skip
+for file in packed.FORMATS:
+    KINDS[f"packed-{file}"] = Kind(
+        f"packed-{file}", packed.make(file), lambda f: use(qv.open_model(f)), packed.damage, packed.targets(file)
+    )
 KINDS["gguf2"] = replace(KINDS["gguf3"], name="gguf2", make=_gguf(2))
 
 if sys.byteorder != "little":
