@@ -21,6 +21,7 @@ import torch
 import quantviz as qv
 from quantviz.schemes import Scheme
 
+from .. import compiled_once  # noqa: F401  (as in the tests that run beside this)
 from .test_engines import needed
 
 MAX = float(np.finfo(np.float32).max)
