@@ -17,6 +17,8 @@ from hypothesis import settings
 
 from quantviz.kernels.engines import present
 
+from . import compiled_once  # noqa: F401  (which it is from here on, in every process that runs tests)
+
 settings.register_profile("default", deadline=None, max_examples=60, print_blob=True)
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
@@ -58,27 +60,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     )
 
 
-# What compiles most kernels is one unit of work: two workers would both compile what neither has found on disk. So the
-# other begins with what needs none of them. Browsers come next, whose app then finds most of them, the longest first;
-# what is left is short, so that both workers end at about the same time.
-COMPILING = re.compile(r"tests/(kernels|block_types)/test_\w+\.py")
+# A file is one unit of work, or of the longest files of browsers each test: a long unit that begins late is waited for.
+# First come the files that compile most kernels, the longest first, which need few that another one compiles at the
+# same time; what finds its kernels on disk comes after them. Of browsers' units the longest come first, and what is
+# left is short, so that all workers end at about the same time.
+SINGLY = re.compile(r"tests/browser/test_(buttons|links)\.py")
+BUTTONS = "tests/browser/test_buttons.py::test_every_button_of_a_page_with_a_random_tensor"
+LINKS = "tests/browser/test_links.py::test_a_link_shows_afresh_and_on_back_what_it_says"
 IN_TURN = (
-    "compiling", "tests/kernels/cuda/", "tests/kernels/linear/", "tests/throughput/test_in_interpreter.py",
-    "tests/test_cli_signals.py", "tests/sources/", "tests/formats/", "tests/text/", "tests/published/mixes/",
-    "tests/checkpoints/names/", "tests/quality/", "tests/browser/test_buttons.py", "tests/browser/test_links.py",
-    "tests/browser/", "tests/evaluation/",
+    "tests/kernels/test_properties.py", "tests/block_types/", "tests/kernels/linear/test_in_interpreter.py",
+    "tests/kernels/test_engines.py", "tests/kernels/test_options.py", "tests/kernels/test_conformance",
+    "tests/kernels/test_hostile.py", "tests/kernels/test_", "tests/kernels/cuda/test_in_interpreter.py",
+    "tests/checkpoints/", "tests/kernels/", "tests/throughput/test_in_interpreter.py",
+    f"{BUTTONS}[explore]", f"{LINKS}[explore]", f"{LINKS}[outliers]", "tests/browser/test_throughput.py",
+    f"{BUTTONS}[quality]", f"{LINKS}[quality]", f"{BUTTONS}[outliers]", "tests/browser/test_published_files.py",
+    "tests/browser/test_quality.py", "tests/browser/test_explore.py", BUTTONS, LINKS, "tests/browser/",
+    "tests/test_cli_signals.py", "tests/sources/", "tests/evaluation/", "tests/quality/", "tests/pages/",
 )  # fmt: skip
 
 
 def _unit(nodeid: str) -> str:
-    """What one worker runs in one go: a file, or all that compile kernels."""
+    """What one worker runs in one go."""
     file = nodeid.partition("::")[0]
-    return "compiling" if COMPILING.fullmatch(file) else file
+    return nodeid if SINGLY.fullmatch(file) else file
 
 
 def _turn(nodeid: str) -> int:
-    unit = _unit(nodeid)
-    return next((i for i, name in enumerate(IN_TURN) if unit.startswith(name)), len(IN_TURN))
+    return next((i for i, name in enumerate(IN_TURN) if nodeid.startswith(name)), len(IN_TURN))
 
 
 @pytest.hookimpl(optionalhook=True)

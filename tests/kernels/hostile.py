@@ -21,9 +21,12 @@ import torch
 import quantviz as qv
 from quantviz.schemes import Scheme
 
+from .. import compiled_once  # noqa: F401  (as in the tests that run beside this)
 from .test_engines import needed
 
 MAX = float(np.finfo(np.float32).max)
+# 1 takes every tensor under a key; n one tensor in n, beginning one further with each key.
+EVERY = int(os.environ.get("HOSTILE_EVERY", "1"))
 FEW = os.environ.get("HOSTILE_TENSORS", "").split(",") if "HOSTILE_TENSORS" in os.environ else ()  # names, or all
 OPTIONS = (
     "clip=mse", "clip=99.9", "rotate=hadamard", "keep=1%", "double=1", "solver=hqq", "scale=fp32", "scale=fp16",
@@ -124,10 +127,10 @@ def everything() -> list[str]:
 def main(engine: str, keys: list[str]) -> None:
     warnings.filterwarnings("error", module="quantviz")
     torch.set_num_threads(1)  # on tensors as small as these, more are slower
-    for key in keys:
+    for number, key in enumerate(keys):
         g = Scheme.parse(key).granularity
-        for name, x in tensors(max(4, g.rows if g else 0)):
-            if FEW and name not in FEW:
+        for place, (name, x) in enumerate(tensors(max(4, g.rows if g else 0))):
+            if (FEW and name not in FEW) or (number + place) % EVERY:
                 continue
             print(json.dumps([key, name]), flush=True)
             try:

@@ -45,11 +45,13 @@ def run(engine: str, keys: list[str], **environment: str) -> list[str]:
 @pytest.mark.parametrize(
     ("engine", "keys", "environment"),
     [
-        ("cpu", [*ONE_PER_RULE, *OPTIONED], {}),
+        ("cpu", [*ONE_PER_RULE], {}),
+        # Every scheme, and every option of several schemes, meets each of the tensors; not each pair of both.
+        ("cpu", OPTIONED, {"HOSTILE_EVERY": "3"}),
         ("cpu", [*qv.catalogue()], {"HOSTILE_TENSORS": FEW}),
         ("reference", [*ONE_PER_RULE, *READABLE], {}),
     ],
-    ids=["cpu, options", "cpu, catalogue", "reference"],
+    ids=["cpu, rules", "cpu, options", "cpu, catalogue", "reference"],
 )
 def test_what_comes_of_hostile_weights_is_finite_or_refused(engine: str, keys: list[str], environment: dict) -> None:
     assert run(engine, keys, **environment) == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -13,7 +15,9 @@ import pytest
 
 from quantviz.kernels.cpu import compiler, kept
 from quantviz.kernels.cpu.kept import KernelCache
+from tests import compiled_once
 
+ROOT = Path(__file__).parents[2]
 SOURCE = "def twice(x):\n    return x + x\n"
 
 
@@ -27,6 +31,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     spec = importlib.util.spec_from_file_location("sample", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    monkeypatch.setitem(sys.modules, "sample", module)  # whence another process takes it too
 
     def make():
         function = numba.njit(nogil=True)(module.twice)
@@ -105,6 +110,34 @@ def test_many_threads_compile_at_once(made):
     for thread in threads:
         thread.join()
     assert results == [2.0] * 4
+
+
+ANOTHER = """
+from tests import compiled_once
+import numba
+from quantviz.kernels.cpu.kept import KernelCache
+import sample
+
+function = numba.njit(nogil=True)(sample.twice)
+function._cache = KernelCache(sample.twice)
+print("asks", flush=True)
+print(function(2), sum(function.stats.cache_hits.values()), flush=True)
+"""
+
+
+def test_a_process_of_the_tests_waits_for_another_that_compiles_the_same(made, tmp_path):
+    function, sig = made(), (numba.int64,)
+    key = function._cache._impl.filename_base, function._cache._index_key(sig, function.targetctx.codegen())
+    with compiled_once.alone(function._cache.cache_path, key):
+        another = subprocess.Popen(
+            [sys.executable, "-c", ANOTHER], cwd=ROOT, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kernels"), "PYTHONPATH": str(tmp_path)},
+        )  # fmt: skip
+        assert another.stdout.readline() == "asks\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            another.wait(2)
+        compiled_once._compile(function, sig)
+    assert another.communicate(timeout=60)[0] == "4 1\n"
 
 
 def test_every_kernel_is_kept_so():
