@@ -37,7 +37,7 @@ def run(contender: str, ref: str, detail: str) -> dict[str, float]:
         qv.evaluate(model.open(found[0].tensor, (0, 64)), key, detail=detail)
     list(qv.sweep("random:normal?rows=64&cols=256", SCHEMES, detail=detail))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.perf_counter()
+    began, used = time.perf_counter(), _processor()
     if contender == "evaluate":
         for target in found:
             stored = model.open(target.tensor, target.rows)
@@ -49,8 +49,20 @@ def run(contender: str, ref: str, detail: str) -> dict[str, float]:
             for _ in qv.sweep(ref, SCHEMES, Path(folder) / "o.parquet", detail=detail):
                 pass
     seconds = time.perf_counter() - began
+    used = _processor() - used
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
-    return {"seconds": seconds, "bytes": grown, "weights": sum(t.weights for t in found) * len(SCHEMES)}
+    return {
+        "seconds": seconds,
+        "processor": used,
+        "bytes": grown,
+        "weights": sum(t.weights for t in found) * len(SCHEMES),
+    }
+
+
+def _processor() -> float:
+    """Seconds that processors spent on this process, which other processes do not lengthen as they do the clock's."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
 
 
 def written(folder: Path, tensors: int) -> str:
@@ -90,13 +102,15 @@ def main() -> None:
                 found[name].append(json.loads(done.stdout))
     print(f"{ref if given.ref else f'{given.tensors} tensors of {ROWS} × {COLS}'}, {len(SCHEMES)} schemes, {detail}")
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}\n")
-    alone = statistics.median(each["seconds"] for each in found["evaluate"])
-    for name, each in found.items():
-        seconds = statistics.median(one["seconds"] for one in each)
-        memory = statistics.median(one["bytes"] for one in each)
-        rate = each[0]["weights"] / seconds / 1e6
+    middle = {
+        name: {what: statistics.median(one[what] for one in each) for what in each[0]} for name, each in found.items()
+    }
+    alone = middle["evaluate"]
+    for name, one in middle.items():
         print(
-            f"{name:10} {seconds:8.2f} s  {seconds / alone - 1:+7.1%}  {rate:8.0f} million weights/s  +{memory / 1e6:.0f} MB"
+            f"{name:10} {one['seconds']:8.2f} s {one['seconds'] / alone['seconds'] - 1:+7.1%}   "
+            f"{one['processor']:8.2f} s of processors {one['processor'] / alone['processor'] - 1:+7.1%}   "
+            f"{one['weights'] / one['seconds'] / 1e6:6.0f} million weights/s   +{one['bytes'] / 1e6:.0f} MB"
         )
 
 
