@@ -97,9 +97,11 @@ def _made(sweep: Path, sensitivity: Path | None, rules: Rules, damage: str, budg
 
 def _read_sweep(path: Path) -> tuple[Any, str]:
     """The frame, and the reference of the model that was swept."""
-    from ..sweep import load
+    from ..sweep.reading import load_sweep
 
-    found = load(path)
+    found = load_sweep(path)
+    if not found.complete:
+        complain("The sweep is not complete: what is not there yet is not planned.")
     return found.frame, found.spec.ref
 
 
