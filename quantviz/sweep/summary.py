@@ -1,4 +1,4 @@
-"""A sweep in short: what each scheme costs the whole model, layer by layer and role by role, and which tensors suffer.
+"""A sweep in short, layer by layer and role by role: where a scheme hurts, and which tensors carry the error.
 
 Everything here reads the table of a sweep, a row a tensor and scheme, whole or as far as it has come.
 """
@@ -37,26 +37,6 @@ def measured(frame: pd.DataFrame, scheme: str | None = None) -> pd.DataFrame:
     """The rows that have figures: of one scheme, or of all."""
     rows = frame[frame["refused"] == ""]
     return rows if scheme is None else rows[rows["scheme"] == scheme]
-
-
-def totals(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row a scheme over all tensors that it could be applied to.
-
-    scheme, tensors, refused, weights, bits_per_weight, nbytes, relative_l2_error, sqnr_db, weighted_mse (missing
-    without importance), from the sums of all tensors together.
-    """
-    rows = []
-    for scheme, group in frame.groupby("scheme", sort=False):
-        done = measured(group)
-        rows.append(
-            {
-                "scheme": scheme, "tensors": len(done), "refused": len(group) - len(done),
-                "weights": int(done["weights"].sum()), "bits_per_weight": joined("bits_per_weight", done),
-                "nbytes": float(done["bits"].sum()) / 8, "relative_l2_error": joined("relative_l2_error", done),
-                "sqnr_db": joined("sqnr_db", done), "weighted_mse": joined("weighted_mse", done),
-            }
-        )  # fmt: skip
-    return pd.DataFrame(rows)
 
 
 def joined(metric: str, rows: pd.DataFrame) -> float:

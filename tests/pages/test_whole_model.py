@@ -31,7 +31,7 @@ def metric(app, label: str) -> str:
 
 
 def test_totals_and_the_ranking_are_those_of_evaluate(app):
-    totals = table(app, "nbytes").set_index("scheme")
+    totals = next(t.value for t in app.dataframe if {"bits", "refused"} <= set(t.value)).set_index("scheme")
     assert list(totals.index) == SCHEMES and (totals["tensors"] == 29).all() and (totals["refused"] == 0).all()
     assert totals["relative_l2_error"].is_monotonic_decreasing
     ranked = table(app, "error_share").set_index("tensor")
@@ -43,10 +43,9 @@ def test_totals_and_the_ranking_are_those_of_evaluate(app):
 
 def test_a_cell_opens_its_tensor_under_every_scheme():
     app = opened("whole_model", ref="demo", schemes=SCHEMES, cell="1,mlp down", metric="relative_l2_error")
-    rows = table(app, "scheme").query("tensor == @LAYER") if "tensor" in table(app, "scheme") else None
     cell = next(t.value for t in app.dataframe if list(t.value.columns[:2]) == ["tensor", "scheme"])
     assert set(cell["tensor"]) == {LAYER} and cell["scheme"].tolist() == SCHEMES
-    assert not app.exception and rows is None or len(rows) >= 0
+    assert not app.exception
 
 
 @pytest.mark.parametrize("cell", ["9,mlp down", "1,nothing", "x", "1"])

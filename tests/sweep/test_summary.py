@@ -16,8 +16,8 @@ from quantviz.sweep.summary import (
     refusals,
     sentences,
     share_read,
-    totals,
 )
+from quantviz.sweep.totals import totals
 from tests.sweep.made_up import frame, row, small
 
 
@@ -28,7 +28,7 @@ def test_totals_are_of_the_sums_of_all_tensors_that_have_figures():
     assert a.relative_l2_error == pytest.approx(math.sqrt(11 / 600))
     assert b.relative_l2_error == pytest.approx(math.sqrt(2 / 500))
     assert a.sqnr_db == pytest.approx(-10 * math.log10(11 / 600))
-    assert (a["bits_per_weight"], a["nbytes"]) == (4.5, 4.5 * 600 / 8)
+    assert (a["bits_per_weight"], a["bits"]) == (4.5, 4.5 * 600)
     assert math.isnan(a.weighted_mse)
 
 

@@ -10,7 +10,7 @@ from quantviz.errors import QuantvizError
 from quantviz.planner import GROUPS, Plan, Rules, plan
 from quantviz.planner.plan import scheme_text
 from quantviz.planner.recipes import FORMATS, recipe
-from quantviz.sweep.summary import totals
+from quantviz.sweep.totals import totals
 from quantviz.text.wording import bits, number, share, size
 
 from .. import say

@@ -7,7 +7,7 @@ import shlex
 import pandas as pd
 import streamlit as st
 
-from quantviz.sweep.summary import totals
+from quantviz.sweep.totals import totals
 
 from ..shared.snippet import ref_in_script
 from ..shared.take_along import COMMAND, DATA, PYTHON, downloads, link_note, more

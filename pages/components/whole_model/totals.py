@@ -6,7 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from quantviz.metrics import METRICS, value_text
-from quantviz.sweep.summary import refusals, share_read, totals
+from quantviz.sweep.summary import refusals, share_read
+from quantviz.sweep.totals import totals
 from quantviz.text.wording import bits, count, share, size
 
 from .. import say
@@ -15,7 +16,7 @@ from .controls import Ask
 
 _HELP = {
     "bits_per_weight": ("bits per weight", "8 · bytes / weights of all tensors swept, scales and all else included."),
-    "nbytes": ("size", "Of the tensors swept; norms and biases come on top."),
+    "bits": ("size", "Of the tensors swept; norms and biases come on top."),
     "relative_l2_error": ("relative error", "√(Σe² / Σx²) over all weights of the model: lower is better."),
     "sqnr_db": ("SQNR", "10·log10(Σx² / Σe²) over all weights of the model: higher is better."),
     "weighted_mse": ("weighted error", "Σh·e² / Σh over all weights that importance was given for: lower is better."),
@@ -25,11 +26,11 @@ _HELP = {
 
 def totals_section(ask: Ask, frame: pd.DataFrame) -> None:
     st.subheader("The model under each scheme", anchor=False)
-    found = totals(frame)
+    found = totals(frame).drop(columns=["squared", "squared_error"])
     if found["weighted_mse"].isna().all():
         found = found.drop(columns="weighted_mse")
     how = {
-        "tensors": count, "refused": count, "weights": count, "bits_per_weight": bits, "nbytes": size,
+        "tensors": count, "refused": count, "weights": count, "bits_per_weight": bits, "bits": lambda taken: size(taken / 8),
         "relative_l2_error": share, "sqnr_db": lambda v: value_text("sqnr_db", v),
         "weighted_mse": lambda v: value_text("weighted_mse", v),
     }  # fmt: skip
