@@ -17,7 +17,8 @@ def row(tensor: str, role: str, layer: int | None, scheme: str, error: float, we
         "relative_l2_error": relative, "sqnr_db": -20 * math.log10(relative) if error else math.inf,
         "mse": error / weights, "max_abs_error": relative, "cosine_similarity": 1 - error / weights,
         "bits_per_weight": bits, "squared": float(weights), "squared_error": error, "bits": bits * weights,
-        "weighted_squared_error": math.nan, "importance": math.nan, "share": 1.0, "notices": "", "refused": "", "seconds": 0.1, "engine": "cpu", "version": "0", "ref": "made up",
+        "weighted_squared_error": math.nan, "importance": math.nan, "share": 1.0, "notices": "", "refused": "",
+        "seconds": 0.1, "engine": "cpu", "version": "0", "ref": "made up",
         "revision": "1", **more,
     }  # fmt: skip
 

@@ -30,7 +30,8 @@ def totals_section(ask: Ask, frame: pd.DataFrame) -> None:
     if found["weighted_mse"].isna().all():
         found = found.drop(columns="weighted_mse")
     how = {
-        "tensors": count, "refused": count, "weights": count, "bits_per_weight": bits, "bits": lambda taken: size(taken / 8),
+        "tensors": count, "refused": count, "weights": count, "bits_per_weight": bits,
+        "bits": lambda taken: size(taken / 8),
         "relative_l2_error": share, "sqnr_db": lambda v: value_text("sqnr_db", v),
         "weighted_mse": lambda v: value_text("weighted_mse", v),
     }  # fmt: skip
