@@ -1,4 +1,6 @@
-"""How fast plans are made, which damage predicts the KL divergence, and what plans gain: python -m tests.benchmarks.planner
+"""How fast plans are made, which damage goes with the KL divergence, and what plans gain.
+
+    python -m tests.benchmarks.planner [--pays]
 
 --pays      measures, on the demo model, each tensor alone under three schemes, and plans beside uniform schemes and
             q4_k_m at their sizes, for each grade of damage (some ten minutes on two cores)
@@ -121,9 +123,8 @@ def pays(frame: pd.DataFrame, felt: pd.DataFrame) -> None:
         for grade in ("weights", "output", "kl"):
             made, result = plans[at, grade], got[tables[at, grade]]
             total = f"; summed damage {made.damage:.5f}" if grade == "kl" else ""
-            print(
-                f"{'':<14} {made.bits_per_weight:<12.4f} {grade:<9} {result.kl_mean:.5f}  {result.kl_mean / base:.3f}{total}"
-            )
+            head = f"{'':<14} {made.bits_per_weight:<12.4f} {grade:<9}"
+            print(f"{head} {result.kl_mean:.5f}  {result.kl_mean / base:.3f}{total}")
 
 
 def main() -> None:
