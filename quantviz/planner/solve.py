@@ -13,7 +13,7 @@ import numpy as np
 
 from .front import Front, front
 
-TIME_LIMIT = 4.0  # seconds for HiGHS
+TIME_LIMIT = 3.0  # seconds for HiGHS
 _SCALE = 1e3
 _ROOM = 1e-9  # relative, for the rounding of sums
 

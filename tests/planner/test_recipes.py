@@ -163,7 +163,9 @@ def test_quantviz_tables_give_each_layer_its_scheme() -> None:
         made = plan_for("quantviz", 5.0, seed=seed)
         layers = [Layer(line.tensor, ("linear",), None, line.shape) for line in made.lines]
         got = Mixture.parse(recipe(made, "quantviz").text).assign(layers, ("linear",))
-        assert {layer.name: scheme.key for layer, scheme in got.items()} == {x.tensor: x.scheme for x in made.lines if x.scheme}
+        assert {layer.name: scheme.key for layer, scheme in got.items()} == {
+            x.tensor: x.scheme for x in made.lines if x.scheme
+        }
     alike = plan(made_up(TENSORS, ("int4-sym-b32",)), bits=4.5)
     assert recipe(alike, "quantviz").text == "model=int4-sym-b32\n"
 
