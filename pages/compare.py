@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.components import say
+from pages.components.compare.pictures import pictures_section
 from pages.components.compare.table import partial_table, table_section, take_along
 from pages.components.shared.charts import chart
 from pages.components.shared.importance_upload import importance_upload
@@ -52,6 +53,7 @@ if evaluations:
     limits = cached.best_scalar(view.at, evaluations[0].statistics)
     chart(figures.trade_off(evaluations, pinned, limits), "trade_off")
     say.caption(figures.limits_note(evaluations, limits))
+pictures_section(view, evaluations, importance)
 table_section(view, frame)
 if evaluations:
     st.subheader("Weights after each scheme")

@@ -9,6 +9,7 @@ from quantviz.schemes import Scheme
 from quantviz.sources import TensorInfo
 
 DEMO_REF = "demo"
+SMALL = 64  # weights of a tensor that Explore shows one by one, at its top
 UPLOAD = "upload:"  # begins the reference of a file that the visitor uploaded
 
 

@@ -7,7 +7,7 @@ from .comparison import histogram_grid, limits_note, trade_off
 from .histograms import error_bins, errors, outside_note, weights
 from .mixes import mix_map
 from .packed import packed_layout
-from .picture import picture_pair
+from .picture import picture_grid, picture_pair
 from .planner import plan_front, plan_map
 from .small import MOST_LINES, weights_on_lines
 from .stored import stored_codes, stored_scales, stored_zeros
@@ -33,6 +33,7 @@ __all__ = [
     "plan_front",
     "plan_map",
     "packed_layout",
+    "picture_grid",
     "picture_pair",
     "quality",
     "quality_details",

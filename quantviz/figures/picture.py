@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 
 from ..sources.picture import as_grey
+from ..text.wording import listed
 from .style import figure
 
 MOST_PIXELS = 640  # a side that is drawn; of larger pictures every second pixel, or third, or so on
 HEIGHT = 430
+MOST_PANELS, COLUMNS = 12, 4  # of a grid
+MOST_PANEL_PIXELS, PANEL_WIDTH = 320, 215  # a side that is drawn; on the page
 
 
 def picture_pair(before: np.ndarray, after: np.ndarray, scheme: str) -> go.Figure:
@@ -43,6 +47,30 @@ def picture_pair(before: np.ndarray, after: np.ndarray, scheme: str) -> go.Figur
         yaxis2={**bare, "range": down, "matches": "y", "anchor": "x2", "scaleanchor": "x2", "constrain": "domain"},
         margin={"l": 4, "r": 4, "t": 26, "b": 4},
         annotations=[_over(0.2475, f"original · {shades[0]} shades"), _over(0.7525, f"{scheme} · {shades[1]} shades")],
+    )  # fmt: skip
+
+
+def picture_grid(before: np.ndarray, after: Sequence[tuple[str, np.ndarray]]) -> go.Figure:
+    """The original and, up to MOST_PANELS in all, what each scheme makes of it, with the scheme's name over it."""
+    panels = [("original", before), *after][:MOST_PANELS]
+    rows, cols = before.shape
+    step = -(-max(before.shape) // MOST_PANEL_PIXELS)
+    across, down = cols * 1.04, rows + cols * 0.14  # from one panel to the next, the names' room included
+    width, lines = min(COLUMNS, len(panels)), -(-len(panels) // COLUMNS)
+    traces, names = [], []
+    for i, (name, weights) in enumerate(panels):
+        left, top = i % COLUMNS * across, i // COLUMNS * down
+        grey = as_grey(weights[::step, ::step])
+        traces.append(go.Image(source=png(grey), x0=left, dx=step, y0=top, dy=step, hoverinfo="skip"))
+        names.append({"x": left + cols / 2, "y": top, "xanchor": "center", "yanchor": "bottom", "text": name,
+                      "showarrow": False, "font": {"size": 12}})  # fmt: skip
+    alt = f"The picture of {rows:,} × {cols:,} pixels, and after {listed([name for name, _ in panels[1:]])}."
+    bare = {"showgrid": False, "showticklabels": False, "zeroline": False, "title": None, "constrain": "domain"}
+    return figure(
+        traces, alt, "", "", round(min(PANEL_WIDTH * down / across, 2 * PANEL_WIDTH) * lines + 16),
+        xaxis={**bare, "range": [0, across * width]},
+        yaxis={**bare, "range": [down * lines - cols * 0.14, -cols * 0.14], "scaleanchor": "x"},
+        margin={"l": 4, "r": 4, "t": 4, "b": 4}, annotations=names,
     )  # fmt: skip
 
 

@@ -60,5 +60,8 @@ def test_a_picture_is_drawn_pixel_by_pixel():
     pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(figure.data[0].source.split(",")[1]))))
     assert (pixels == np.rint((w + 0.5) * 255)).all()
     assert "256 × 256 pixels" in figures.alt_text(figure)
+    grid = figures.picture_grid(w, [(f"int{bits}-sym-b32", w) for bits in range(2, 9)] * 2)
+    assert len(grid.data) == 12 and grid.data[5].x0 > grid.data[4].x0 == 0 < grid.data[4].y0
+    assert "after int2-sym-b32, int3-sym-b32" in figures.alt_text(grid)
     large = np.zeros((1300, 20), np.float32)
     assert figures.picture_pair(large, large, "fp16").data[1].dy == 3

@@ -91,3 +91,21 @@ def test_a_picture_is_shown_before_and_after():
     settled(app)
     assert app.sidebar.text_input(key="ref").value == "upload:my cat.png"
     assert headings(app)[:2] == ["Weight by weight", "The picture before and after"] and not app.exception
+
+
+def test_the_python_draws_what_the_page_shows(monkeypatch):
+    import plotly.graph_objects as go
+
+    drawn = []
+    monkeypatch.setattr(go.Figure, "show", lambda figure: drawn.append(figure.layout.meta["alt"]))
+    for ref, words in ((SIX, "number line"), ("picture:", "The picture of")):
+        app = opened(ref=ref, scheme="int4-sym-b32", pinned="none")
+        app.segmented_control(key="details").set_value("Python")
+        settled(app)
+        exec(app.code[0].value, {})
+        assert any(words in alt for alt in drawn)
+
+
+def test_a_picture_is_compared_as_a_picture():
+    app = opened("compare", ref="picture:", schemes=["int4-sym-b32", "q4_0", "int4-asym-b64"], pinned="none")
+    assert "The picture under each scheme" in headings(app) and not app.exception and not app.error

@@ -11,14 +11,13 @@ from quantviz.schemes import Scheme
 
 from .. import say
 from ..link import choices
-from ..selection import Importance, View
+from ..selection import SMALL, Importance, View
 from ..shared.charts import chart
 from ..work import cached
 from .block import parse_block, weight_columns
 
 _NARROW = {name: st.column_config.Column(width=width) for name, width in (("row", 48), ("column", 64), ("code", 48))}
 _LETTER, _EDGES = 6.4, 22  # pixels, of a cell
-SMALL = 64  # weights, which are shown one by one at the top of the page
 
 
 def is_small(view: View) -> bool:

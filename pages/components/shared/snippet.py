@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from ..selection import UPLOAD, Importance, View
+from quantviz.sources.picture import is_picture
+
+from ..selection import SMALL, UPLOAD, Importance, View
 
 TOKEN_NOTE = "# A gated or private model needs a token: set HF_TOKEN, or run `hf auth login`."
 
@@ -45,6 +47,7 @@ def tensor_snippet(
         f"    qv.figures.weights(r{against}, axis={axis!r}{', full=True' if full else ''}),",
         f"    qv.figures.errors(r, expected, axis={axis!r}),",
         "    qv.figures.code_usage(r),",
+        *_whole(view),
         f"    qv.figures.error_map(r, {block}),",
         "    qv.figures.block(block),",
         *(
@@ -70,6 +73,16 @@ def _stored(view: View) -> list[str]:
         "print(qv.published.field_rows(first), qv.published.weight_rows(first))",
         "",
     ]
+
+
+def _whole(view: View) -> list[str]:
+    """The lines that draw all of a tensor: one of a few weights of one block, and a picture."""
+    lines = []
+    if view.weights <= SMALL:
+        lines.append("    qv.figures.weights_on_lines([block]),")
+    if is_picture(view.at.source.ref):
+        lines.append("    qv.figures.picture_pair(w.numpy(), qv.quantize(w, scheme).dequantize(), str(scheme)),")
+    return lines
 
 
 def comparison_snippet(view: View, keys: list[str], pinned: str | None, importance: Importance | None) -> str:

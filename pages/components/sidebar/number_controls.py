@@ -37,6 +37,9 @@ def number_controls(ref: str) -> None:
         "Your numbers", key="numbers", value=state["numbers"], height=110, on_change=_take, help=_HELP,
         placeholder="-0.89, 0.16, 0.08",
     )  # fmt: skip
+    if ref == PASTED:
+        st.caption("More than a link holds: they stay in this window.")
+        st.download_button("Save them", state["numbers"], "values.txt", icon=":material/download:", on_click="ignore")
 
 
 def _text_of(ref: str) -> str:
