@@ -84,6 +84,6 @@ def test_a_random_tensor_is_no_model_and_no_schemes_are_asked_for():
     assert any("no model" in i.value for i in app.info)
     next(b for b in app.button if b.label == "Open the demo model").click()
     app = settled(app)
-    assert app.query_params["ref"] == ["demo"] and not app.exception
+    assert app.query_params["ref"] == "demo" and not app.exception
     app = opened("whole_model", ref="demo", schemes="")
     assert any("Choose schemes" in i.value for i in app.info)

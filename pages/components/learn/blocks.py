@@ -12,12 +12,10 @@ from quantviz.text.wording import bits, share
 from .. import say
 from ..link import choices
 from ..shared.charts import chart
-from ..work.bounded import BoundedCache
-from .parts import claim, question, try_it
+from .parts import claim, made, question, try_it
 
 SYMMETRIES = {"symmetric": "sym", "asymmetric": "asym"}
 _NAMES = {block: str(block) if block else "all" for block in BLOCKS}
-_curves: BoundedCache[list] = BoundedCache(20, lambda _: 1)
 
 
 @st.fragment
@@ -31,23 +29,28 @@ def draw() -> None:
     shown = choices.one_of(left.select_slider, "Weights a block", "learn_block", list(_NAMES.values()), "64")
     symmetry = choices.one_of(right.segmented_control, "Codes", "learn_codes", list(SYMMETRIES), "symmetric")
     key = SYMMETRIES[symmetry]
-    points = _curves.get(key, lambda: block_sizes(key))
+    points = made("blocks", key, lambda: block_sizes(key))
+    if points is None:
+        return
     block = next(b for b, name in _NAMES.items() if name == shown)
     chart(figures.lessons.block_curve(points, block), "learn_blocks")
     here = next(p for p in points if p.block == block)
     say.text(f"{here.scheme}: error {share(here.relative_error)} of ‖x‖ at {bits(here.bits)} bits a weight.")
     question(
         "Blocks of 16 have the least error. Why does hardly anyone use them with 16-bit scales?",
-        lambda: say.text(_answer(key)),
+        lambda: _answer(key),
         "blocks",
     )
-    claim(claims.blocks_contain())
+    claim(4, claims.blocks_contain)
     try_it("Sweep the block size of a real layer", "outliers", ref="demo")
 
 
-def _answer(symmetry: str) -> str:
-    small, finer = block_sizes(symmetry, 4, (16,))[0], block_sizes(symmetry, 5, (64,))[0]
-    return (
+def _answer(symmetry: str) -> None:
+    both = made("answer", symmetry, lambda: [*block_sizes(symmetry, 4, (16,)), *block_sizes(symmetry, 5, (64,))])
+    if both is None:
+        return
+    small, finer = both
+    say.text(
         f"Their scales take a whole bit a weight. Spent on finer codes it does more: {finer.scheme} has an error of "
         f"{share(finer.relative_error)} at {bits(finer.bits)} bits, {small.scheme} {share(small.relative_error)} at "
         f"{bits(small.bits)}. Formats with such small blocks keep their scales in 8 bits or fewer: NVFP4, the k-quants."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import streamlit as st
 
@@ -45,9 +46,11 @@ def draw() -> None:
         say.caption(
             f"Error: {numerals.digits(float(error))}. {len(bits.ranks(f)):,} different values are there in all."
         )
-    layer = qv.open_model("demo").open(LAYER)
     st.markdown("**Where the weights of a layer lie**, and where each format puts its values")
-    chart(figures.lessons.near_zero(qv.describe(layer), ("int8", "fp8_e4m3", "nf4", "fp4_e2m1")), "learn_near_zero")
+    statistics = made("layer", None, lambda: qv.describe(_layer()))
+    if statistics is None:
+        return
+    chart(figures.lessons.near_zero(statistics, ("int8", "fp8_e4m3", "nf4", "fp4_e2m1")), "learn_near_zero")
     st.caption(
         "Each format's largest value stands at the layer's largest weight. Integers are spread evenly; floats and nf4 "
         "lie densest near zero, where most weights are."
@@ -60,8 +63,12 @@ def draw() -> None:
         ),
         "floats",
     )
-    claim(claims.near_zero(layer, f"{LAYER} of the demo model"))
+    claim(2, lambda: claims.near_zero(_layer(), f"{LAYER} of the demo model"))
     try_it("See this layer in Explore", ref="demo", tensor=LAYER, scheme="fp8_e4m3")
+
+
+def _layer() -> Any:
+    return qv.open_model("demo").open(LAYER)
 
 
 def _read(text: str, name: str) -> numerals.Reading:

@@ -14,7 +14,7 @@ from .. import say
 from ..link import choices
 from ..shared.charts import chart
 from ..shared.tables import table
-from .parts import claim, question, try_it
+from .parts import claim, made, question, try_it
 
 SYMMETRIES = ("symmetric", "asymmetric")
 KEYS = tuple(f"learn_n{i}" for i in range(1, len(SIX) + 1))
@@ -35,7 +35,11 @@ def draw() -> None:
     left, right = st.columns(2)
     bits = int(choices.number("Bits", "learn_bits", 4, 2, 8, on=left, draw="slider"))
     shown = choices.one_of(right.segmented_control, "On the line", "learn_symmetry", SYMMETRIES, SYMMETRIES[0])
-    sym, asym = (rounded(numbers, f"int{bits}-{s}-tensor:scale=fp32") for s in ("sym", "asym"))
+    keys = [f"int{bits}-{s}-tensor:scale=fp32" for s in ("sym", "asym")]
+    both = made("rounding", (*numbers, bits), lambda: [rounded(numbers, key) for key in keys])
+    if both is None:
+        return
+    sym, asym = both
     r = sym if shown == SYMMETRIES[0] else asym
     chart(figures.lessons.rounding_line(r), "learn_rounding")
     _arithmetic(r)
@@ -49,7 +53,7 @@ def draw() -> None:
         lambda: say.text(_worst(sym)),
         "integers",
     )
-    claim(claims.six_numbers())
+    claim(3, claims.six_numbers)
     typed = ",".join(repr(n) for n in numbers)
     try_it("Try it in Explore", ref=f"values:{typed}", scheme=r.scheme)
 

@@ -39,7 +39,7 @@ def draw() -> None:
         lambda: say.text(_answer(here)),
         "memory",
     )
-    claim(claims.bytes_a_weight())
+    claim(1, claims.bytes_a_weight)
     try_it("See one format bit by bit", "number_formats")
 
 

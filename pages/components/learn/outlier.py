@@ -11,7 +11,7 @@ from quantviz.text.wording import number, share
 from .. import say
 from ..link import choices
 from ..shared.charts import chart
-from .parts import question, try_it
+from .parts import made, question, try_it
 
 
 @st.fragment
@@ -24,7 +24,9 @@ def draw() -> None:
         "How far out the outlier lies, in standard deviations", "learn_sigmas", 4.0, 0.0, float(MOST_SIGMAS), 1.0,
         draw="slider",
     )  # fmt: skip
-    p = pulled(sigmas)
+    p = made("outlier", sigmas, lambda: pulled(sigmas))
+    if p is None:
+        return
     chart(figures.lessons.pulled(p), "learn_outlier")
     whole, blocks = p.neighbours
     say.text(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Any
 
 import streamlit as st
 
@@ -11,6 +12,17 @@ from quantviz.quality.results import Verdict
 from .. import say
 from ..link.address import link
 from ..shared.verdict import card
+from ..work.bounded import BoundedCache
+from ..work.tasks import KeptResult
+
+_made: BoundedCache[Any] = BoundedCache(500, lambda _: 1)
+
+
+def made(what: str, of: Hashable, make: Callable[[], Any]) -> Any | None:
+    """What a chapter computes, kept by `of`; None, with a word that it is being made, while its kernels are compiled
+    for the first time. what: its place in the chapter: a newer one there takes the place of an older.
+    """
+    return KeptResult((f"learn {what}", of), "Computing", lambda job: make(), _made).result()
 
 
 def question(asked: str, answer: Callable[[], None], key: str) -> None:
@@ -21,10 +33,12 @@ def question(asked: str, answer: Callable[[], None], key: str) -> None:
             answer()
 
 
-def claim(verdict: Verdict) -> None:
-    """What the article says, and what this machine has just computed of it."""
+def claim(number: int, decide: Callable[[], Verdict]) -> None:
+    """What the article says, and what this machine computes of it."""
     with st.container(border=True):
-        card(verdict)
+        verdict = made(f"claim {number}", None, decide)
+        if verdict is not None:
+            card(verdict)
 
 
 def try_it(label: str, page: str = "explore", **state: str) -> None:

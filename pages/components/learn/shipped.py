@@ -20,11 +20,8 @@ from .. import say
 from ..link import choices
 from ..shared.charts import chart
 from ..shared.tables import table
-from ..work.bounded import BoundedCache
 from .floats import LAYER
-from .parts import question, try_it
-
-_losses: BoundedCache[list] = BoundedCache(1, lambda _: 1)
+from .parts import made, question, try_it
 
 
 @st.fragment
@@ -40,7 +37,9 @@ def draw() -> None:
     say.text(item.idea)
     say.caption(f"You meet it in: {item.who}.")
     _picture(item)
-    found = _losses.get("losses", lambda: losses(qv.open_model("demo").open(LAYER)))
+    found = made("losses", None, lambda: losses(qv.open_model("demo").open(LAYER)))
+    if found is None:
+        return
     st.markdown("**What plain rounding in each costs a layer** of the demo model")
     table(
         {"format": [x.name for x in found], "scheme": [x.scheme for x in found],

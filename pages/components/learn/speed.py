@@ -15,10 +15,11 @@ from .. import say
 from ..link import choices
 from ..shared.charts import chart
 from ..shared.tables import table
+from ..shared.verdict import card
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
 from ..work.tasks import KeptResult
-from .parts import claim, question, try_it
+from .parts import question, try_it
 
 _reports: BoundedCache[Report] = BoundedCache(4, lambda _: 1)
 
@@ -55,7 +56,8 @@ def draw() -> None:
         ),
         "speed",
     )
-    claim(speed.verdict(report))
+    with st.container(border=True):
+        card(speed.verdict(report))
     try_it("Measure every scheme", "throughput")
 
 
