@@ -80,7 +80,7 @@ def sweep(
 
     >>> frames = list(sweep("demo", ["int8-sym-b32"], tensors="layers.0.self_attn.[qk]", detail="metrics"))
     >>> [frame.tensor[0][-13:] for frame in frames], round(float(frames[0].sqnr_db[0]), 1)
-    (['k_proj.weight', 'q_proj.weight'], 43.2)
+    (['k_proj.weight', 'q_proj.weight'], 45.4)
     """
     if unknown := set(options) - set(Options.__annotations__):
         raise TypeError(f"sweep() got an unexpected keyword argument {sorted(unknown)[0]!r}")
