@@ -89,9 +89,12 @@ def read_regular(path: Path, limit: int) -> bytes | None:
         return None
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Writes `data` to `path`, whole or not at all even if the machine stops meanwhile. Raises OSError."""
-    partial = path.with_name(f"{path.name.partition('.')[0]}.{os.getpid()}-{os.urandom(4).hex()}.part")
+def replace(path: Path, data: bytes, before: str = "") -> None:
+    """Writes `data` to `path`, whole or not at all even if the machine stops meanwhile. Raises OSError.
+
+    before: with what the name begins under which it is written.
+    """
+    partial = path.with_name(f"{before}{path.name.partition('.')[0]}.{os.getpid()}-{os.urandom(4).hex()}.part")
     try:
         with partial.open("xb") as file:
             file.write(data)
@@ -103,6 +106,16 @@ def replace(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise
+
+
+def sync_folder(path: Path) -> None:
+    """What was renamed in a folder stays so if the machine stops; nothing is done where a system knows no such thing."""
+    with contextlib.suppress(OSError, AttributeError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 class Lock:

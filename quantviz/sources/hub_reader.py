@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import replace
 from functools import partial
@@ -54,7 +55,9 @@ class HubReader:
         self._budget = Budget()
         self.metadata: dict[str, object] = {}
         files, self._json = self._files(hub)
-        self.revision, self.pinned = hub.commit, hub.ref.at(hub.commit)
+        self.pinned = hub.ref.at(hub.commit)
+        told = re.fullmatch(r"[0-9a-f]{40}", hub.commit)  # else a branch, by a Hub that does not say at which commit
+        self.revision = hub.commit if told else key_of(*sorted(file.etag for file in files))
         if is_gguf(files[0].name):
             entries = self._of_gguf(files)
         else:

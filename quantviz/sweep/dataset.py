@@ -106,19 +106,9 @@ class Dataset:
         self._next += 1
 
     def _write(self, name: str, content: bytes) -> None:
-        partial = self._path / f"{_PARTIAL}{os.getpid()}-{os.urandom(4).hex()}"
         with _told(self._path):
-            try:
-                with partial.open("xb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                partial.replace(self._path / name)
-                _sync(self._path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    partial.unlink()
-                raise
+            disk.replace(self._path / name, content, _PARTIAL)
+            disk.sync_folder(self._path)
 
     def close(self) -> None:
         self._lock.release()
@@ -130,16 +120,6 @@ def _locked(path: Path) -> disk.Lock:
     if lock is None:
         raise QuantvizError(f"{path} is being written to by another sweep; wait for its end, or choose another file.")
     return lock
-
-
-def _sync(folder: Path) -> None:
-    """So that a rename outlives the machine's stop, where folders can be synchronised."""
-    with contextlib.suppress(OSError, AttributeError):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @contextlib.contextmanager

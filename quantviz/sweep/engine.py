@@ -30,7 +30,7 @@ SAMPLING = 4  # threads, where most of the time is spent on waiting for bytes
 CONNECTING = 5.0  # seconds
 _COUNTED = 5.0  # seconds between two looks at how many workers there are
 _LOOK = 0.1  # seconds between two looks at how far the work is
-_RESTARTS = 3  # workers that may die over one tensor
+_DEADLY = "Workers that were given it died one after the other, perhaps of too little memory; sweep with fewer workers."
 _SHOWN = 4  # addresses in a sentence
 
 
@@ -64,14 +64,12 @@ def _here(threads: int) -> Any:
 
 
 def _local(workers: int) -> Any:
-    import dask.config
     from distributed import LocalCluster
 
-    with dask.config.set({"distributed.scheduler.allowed-failures": _RESTARTS}):
-        return LocalCluster(
-            n_workers=workers, threads_per_worker=READING_AHEAD, processes=True, host="127.0.0.1",
-            dashboard_address=None, memory_limit=0, silence_logs=logging.CRITICAL,
-        )  # fmt: skip
+    return LocalCluster(
+        n_workers=workers, threads_per_worker=READING_AHEAD, processes=True, host="127.0.0.1",
+        dashboard_address=None, memory_limit=0, silence_logs=logging.CRITICAL,
+    )  # fmt: skip
 
 
 def _client_at(address: str) -> Client:
@@ -206,8 +204,9 @@ def _rows(job: Job, target: Target, future: Future) -> list[Row]:
             "go on with resume."
         ) from None
     except KilledWorker:
-        reason = f"{_RESTARTS + 1} workers that were given it died, perhaps of too little memory; set a smaller budget."
-        return worker.refusals(job, target, reason)
+        return worker.refusals(job, target, _DEADLY)
+    except ImportError as problem:  # a worker that joined since they were asked
+        raise QuantvizError(f"A worker has another quantviz ({_reason(problem)}); install the same on all.") from None
     if isinstance(found, Ended):
         raise QuantvizError(found.reason)
     return found

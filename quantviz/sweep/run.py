@@ -80,7 +80,7 @@ def sweep(
 
     >>> frames = list(sweep("demo", ["int8-sym-b32"], tensors="layers.0.self_attn.[qk]", detail="metrics"))
     >>> [frame.tensor[0][-13:] for frame in frames], round(float(frames[0].sqnr_db[0]), 1)
-    (['k_proj.weight', 'q_proj.weight'], 43.2)
+    (['k_proj.weight', 'q_proj.weight'], 45.4)
     """
     if unknown := set(options) - set(Options.__annotations__):
         raise TypeError(f"sweep() got an unexpected keyword argument {sorted(unknown)[0]!r}")
@@ -180,13 +180,14 @@ def _measured(plan: _Plan, left: list[Target], dataset: Dataset | None, counter:
     try:
         with engine.connected(plan.workers, plan.scheduler, plan.job.sample is not None) as client:
             try:
-                for target, rows in engine.results(client, plan.job, items, counter.tell):
-                    waiting += rows
-                    counter.add(target)
-                    if dataset and time.monotonic() - written >= FLUSHED:
-                        dataset.append(waiting)
-                        waiting, written = [], time.monotonic()
-                    yield as_frame(as_table(rows))
+                with contextlib.closing(engine.results(client, plan.job, items, counter.tell)) as results:
+                    for target, rows in results:
+                        waiting += rows
+                        counter.add(target)
+                        if dataset and time.monotonic() - written >= FLUSHED:
+                            dataset.append(waiting)
+                            waiting, written = [], time.monotonic()
+                        yield as_frame(as_table(rows))
             finally:
                 live.stopped = True  # before the cluster is closed, which waits for what runs
     finally:

@@ -14,7 +14,6 @@ import quantviz as qv
 from quantviz.calibration.importance import load_importance
 from quantviz.errors import QuantvizError
 from quantviz.metrics import METRICS
-from quantviz.sweep import dataset as datasets
 from quantviz.sweep import engine, run, worker
 from quantviz.sweep.frame import COLUMNS
 from tests.sources.builders import safetensors, weights
@@ -179,7 +178,7 @@ def test_a_full_disk_is_a_sentence_and_what_is_there_stays(tmp_path: Path, monke
             raise OSError(28, "No space left on device")
         real(descriptor)
 
-    monkeypatch.setattr(datasets.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(QuantvizError, match="the disk is full"):
         swept(ref, out=out)
     monkeypatch.undo()
