@@ -33,6 +33,8 @@ _PUBLIC = {
     "METRICS": ".metrics",
     "open_model": ".models",
     "Calibration": ".calibration.layer",
+    "Calibrations": ".calibration.files",
+    "load_calibration": ".calibration.files",
     "calibrate": ".quality.model.calibrating",
     "load_importance": ".calibration.importance",
     "measure_quality": ".quality.measure",
@@ -47,6 +49,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from . import figures, formats, outliers, published, throughput
+    from .calibration.files import Calibrations, load_calibration
     from .calibration.importance import load_importance
     from .calibration.layer import Calibration
     from .calibration.quantizing import quantize
