@@ -33,6 +33,8 @@ _PUBLIC = {
     "METRICS": ".metrics",
     "open_model": ".models",
     "Calibration": ".calibration.layer",
+    "Calibrations": ".calibration.files",
+    "load_calibration": ".calibration.files",
     "calibrate": ".quality.model.calibrating",
     "synthetic_inputs": ".calibration.synthetic",
     "load_importance": ".calibration.importance",
@@ -52,6 +54,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from . import figures, formats, outliers, planner, published, sensitivity, sweep, throughput
+    from .calibration.files import Calibrations, load_calibration
     from .calibration.importance import load_importance
     from .calibration.layer import Calibration
     from .calibration.quantizing import quantize

@@ -89,7 +89,7 @@ class Calibrations(Mapping[str, Calibration]):
             raise QuantvizError(
                 f"There is no calibration of {printable(str(tensor))!r}.{did_you_mean(str(tensor), self._names)}"
             )
-        return self._layers[found] if self._layers is not None else load(self._source, found)
+        return self._layers[found] if self._layers is not None else load_calibration(self._source, found)
 
     def __contains__(self, tensor: object) -> bool:
         return isinstance(tensor, str) and entry_of(tensor, self._names) is not None
@@ -110,7 +110,7 @@ class Calibrations(Mapping[str, Calibration]):
         return cls(source=source)
 
 
-def load(source: Source, tensor: str = "", cols: int | None = None) -> Calibration:
+def load_calibration(source: Source, tensor: str = "", cols: int | None = None) -> Calibration:
     """The calibration of one tensor.
 
     source: path or content of a .safetensors file as `save` writes it or `quantviz.quality` writes activations, of a

@@ -80,7 +80,7 @@ def solve(
     group_of, group_row = steps.group_of(columns), np.arange(rows) // steps.height
     codes = np.empty((rows, cols), np.int16)
     grids = steps.factor, steps.shift, steps.zero, steps.stored
-    flags = steps.multiply, steps.signed_zero
+    flags, table = (steps.multiply, steps.signed_zero), (steps.thresholds, steps.values, steps.codes)
     ends = tuple(np.float32(v) for v in (steps.limit, steps.low, steps.high, steps.step))
     bands = [slice(row, min(row + _ROWS, rows)) for row in range(0, rows, _ROWS)]
     for first in range(0, cols, BLOCK):
@@ -90,10 +90,8 @@ def solve(
 
         def run(tasks, block=block, errors=errors, inner=inner, found=found, part=part) -> None:
             for _, band in tasks:
-                solve_block(
-                    block[band], inner, group_of[part], group_row[band], grids, flags, ends, steps.thresholds,
-                    steps.values, steps.codes, found[band], errors[band],
-                )  # fmt: skip
+                groups = group_of[part], group_row[band]
+                solve_block(block[band], inner, groups, grids, flags, ends, table, (found[band], errors[band]))
 
         work(bands, run)
         codes[:, columns[part]] = found

@@ -29,18 +29,22 @@ def _stretch(t, thresholds):
 
 
 @kernel
-def solve_block(w, u, group_of, group_row, grids, flags, ends, thresholds, values, table, codes, errors):
+def solve_block(w, u, groups, grids, flags, ends, table, out):
     """Rounds columns of w, float32 [rows, n], in their order; the error of each goes to those after it.
 
     u: the upper triangle that the errors are passed on by, of these columns, float32 [n, n].
-    group_of: of each column, int64 [n].  group_row: of each row, int64 [rows].
+    groups: that of each column, int64 [n], and of each row, int64 [rows].
     grids: (factor, shift, zero, stored), each float32 [grid rows, grid cols].
     flags: (multiply, signed zero).  ends: (limit, low, high, step), float32.
-    codes: int16 [rows, n] and errors: float32 [rows, n] are filled in; w ends as what was rounded.
+    table: (thresholds, values, codes), of which those without a table have none.
+    out: codes, int16 [rows, n], and errors, float32 [rows, n], are filled in; w ends as what was rounded.
     """
     factor, shift, zero, stored = grids
     multiply, signed_zero = flags
     limit, low, high, step = ends
+    group_of, group_row = groups
+    thresholds, values, table_codes = table
+    codes, errors = out
     n = w.shape[1]
     for r in range(w.shape[0]):
         row, g = w[r], group_row[r]
@@ -53,7 +57,7 @@ def solve_block(w, u, group_of, group_row, grids, flags, ends, thresholds, value
                 if signed_zero and t == f4(0) and math.copysign(1.0, t) < 0:
                     t = -_TINY
                 place = _stretch(t, thresholds)
-                codes[r, i] = table[place]
+                codes[r, i] = table_codes[place]
                 value = values[place]
             else:
                 code = min(max(np.rint(t / step) + zero[g, c], low), high)

@@ -70,7 +70,13 @@ class Calibration:
         sums = MomentSums(x.shape[1])
         sums.add(used, progress)
         picks = np.unique(np.linspace(0, len(used) - 1, SAMPLE).astype(int))
-        return sums.calibration(np.array(used[picks], np.float32), np.array(x[len(used) :], np.float32), name)
+        return cls.summed(sums, np.array(used[picks], np.float32), np.array(x[len(used) :], np.float32), name)
+
+    @classmethod
+    def summed(cls, sums: MomentSums, inputs: np.ndarray, heldout: np.ndarray, name: str = "") -> Calibration:
+        """From what was added up, which is given up: this can be done once."""
+        moment, mean_abs = sums.means()
+        return cls(moment.diagonal().copy(), moment, sums.tokens, mean_abs, inputs, heldout, name)
 
     # -- what is asked of it ---------------------------------------------------------------------
 
@@ -125,21 +131,6 @@ class Calibration:
 
     def named(self, name: str) -> Calibration:
         return replace(self, name=name)
-
-    # -- files -----------------------------------------------------------------------------------
-
-    def save(self, path: Any) -> None:
-        """Writes a .safetensors file, which `load` and `quantviz.load_importance` read."""
-        from .files import save
-
-        save(path, {self.name or "weight": self})
-
-    @classmethod
-    def load(cls, path: Any, tensor: str = "", cols: int | None = None) -> Calibration:
-        """Of one tensor, from a file: .safetensors as `save` writes it, .npy of inputs, or an imatrix in GGUF."""
-        from .files import load
-
-        return load(path, tensor, cols)
 
 
 def _inputs(X: Any) -> np.ndarray:

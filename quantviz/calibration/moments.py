@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import QuantvizError
 from ..machine.memory import available
 from ..text.wording import plural, size
-
-if TYPE_CHECKING:
-    from .layer import Calibration
 
 _PANEL = 512  # columns that are added up at once
 _ROWS = 4096  # tokens that are
@@ -80,10 +76,8 @@ class MomentSums:
                     progress(start + len(part) * (number + 1) // len(self._panels), len(x))
             self.tokens += len(part)
 
-    def calibration(self, inputs: np.ndarray, heldout: np.ndarray, name: str = "") -> Calibration:
-        """The means over what was added, which is given up: this can be done once."""
-        from .layer import Calibration
-
+    def means(self) -> tuple[np.ndarray, np.ndarray]:
+        """E[x xᵀ], float32 [cols, cols], and E|x|, float32 [cols]; what was added is given up."""
         if not self.tokens:
             raise QuantvizError("No token reached the layer, so nothing is known of its inputs.")
         moment = np.empty((self.cols, self.cols), np.float32)
@@ -101,5 +95,4 @@ class MomentSums:
                 "The squares of the inputs are beyond float32's largest number, 3.4e38; divide the inputs by the "
                 "largest."
             )
-        mean_abs = (self._abs / self.tokens).astype(np.float32)
-        return Calibration(moment.diagonal().copy(), moment, self.tokens, mean_abs, inputs, heldout, name)
+        return moment, (self._abs / self.tokens).astype(np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,7 +32,7 @@ def evaluate(
     """Measures what each SCHEME loses on one TENSOR."""
     from ..calibration.energy import energy
     from ..calibration.energy import sentence as importance_sentence
-    from ..calibration.files import load as load_calibration
+    from ..calibration.files import load_calibration
     from ..calibration.importance import load_importance, of_rows, unseen_experts
     from ..evaluation import tensor as evaluation
     from ..kernels import check_engine
@@ -58,13 +58,7 @@ def evaluate(
         results = [
             evaluation.evaluate(weights, s, matters, device, "full", statistics, line.of(s.key), inputs) for s in parsed
         ]
-    if importance and (unseen := unseen_experts(importance, tensor)):
-        which = unseen[0] + (" and others" if len(unseen) > 1 else "")
-        complain(f"Experts that no token reached count each of their channels as 1: {which}.")
-    told = [f"{r.scheme}: {text}" for r in results for text in r.notices if text not in weights.notices]
-    remarks = inputs.remarks if inputs else ()
-    for notice in dict.fromkeys((*weights.notices, *remarks, *told)):
-        complain(notice)
+    _complain(weights, results, inputs, unseen_experts(importance, tensor) if importance else ())
     if as_json:
         from ..text.plain import plain
 
@@ -79,6 +73,17 @@ def evaluate(
     if matters is not None:
         print(importance_sentence(energy(matters)) + "\n")
     print_metrics(results)
+
+
+def _complain(weights: Any, results: list[Any], inputs: Any, unseen: tuple[str, ...]) -> None:
+    """What whoever reads the figures should know, each sentence once."""
+    if unseen:
+        which = unseen[0] + (" and others" if len(unseen) > 1 else "")
+        complain(f"Experts that no token reached count each of their channels as 1: {which}.")
+    common = (*weights.notices, *(inputs.remarks if inputs else ()))
+    told = [f"{r.scheme}: {text}" for r in results for text in r.notices if text not in common]
+    for notice in dict.fromkeys((*common, *told)):
+        complain(notice)
 
 
 def _parse_rows(text: str | None) -> tuple[int, int] | None:

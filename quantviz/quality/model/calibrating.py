@@ -104,7 +104,7 @@ class _Feed:
         self._seen[self.apart] += len(x)
 
     def calibration(self, name: str) -> Calibration:
-        return self.sums.calibration(self._rows(False, SAMPLE), self._rows(True, MOST_HELD_OUT), name)
+        return Calibration.summed(self.sums, self._rows(False, SAMPLE), self._rows(True, MOST_HELD_OUT), name)
 
     def _rows(self, apart: bool, most: int) -> np.ndarray:
         kept = self._kept[apart] or [np.empty((0, self.sums.cols), np.float32)]
