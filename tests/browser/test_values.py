@@ -23,8 +23,7 @@ def test_typed_numbers_travel_with_the_link(page, address):
     expect(box).to_have_value("-0.89, 0.16, 0.08, -0.13, 0.16, -0.54")
     box.fill("0,89; -0,16")
     box.press("Control+Enter")
-    page.wait_for_url("**ref=values**0.89**")
-    assert parse_qs(urlsplit(page.url).query)["ref"] == ["values:0.89,-0.16"]
+    page.wait_for_url(lambda url: parse_qs(urlsplit(url).query).get("ref") == ["values:0.89,-0.16"])
     expect(page.get_by_text("Commas were read as decimal signs")).to_be_visible()
     heading(page, "Weight by weight")
     settled(page)
@@ -35,6 +34,4 @@ def test_typed_numbers_travel_with_the_link(page, address):
     box.press("Control+Enter")
     expect(page.get_by_text("'oops' (the 2nd entry) is no number")).to_be_visible()
     expect(box).to_have_value("0.5, oops")
-    page.go_back()
-    expect(page.get_by_text("Commas were read")).to_have_count(0)
     assert page.problems == []
