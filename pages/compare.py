@@ -48,12 +48,12 @@ said = [*table_sentences(frame, pinned), *filter(None, [on_top_of(view.info.dtyp
 if said:
     say.text(*said)
 
+pictures_section(view, evaluations, importance)
 if evaluations:
     st.subheader("Bits against error")
     limits = cached.best_scalar(view.at, evaluations[0].statistics)
     chart(figures.trade_off(evaluations, pinned, limits), "trade_off")
     say.caption(figures.limits_note(evaluations, limits))
-pictures_section(view, evaluations, importance)
 table_section(view, frame)
 if evaluations:
     st.subheader("Weights after each scheme")

@@ -107,5 +107,5 @@ def test_the_python_draws_what_the_page_shows(monkeypatch):
 
 
 def test_a_picture_is_compared_as_a_picture():
-    app = opened("compare", ref="picture:", schemes=["int4-sym-b32", "q4_0", "int4-asym-b64"], pinned="none")
+    app = opened("compare", ref="picture:", schemes=["int4-sym-tensor", "int4-sym-b64", "nf4-b64"], pinned="none")
     assert "The picture under each scheme" in headings(app) and not app.exception and not app.error
