@@ -57,7 +57,8 @@ def fp8(scale: torch.Tensor, name: str) -> Case:
     return case(name, "l.weight", tensors, found, config(name))
 
 
-def int4(shape: tuple[int, ...], group: int, dtype: torch.dtype) -> Case:
+def int4(shape: tuple[int, ...], group: int, dtype: torch.dtype, twice: bool = False) -> Case:
+    """twice: W4A8, whose weights are rounded to FP8 with a second scale when they are used."""
     w = uneven(*shape, seed=group)
     scale = (w.reshape(*shape[:-1], -1, group).abs().amax(-1) / 7).to(dtype)
     spread = scale.float().repeat_interleave(group, -1)
@@ -65,7 +66,11 @@ def int4(shape: tuple[int, ...], group: int, dtype: torch.dtype) -> Case:
     tensors = {"l.weight": pack_int4_in_uint8(w, scale.float(), group), "l.weight_scale": scale}
     if len(shape) == 2:
         tensors["l.pre_quant_scale"] = torch.rand(shape[-1]).bfloat16() + 0.5
-    return case(f"{shape} g{group} {dtype}", "l.weight", tensors, found, config("W4A16_AWQ", group))
+    if twice:
+        tensors["l.weight_scale_2"] = found.abs().amax() / 448
+    algorithm = "W4A8_AWQ" if twice else "W4A16_AWQ"
+    name = f"{shape} g{group} {dtype}{' W4A8' * twice}"
+    return case(name, "l.weight", tensors, found, config(algorithm, group))
 
 
 if __name__ == "__main__":
@@ -84,5 +89,5 @@ if __name__ == "__main__":
         int4(shape, group, dtype)
         for shape, group in (((64, 96), 32), ((40, 160), 16), ((6, 128), 128), ((3, 8, 64), 16))
         for dtype in (torch.float32, torch.bfloat16)
-    ]
+    ] + [int4((64, 96), 32, torch.bfloat16, True), int4((3, 8, 64), 16, torch.float32, True)]
     save("modelopt_int4", "nvidia-modelopt", version("nvidia-modelopt"), cases)
