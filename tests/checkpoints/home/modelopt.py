@@ -41,6 +41,18 @@ def nvfp4_awq() -> Case:
     return case("nvfp4 awq svd", "l.weight", tensors, found, config("NVFP4_SVD", 16))
 
 
+def stacked() -> Case:
+    """Fused experts, [in, out] in the file: as _export_quantized_weight turns them back after it has quantized them."""
+    w = uneven(3, 40, 64, seed=9)
+    second = w.abs().amax() / (6 * 448)
+    made, scale, _ = NVFP4QTensor.quantize(w, 16, weights_scaling_factor_2=second)
+    found = made.dequantize(torch.float32, scale=scale, double_scale=second, block_sizes={-1: 16})
+    name, turned = "l.experts.gate_up_proj", made._quantized_data.transpose(-2, -1).contiguous()
+    tensors = {name: turned, f"{name}_weight_scale": scale.transpose(-2, -1).contiguous(),
+               f"{name}_weight_scale_2": second, f"{name}_input_scale": torch.tensor(0.02)}  # fmt: skip
+    return case("nvfp4 stacked experts", name, tensors, found, config("NVFP4", 16))
+
+
 def mx(kind: type, name: str) -> Case:
     made, scale = kind.quantize(uneven(48, 160, seed=3), *([32] if kind is MXFP4QTensor else []))
     found = made.dequantize(torch.float32, scale=scale, block_sizes={-1: 32})
@@ -78,6 +90,7 @@ if __name__ == "__main__":
     cases = [
         *(nvfp4(shape, dtype) for shape in ((64, 96), (40, 160), (3, 16)) for dtype in (torch.float32, torch.bfloat16)),
         nvfp4_awq(),
+        stacked(),
     ]
     save("modelopt_nvfp4", "nvidia-modelopt", version("nvidia-modelopt"), cases)
     save("modelopt_mxfp4", "nvidia-modelopt", version("nvidia-modelopt"), [mx(MXFP4QTensor, "MXFP4")])
