@@ -145,6 +145,10 @@ FORMATS: tuple[PackedFormat, ...] = (
     PackedFormat("torchao", "_qdata", CODES, more=("_scale_and_zero", "_zero_point"), methods=("torchao",)),
     # four bits, two to a byte
     PackedFormat("MXFP4", "_blocks", ("uint8",), {"_scales": ANY}, methods=("mxfp4",)),
+    PackedFormat("ModelOpt NVFP4, stacked experts", "", ("uint8",), {
+        "_weight_scale": ("float8_e4m3fn",), "_weight_scale_2": ANY}, ("_input_scale",), methods=_MODELOPT),
+    PackedFormat("ModelOpt int4 AWQ", "", ("uint8", "int8"), {"_scale": ANY, "_scale_2": ANY}, fits=_rows_in_pairs,
+                 methods=_MODELOPT),
     PackedFormat("ModelOpt NVFP4", "", ("uint8", "F4"), {"_scale_2": ANY}, ("_scale",), methods=_MODELOPT),
     PackedFormat("MXFP4", "", ("uint8", "int8", "F4"), {"_scale": E8M0}, methods=("mxfp4", "modelopt", "quark")),
     PackedFormat("MXFP4 (DeepSeek V4)", "", ("uint8", "int8", "F4"), {".scale": ("F8_E8M0",)}, methods=("fp8",)),

@@ -204,6 +204,8 @@ def _costly_scales(e: Evaluation, _: TensorStatistics) -> str | None:
         return None
     scales = {"asym": "scales and zero points", "offset": "scales and minima", "block type": "scales and their like"}
     takers = [scales.get(scheme.rule, "scales")]
-    takers += ["weights kept apart"] * bool(scheme.keep) + ["zeros that fill rows up"] * scheme.pad
-    told = " and ".join([", ".join(takers[:-1]), takers[-1]] if len(takers) > 1 else takers)
+    takers += ["weights kept apart"] * bool(scheme.keep)
+    if scheme.pad and scheme.fmt.padded(e.shape[-1]) != e.shape[-1]:
+        takers.append("the zeros that fill up the rows")
+    told = ", and ".join([", ".join(takers[:-1]), takers[-1]] if len(takers) > 1 else takers)
     return f"{told[:1].upper()}{told[1:]} take {bits(extra)} of the {bits(whole)} bits a weight."

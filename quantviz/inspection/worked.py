@@ -59,32 +59,46 @@ def code_text(scheme: Scheme, code: int) -> str:
 
 
 def arithmetic(block: Block) -> list[str]:
-    """How each code becomes a weight, one line a weight in row-major order: "5 × 0.0123 = 0.0615"."""
+    """How each code becomes a weight, one line a weight in row-major order: "5 × 0.0123 = 0.0615".
+
+    The left side has as many digits as it takes to come to the right one, calculated in float32 as the kernels do.
+    """
     scheme = Scheme.parse(block.scheme)
-    if block.unpacked is not None:
-        return _unpacked_arithmetic(scheme.fmt, block)
-    table = _table(scheme)
-    step = MXINT8_STEP if scheme.format == "mxint8" else None
-    codes, results = block.codes.reshape(-1).tolist(), block.dequantized.reshape(-1).tolist()
-    kept = [False] * len(codes) if block.kept is None else block.kept.reshape(-1).tolist()
+    lines_of = _lines if block.unpacked is None else _unpacked_lines
+    results = block.dequantized.reshape(-1)
+    shown = [number(y) for y in results.tolist()]
+    kept = [False] * len(shown) if block.kept is None else block.kept.reshape(-1).tolist()
+    for digits in range(FEWEST_DIGITS, ALL_DIGITS + 1):
+        lines, worth = lines_of(scheme, block, digits)
+        if all(apart or number(w) == y for apart, w, y in zip(kept, worth, shown, strict=True)):
+            break
     return [
-        f"kept in 16 bit: {number(y)}" if apart else f"{_left_side(scheme, block, code, table, step)} = {number(y)}"
-        for code, y, apart in zip(codes, results, kept, strict=True)
+        f"kept in 16 bit: {y}" if apart else f"{line} = {y}" for apart, line, y in zip(kept, lines, shown, strict=True)
     ]
 
 
-def _unpacked_arithmetic(kind: BlockType, block: Block) -> list[str]:
-    """ "(11 − 8) × 0.012 = 0.036" for codes evenly spaced, else "11 → 38 × 0.012 = 0.456"; a minimum stands before."""
-    codes = block.codes.reshape(-1)
+FEWEST_DIGITS, ALL_DIGITS = 4, 9  # of a number; nine tell every float32 from its neighbours
+
+
+def _told(x: float, digits: int) -> tuple[str, np.float32]:
+    """A number as it is written, and what that says."""
+    text = number(x, digits)
+    return text, np.float32(text.replace(MINUS, "-").replace(",", ""))
+
+
+def _unpacked_lines(scheme: Scheme, block: Block, digits: int) -> tuple[list[str], list[float]]:
+    """ "(11 − 8) × 0.012" for codes evenly spaced, else "11 → 38 × 0.012"; a minimum stands before. And their worth."""
+    kind, codes = scheme.fmt, block.codes.reshape(-1)
     numbers = kind.numbers[codes - kind.first_code]
     minima = [None] * len(codes) if block.minima is None else block.minima.reshape(-1).tolist()
-    weights = zip(codes.tolist(), numbers.tolist(), block.scales.reshape(-1).tolist(), minima,
-                  block.dequantized.reshape(-1).tolist(), strict=True)  # fmt: skip
-    lines = []
-    for code, level, scale, minimum, y in weights:
-        before = "" if minimum is None else f"{number(minimum)} + "
-        lines.append(f"{before}{_coded(kind, code, level)} × {number(scale)} = {number(y)}")
-    return lines
+    weights = zip(codes.tolist(), numbers.tolist(), block.scales.reshape(-1).tolist(), minima, strict=True)
+    lines, worth = [], []
+    for code, level, factor, least in weights:
+        scale, times = _told(factor, digits)
+        before, plus = ("", np.float32(0)) if least is None else _told(least, digits)
+        lines.append(f"{before}{' + ' * bool(before)}{_coded(kind, code, level)} × {scale}")
+        worth.append(float(plus + np.float32(level) * times))
+    return lines, worth
 
 
 def _coded(kind: BlockType, code: int, level: float) -> str:
@@ -95,21 +109,33 @@ def _coded(kind: BlockType, code: int, level: float) -> str:
     return f"({written} − {zero})" if zero else written
 
 
-def _left_side(scheme: Scheme, block: Block, code: int, table: np.ndarray | None, step: float | None) -> str:
-    scale = "" if block.scale is None else number(block.scale)
-    written = code_text(scheme, code).replace("-", MINUS)
-    match scheme.rule:
-        case "asym":
-            return f"({written} − {block.zero_point}) × {scale}"
-        case "offset":
-            return f"{number(block.minimum)} + {written} × {scale}"
-        case "cast":
-            return f"{written}"
-    if step is not None:
-        return f"{written}/64 × {scale}"
+def _lines(scheme: Scheme, block: Block, digits: int) -> tuple[list[str], list[float]]:
+    """The left sides, and what each comes to: of a cast, whose line shows bits alone, what they stand for."""
+    codes, results = block.codes.reshape(-1).tolist(), block.dequantized.reshape(-1).tolist()
+    table = _table(scheme)
+    told = {code: _left_side(scheme, block, code, table, digits) for code in dict.fromkeys(codes)}
+    lines = [told[code][0] for code in codes]
+    return lines, results if scheme.rule == "cast" else [float(told[code][1]) for code in codes]
+
+
+def _left_side(
+    scheme: Scheme, block: Block, code: int, table: np.ndarray | None, digits: int
+) -> tuple[str, np.float32 | None]:
+    written, whole = code_text(scheme, code).replace("-", MINUS), np.float32(code)
+    if scheme.rule == "cast":
+        return written, None
+    scale, times = _told(block.scale, digits)
+    if scheme.rule == "asym":
+        return f"({written} − {block.zero_point}) × {scale}", (whole - np.float32(block.zero_point)) * times
+    if scheme.rule == "offset":
+        minimum, plus = _told(block.minimum, digits)
+        return f"{minimum} + {written} × {scale}", plus + whole * times
+    if scheme.how.step != 1:
+        return f"{written}/64 × {scale}", whole / np.float32(64) * times
     if table is not None:
-        return f"{written} → {number(float(table[code]))} × {scale}"
-    return f"{written} × {scale}"
+        level, value = _told(float(table[code]), digits)
+        return f"{written} → {level} × {scale}", value * times
+    return f"{written} × {scale}", whole * times
 
 
 def rule_text(block: Block) -> str:
@@ -119,7 +145,7 @@ def rule_text(block: Block) -> str:
         return _unpacked_rule(scheme.fmt, block)
     given = {
         "asym": ("scale", block.scale, "zero point", block.zero_point),
-        "offset": ("minimum", block.minimum, "scale", block.scale),
+        "offset": ("edge" if scheme.edge else "minimum", block.minimum, "scale", block.scale),
         "codebook": ("largest magnitude", block.scale), "cast": (),
     }.get(scheme.rule, ("scale", block.scale))  # fmt: skip
     told = " and ".join(f"{name} {number(value)}" for name, value in zip(given[::2], given[1::2], strict=True))

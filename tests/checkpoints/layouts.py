@@ -76,6 +76,11 @@ ALL = (
                                      "l.scale_input": ("F32", (1,)), "scaled_fp8": ("F8_E4M3", (2,))}, decoded=True),
     Example("ModelOpt NVFP4", {"l.weight": ("U8", (OUT, IN // 2)), "l.weight_scale": ("F8_E4M3", (OUT, IN // 16)),
                                "l.weight_scale_2": ("F32", ()), "l.input_scale": ("F32", ())}, "modelopt", True),
+    Example("ModelOpt NVFP4, stacked experts", {
+        "l.experts.down_proj": ("U8", (2, IN // 2, OUT)),
+        "l.experts.down_proj_weight_scale": ("F8_E4M3", (2, IN // 16, OUT)),
+        "l.experts.down_proj_weight_scale_2": ("F32", ()), "l.experts.down_proj_input_scale": ("F32", ())},
+        "modelopt", True),
     Example("ModelOpt int4 AWQ", {"l.weight": ("U8", (OUT // 2, IN)), "l.weight_scale": ("BF16", (OUT, 1)),
                                   "l.pre_quant_scale": ("BF16", (IN,))}, "modelopt", True),
     Example("MXFP4", {"l.weight": ("U8", (OUT, IN // 2)), "l.weight_scale": ("U8", (OUT, IN // 32))}, "modelopt", True),

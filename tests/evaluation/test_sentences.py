@@ -150,9 +150,10 @@ COSTS = [
     ("int4-asym-b16", 512, "Scales and zero points take 1.250 of the 5.250 bits a weight."),
     ("int4-offset-b64", 512, "Scales and minima take 0.500 of the 4.500 bits a weight."),
     ("q4_1", 512, "Scales and their like take 1.000 of the 5.000 bits a weight."),
-    ("q4_0:pad=1", 272, "Scales and their like and zeros that fill rows up take 0.765 of the 4.765 bits a weight."),
-    ("int4-sym-b64:keep=1%", 512, "Scales and weights kept apart take 0.730 of the 4.730 bits a weight."),
-    ("int4-asym-b64:keep=1%", 512, "Scales and zero points and weights kept apart take 0.793 of the 4.793 bits"),
+    ("q4_0:pad=1", 272, "Scales and their like, and the zeros that fill up the rows take 0.765 of the 4.765 bits"),
+    ("q4_1:pad=1", 512, "Scales and their like take 1.000 of the 5.000 bits a weight."),
+    ("int4-sym-b64:keep=1%", 512, "Scales, and weights kept apart take 0.730 of the 4.730 bits a weight."),
+    ("int4-asym-b64:keep=1%", 512, "Scales and zero points, and weights kept apart take 0.793 of the 4.793 bits"),
     *[(key, 512, None) for key in ("int4-sym-b64", "int4-asym-b64", "nf4-b128", "mxfp4", "q8_0", "fp16")],
 ]
 

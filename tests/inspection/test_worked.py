@@ -11,6 +11,7 @@ import quantviz as qv
 from quantviz.inspection import inspect_block
 from quantviz.inspection.worked import arithmetic, block_rows, code_text, code_values, is_whole, rule_text
 from quantviz.schemes import Scheme
+from quantviz.text.wording import number
 
 W = np.random.default_rng(6).standard_normal((4, 256), dtype=np.float32)
 RULES = {  # scheme -> how its rule begins, and one line of its arithmetic
@@ -61,6 +62,34 @@ def test_every_line_gives_its_weight_and_the_rule_its_formula(key):
         assert float(line.rpartition(" = ")[2].replace("−", "-")) == pytest.approx(value, rel=1e-3)
         if Scheme.parse(key).rule != "cast":  # whose line shows the bits alone
             assert worth(line) == pytest.approx(value, rel=5e-3, abs=2e-3 * largest), line
+
+
+def in_float32(line: str) -> np.float32:
+    """What a line's left side comes to, each number of it a float32."""
+    left = line.partition(" = ")[0].replace("−", "-").replace("×", "*").replace(",", "")
+    numbers = re.sub(r"(?<![\w.])\d+\.?\d*(e-?\d+)?", lambda m: f"F({m[0]})", re.sub(r"\S+ → ", "", left))
+    return eval(numbers, {"F": np.float32})
+
+
+OPTIONS = (
+    "mxfp4:rule=even", "mxint8:rule=rceil", "mxfp8_e4m3:rule=nearest", "int4-sym-b32:range=full", "nvfp4:tensor=none",
+    "int8-sym-b32:range=full,scale=fp32", "nvfp4:sixes=4", "int4-offset-b32:edge=1",
+    "int3-offset-b64:edge=1,scale=fp32",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("key", [*OPTIONS, *(key for key in RULES if Scheme.parse(key).rule != "cast")])
+def test_the_left_side_comes_to_the_right_one_to_its_last_digit(key):
+    for row, col in ((0, 0), (1, 1), (3, 0)):
+        block = inspect_block(W, key, row, 0 if key == "q4_k" else col if Scheme.parse(key).fmt.bits < 6 else 0)
+        for line, y in zip(arithmetic(block), block.dequantized.reshape(-1).tolist(), strict=True):
+            right = line.rpartition(" = ")[2]
+            assert right == number(y) == number(float(in_float32(line))), line
+
+
+def test_the_end_from_which_codes_count_is_called_so():
+    assert re.fullmatch(r"weight = edge \+ code × scale, with edge −?[\d.]+ and scale −?[\d.]+",
+                        rule_text(inspect_block(W, "int4-offset-b32:edge=1", 0, 0)))  # fmt: skip
 
 
 def test_weights_kept_apart_say_so():

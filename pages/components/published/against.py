@@ -98,7 +98,7 @@ def _tensor(view: View, sides: tuple, original: Model, file: Model, pair: Pair) 
         found = jobs.result(key, pair.original, lambda job: _compared(key, original, file, pair, values, job))
         if found is None:
             return
-    _shown(found, sides[0].ref, sides[1].ref, view)
+    _shown(found, sides[0].ref, sides[1].ref, view, file.info(pair.place.name).decoded)
 
 
 def _compared(key: tuple, original: Model, file: Model, pair: Pair, importance, job: jobs.Job) -> Against:
@@ -111,7 +111,8 @@ def _compared(key: tuple, original: Model, file: Model, pair: Pair, importance, 
     return _found.get(key, lambda: against(original, file, pair, importance, progress=progress))
 
 
-def _shown(a: Against, original: str, file: str, view: View) -> None:
+def _shown(a: Against, original: str, file: str, view: View, packed: bool) -> None:
+    """packed: whether the file's tensor is decoded from a packed format."""
     e = a.evaluation
     expert = "" if a.pair.place.expert is None else f", expert {a.pair.place.expert}"
     say.subheader(f"{a.pair.label} as {e.scheme}")
@@ -133,7 +134,8 @@ def _shown(a: Against, original: str, file: str, view: View) -> None:
         usage = figures.code_usage(e)
         st.markdown("**How often each code is used**")
         if usage is None:
-            say.caption(f"{e.scheme} has no codes that are counted here.")
+            elsewhere = f"Explore counts the codes of {e.scheme}, with {a.pair.place.name} of the file opened there."
+            say.caption(elsewhere if packed else f"{e.scheme} has no codes: its numbers are written as they are.")
         else:
             chart(usage, "against_codes")
     details(a, original, file)

@@ -6,8 +6,10 @@
 two's complement |
 | `weight_scale` | float32, bfloat16, float16 | [out, in / group] | |
 | `pre_quant_scale` | as the model | [in] | what the layer's inputs are multiplied by |
+| `weight_scale_2` | float32 | [], [1] | of W4A8 AWQ: the scale of the FP8 numbers in which a runtime multiplies |
 
-weight = code × scale. Rule: ModelOpt, torch/export/quant_utils.py, pack_int4_in_uint8.
+weight = code × scale. Rule: ModelOpt, torch/export/quant_utils.py, pack_int4_in_uint8; the second scale is that of the
+second of two quantizers (get_weight_scaling_factor_2), which rounds these weights once more, when they are used.
 """
 
 from __future__ import annotations
@@ -25,6 +27,10 @@ FIELDS = (
     PackedField("weight", "uint8", "[out / 2, in]", "codes of two outputs, two's complement", (0, 1)),
     PackedField("weight_scale", "bfloat16", "[out, in / group]", "what the codes of each group are multiplied by"),
 )
+_TWICE = (
+    "W4A8: a runtime rounds these weights once more, to FP8 with the scale weight_scale_2; what is shown is the int4 "
+    "weights that are stored."
+)
 _LEVELS = np.concatenate([np.arange(8), np.arange(-8, 0)]).astype(np.float32)
 
 
@@ -39,6 +45,9 @@ def layer(found: Found) -> Layer:
     parts, told = beside_the_weight(found, shape)
     if said and shared.width != said:
         told = (*told, f"The configuration says groups of {said:,}, and the shapes are those of {shared.width:,}.")
+    if (second := found.beside.get("_scale_2")) is not None:
+        told = (*told, _TWICE)
+        parts["second"] = Part(second)
     parts = {"codes": Part(codes, every=2, rows=shared.rows // 2), "scales": shared.part, **parts}
     return Layer(
         shape, f"ModelOpt int4 AWQ g{shared.width}", parts, partial(_unpack, shared), _LEVELS, fields=FIELDS,

@@ -41,6 +41,18 @@ def nvfp4_awq() -> Case:
     return case("nvfp4 awq svd", "l.weight", tensors, found, config("NVFP4_SVD", 16))
 
 
+def stacked() -> Case:
+    """Fused experts, [in, out] in the file: as _export_quantized_weight turns them back after it has quantized them."""
+    w = uneven(3, 40, 64, seed=9)
+    second = w.abs().amax() / (6 * 448)
+    made, scale, _ = NVFP4QTensor.quantize(w, 16, weights_scaling_factor_2=second)
+    found = made.dequantize(torch.float32, scale=scale, double_scale=second, block_sizes={-1: 16})
+    name, turned = "l.experts.gate_up_proj", made._quantized_data.transpose(-2, -1).contiguous()
+    tensors = {name: turned, f"{name}_weight_scale": scale.transpose(-2, -1).contiguous(),
+               f"{name}_weight_scale_2": second, f"{name}_input_scale": torch.tensor(0.02)}  # fmt: skip
+    return case("nvfp4 stacked experts", name, tensors, found, config("NVFP4", 16))
+
+
 def mx(kind: type, name: str) -> Case:
     made, scale = kind.quantize(uneven(48, 160, seed=3), *([32] if kind is MXFP4QTensor else []))
     found = made.dequantize(torch.float32, scale=scale, block_sizes={-1: 32})
@@ -57,7 +69,8 @@ def fp8(scale: torch.Tensor, name: str) -> Case:
     return case(name, "l.weight", tensors, found, config(name))
 
 
-def int4(shape: tuple[int, ...], group: int, dtype: torch.dtype) -> Case:
+def int4(shape: tuple[int, ...], group: int, dtype: torch.dtype, twice: bool = False) -> Case:
+    """twice: W4A8, whose weights are rounded to FP8 with a second scale when they are used."""
     w = uneven(*shape, seed=group)
     scale = (w.reshape(*shape[:-1], -1, group).abs().amax(-1) / 7).to(dtype)
     spread = scale.float().repeat_interleave(group, -1)
@@ -65,7 +78,11 @@ def int4(shape: tuple[int, ...], group: int, dtype: torch.dtype) -> Case:
     tensors = {"l.weight": pack_int4_in_uint8(w, scale.float(), group), "l.weight_scale": scale}
     if len(shape) == 2:
         tensors["l.pre_quant_scale"] = torch.rand(shape[-1]).bfloat16() + 0.5
-    return case(f"{shape} g{group} {dtype}", "l.weight", tensors, found, config("W4A16_AWQ", group))
+    if twice:
+        tensors["l.weight_scale_2"] = found.abs().amax() / 448
+    algorithm = "W4A8_AWQ" if twice else "W4A16_AWQ"
+    name = f"{shape} g{group} {dtype}{' W4A8' * twice}"
+    return case(name, "l.weight", tensors, found, config(algorithm, group))
 
 
 if __name__ == "__main__":
@@ -73,6 +90,7 @@ if __name__ == "__main__":
     cases = [
         *(nvfp4(shape, dtype) for shape in ((64, 96), (40, 160), (3, 16)) for dtype in (torch.float32, torch.bfloat16)),
         nvfp4_awq(),
+        stacked(),
     ]
     save("modelopt_nvfp4", "nvidia-modelopt", version("nvidia-modelopt"), cases)
     save("modelopt_mxfp4", "nvidia-modelopt", version("nvidia-modelopt"), [mx(MXFP4QTensor, "MXFP4")])
@@ -84,5 +102,5 @@ if __name__ == "__main__":
         int4(shape, group, dtype)
         for shape, group in (((64, 96), 32), ((40, 160), 16), ((6, 128), 128), ((3, 8, 64), 16))
         for dtype in (torch.float32, torch.bfloat16)
-    ]
+    ] + [int4((64, 96), 32, torch.bfloat16, True), int4((3, 8, 64), 16, torch.float32, True)]
     save("modelopt_int4", "nvidia-modelopt", version("nvidia-modelopt"), cases)
