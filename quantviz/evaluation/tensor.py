@@ -168,13 +168,6 @@ class _Parts:
         return self._progress and (lambda: self._progress((self._parts - 1) * self._size, self._parts * self._size))
 
 
-def _bins(
-    stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics, importance: np.ndarray | None
-) -> tuple[Bins, Bins]:
-    """Of values and of errors."""
-    return value_bins(statistics.min, statistics.max), _error_bins(stored, scheme, statistics, importance)
-
-
 def _error_bins(
     stored: StoredTensor, scheme: Scheme, statistics: TensorStatistics, importance: np.ndarray | None
 ) -> Bins:
