@@ -109,7 +109,7 @@ def replace(path: Path, data: bytes, before: str = "") -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """What was renamed in a folder stays so if the machine stops; does nothing where a system knows no such thing."""
+    """What was renamed in a folder stays so if the machine stops, where the system can see to that."""
     with contextlib.suppress(OSError, AttributeError):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -10,7 +10,7 @@ import pytest
 import quantviz as qv
 from quantviz import Calibration, Scheme
 from quantviz.calibration.awq import RATIOS, search
-from quantviz.calibration.synthetic import synthetic
+from quantviz.calibration.synthetic import synthetic_inputs
 
 GOLDEN = Path(__file__).parent / "data" / "awq.npz"
 
@@ -29,7 +29,7 @@ def test_modelopt_chooses_the_same_exponent_and_scales() -> None:
 
 def test_the_result_holds_what_columns_were_multiplied_by() -> None:
     w = np.random.default_rng(0).standard_normal((32, 128), dtype=np.float32)
-    c = Calibration.of(synthetic(128, 600, outlier_share=0.05))
+    c = Calibration.of(synthetic_inputs(128, 600, outlier_share=0.05))
     for key in ("int4-asym-b64", "nf4-b64", "mxfp4", "int4-sym-tensor"):
         q = qv.quantize(w, f"{key}:solver=awq", calibration=c)
         plain = type(q)(q.scheme, q.shape, q.codes, q.scales, q.zero_points, q.minima, q.tensor_scale)

@@ -14,7 +14,7 @@ from quantviz import Calibration, QuantvizError
 from quantviz.calibration import moments
 from quantviz.calibration.files import Calibrations
 from quantviz.calibration.output_error import output_metrics, power, power_of, shares
-from quantviz.calibration.synthetic import synthetic
+from quantviz.calibration.synthetic import synthetic_inputs
 from quantviz.tensors import as_stored
 
 
@@ -133,13 +133,13 @@ def test_memory_is_told_before_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_made_up_inputs_have_the_outliers_and_correlation_that_were_asked_for() -> None:
-    x = synthetic(64, 4000, 7, outlier_share=1 / 16, outlier_magnitude=30, correlation=0.8)
+    x = synthetic_inputs(64, 4000, 7, outlier_share=1 / 16, outlier_magnitude=30, correlation=0.8)
     large = x.std(axis=0) > 15
     assert large.sum() == 4
     both = ~large[1:] & ~large[:-1]
     found = np.corrcoef(x.T)[np.arange(63), np.arange(1, 64)][both]
     assert found == pytest.approx(np.full(both.sum(), 0.8), abs=0.05)
-    assert np.array_equal(x, synthetic(64, 4000, 7, 1 / 16, 30, 0.8)) and x.dtype == np.float32
+    assert np.array_equal(x, synthetic_inputs(64, 4000, 7, 1 / 16, 30, 0.8)) and x.dtype == np.float32
     for wrong in ({"cols": 0}, {"cols": 8, "correlation": 1.0}, {"cols": 8, "outlier_share": 2.0}):
         with pytest.raises(QuantvizError):
-            synthetic(**wrong)
+            synthetic_inputs(**wrong)
