@@ -49,27 +49,16 @@ def connected(workers: int | None, scheduler: str | None, sampled: bool = False)
     from distributed import Client
 
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_quiet())
         if scheduler:
-            stack.enter_context(_quiet())
             yield stack.enter_context(_client_at(scheduler))
             return
-        cluster = stack.enter_context(_local(workers) if workers else _here(SAMPLING if sampled else READING_AHEAD))
+        from . import clusters
+
+        threads = SAMPLING if sampled else READING_AHEAD
+        started = clusters.of_processes(workers, threads) if workers else clusters.of_threads(threads)
+        cluster = stack.enter_context(started)
         yield stack.enter_context(Client(cluster, set_as_default=False))
-
-
-def _here(threads: int) -> Any:
-    from . import embedded
-
-    return embedded.start(threads)
-
-
-def _local(workers: int) -> Any:
-    from distributed import LocalCluster
-
-    return LocalCluster(
-        n_workers=workers, threads_per_worker=READING_AHEAD, processes=True, host="127.0.0.1",
-        dashboard_address=None, memory_limit=0, silence_logs=logging.CRITICAL,
-    )  # fmt: skip
 
 
 def _client_at(address: str) -> Client:
@@ -115,14 +104,18 @@ def check_versions(found: dict[str, object]) -> None:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without distributed's own words on standard error, where whatever matters is said by an exception."""
-    handlers = [(handler, handler.level) for handler in logging.getLogger("distributed").handlers]
-    for handler, _ in handlers:
-        handler.setLevel(logging.CRITICAL + 1)
+    handlers = logging.getLogger("distributed").handlers[:]
+
+    def nothing(record: logging.LogRecord) -> bool:
+        return False
+
+    for handler in handlers:
+        handler.addFilter(nothing)
     try:
         yield
     finally:
-        for handler, level in handlers:
-            handler.setLevel(level)
+        for handler in handlers:
+            handler.removeFilter(nothing)
 
 
 # -- results ---------------------------------------------------------------------------------------
