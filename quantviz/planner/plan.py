@@ -48,7 +48,7 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """lines: a tensor each, in the order of the sweep.  grade, budget, rules: what was asked for.
+    """lines: a tensor each, in the order of their names.  grade, budget, rules: what was asked for.
 
     solution: with the gap that is proven.  front: the greedy curve over all budgets.
     uniform, mixes: by cost, what the plan is held against.  rest: bytes of the file beside these tensors, None where
