@@ -17,7 +17,7 @@ from .front import Front, front
 
 TIME_LIMIT = 3.0  # seconds for HiGHS
 _SCALE = 1e3
-_MOST_STEPS, _MOST_PLACES = 3e8, 1e8  # of the table: a second or so, and bytes by two
+_MOST_STEPS, _MOST_PLACES = 3e8, 5e7  # of the table: about a second, and 100 MB
 _ROOM = 1e-9  # relative, for the rounding of sums
 
 
@@ -25,13 +25,14 @@ _ROOM = 1e-9  # relative, for the rounding of sums
 class Solution:
     """choice: int [items], the option of each.  cost, damage: summed over the items.
     bound: no choice within the budget has less damage, which is proven.  seconds: that it took.
-    greedy: the damage of the greedy choice at the same budget.
+    curve: the greedy one over all budgets.  greedy: the damage of its choice at this one.
     """
 
     choice: np.ndarray
     cost: float
     damage: float
     bound: float
+    curve: Front
     greedy: float
     seconds: float
 
@@ -60,7 +61,7 @@ def solve(cost: np.ndarray, damage: np.ndarray, budget: float, time_limit: float
             choice = found
     total = float(damage[rows, choice].sum())
     return Solution(
-        choice, float(cost[rows, choice].sum()), total, min(bound, total), greedy, time.perf_counter() - began
+        choice, float(cost[rows, choice].sum()), total, min(bound, total), curve, greedy, time.perf_counter() - began
     )
 
 

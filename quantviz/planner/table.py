@@ -50,10 +50,8 @@ def table(frame: pd.DataFrame, grade: str, sensitivity: pd.DataFrame | None = No
     if frame.duplicated(["tensor", "scheme"]).any():
         twice = frame[frame.duplicated(["tensor", "scheme"])].iloc[0]
         raise QuantvizError(f"The sweep holds {twice['tensor']} under {twice['scheme']} twice; load one sweep.")
-    order = sorted(
-        range(len(frame)), key=lambda at: natural_order(frame["tensor"].iat[at])
-    )  # a sweep's comes as it may
-    frame = frame.iloc[order].reset_index(drop=True)
+    place = {name: at for at, name in enumerate(sorted(frame["tensor"].unique(), key=natural_order))}
+    frame = frame.iloc[np.argsort(frame["tensor"].map(place).to_numpy(), kind="stable")].reset_index(drop=True)
     there = (frame["refused"].fillna("") == "").to_numpy()
     harm = damages(frame, grade, sensitivity)
     tensors = frame.drop_duplicates("tensor")[_PER_TENSOR].reset_index(drop=True)
