@@ -12,7 +12,7 @@ from ..text.plain import plain
 from .alternatives import Alternative, best_within, kept_name, mixes, uniform
 from .budget import Budget, budget_of
 from .damage import Grade, grade_of
-from .rules import Rules
+from .rules import GUARDED, Rules
 from .solve import Solution, solve
 from .table import KEPT, Options, Table, options, table
 
@@ -174,6 +174,11 @@ def plan(
     o = options(t, rules, damage, seconds)
     budget.check(float(np.nanmin(o.cost, axis=1).sum()), float(np.nanmax(o.cost, axis=1).sum()))
     solution = solve(o.cost, o.damage, budget.cost)
+    if damage != "kl" and rules.floor is None and (t.tensors["role"].isin(GUARDED) & ~o.kept).any():
+        notices.append(
+            "Errors do not show that a weight of the embedding or the head often matters more than another: give them a "
+            "floor (--floor-embedding), or plan by kl."
+        )
     named, why = mixes(t, model, seconds) if model is not None else ((), "")
     notices += [why] if why else []
     if budget.kind == "size" and rest is None:

@@ -193,10 +193,12 @@ def test_allowed_schemes_alone_are_chosen() -> None:
 
 def test_a_floor_binds_embeddings_and_head_alone() -> None:
     frame = made_up(TENSORS | HEADS, SCHEMES)
+    assert "matters more than another" in plan(frame, bits=4).notices[0]
+    assert plan(frame, bits=8, rules=Rules(keep=("embed_tokens", "lm_head"))).notices == ()
     for floor in (4, "4.5", "int4-sym-b32"):
         made = plan(frame, bits=4, rules=Rules(floor=floor))
         assert "int2-asym-b32" not in {s for name, s in schemes(made).items() if name in HEADS}
-        assert "int2-asym-b32" in schemes(made).values()
+        assert "int2-asym-b32" in schemes(made).values() and made.notices == ()
         assert made.uniform[0].name == "int2-asym-b32"  # its embeddings at the floor
     with pytest.raises(QuantvizError, match="For lm_head.weight no scheme is left"):
         plan(frame, bits=4, rules=Rules(floor=9))
