@@ -12,8 +12,7 @@ from ..text.plain import plain
 from .alternatives import Alternative, best_within, kept_name, mixes, uniform
 from .budget import Budget, budget_of
 from .damage import Grade, grade_of
-from .front import Front, front
-from .rules import Rules
+from .rules import GUARDED, Rules
 from .solve import Solution, solve
 from .table import KEPT, Options, Table, options, table
 
@@ -48,9 +47,9 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """lines: a tensor each, in the order of the sweep.  grade, budget, rules: what was asked for.
+    """lines: a tensor each, in the order of their names.  grade, budget, rules: what was asked for.
 
-    solution: with the gap that is proven.  front: the greedy curve over all budgets.
+    solution: with the gap that is proven, and the greedy curve over all budgets.
     uniform, mixes: by cost, what the plan is held against.  rest: bytes of the file beside these tensors, None where
     the model could not be looked at.  others: names of its matrices that were not swept, None likewise.
     notices: sentences that the reader should see.
@@ -61,7 +60,6 @@ class Plan:
     budget: Budget
     rules: Rules
     solution: Solution
-    front: Front
     uniform: tuple[Alternative, ...]
     mixes: tuple[Alternative, ...]
     rest: int | None
@@ -117,9 +115,10 @@ class Plan:
     @property
     def points(self) -> pd.DataFrame:
         """The greedy curve: bits_per_weight, or milliseconds, and damage."""
-        cost = self.front.cost
+        curve = self.solution.curve
+        cost = curve.cost
         axis = {"milliseconds": cost * 1e3} if self.budget.kind == "ms" else {"bits_per_weight": cost / self.weights}
-        return pd.DataFrame(axis | {"damage": self.front.damage})
+        return pd.DataFrame(axis | {"damage": curve.damage})
 
     def record(self) -> dict[str, Any]:
         """As JSON holds it; of a long curve every so many points."""
@@ -175,12 +174,17 @@ def plan(
     o = options(t, rules, damage, seconds)
     budget.check(float(np.nanmin(o.cost, axis=1).sum()), float(np.nanmax(o.cost, axis=1).sum()))
     solution = solve(o.cost, o.damage, budget.cost)
+    if damage != "kl" and rules.floor is None and (t.tensors["role"].isin(GUARDED) & ~o.kept).any():
+        notices.append(
+            "Errors do not show that a weight of the embedding or the head often matters more than another: give them a "
+            "floor (--floor-embedding), or plan by kl."
+        )
     named, why = mixes(t, model, seconds) if model is not None else ((), "")
     notices += [why] if why else []
     if budget.kind == "size" and rest is None:
         notices.append("What else is in the file is unknown here, so the size counts the tensors of the sweep alone.")
     return Plan(
-        _lines(o, solution.choice, seconds), grade_of(damage), budget, rules, solution, front(o.cost, o.damage),
+        _lines(o, solution.choice, seconds), grade_of(damage), budget, rules, solution,
         uniform(o), named, rest, others, tuple(notices),
     )  # fmt: skip
 

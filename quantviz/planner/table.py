@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import QuantvizError
+from ..sources.model import natural_order
 from .damage import damages, grade_of, without
 from .rules import GUARDED, Rules
 
@@ -49,7 +50,8 @@ def table(frame: pd.DataFrame, grade: str, sensitivity: pd.DataFrame | None = No
     if frame.duplicated(["tensor", "scheme"]).any():
         twice = frame[frame.duplicated(["tensor", "scheme"])].iloc[0]
         raise QuantvizError(f"The sweep holds {twice['tensor']} under {twice['scheme']} twice; load one sweep.")
-    frame = frame.reset_index(drop=True)
+    place = {name: at for at, name in enumerate(sorted(frame["tensor"].unique(), key=natural_order))}
+    frame = frame.iloc[np.argsort(frame["tensor"].map(place).to_numpy(), kind="stable")].reset_index(drop=True)
     there = (frame["refused"].fillna("") == "").to_numpy()
     harm = damages(frame, grade, sensitivity)
     tensors = frame.drop_duplicates("tensor")[_PER_TENSOR].reset_index(drop=True)

@@ -30,6 +30,7 @@ MANY = tuple(f"int{bits}-{sym}-b{g}" for bits in (2, 3, 4, 6, 8) for sym in ("sy
 SCHEMES = ("int2-asym-b32", "int3-sym-b32", "int3-asym-b64", "int4-sym-b32", "int4-asym-b64", "int5-sym-b32",
            "int6-sym-b32", "int8-sym-b32", "q3_k", "q4_k", "q5_k", "q6_k")  # fmt: skip
 ALONE = ("int2-asym-b32", "int3-sym-b32", "int4-sym-b32")
+KINDS = (("weights", None), ("output", None), ("kl", None), ("weights", "q6_k"), ("output", "q6_k"))  # grade, floor
 TOKENS = 4096
 
 
@@ -111,19 +112,21 @@ def pays(frame: pd.DataFrame, felt: pd.DataFrame) -> None:
     bits = {s: frame[frame["scheme"] == s]["bits"].sum() / weights for s in ("int3-sym-b32", "int4-sym-b32")}
     bits["q4_k_m"] = 8 * sum(line.nbytes for line in mix.lines if len(line.shape) == 2) / weights
     plans = {
-        (at, grade): plan(frame, bits=bits[at], damage=grade, sensitivity=felt, model=model)
-        for at in held for grade in ("weights", "output", "kl")
+        (at, grade, floor): plan(
+            frame, bits=bits[at], damage=grade, sensitivity=felt, model=model, rules=Rules(floor=floor)
+        )
+        for at in held for grade, floor in KINDS
     }  # fmt: skip
     tables = {key: recipe(made, "quantviz").text.strip() for key, made in plans.items()}
     got = divergence(list(dict.fromkeys([*held.values(), *tables.values()])))
-    print("\nsize of        bits/weight  damage    KL divergence      of the plan / of what it is held against")
+    print("\nsize of        bits/weight  damage    floor   KL divergence      of the plan / of what it is held against")
     for at, table in held.items():
         base = got[table].kl_mean
-        print(f"{at:<14} {bits[at]:<12.4f} -         {base:.5f}")
-        for grade in ("weights", "output", "kl"):
-            made, result = plans[at, grade], got[tables[at, grade]]
+        print(f"{at:<14} {bits[at]:<12.4f} -                {base:.5f}")
+        for grade, floor in KINDS:
+            made, result = plans[at, grade, floor], got[tables[at, grade, floor]]
             total = f"; summed damage {made.damage:.5f}" if grade == "kl" else ""
-            head = f"{'':<14} {made.bits_per_weight:<12.4f} {grade:<9}"
+            head = f"{'':<14} {made.bits_per_weight:<12.4f} {grade:<9} {floor or '-':<6}"
             print(f"{head} {result.kl_mean:.5f}  {result.kl_mean / base:.3f}{total}")
 
 

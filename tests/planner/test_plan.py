@@ -116,7 +116,7 @@ def test_milliseconds_count_what_is_multiplied() -> None:
                   {(r, c, "int8-sym-b32"): "No kernel multiplies it." for r, c in shapes})  # fmt: skip
     multiplied = sum(r * c for name, (r, c) in (TENSORS | HEADS).items() if "embed" not in name)
     made = plan(frame, ms=1.5e-6 * multiplied, times=times)
-    assert made.milliseconds <= 1.5e-6 * multiplied
+    assert made.milliseconds <= 1.5e-6 * multiplied * (1 + 1e-12)
     assert set(schemes(made, "layers").values()) == {"int2-asym-b32", "int4-sym-b32"}
     assert schemes(made, "embed") == {"model.embed_tokens.weight": "int8-sym-b32"}  # looked up, which takes no time
     assert "Not to be chosen by time: int8-sym-b32. No kernel multiplies it." in made.notices
@@ -193,12 +193,14 @@ def test_allowed_schemes_alone_are_chosen() -> None:
 
 def test_a_floor_binds_embeddings_and_head_alone() -> None:
     frame = made_up(TENSORS | HEADS, SCHEMES)
+    assert "matters more than another" in plan(frame, bits=4).notices[0]
+    assert plan(frame, bits=8, rules=Rules(keep=("embed_tokens", "lm_head"))).notices == ()
     for floor in (4, "4.5", "int4-sym-b32"):
         made = plan(frame, bits=4, rules=Rules(floor=floor))
         assert "int2-asym-b32" not in {s for name, s in schemes(made).items() if name in HEADS}
-        assert "int2-asym-b32" in schemes(made).values()
+        assert "int2-asym-b32" in schemes(made).values() and made.notices == ()
         assert made.uniform[0].name == "int2-asym-b32"  # its embeddings at the floor
-    with pytest.raises(QuantvizError, match="For model.embed_tokens.weight no scheme is left"):
+    with pytest.raises(QuantvizError, match="For lm_head.weight no scheme is left"):
         plan(frame, bits=4, rules=Rules(floor=9))
 
 
@@ -282,4 +284,4 @@ def test_a_plan_is_one_json_document() -> None:
     document = json.loads(json.dumps(made.record(), allow_nan=False))
     assert document["bits_per_weight"] <= 5 and len(document["tensors"]) == len(TENSORS)
     assert document["best_uniform"]["name"] == "int4-sym-b32" and document["gap"] < 1e-3
-    assert list(made.frame["tensor"]) == list(TENSORS) and (made.points["damage"].diff().dropna() < 0).all()
+    assert set(made.frame["tensor"]) == set(TENSORS) and (made.points["damage"].diff().dropna() < 0).all()

@@ -47,6 +47,17 @@ def test_the_choice_is_the_best_of_all_and_fits() -> None:
             assert 0 <= found.gap < 1e-6
 
 
+def test_the_table_and_highs_agree() -> None:
+    for seed in range(6):
+        cost, damage = instance(seed, items=30, options=6)
+        least, most = np.nanmin(cost, axis=1).sum(), np.nanmax(cost, axis=1).sum()
+        budget = np.floor(least + 0.4 * (most - least))
+        by_table = solve(cost, damage, budget)
+        by_highs = solve(cost + 1e-7 * np.sqrt(np.arange(1, 31))[:, None], damage, budget + 1e-4)  # no common unit
+        assert by_table.damage == pytest.approx(by_highs.damage, rel=1e-6, abs=1e-12)
+        assert by_table.gap < 1e-12 and by_highs.gap < 1e-6
+
+
 def test_the_curve_falls_is_convex_and_lies_below_every_choice() -> None:
     for seed in range(20):
         cost, damage = instance(seed)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from fnmatch import translate
 from itertools import product
 from typing import TYPE_CHECKING
 
 from ...errors import QuantvizError
-from ...quality.model.layers import ALL, WORDS, Mixture, matches
+from ...quality.model.layers import ALL, WORDS, Mixture
 from ...quality.model.layers import Layer as ModelLayer
 from ..rules import path_of
 from .base import Layer, Recipe, layers_of
@@ -32,7 +33,7 @@ def write(plan: Plan) -> Recipe:
         raise QuantvizError("The plan leaves every tensor as it is stored, so there is nothing to write down.")
     shapes = {path_of(line.tensor): line.shape for line in plan.lines}
     layers = {path: ModelLayer(f"{path}.weight", ("linear",), None, shapes.get(path, (1, 1))) for path in wanted}
-    text = ";".join(f"{pattern}={scheme}" for pattern, scheme in _rules(wanted, layers))
+    text = ";".join(f"{pattern}={scheme}" for pattern, scheme in _rules(wanted))
     got = {layer.path: scheme.key for layer, scheme in Mixture.parse(text).assign(tuple(layers.values()), ()).items()}
     if got != {path: key for path, key in wanted.items() if key}:
         wrong = next(path for path, key in wanted.items() if got.get(path, "") != key)
@@ -57,30 +58,51 @@ def _wanted(layers: Iterable[Layer], others: Iterable[str]) -> dict[str, str]:
     return found | {path: "" for path in map(path_of, others) if path not in found}
 
 
-def _rules(wanted: dict[str, str], layers: dict[str, ModelLayer]) -> Iterator[tuple[str, str]]:
-    """A list of which the first match wins: always the pattern that tells most of what is left, and all of it right."""
+def _rules(wanted: dict[str, str]) -> list[tuple[str, str]]:
+    """A list of which the first match wins: the shorter of one that takes schemes as they come, and one that leaves the
+    most common scheme to the end.
+    """
     paths = list(wanted)
-    bit = {path: 1 << at for at, path in enumerate(paths)}
-    of_key: dict[str, int] = {}
-    for path, key in wanted.items():
-        of_key[key] = of_key.get(key, 0) | bit[path]
-    masks = {
-        pattern: sum(bit[path] for path in paths if matches(layers[path], pattern))
-        for pattern in sorted(dict.fromkeys(p for path in paths if wanted[path] for p in _candidates(path)), key=len)
+    masks = {pattern: _mask(pattern, paths) for pattern in sorted(_all_candidates(wanted), key=len)}
+    of_key = {
+        key: sum(1 << at for at, path in enumerate(paths) if wanted[path] == key)
+        for key in dict.fromkeys(wanted.values())
     }
-    left = sum(bit.values())
-    while left & ~of_key.get("", 0):
+    most = max((key for key in of_key if key), key=lambda key: of_key[key].bit_count())
+    rest = [key for key in of_key if key and key != most]
+    left = (1 << len(paths)) - 1
+    mixed = list(_covering(masks, of_key, [*rest, most], left))
+    last = list(_covering(masks, of_key, rest, left))
+    for pattern, _ in last:
+        left &= ~masks[pattern]
+    last += _covering(masks, of_key, [most], left)
+    return min((last, mixed), key=len)
+
+
+def _covering(masks: dict[str, int], of_key: dict[str, int], keys: list[str], left: int) -> Iterator[tuple[str, str]]:
+    """Rules for the layers of some schemes: always the pattern that tells most of what is left, and all of it right."""
+    while any(left & of_key[key] for key in keys):
         best, told, said = "", 0, ""
         for pattern, mask in masks.items():
             new = mask & left
             if new.bit_count() > told:
-                key = wanted[paths[(new & -new).bit_length() - 1]]
-                if key and not new & ~of_key[key]:
+                key = next((key for key in keys if new & of_key[key]), None)
+                if key is not None and not new & ~of_key[key]:
                     best, told, said = pattern, new.bit_count(), key
         if not best:
             return
         yield best, said
         left &= ~masks[best]
+
+
+def _mask(pattern: str, paths: list[str]) -> int:
+    """A bit for each path that a pattern means, as `quality.model.layers.matches` has it."""
+    match = re.compile(translate(f"*.{pattern}.*")).match
+    return sum(1 << at for at, path in enumerate(paths) if match(f".{path}."))
+
+
+def _all_candidates(wanted: dict[str, str]) -> dict[str, None]:
+    return dict.fromkeys(pattern for path, key in wanted.items() if key for pattern in _candidates(path))
 
 
 def _candidates(path: str) -> Iterator[str]:
