@@ -19,7 +19,7 @@ from ..tensors import StoredTensor
 from .measuring import measure
 
 
-def check(stored: StoredTensor, calibration: Calibration | None, importance: np.ndarray | None) -> None:
+def refuse_others(stored: StoredTensor, calibration: Calibration | None, importance: np.ndarray | None) -> None:
     """Refuses a calibration of other weights, of the diagonal alone, and one beside importance an expert."""
     if calibration is None:
         return
@@ -117,7 +117,7 @@ def output_power(
     check: Callable[[], None] | None = None,
 ) -> Power:  # fmt: skip
     """Of the error of a tensor under a scheme; `shares` says which inputs carry it."""
-    check(stored, calibration, importance)
+    refuse_others(stored, calibration, importance)
     if made is None and scheme.uses_data:
         made = quantized(stored, scheme, calibration, importance, "cpu", None)[1]
     errors = np.empty(stored.matrix, np.float32)

@@ -101,7 +101,7 @@ def evaluate(
     scheme.check_shape(stored.rows, stored.cols)
     scheme.check_importance_given(importance is not None, calibration is not None)
     weights = check_importance(importance, stored.cols, stored.rows)
-    calibrated.check(stored, calibration, weights)
+    calibrated.refuse_others(stored, calibration, weights)
     began = time.perf_counter()
     parts = _Parts(progress, stored.size, 1 if calibration is None else 2 + scheme.uses_data)
     if detail == "full":

@@ -25,6 +25,7 @@ def pack(w: Any, key: str | Scheme, device: str = "cpu") -> Any:
     >>> packed.nbytes, linear(np.ones(256, np.float32), packed).shape
     (8704, (64,))
     """
+    Scheme.parse(key).check_importance_given(True)  # of block types the kernels themselves say what they take
     return _kernels(device).pack(w, key, **({} if device == "cpu" else {"device": device}))
 
 

@@ -175,6 +175,7 @@ def attribute(
     """
     scheme, stored = Scheme.parse(key), as_stored(w)
     scheme.check_shape(stored.rows, stored.cols)
+    scheme.check_importance_given(importance is not None)
     if not band_edges or any(b <= a for a, b in zip((0.0, *band_edges), band_edges, strict=False)):
         raise QuantvizError("Magnitude bands need edges above 0 in ascending order, for example 1, 2, 4.")
     from ..kernels import cpu

@@ -15,6 +15,7 @@ from quantviz.calibration import moments
 from quantviz.calibration.files import Calibrations
 from quantviz.calibration.output_error import output_metrics, power, power_of, shares
 from quantviz.calibration.synthetic import synthetic_inputs
+from quantviz.cli.process import main
 from quantviz.tensors import as_stored
 
 
@@ -28,32 +29,29 @@ def test_the_second_moment_is_the_mean_over_all_tokens_that_are_not_held_out() -
     c = Calibration.of(x)
     used = x[:263].astype(float)
     assert (c.tokens, len(c.heldout), c.cols) == (263, 37, 600)
-    assert c.moment == pytest.approx(used.T @ used / 263, rel=1e-6)
+    assert np.allclose(c.moment, used.T @ used / 263, rtol=1e-6, atol=0)
     assert np.array_equal(c.moment, c.moment.T) and np.array_equal(c.moment.diagonal(), c.importance)
     assert c.mean_abs == pytest.approx(np.abs(used).mean(axis=0), rel=1e-6)
     assert np.array_equal(c.heldout, x[263:]) and len(c.inputs) == 256
     sums = moments.MomentSums(600)
     for part in np.array_split(x[:263], 5):
         sums.add(part)
-    assert sums.means()[0] == pytest.approx(c.moment, rel=1e-6)
+    assert np.allclose(sums.means()[0], c.moment, rtol=1e-6, atol=0)
 
 
 def test_the_error_of_the_output_is_that_of_the_product() -> None:
-    x, w = inputs(), np.random.default_rng(2).standard_normal((40, 600), dtype=np.float32)
+    x, w = inputs(cols=576), np.random.default_rng(2).standard_normal((40, 576), dtype=np.float32)
+    c = Calibration.of(x)
+    used, apart = x[: c.tokens].astype(float), c.heldout.astype(float)
     for key in ("int4-asym-b64", "q4_0", "int4-asym-b64:rotate=hadamard", "int4-asym-b64:solver=gptq"):
-        made = np.asarray(qv.quantize(w[:, :576], key, calibration=(c5 := Calibration.of(x[:, :576]))).dequantize())
-        e, used = made.astype(np.float64) - w[:, :576], x[:263, :576].astype(np.float64)
-        r = qv.evaluate(w[:, :576], key, calibration=c5).metrics
-        expected = np.linalg.norm(e @ used.T) / np.linalg.norm(w[:, :576].astype(float) @ used.T)
-        if "gptq" not in key:  # whose error lies where float32 no longer holds E[x xᵀ]
-            assert r["output_relative_error"] == pytest.approx(expected, rel=1e-6)
+        e = np.asarray(qv.quantize(w, key, calibration=c).dequantize()).astype(float) - w
+        r = qv.evaluate(w, key, calibration=c).metrics
+        for name, x in (("output_relative_error", used), ("heldout_output_relative_error", apart)):
+            assert r[name] == pytest.approx(np.linalg.norm(e @ x.T) / np.linalg.norm(w.astype(float) @ x.T), rel=1e-6)
         assert r["output_sqnr_db"] == pytest.approx(-20 * np.log10(r["output_relative_error"]), rel=1e-9)
-        apart = x[263:, :576].astype(np.float64)
-        expected = np.linalg.norm(e @ apart.T) / np.linalg.norm(w[:, :576].astype(float) @ apart.T)
-        assert r["heldout_output_relative_error"] == pytest.approx(expected, rel=1e-6)
-    found = power(e.astype(np.float32), c5)
+    found = power(e.astype(np.float32), c)
     assert shares(found).sum() == pytest.approx(1)
-    assert output_metrics(found, power_of(as_stored(w[:, :576]), c5)).keys() <= qv.METRICS.keys()
+    assert output_metrics(found, power_of(as_stored(w), c)).keys() <= qv.METRICS.keys()
 
 
 def test_files_give_back_what_was_saved(tmp_path: Path) -> None:
@@ -143,3 +141,28 @@ def test_made_up_inputs_have_the_outliers_and_correlation_that_were_asked_for() 
     for wrong in ({"cols": 0}, {"cols": 8, "correlation": 1.0}, {"cols": 8, "outlier_share": 2.0}):
         with pytest.raises(QuantvizError):
             synthetic_inputs(**wrong)
+
+
+def test_the_command_line_calibrates_and_evaluates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, tensor = str(tmp_path / "c.safetensors"), "model.layers.1.mlp.gate_proj.weight"
+    arguments = ["calibrate", "demo", "--out", out, "--tokens", "1024", "--layers", "layers.1.mlp.(gate|up)_proj"]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert tensor in printed and "down_proj" not in printed
+    assert list(Calibrations.load(out)) == [tensor, tensor.replace("gate", "up")]
+    # Two windows are read: the last one is held out, and is none that quality scores.
+    assert (Calibrations.load(out)[tensor].tokens, len(Calibrations.load(out)[tensor].heldout)) == (512, 512)
+    keys = ["int4-asym-b64", "int4-asym-b64:solver=gptq"]
+    assert main(["evaluate", "demo", tensor, *keys, "--calibration", out, "--json"]) == 0
+    plain, solved = (r["metrics"] for r in json.loads(capsys.readouterr().out))
+    assert solved["output_relative_error"] < plain["output_relative_error"]
+    assert solved["heldout_output_relative_error"] < plain["heldout_output_relative_error"]
+    assert solved["relative_l2_error"] > plain["relative_l2_error"]
+    for wrong, said in (
+        (["evaluate", "demo", tensor.replace("gate", "down"), keys[0], "--calibration", out], "has no importance for"),
+        (["evaluate", "demo", tensor, keys[1]], "cannot be quantized without a calibration"),
+        (["calibrate", "demo", "--out", out, "--layers", "nothing"], "No layer matches"),
+        (["calibrate", "demo", "--out", out, "--layers", "("], "is no regular expression"),
+    ):
+        assert main(wrong) == 2
+        assert said in capsys.readouterr().err
