@@ -113,16 +113,17 @@ class Unpacked:
         return replace(self, **taken, stored={name: x[part] for name, x in self.stored.items()})
 
     def values(self) -> np.ndarray:
-        """float32 [n, cols]: the weights, each step of the rule rounded to float32."""
+        """float32 [n, cols]: the weights, each step of the rule rounded to float32; infinite where it leaves that."""
         if self.given is not None:
             return self.given
         values = self.codes.astype(np.float32) if self.numbers is None else self.numbers.astype(np.float32)
         cols = values.shape[1]
-        if self.zeros is not None:
-            values -= self.spread(self.zeros, cols)
-        values *= self.spread(self.scales, cols)
-        if self.minima is not None:
-            values += self.spread(self.minima, cols)
+        with np.errstate(over="ignore", invalid="ignore"):  # whoever reads weights refuses those that are not finite
+            if self.zeros is not None:
+                values -= self.spread(self.zeros, cols)
+            values *= self.spread(self.scales, cols)
+            if self.minima is not None:
+                values += self.spread(self.minima, cols)
         return values
 
 

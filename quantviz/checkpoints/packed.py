@@ -60,6 +60,12 @@ def _rows_in_pairs(codes: TensorInfo, beside: Companions) -> bool:
     return len(codes.shape) > 1 and scale[:-1] == (*codes.shape[:-2], 2 * codes.shape[-2])
 
 
+def _outputs_in_words(codes: TensorInfo, beside: Companions) -> bool:
+    """Eight outputs of an input in a word of 32 bits, beside scales of every output."""
+    scale = beside["_scale"].shape
+    return len(codes.shape) == len(scale) == 2 and -(-scale[1] // 8) == codes.shape[1] and scale[0] <= codes.shape[0]
+
+
 def _packed_inputs(codes: TensorInfo, beside: Companions) -> bool:
     """GPTQ packs the inputs of a column, so that scales and codes have a column an output."""
     return codes.cols == beside[".scales"].cols
@@ -176,6 +182,7 @@ FORMATS: tuple[PackedFormat, ...] = (
     PackedFormat("TensorRT-LLM", "", CODES, {".per_channel_scale": ANY}, (".zero", ".prequant_scaling_factor")),
     PackedFormat("int8 with scales", "", ("int8",), {"_scale": ANY}, ("_zero_point",),
                  methods=("modelopt", "quark", *_CT)),
+    PackedFormat("Quark int4", "", ("I32",), {"_scale": ANY}, ("_zero_point",), _outputs_in_words, methods=("quark",)),
     # of no writer that is known
     *(PackedFormat("codes with scales of an unknown format", "", CODES, {scale: ANY}, (
         "_zero_point", ".zero_point", ".zeros", ".zero", ".biases", ".qzeros", ".mins", "_min", ".g_idx"))

@@ -94,9 +94,10 @@ def remark(f: AnyFormat, code: int) -> str | None:
     e = element(f)
     match kind(f, code):
         case "zero":
-            return (
-                f"Zero: every bit of exponent and mantissa is 0. {e.name} has a second zero, -0, with the sign bit set."
-            )
+            second = "a second zero, -0, with the sign bit set"
+            if not e.has_negative_zero:
+                second = "no second zero: the code with the sign bit set is its NaN"
+            return f"Zero: every bit of exponent and mantissa is 0. {e.name} has {second}."
         case "negative zero":
             return "Negative zero: it equals 0, but keeps the sign of the small negative number that was rounded to it."
         case "subnormal":
@@ -194,7 +195,7 @@ def _specials(e: AnyFormat) -> str:
 MX_RULE = (
     "The scale of an MX block is 2^(⌊log₂ max |x|⌋ − emax), the specification's own rule, called floor: the largest "
     "weights may be cut off. Others are in use and give other errors, such as rounding the exponent up (rceil, of "
-    "NVIDIA's recipes and torchao's inference)."
+    "NVIDIA's recipes and torchao's inference): the option rule= of a scheme chooses one, as in mxfp4:rule=rceil."
 )
 
 

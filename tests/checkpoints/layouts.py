@@ -76,6 +76,8 @@ ALL = (
                                      "l.scale_input": ("F32", (1,)), "scaled_fp8": ("F8_E4M3", (2,))}, decoded=True),
     Example("ModelOpt NVFP4", {"l.weight": ("U8", (OUT, IN // 2)), "l.weight_scale": ("F8_E4M3", (OUT, IN // 16)),
                                "l.weight_scale_2": ("F32", ()), "l.input_scale": ("F32", ())}, "modelopt", True),
+    Example("Quark int4", {"l.weight": ("I32", (IN, OUT // 8)), "l.weight_scale": ("BF16", (IN // 32, OUT)),
+                           "l.weight_zero_point": ("I32", (IN // 32, OUT // 8))}, "quark"),
     Example("ModelOpt NVFP4, stacked experts", {
         "l.experts.down_proj": ("U8", (2, IN // 2, OUT)),
         "l.experts.down_proj_weight_scale": ("F8_E4M3", (2, IN // 16, OUT)),

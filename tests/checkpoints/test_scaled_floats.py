@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import ml_dtypes
@@ -168,6 +169,18 @@ def test_the_smallest_and_largest_power_of_two_are_scales_and_the_last_code_is_n
     assert found[0, 0] == np.float32(2.0 ** (code - 127)) and found[0, 1] == np.float32(2.0 ** (code - 128))
     tensors["l.weight_scale"] = raw("U8", np.full((2, 1), 255, np.uint8))
     assert "are no numbers" in refused(tmp_path / "b", tensors)
+
+
+def test_weights_beyond_float32_are_infinite_without_a_warning(tmp_path: Path) -> None:
+    """NumPy would write one to standard error, where nobody asked."""
+    tensors = {"l.weight": raw("F8_E4M3", np.full((4, 32), 0x7E, np.uint8)),
+               "l.weight_scale": raw("F32", np.full((4, 1), 3e38, np.float32))}  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        w = opened(tmp_path, tensors).load("l.weight")
+    assert np.isinf(w).all()
+    with pytest.raises(qv.QuantvizError):
+        qv.evaluate(w, "int4-sym-b32")
 
 
 def test_int4_of_modelopt_says_where_config_contradicts_it(tmp_path: Path) -> None:

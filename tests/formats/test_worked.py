@@ -40,7 +40,8 @@ def test_integers_spell_out_as_well():
      ("fp8_e5m2", 0x7D, "NaN", "mantissa is not 0"), ("fp8_e4m3", 0x80, "negative zero", "keeps the sign"),
      ("fp8_e4m3", 0x01, "subnormal", "0.001953125"), ("fp8_e4m3", 0x7E, "normal", "largest"),
      ("ternary", 0b10, "unused", "unused"), ("int1", 0, "integer", "no zero"), ("int4", 8, "integer", "-7 to 7"),
-     ("bnb_fp4", 8, "level", "second code for 0"), ("fp4_e2m1", 0, "zero", "second zero")],
+     ("bnb_fp4", 8, "level", "second code for 0"), ("fp4_e2m1", 0, "zero", "second zero, -0"),
+     ("fp8_e4m3fnuz", 0, "zero", "no second zero"), ("fp8_e5m2fnuz", 0x80, "NaN", "would be -0")],
 )  # fmt: skip
 def test_special_codes_are_explained(name, code, kind, says):
     assert bits.kind(get(name), code) == kind
