@@ -18,7 +18,7 @@ import quantviz as qv
 from quantviz import Calibration
 from quantviz.calibration import gptq
 from quantviz.calibration.output_error import output_metrics, power, power_of
-from quantviz.calibration.synthetic import synthetic
+from quantviz.calibration.synthetic import synthetic_inputs
 from quantviz.tensors import as_stored
 
 KEY = "int4-asym-b128:scale=fp32"
@@ -64,7 +64,7 @@ def main() -> None:
     for solver in ("gptq", "awq"):  # compiled, or loaded, before it is timed
         qv.evaluate(small, f"{KEY},solver={solver}", calibration=Calibration.of(synthetic(256, 512)))
     print(f"{n:,} × {n:,} weights, {torch.get_num_threads()} threads; E[x xᵀ] takes {4 * n * n >> 20:,} MB\n")
-    x, w = synthetic(n, 4096), np.random.default_rng(1).standard_normal((n, n), dtype=np.float32)
+    x, w = synthetic_inputs(n, 4096), np.random.default_rng(1).standard_normal((n, n), dtype=np.float32)
     c = seconds(f"E[x xᵀ] from {len(x):,} tokens", lambda: Calibration.of(x, heldout=0))
     nearest = seconds("round to nearest", lambda: qv.quantize(w, KEY))
     q = seconds("GPTQ", lambda: qv.quantize(w, f"{KEY},solver=gptq", calibration=c))
