@@ -38,23 +38,23 @@ def rows_in_brackets(text: str) -> list[str]:
         )
     rows: list[str] = []
     depth = last = 0
+    before = ""  # the bracket before
     for found in re.finditer(r"[\[\]]", text):
         between = text[last : found.start()].strip()
         last = found.end()
         if found[0] == "[":
-            depth += 1
+            before, depth = "[", depth + 1
             _only_separators(between)
             if depth > 2:
                 raise QuantvizError("Lists are nested more than twice; give one list, or a list of rows.")
             continue
-        closes_row = text[: found.start()].rstrip()[-1:] != "]" and bool(between.strip(", "))
-        if closes_row:
+        if not depth:
+            raise QuantvizError("A ] closes no list; the beginning of the text may be missing.")
+        if before == "[" and between.strip(", "):
             rows += between.rstrip("; ").split(";")
         else:
             _only_separators(between)
-        depth -= 1
-        if depth < 0:
-            raise QuantvizError("A ] closes no list; the beginning of the text may be missing.")
+        before, depth = "]", depth - 1
     if depth:
         raise QuantvizError("A [ is never closed, so the text was probably cut off; copy all of it.")
     _only_separators(text[last:].strip())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -77,6 +79,33 @@ def test_decimal_commas_are_read_and_told(numbers):
         found = read_numbers(between.join(written))
         assert (found.numbers == x).all() and found.numbers.shape == x.shape
         assert "decimal signs" in found.notes[0]
+
+
+@given(st.text("0123456789.,;-+e[]()'\" \t\nxn", max_size=40) | st.text(max_size=40))
+@settings(max_examples=300, deadline=None)
+def test_any_text_is_read_or_refused_in_a_sentence(text):
+    try:
+        found = Values.read(text)
+    except QuantvizError as problem:
+        assert str(problem).endswith(".") or text.startswith("values:")
+    else:
+        assert np.isfinite(found.numbers).all() and found.numbers.ndim == 2 and found.numbers.size
+        assert Values.parse(found.ref).numbers.tobytes() == found.numbers.tobytes()
+        assert Values.read(found.text).numbers.tobytes() == found.numbers.tobytes()
+
+
+def test_no_text_takes_long():
+    for text in (
+        "[1]," * 50_000 + "[1]",
+        "(" + "a=" * 100_000,
+        '"' * 200_000,
+        "[1" + "]" * 200_000,
+        "1" + " " * 200_000,
+    ):
+        began = time.thread_time()
+        with suppress(QuantvizError):
+            read_numbers(text)
+        assert time.thread_time() - began < 2, text[:9]
 
 
 def test_a_column_is_a_row_and_lines_are_rows():
