@@ -72,6 +72,13 @@ SETTINGS: dict[str, list[tuple[dict[str, tuple], dict]]] = {
         ({"mix": ("Q4_K_M", "Q4_0", "MXFP4_MOE", "IQ1_S"), "mix_importance": ("false", "true")},
          {"ref": "demo", "gguf": "Named mixes"}),
     ],
+    "whole_model": [
+        ({"sweep_schemes": (("int4-asym-b32", "int8-sym-b32"),), "sample": ("all weights", "10%"),
+          "shown": ("int4-asym-b32", "int8-sym-b32"), "metric": ("sqnr_db", "relative_l2_error"),
+          "cell": ("", "0,mlp down"), "kl_by": ("tensor", "layer"), "plan_bits": ("6.5", "5"),
+          "plan_damage": ("weights",), "plan_shared": ("", ("qkv", "gate-up")), "plan_kept": ("", "embed_tokens"),
+          "recipe": ("quantviz", "torchao")}, {"ref": "demo"}),
+    ],
     "throughput": [
         ({"workloads": ("decode", "", ("quantize", "linear")), "device": ("cpu", "reference"),
           "batch": ("1", "4096", "7"), "throughput_model": ("0.5b", "70b"),

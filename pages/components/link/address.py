@@ -38,7 +38,7 @@ PAGES = {
     ),
     "published_files": ("gguf", "beside", "files", "mix", "mix_importance"),
     "whole_model": (
-        "sweep_schemes", "sample", "shown", "metric", "cell", "kl_by", "kl_grade", "plan_bits", "plan_damage",
+        "sweep_schemes", "sample", "shown", "metric", "cell", "kl_by", "plan_bits", "plan_damage",
         "plan_shared", "plan_kept", "recipe",
     ),
     "throughput": (

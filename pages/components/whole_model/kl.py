@@ -60,8 +60,8 @@ def kl_section(ask: Ask, frame: pd.DataFrame) -> None:
         say.caption(problem)
         return
     grades = [name for name in GRADES if name in seen.points and seen.points[name].notna().any()]
-    grade = choices.one_of(
-        st.selectbox, "Foretold by", "kl_grade", grades, grades[0], named=lambda name: GRADES[name].label
+    grade = st.selectbox(
+        "Foretold by", grades, key="kl_grade", format_func=lambda name: GRADES[name].label, persist_state="session"
     )
     chart(drawn.predicted(seen, grade), "kl_predicted")
 
