@@ -62,7 +62,7 @@ def main() -> None:
     n = parser.parse_args().cols
     small = np.random.default_rng(0).standard_normal((64, 256), dtype=np.float32)
     for solver in ("gptq", "awq"):  # compiled, or loaded, before it is timed
-        qv.evaluate(small, f"{KEY},solver={solver}", calibration=Calibration.of(synthetic(256, 512)))
+        qv.evaluate(small, f"{KEY},solver={solver}", calibration=Calibration.of(synthetic_inputs(256, 512)))
     print(f"{n:,} × {n:,} weights, {torch.get_num_threads()} threads; E[x xᵀ] takes {4 * n * n >> 20:,} MB\n")
     x, w = synthetic_inputs(n, 4096), np.random.default_rng(1).standard_normal((n, n), dtype=np.float32)
     c = seconds(f"E[x xᵀ] from {len(x):,} tokens", lambda: Calibration.of(x, heldout=0))

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 
 SMALL = "ref=random:normal%3Frows%3D64%26cols%3D256"
 PAGES = {
-    "": "Explore", "compare": "Compare", "outliers": "Outliers", "quality": "Quality",
+    "": "Explore", "learn": "Learn", "whole_model": "Whole model", "compare": "Compare", "outliers": "Outliers", "quality": "Quality",
     "published_files": "Published files",
     "throughput": "Throughput", "number_formats": "Number formats",
 }  # fmt: skip

@@ -19,12 +19,13 @@ from .conftest import PATIENCE
 pytestmark = pytest.mark.browser
 SMALL = "random:normal?rows=64&cols=256&outliers=0.01"
 MOST = 150  # presses of one page: more is a button that makes buttons
-PAGES = "", "compare", "outliers", "quality", "published_files", "throughput", "number_formats"
+PAGES = "", "learn", "compare", "outliers", "quality", "whole_model", "published_files", "throughput", "number_formats"
 WITH_MODEL = "", "quality", "published_files"
 FEW = {"schemes": ["int4-sym-b64", "mxfp4"]}
 # What keeps each page quick.
 QUICK: dict[str, dict] = {
     "compare": FEW, "outliers": {"edit": "inject"},
+    "whole_model": {"schemes": ["int4-sym-b64", "int8-sym-b32"]},
     "quality": {"measured": "int4-asym-b32", "tokens": "256", "context": "128", "length": "10"},
     "throughput": FEW | {"workloads": "evaluate", "tensor_shape": "64x256", "rounds": "3", "seconds": "1"},
 }  # fmt: skip
@@ -161,7 +162,7 @@ def test_every_button_of_a_page_with_a_random_tensor(window, address, path):
     press_all(window, MAIN if path else EVERYWHERE)
 
 
-@pytest.mark.parametrize("path", ["", "published_files"], ids=lambda path: path or "explore")
+@pytest.mark.parametrize("path", ["", "published_files", "whole_model"], ids=lambda path: path or "explore")
 def test_every_button_of_a_page_with_a_model(window, address, path):
     open_page(window, address, path, ref="demo", beside="demo", gguf="Named mixes", **QUICK.get(path, {}))
     press_all(window, MAIN)

@@ -20,9 +20,18 @@ LINKS = {  # page -> values of its link
     "outliers": ("edit", "inject_count", "inject_where", "remove_sigmas", "bits", "swept", "beyond"),
     "quality": ("model", "layers", "schemes", "tokens", "context", "method", "text"),
     "published_files": ("beside", "mix", "gguf", "files"),
+    "whole_model": ("schemes", "sample", "shown", "metric", "cell", "bits", "plan_kept", "plan_shared", "recipe"),
+    "learn": ("chapter", "learn_size", "learn_value", "learn_sentence", "learn_shipped", "learn_runtime"),
     "throughput": ("model", "workloads", "schemes", "device", "rounds", "tensor", "layer"),
-    "number_formats": ("number_format", "number_value", "number_scale", "line_formats", "line_window", "block_type",
-                       "packed_format"),
+    "number_formats": (
+        "number_format",
+        "number_value",
+        "number_scale",
+        "line_formats",
+        "line_window",
+        "block_type",
+        "packed_format",
+    ),
 }
 # What of the page itself may be a link: the navigation, to this app under the same address.
 MADE = """
