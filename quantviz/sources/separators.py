@@ -50,7 +50,7 @@ def rows_in_brackets(text: str) -> list[str]:
             continue
         if not depth:
             raise QuantvizError("A ] closes no list; the beginning of the text may be missing.")
-        if before == "[" and between.strip(", "):
+        if before == "[" and (depth == 2 or between.strip(", ")):
             rows += between.rstrip("; ").split(";")
         else:
             _only_separators(between)

@@ -82,7 +82,7 @@ def test_decimal_commas_are_read_and_told(numbers):
 
 
 @given(st.text("0123456789.,;-+e[]()'\" \t\nxn", max_size=40) | st.text(max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_text_is_read_or_refused_in_a_sentence(text):
     try:
         found = Values.read(text)
@@ -96,11 +96,11 @@ def test_any_text_is_read_or_refused_in_a_sentence(text):
 
 def test_no_text_takes_long():
     for text in (
-        "[1]," * 50_000 + "[1]",
-        "(" + "a=" * 100_000,
-        '"' * 200_000,
-        "[1" + "]" * 200_000,
-        "1" + " " * 200_000,
+        "[1]," * 20_000 + "[1]",
+        "(" + "a=" * 50_000,
+        '"' * 50_000,
+        "[1" + "]" * 50_000,
+        "1" + " " * 50_000,
     ):
         began = time.thread_time()
         with suppress(QuantvizError):
@@ -135,6 +135,7 @@ def test_a_column_is_a_row_and_lines_are_rows():
         ("[[[1, 2]]]", "nested more than twice"),
         ("[1, [2, 3]]", "outside the lists"),
         ("[]", "lists are empty"),
+        ("[[1, 2], []]", "Row 2 has 0 numbers and row 1 2"),
         ("array([0.1, ..., 0.2])", "leaves numbers out"),
         ("1_000", "'1_000' (the 1st entry) is no number"),
         ("٣", "is no number"),
