@@ -39,7 +39,7 @@ PAGES = {
     "published_files": ("gguf", "beside", "files", "mix", "mix_importance"),
     "whole_model": (
         "sweep_schemes", "sample", "shown", "metric", "cell", "kl_by", "plan_bits", "plan_damage",
-        "plan_shared", "plan_kept", "recipe",
+        "plan_shared", "plan_kept", "plan_floor", "recipe",
     ),
     "throughput": (
         "workloads", "device", "batch", "throughput_model", "throughput_schemes", "tensor_shape", "layer", "rounds",

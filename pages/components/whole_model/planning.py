@@ -25,7 +25,7 @@ from .controls import Ask
 from .kl import measured_kl
 
 STEP = 0.05  # bits
-NOTHING = "none"
+FLOORS = ("any", "4", "5", "6", "8")  # bits
 DAMAGES = {
     "weights": "error of the weights", "output": "error of the outputs", "kl": "KL divergence",
 }  # fmt: skip
@@ -90,12 +90,19 @@ def _controls(ask: Ask, frame: pd.DataFrame, sensitivity: object) -> tuple[float
         right.multiselect, "Share one scheme", "plan_shared", list(GROUPS), [], placeholder="nothing",
         help="  \n".join(f"{say.plain(name)}: {say.plain(what)}" for name, what in GROUPS.items()),
     )  # fmt: skip
+    left, right = st.columns([3, 2])
+    floor = choices.one_of(
+        right.segmented_control, "Embedding and head, at least", "plan_floor", FLOORS, FLOORS[0],
+        named=lambda bits: bits if bits == FLOORS[0] else f"{bits} bits",
+        help="The error of the weights does not show that a weight of the embedding or the head often matters more "
+        "than another.",
+    )  # fmt: skip
     kept = choices.text(
-        "Kept as stored", "plan_kept", placeholder="nothing: patterns such as embed_tokens, layers.0",
+        "Kept as stored", "plan_kept", on=left, placeholder="nothing: patterns such as embed_tokens, layers.0",
         help="Parts of names, with commas between them: down_proj, layers.0, layers.*.mlp.",
     )  # fmt: skip
     keep = tuple(part.strip() for part in kept.split(",") if part.strip())
-    return budget, damage, Rules(keep=keep, share=tuple(shared))
+    return budget, damage, Rules(keep=keep, share=tuple(shared), floor=None if floor == FLOORS[0] else floor)
 
 
 def _not_there(name: str) -> None:
