@@ -42,22 +42,22 @@ def measure(
 
     device: None is the best here. Raises QuantvizError where the device cannot be used.
     """
-    from ..throughput import Plan, Refused, measure
+    from .. import throughput
 
     shapes, schemes = tuple(dict.fromkeys(shapes)), tuple(dict.fromkeys(schemes))
     seconds, refused = {}, {}
     for done, (rows, cols) in enumerate(shapes):
         if progress is not None:
             progress(f"timing layers of {rows:,} × {cols:,}", done, len(shapes))
-        work = Plan.make(device, ["linear"], schemes, layer=(rows, cols), rounds=ROUNDS, seconds=SECONDS)
+        work = throughput.Plan.make(device, ["linear"], schemes, layer=(rows, cols), rounds=ROUNDS, seconds=SECONDS)
         device = work.device
-        report = measure(work)
+        report = throughput.measure(work)
         for line in report.of("linear"):
             if line.median_s is not None:
                 seconds[rows, cols, line.scheme] = line.median_s
             else:
                 refused[rows, cols, line.scheme] = "its product was wrong, so it was not timed"
-        refused |= {(rows, cols, r.scheme): r.reason for r in report.refused if isinstance(r, Refused)}
+        refused |= {(rows, cols, r.scheme): r.reason for r in report.refused}
     return Times(seconds, refused, device or "cpu")
 
 

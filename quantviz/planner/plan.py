@@ -176,8 +176,8 @@ def plan(
     solution = solve(o.cost, o.damage, budget.cost)
     if damage != "kl" and rules.floor is None and (t.tensors["role"].isin(GUARDED) & ~o.kept).any():
         notices.append(
-            "Errors do not show that a weight of the embedding or the head often matters more than another: give them "
-            "a floor (--floor-embedding), or plan by kl."
+            "Errors do not show that a weight of the embedding or the head often matters more than another: give "
+            "them a floor (--floor-embedding), or plan by kl."
         )
     named, why = mixes(t, model, seconds) if model is not None else ((), "")
     notices += [why] if why else []

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 import quantviz as qv
+from quantviz import throughput
 from quantviz.errors import QuantvizError
 from quantviz.planner import Rules, Times, parse_size, plan
 from quantviz.planner.damage import damages
+from quantviz.planner.milliseconds import measure
 
 from .frames import demo, frame_of, made_up, row
 from .plans import TENSORS
@@ -129,6 +131,21 @@ def test_milliseconds_count_what_is_multiplied() -> None:
         plan(tied, ms=2.1e-6 * multiplied, times=times)
     with pytest.raises(QuantvizError, match="stays bfloat16, and how fast that is multiplied here is unknown"):
         plan(frame, ms=1, times=times, rules=Rules(keep=("lm_head",)))
+
+
+def test_times_are_those_of_the_linear_workload(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def timed(work: throughput.Plan) -> throughput.Report:
+        asked.append((work.device, work.workloads, work.schemes, work.layer, work.batch))
+        line = throughput.Measurement("linear", "int4-sym-b32", work.layer, 1, "cpu", median_s=work.layer[0] / 1e6)
+        return throughput.Report().take(line).take(throughput.Refused("linear", "q4_0", "No kernel."))
+
+    monkeypatch.setattr(throughput, "measure", timed)
+    found = measure([(64, 128), (128, 64), (64, 128)], ("int4-sym-b32", "q4_0"), "cpu")
+    assert asked == [("cpu", ("linear",), ("int4-sym-b32", "q4_0"), shape, 1) for shape in ((64, 128), (128, 64))]
+    assert found.seconds == {(64, 128, "int4-sym-b32"): 64e-6, (128, 64, "int4-sym-b32"): 128e-6}
+    assert found.refused == {(64, 128, "q4_0"): "No kernel.", (128, 64, "q4_0"): "No kernel."}
 
 
 def test_a_token_meets_some_experts_of_a_layer() -> None:
