@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from ..quality.text.words import with_error
 from ..sensitivity.agreement import ALL_SCHEMES, GRADES, Agreement
 from ..text.wording import listed, number, plural
-from .quality import LEGEND_ROW, SHOWN, legend_rows, log_span
+from .quality import LEGEND_ROW, SHOWN, legend_rows
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, plotly_text
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ ROLE_STYLES = {
     "embedding": (REFERENCE, "circle"), "head": (REFERENCE, "diamond"), "other": ("#8A8A8A", "x"),
 }  # fmt: skip
 SCATTER_HEIGHT = 430
+ROOM, LEAST_ROOM = 0.08, 0.1  # at the ends of an axis: a share of its length; decades, where all values are equal
+FEW_DECADES = 4  # of an axis whose ticks stand at 1, 2 and 5 and not at 1 alone
 MOST_BARS = 40
 BAR, NAME = 20, 7  # pixels: height of a bar; width of a character of its name
 _LONGEST = 40  # characters of a name beside a bar
@@ -53,8 +55,14 @@ def predicted(agreement: Agreement, grade: str = "squared_error", scheme: str = 
 
 
 def _log_axis(values: list[float]) -> dict[str, Any]:
-    low, high = log_span(values)
-    return {"type": "log", "range": [math.log10(low), math.log10(high)], "exponentformat": "power", "dtick": 1}
+    """From the least to the greatest with some room: grades of one scheme often lie within a tenth of each other."""
+    low, high = (math.log10(min(values)), math.log10(max(values))) if values else (-4.0, 0.0)
+    room = ROOM * (high - low) or LEAST_ROOM
+    axis = {"type": "log", "range": [low - room, high + room]}
+    exponents = range(math.floor(low - room), math.ceil(high + room))
+    marks = [factor * 10.0**e for e in exponents for factor in ((1, 2, 5) if high - low < FEW_DECADES else (1,))]
+    held = [at for at in marks if low - room <= math.log10(at) <= high + room]
+    return axis | ({"tickvals": held, "ticktext": [number(at) for at in held]} if len(held) > 1 else {"nticks": 6})
 
 
 def _marks(points: pd.DataFrame, grade: str, color: str, mark: str) -> go.Scatter:
@@ -78,7 +86,7 @@ def _predicted_alt(agreement: Agreement, grade: str, scheme: str, drawn: int, kn
     own = found[(found["grade"] == grade) & (found["scheme"].isin([scheme]))]
     if own.empty and scheme == ALL_SCHEMES:  # there is one scheme alone
         own = found[found["grade"] == grade]
-    said = f"Mean KL divergence against {GRADES[grade].label} for {plural(drawn, agreement.by)}, on logarithmic axes"
+    said = f"Mean KL divergence against {GRADES[grade].label} for {plural(drawn, agreement.by)}, logarithmic"
     rest = f"; {known - drawn} without error or divergence are not drawn" if known > drawn else ""
     if own.empty:
         return f"{said}{rest}: the grade is not known."
