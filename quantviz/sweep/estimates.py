@@ -10,9 +10,11 @@ and what that changes, squared, is added up,
 where 1 - n/N is what of a stratum was not read. It needs no formula of a metric's own, ratios and logarithms included.
 
 A few bands do not know their own spread well, least where a few strata make most of it. So the standard error is
-widened, by the quantile of Student's distribution with Satterthwaite's degrees of freedom, (Σ v)² / Σ v²/(n - 1) of
-the strata's parts v of se², over that of the normal distribution: value ± 1.96 of it is a 95% interval, whatever the
-number of bands. How often such intervals held the truth is what `tests/benchmarks/sampled.py` prints.
+widened, by the quantile of Student's distribution over that of the normal distribution: value ± 1.96 of it is a 95%
+interval, whatever the number of bands. The degrees of freedom are 1.2 times Satterthwaite's (Σ v)² / Σ v²/(n - 1), of
+the strata's parts v of se². Once is too wary of strata that are alike, which it takes for unequal, and three times,
+which is right for normal ones, too bold of heavy tails: with 1.2, intervals hold the truth in 91 to 98 of 100 samples
+of either kind, which `tests/benchmarks/sampled.py` measures.
 """
 
 from __future__ import annotations
@@ -52,6 +54,7 @@ _COUNTED = {"zeroed_fraction": ("zeroed", "nonzero"), "clipped_fraction": ("clip
 _LEAST_COUNTED = 100  # weights of a sample; what is rarer may be missed, and a standard error of none found is 0
 LEVEL = 0.95
 NORMAL_95 = 1.959963984540054  # of 100 normal numbers, 95 lie within so many standard deviations
+_FREEDOM = 1.2  # times Satterthwaite's
 _SUMS = tuple(f.name for f in fields(Sums))
 
 
@@ -110,7 +113,7 @@ def _error(squares: np.ndarray, drawn: np.ndarray) -> float:
     if total == 0 or not math.isfinite(total):
         return total
     shares = squares / total
-    freedom = 1 / float((shares**2 / (drawn - 1)).sum())
+    freedom = _FREEDOM / float((shares**2 / (drawn - 1)).sum())
     return math.sqrt(total) * float(stdtrit(freedom, (1 + LEVEL) / 2)) / NORMAL_95
 
 
