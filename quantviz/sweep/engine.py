@@ -6,6 +6,7 @@ Workers open the source by its reference; what travels is the name of a tensor t
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import math
 import os
@@ -130,26 +131,60 @@ def results(
     Raises QuantvizError where the source is not what it was, and where the connection is lost.
     """
     arrived: queue.SimpleQueue[Future] = queue.SimpleQueue()
-    flying: dict[str, tuple[Future, Target]] = {}
-    number, limit = 0, _AtOnce(client)
+    flying: dict[str, tuple[Future, Item]] = {}
+    number, limit, again = 0, _AtOnce(client), _Again(client)
+    items = itertools.chain(items)
     try:
         while True:
             while len(flying) < limit.now() and (item := next(items, None)):
                 sealed = pickle.dumps((worker.run, (job, *item)))
-                future = client.submit(_OPENING, sealed, key=f"quantviz-{job.run}-{number}", pure=False)
-                flying[future.key] = future, item[0]
+                with _lost_is_told():
+                    future = client.submit(_OPENING, sealed, key=f"quantviz-{job.run}-{number}", pure=False)
+                flying[future.key] = future, item
                 future.add_done_callback(arrived.put)
                 number += 1
             if not flying:
                 return
-            with contextlib.suppress(queue.Empty):
+            try:
                 future = arrived.get(timeout=_LOOK)
-                if (found := flying.pop(future.key, None)) is not None:
-                    yield found[1], _rows(job, found[1], future)
-            tick()
+                item = flying.pop(future.key)[1]
+            except (queue.Empty, KeyError):
+                tick()
+                continue
+            if future.cancelled() and again.may(item[0]):
+                items = itertools.chain([item], items)
+                continue
+            yield item[0], _rows(job, item[0], future)
     finally:
         with contextlib.suppress(Exception):  # the connection may be gone, which whoever gets here knows
             client.cancel([future for future, _ in flying.values()])
+
+
+class _Again:
+    """Whether work that a scheduler dropped is given to it again: once, while it still answers."""
+
+    def __init__(self, client: Client) -> None:
+        self._client, self._given = client, set[str]()
+
+    def may(self, target: Target) -> bool:
+        if target.name in self._given or self._client.status != "running":
+            return False
+        self._given.add(target.name)
+        return True
+
+
+@contextlib.contextmanager
+def _lost_is_told() -> Iterator[None]:
+    """A context in which the end of the connection is a sentence."""
+    from distributed.client import ClosedClientError, FutureCancelledError
+
+    try:
+        yield
+    except (OSError, ClosedClientError, FutureCancelledError) as problem:
+        reason = getattr(problem, "reason", None) or _reason(problem)
+        raise QuantvizError(
+            f"The connection to the scheduler was lost ({reason}); what is complete is kept, so go on with resume."
+        ) from None
 
 
 def _opening() -> Callable[[bytes], Any]:
@@ -180,22 +215,18 @@ class _AtOnce:
 
     def now(self) -> int:
         if time.monotonic() - self._asked > _COUNTED:  # workers come and go
-            self._limit = max(2, sum(self._client.nthreads().values()) + 1)
+            with _lost_is_told():
+                self._limit = max(2, sum(self._client.nthreads().values()) + 1)
             self._asked = time.monotonic()
         return self._limit
 
 
 def _rows(job: Job, target: Target, future: Future) -> list[Row]:
     from distributed import KilledWorker
-    from distributed.client import FutureCancelledError
 
     try:
-        found = future.result()
-    except FutureCancelledError as problem:
-        raise QuantvizError(
-            f"The scheduler no longer has the work that it was given ({problem.reason}); what is complete is kept, so "
-            "go on with resume."
-        ) from None
+        with _lost_is_told():
+            found = future.result()
     except KilledWorker:
         return worker.refusals(job, target, _DEADLY)
     except ImportError as problem:  # a worker that joined since they were asked

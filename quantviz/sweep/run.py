@@ -18,6 +18,7 @@ from ..evaluation.tensor import DETAILS
 from ..models import open_model
 from ..schemes import Scheme
 from ..sources import Model
+from ..sources.files import home_path
 from . import engine, worker
 from .dataset import Dataset
 from .frame import as_frame, as_table
@@ -122,7 +123,7 @@ def _planned(ref: str, keys: Iterable[str | Scheme], options: Options) -> _Plan:
     found = sorted(targets(model, pattern, roles), key=lambda target: target.role in _LAST)
     revision = model.revision or model.ref
     spec = Spec(
-        model.ref, revision, schemes, pattern, roles, _as_text(options.get("sample")), seed,
+        model.ref, revision, schemes, pattern, roles, _as_text(sample), seed,
         importance.digest if importance else "", detail, __version__,
     )  # fmt: skip
     job = Job(
@@ -133,14 +134,18 @@ def _planned(ref: str, keys: Iterable[str | Scheme], options: Options) -> _Plan:
     return _Plan(spec, model, found, job, importance, progress, workers, scheduler)
 
 
-def _as_text(sample: str | int | None) -> str:
-    return "" if sample is None else "".join(str(sample).split())
+def _as_text(sample: Sample | None) -> str:
+    """One text for one sample, however it was written."""
+    if sample is None:
+        return ""
+    return str(sample.weights) if sample.share is None else f"{100 * sample.share:.12g}%"
 
 
 def _anywhere(model: Model) -> str:
     """The reference for workers, which may run in another folder."""
-    is_path = model.ref != "demo" and not model.ref.startswith(("hf:", "random:"))
-    return os.path.abspath(os.path.expanduser(model.ref)) if is_path else model.pinned
+    path = home_path(model.ref)
+    is_path = model.ref != "demo" and os.path.lexists(path)
+    return os.path.abspath(path) if is_path else model.pinned
 
 
 def _budget(given: int | None, workers: int | None) -> int | None:

@@ -85,7 +85,7 @@ def test_a_running_cluster_is_used_and_its_end_is_told(tmp_path: Path, monkeypat
         frame = swept(ref, scheduler=cluster.scheduler_address)
         frames = qv.sweep(ref, SCHEMES, out, scheduler=cluster.scheduler_address, detail="metrics")
         next(frames)
-    with pytest.raises(QuantvizError, match="no longer has the work .* go on with resume"):
+    with pytest.raises(QuantvizError, match="connection to the scheduler was lost .* go on with resume"):
         list(frames)
     pd.testing.assert_frame_equal(ordered(frame), ordered(swept(ref)))
     assert not qv.load_sweep(out).complete
@@ -93,6 +93,19 @@ def test_a_running_cluster_is_used_and_its_end_is_told(tmp_path: Path, monkeypat
     with LocalCluster(**here, n_workers=0, silence_logs=50) as cluster:
         with pytest.raises(QuantvizError, match="has no workers"):
             swept(ref, scheduler=cluster.scheduler_address)
+
+
+def test_work_that_a_scheduler_drops_is_given_to_it_again(tmp_path: Path) -> None:
+    from distributed import Future
+
+    plan = run._planned(folder(tmp_path / "m", layers=8), SCHEMES, {"detail": "metrics"})
+    with engine.connected(None, None) as client:
+        found = {}
+        for target, rows in engine.results(client, plan.job, ((each, None, ()) for each in plan.targets), lambda: None):
+            if not found:
+                client.cancel([Future(key, client) for key in list(client.futures)])
+            found[target.name] = [row["refused"] for row in rows]
+    assert found == {NAME.format(i): ["", ""] for i in range(8)}
 
 
 def ordered(frame: pd.DataFrame) -> pd.DataFrame:

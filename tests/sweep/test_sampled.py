@@ -29,7 +29,7 @@ def test_of_a_repository_only_the_sample_travels(hub, tmp_path: Path) -> None:  
         assert row.se_mse > 0 and abs(row.mse - exact["mse"]) < 6 * row.se_mse
         assert row.squared_error == pytest.approx(row.mse * row.weights) and row.weights == 1200 * 256
         assert np.isnan(row.se_bits_per_weight) and row.bits == exact["bits_per_weight"] * row.weights
-    again = swept("hf:org/name", out=out, sample=" 1 %", seed=3, resume=True)
+    again = swept("hf:org/name", out=out, sample="1.0 %", seed=3, resume=True)
     pd.testing.assert_frame_equal(again, frame)
     for options, said in (
         ({"sample": "2%"}, "sample 1%, and not 2%"),
