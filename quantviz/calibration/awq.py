@@ -137,31 +137,33 @@ def _clip(
     w: np.ndarray, plain: Scheme, width: int, moment: np.ndarray, scales: np.ndarray, told: Callable[[], None]
 ) -> None:
     """Cuts off, in place, what is beyond the best range of each row's part of a group. w: scaled weights."""
-    starts = range(0, w.shape[1], width)
-    largest = np.stack([np.abs(w[:, at : at + width]).max(axis=1) for at in starts], axis=1)
+    groups = [slice(at, min(at + width, w.shape[1])) for at in range(0, w.shape[1], width)]
+    largest = np.stack([np.abs(w[:, group]).max(axis=1) for group in groups], axis=1)
     best, least = largest.copy(), np.full(largest.shape, np.inf, f4)
-    lengths = [min(width, w.shape[1] - at) for at in starts]
+    cut, errors, loss = np.empty_like(w), np.empty_like(w), np.empty_like(largest)
+
+    def visit(first: int, _: np.ndarray, y: np.ndarray) -> None:
+        part = errors[first : first + len(y)]
+        np.subtract(y, w[first : first + len(y)], out=part)
+        part /= scales
+
     for shrink in SHRINKS:
         limit = largest * f4(shrink)
-        cut = _cut(w, np.repeat(limit, lengths, axis=1))
-        loss = np.empty(largest.shape, f4)
-
-        def visit(first: int, _: np.ndarray, y: np.ndarray, loss=loss) -> None:
-            e = (y - w[first : first + len(y)]) / scales
-            for group, at in enumerate(starts):
-                part = e[:, at : at + width]
-                own = moment[at : at + width, at : at + width]
-                loss[first : first + len(y), group] = np.einsum("ij,ij->i", part @ own, part)
-
+        _cut(w, limit, groups, cut)
         reconstruct(_stored(cut), plain, None, visit)
+        for place, group in enumerate(groups):
+            part = errors[:, group]
+            np.einsum("ij,ij->i", part @ moment[group, group], part, out=loss[:, place])
         better = loss < least
         best[better], least[better] = limit[better], loss[better]
         told()
-    w[:] = _cut(w, np.repeat(best, lengths, axis=1))
+    _cut(w, best, groups, w)
 
 
-def _cut(w: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    return np.clip(w, -limit, limit)
+def _cut(w: np.ndarray, limit: np.ndarray, groups: list[slice], into: np.ndarray) -> None:
+    for place, group in enumerate(groups):
+        most = limit[:, place : place + 1]
+        np.clip(w[:, group], -most, most, out=into[:, group])
 
 
 class _Told:

@@ -115,7 +115,7 @@ def _rotated(a: np.ndarray) -> np.ndarray:
 
     from ..kernels.rotation import rotate
 
-    return rotate(torch.from_numpy(np.ascontiguousarray(a))).numpy()
+    return rotate(torch.from_numpy(np.require(a, requirements=["C", "W"]))).numpy()  # a file's is not writable
 
 
 def _rotated_moment(moment: np.ndarray) -> np.ndarray:

@@ -48,11 +48,11 @@ def in_torch(w: np.ndarray, moment: np.ndarray, scale: np.ndarray, zero: np.ndar
 
 def seconds(what: str, run) -> object:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     made = run()
-    took = time.perf_counter() - began
+    took, used = time.perf_counter() - began, time.process_time() - used
     more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(f"{what:44s} {took:7.2f} s   peak memory +{more / 1024:,.0f} MB", flush=True)
+    print(f"{what:40s} {took:7.2f} s, of processors {used:7.2f} s   peak memory +{more / 1024:,.0f} MB", flush=True)
     return made
 
 

@@ -65,6 +65,10 @@ def test_files_give_back_what_was_saved(tmp_path: Path) -> None:
         for name in ("moment", "importance", "mean_abs", "inputs", "heldout"):
             assert np.array_equal(getattr(back, name), getattr(c, name))
         assert (back.tokens, back.name) == (c.tokens, c.name)
+    w = np.random.default_rng(0).standard_normal((16, 48), dtype=np.float32)
+    for key in ("int4-asym-b16:solver=gptq,order=act", "int4-asym-b16:rotate=hadamard,solver=gptq"):
+        mine, theirs = (qv.quantize(w, key, calibration=one).codes for one in (c, kept[c.name]))
+        assert np.array_equal(mine, theirs)
     assert qv.load_importance(path, "other") == pytest.approx(kept["other"].importance, rel=1e-6)
     with pytest.raises(QuantvizError, match="There is no calibration of 'othr'. Did you mean other"):
         kept["othr"]
