@@ -8,6 +8,7 @@ import re
 import streamlit as st
 
 import quantviz as qv
+from quantviz.sources.files import SINGLE_TENSORS
 from quantviz.text.wording import count, plural
 
 from .. import say
@@ -32,7 +33,7 @@ _found: BoundedCache[Importance] = BoundedCache(1 << 30, lambda i: _nbytes(i.cal
 def calibration_controls(view: View) -> Importance | None:
     """Draws the choice of where inputs come from. Gives the calibration once it is there; None where none is chosen."""
     chosen = st.session_state.get("_inputs")
-    is_model = not view.at.source.ref.startswith(("random:", "values:", "picture:"))
+    is_model = not view.at.source.ref.startswith(SINGLE_TENSORS)
     task = _of_model(view) if is_model else _made_up(view)
     kind = _FROM_MODEL if is_model else _MADE_UP
     if chosen is None or chosen[0] != kind or (chosen[1:] != _asked(view) and view.at.source.ref != DEMO_REF):
@@ -65,7 +66,7 @@ def _explained(view: View) -> str:
         return "The demo model reads a part of its test book that quality is not measured on: some seconds."
     return (
         f"The model of this tensor is loaded and reads {TOKENS:,} tokens of the demo model's text."
-        if not view.at.source.ref.startswith(("random:", "values:", "picture:"))
+        if not view.at.source.ref.startswith(SINGLE_TENSORS)
         else "Normal inputs, neighbours correlated, one channel in a hundred twenty times as large, as language models "
         "have them."
     )

@@ -8,6 +8,7 @@ import streamlit as st
 
 from quantviz.schemes import Scheme
 from quantviz.schemes.presets import AS_SERVED, FOUR_BITS, PRESETS, preset
+from quantviz.sources.files import SINGLE_TENSORS
 
 from ..link import choices
 from ..link.state import choose_ref
@@ -51,9 +52,9 @@ def sweep_controls(view: View) -> Ask | None:
         help="Of a sample, bands of rows drawn at random and spread over the tensor are read, and every figure that "
         "they estimate carries its standard error as ±. Of a model on the Hub only those bytes travel.",
     )  # fmt: skip
-    if view.at.source.ref.startswith("random:"):
+    if view.at.source.ref.startswith(SINGLE_TENSORS):
         st.info(
-            "A random tensor is no model. Open one in the sidebar (Demo, Hub or File), or begin with the small model "
+            "A single tensor is no model. Open one in the sidebar (Demo, Hub or File), or begin with the small model "
             "that comes with quantviz: it is done in seconds.", icon=":material/grid_on:",
         )  # fmt: skip
         st.button("Open the demo model", type="primary", on_click=choose_ref, args=(DEMO_REF,))
