@@ -77,7 +77,7 @@ SETTINGS: dict[str, list[tuple[dict[str, tuple], dict]]] = {
           "shown": ("int4-asym-b32", "int8-sym-b32"), "metric": ("sqnr_db", "relative_l2_error"),
           "cell": ("", "0,mlp down"), "kl_by": ("tensor", "layer"), "plan_bits": ("6.5", "5"),
           "plan_damage": ("weights",), "plan_shared": ("", ("qkv", "gate-up")), "plan_kept": ("", "embed_tokens"),
-          "plan_floor": ("any", "6"), "recipe": ("quantviz", "torchao")}, {"ref": "demo"}),
+          "plan_floor": ("any", "6 bits"), "recipe": ("quantviz", "torchao")}, {"ref": "demo"}),
     ],
     "throughput": [
         ({"workloads": ("decode", "", ("quantize", "linear")), "device": ("cpu", "reference"),

@@ -47,7 +47,7 @@ def called(node: ast.Call) -> str:
 
 def on_streamlit(node: ast.Call) -> bool:
     """Calls of st and of its containers, but not of `say`, whose functions escape, or of a model's `info`."""
-    ours = ("say", "model", "original", "other")
+    ours = ("say", "model", "original", "other", "file")
     return not (isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") in ours)
 
 

@@ -19,7 +19,7 @@ from ..link import choices
 from ..link.address import put
 from ..shared import bit_toggles
 from ..shared.charts import chart
-from .parts import claim, question, try_it
+from .parts import claim, made, question, try_it
 
 FORMATS = ("fp16", "bf16", "fp8_e4m3", "fp4_e2m1")
 DEFAULT_FORMAT, DEFAULT_VALUE = "fp8_e4m3", "0.1"
@@ -39,10 +39,10 @@ def draw() -> None:
     text = choices.text("A number", "learn_value", DEFAULT_VALUE, on=right, check=lambda text: _read(text, name))
     f, reading = get(name), _read(text, name)
     bit_toggles.show("learn", f, reading.code, lambda code: put(learn_value=numerals.text_of(f, code, 1.0)))
-    made = bits.value(f, reading.code)
-    say.text(f"{text} becomes {numerals.digits(made)}: {worked.arithmetic(f, reading.code)[0]}")
+    becomes = bits.value(f, reading.code)
+    say.text(f"{text} becomes {numerals.digits(becomes)}: {worked.arithmetic(f, reading.code)[0]}")
     if reading.typed is not None:
-        error = Fraction(made) - Fraction(reading.typed)
+        error = Fraction(becomes) - Fraction(reading.typed)
         say.caption(
             f"Error: {numerals.digits(float(error))}. {len(bits.ranks(f)):,} different values are there in all."
         )

@@ -29,7 +29,7 @@ def draw() -> None:
         "0. Drag a number and watch."
     )
     numbers = [
-        choices.number(f"Number {i + 1}", key, start, -1.0, 1.0, 0.01, on=column, draw="slider")
+        choices.number(f"Number {i + 1:d}", key, start, -1.0, 1.0, 0.01, on=column, draw="slider")
         for i, (column, key, start) in enumerate(zip(st.columns(len(SIX)), KEYS, SIX, strict=True))
     ]
     left, right = st.columns(2)

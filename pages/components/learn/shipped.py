@@ -23,6 +23,8 @@ from ..shared.tables import table
 from .floats import LAYER
 from .parts import made, question, try_it
 
+NAMES = tuple(item.name for item in SHIPPED)
+
 
 @st.fragment
 def draw() -> None:
@@ -31,9 +33,8 @@ def draw() -> None:
         "different answer to the same two questions: which **levels** there are, and how many weights share a "
         "**scale**."
     )
-    names = [item.name for item in SHIPPED]
-    name = choices.one_of(st.segmented_control, "Format", "learn_shipped", names, names[0])
-    item = SHIPPED[names.index(name)]
+    name = choices.one_of(st.segmented_control, "Format", "learn_shipped", NAMES, NAMES[0])
+    item = SHIPPED[NAMES.index(name)]
     say.text(item.idea)
     say.caption(f"You meet it in: {item.who}.")
     _picture(item)

@@ -25,7 +25,7 @@ from .controls import Ask
 from .kl import measured_kl
 
 STEP = 0.05  # bits
-FLOORS = ("any", "4", "5", "6", "8")  # bits
+FLOORS = {"any": None, "4 bits": "4", "5 bits": "5", "6 bits": "6", "8 bits": "8"}
 DAMAGES = {
     "weights": "error of the weights", "output": "error of the outputs", "kl": "KL divergence",
 }  # fmt: skip
@@ -92,8 +92,7 @@ def _controls(ask: Ask, frame: pd.DataFrame, sensitivity: object) -> tuple[float
     )  # fmt: skip
     left, right = st.columns([3, 2])
     floor = choices.one_of(
-        right.segmented_control, "Embedding and head, at least", "plan_floor", FLOORS, FLOORS[0],
-        named=lambda bits: bits if bits == FLOORS[0] else f"{bits} bits",
+        right.segmented_control, "Embedding and head, at least", "plan_floor", list(FLOORS), "any",
         help="The error of the weights does not show that a weight of the embedding or the head often matters more "
         "than another.",
     )  # fmt: skip
@@ -102,7 +101,7 @@ def _controls(ask: Ask, frame: pd.DataFrame, sensitivity: object) -> tuple[float
         help="Parts of names, with commas between them: down_proj, layers.0, layers.*.mlp.",
     )  # fmt: skip
     keep = tuple(part.strip() for part in kept.split(",") if part.strip())
-    return budget, damage, Rules(keep=keep, share=tuple(shared), floor=None if floor == FLOORS[0] else floor)
+    return budget, damage, Rules(keep=keep, share=tuple(shared), floor=FLOORS[floor])
 
 
 def _not_there(name: str) -> None:
