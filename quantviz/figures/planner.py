@@ -16,7 +16,7 @@ from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, SEQUENTIAL, figure, 
 _ROW, _LEAST, _MOST = 22, 220, 900  # pixels: of a layer, of the smallest and the tallest map
 _ABOVE, _BELOW = 12, 92
 _MOST_POINTS = 600  # of the curve
-_SHORT = 14  # letters of a scheme in a cell
+_SHORT = 10  # letters of a scheme in a cell
 
 
 def plan_front(p: Plan) -> go.Figure:
@@ -104,4 +104,6 @@ def plan_map(p: Plan) -> go.Figure:
 
 
 def _cell(names: list[str]) -> str:
-    return names[0][:_SHORT] if len(names) == 1 else f"{len(names)} schemes"
+    """The format alone, since cells are narrow; the whole key is told where the pointer is."""
+    short = dict.fromkeys(name.partition("-")[0][:_SHORT] for name in names)
+    return next(iter(short)) if len(short) == 1 else f"{len(names)} schemes"

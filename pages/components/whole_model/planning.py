@@ -57,7 +57,7 @@ def planner_section(ask: Ask, view: View, frame: pd.DataFrame) -> None:
         say.error(problem)
         return
     _headline(p)
-    left, right = st.columns(2, gap="medium")
+    left, right = st.columns([2, 3], gap="medium")
     with left:
         chart(figures.plan_front(p), "plan_front")
     with right:
