@@ -40,6 +40,7 @@ def test_killed_in_the_middle_and_resumed(tmp_path: Path) -> None:
         told = []
         while told[-1:] != [NAME.format(2)]:  # after which it waits
             told.append(process.stdout.readline().strip())
+            assert told[-1], "it has ended"
         process.send_signal(signal.SIGKILL)
     (out / "_writing-1-ab").write_bytes(b"half a part")
     kept = qv.load_sweep(out)
