@@ -79,9 +79,9 @@ def sweep(
     when this is called, before the first frame is asked for. Whoever stops early closes the iterator.
     Raises QuantvizError for whatever is wrong with the input, and where the source changes meanwhile.
 
-    >>> frames = list(sweep("demo", ["int8-sym-b32"], tensors="layers.0.self_attn.[qk]", detail="metrics"))
-    >>> [frame.tensor[0][-13:] for frame in frames], round(float(frames[0].sqnr_db[0]), 1)
-    (['k_proj.weight', 'q_proj.weight'], 45.4)
+    >>> frames = list(sweep("demo", ["int8-sym-b32"], tensors="layers.0.self_attn.k", detail="metrics"))
+    >>> [(frame.tensor[0], round(float(frame.sqnr_db[0]), 1)) for frame in frames]
+    [('model.layers.0.self_attn.k_proj.weight', 45.4)]
     """
     if unknown := set(options) - set(Options.__annotations__):
         raise TypeError(f"sweep() got an unexpected keyword argument {sorted(unknown)[0]!r}")

@@ -65,7 +65,7 @@ def test_a_sweep_of_the_demo_model_is_evaluate_tensor_by_tensor(tmp_path: Path) 
 def test_experts_of_one_tensor_are_measured_one_by_one(tmp_path: Path) -> None:
     stack = np.stack([weights(8, 64, i) for i in range(3)])
     tensors = {"model.layers.4.mlp.experts.down_proj": stack, "model.layers.4.mlp.experts.down_proj_bias": stack[:, 0]}
-    frame = swept(folder(tmp_path / "m", tensors))
+    frame = swept(folder(tmp_path / "m", tensors)).sort_values("expert", kind="stable")
     assert list(frame.tensor[::2]) == [f"model.layers.4.mlp.experts.down_proj[{i}]" for i in range(3)]
     assert list(frame.expert[::2]) == [0, 1, 2] and set(frame.layer) == {4} and set(frame.role) == {"mlp down"}
     for i, row in frame[::2].reset_index().iterrows():

@@ -60,6 +60,7 @@ def test_codes_that_nothing_decodes_are_rows_that_say_so(tmp_path) -> None:
     kinds = {name: {"int32": "I32", "int16": "I16"}[a.dtype.name] for name, a in tensors.items() if a.dtype.kind == "i"}
     (tmp_path / "model.safetensors").write_bytes(safetensors(tensors, kinds))
     frame = pd.concat(qv.sweep(tmp_path, ["int4-sym-b32"], detail="metrics"))
+    frame = frame.sort_values("tensor", key=lambda names: names.str.replace("lm_head", "z"))
     said = frame.set_index("tensor")
     assert list(frame.tensor) == [proj.format(0) + "q_weight", proj.format(1) + "weight", "lm_head.weight"]
     assert "EXL2" in said.refused.iloc[0] and (said.refused.iloc[1:] == "").all()
