@@ -38,7 +38,8 @@ MAY_IMPORT = {
     "sources": GROUND | {"machine", "randomness", "tensors", "block_types"},
     "checkpoints": GROUND | {"sources", "tensors", "block_types", "formats"},  # what the codes of nf4 and fp4 stand for
     "models": GROUND | {"sources", "checkpoints", "kernels"},
-    "calibration": ENGINE | {"randomness", "sources", "checkpoints", "kernels.cpu", "kernels.reference"},  # solvers round by rules
+    # Its solvers round by the engines' rules.
+    "calibration": ENGINE | {"randomness", "sources", "checkpoints", "kernels.cpu", "kernels.reference"},
     "inspection": ENGINE | {"kernels.cpu"},
     "evaluation": ENGINE | {"kernels.cpu", "inspection", "calibration"},
     "published": ABOVE,
