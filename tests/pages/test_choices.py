@@ -50,7 +50,8 @@ def test_every_key_is_declared_in_one_file():
 def test_every_choice_has_its_place_in_the_address():
     drawn = set().union(*(choice_keys(path) for path in SOURCES))
     declared = {*address.SIDEBAR, *(key for keys in address.PAGES.values() for key in keys)}
-    handed_on = {"schemes", "throughput_schemes", "measured", "tensor_shape", "layer", "tokens", "context"}
+    handed_on = {"schemes", "throughput_schemes", "sweep_schemes", "measured", "tensor_shape", "layer", "tokens",
+                 "context", *(f"learn_n{i}" for i in range(1, 7))}  # fmt: skip
     assert drawn <= declared and declared - drawn <= handed_on
     assert set(address.PAGES) == set(pages())
 

@@ -49,7 +49,7 @@ def test_a_number_that_is_moved_changes_the_figures():
         (1, {"learn_format": "fp4_e2m1", "learn_value": "0.7"}, "0.7 becomes 0.5"),
         (3, {"learn_sigmas": "40"}, "of 127 become zero"),
         (4, {"learn_block": "16"}, "at 5.000 bits a weight"),
-        (8, {"learn_size": "70", "learn_gigabytes": "8"}, "Nothing fits"),
+        (8, {"learn_weights": "70", "learn_gigabytes": "8"}, "Nothing fits"),
     ],
 )
 def test_a_link_opens_a_chapter_in_its_state(chapter, state, text):

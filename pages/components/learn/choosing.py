@@ -19,7 +19,7 @@ def draw() -> None:
     st.markdown("Four questions, and an answer with its numbers. It counts the weights alone, scales included.")
     left, right = st.columns(2)
     billions = float(choices.one_of(
-        left.select_slider, "Weights of the model, in billions", "learn_size", [number(b) for b in MODELS], "8",
+        left.select_slider, "Weights of the model, in billions", "learn_weights", [number(b) for b in MODELS], "8",
     ))  # fmt: skip
     here = memory()
     gigabytes = choices.number(

@@ -35,7 +35,7 @@ def draw() -> None:
     )  # fmt: skip
     left, right = st.columns([3, 2])
     bits = choices.one_of(left.select_slider, "Bits a weight, in blocks of 32", "learn_model_bits", BITS, "4")
-    symmetry = choices.one_of(right.segmented_control, "Codes", "learn_codes", list(SYMMETRIES), "symmetric")
+    symmetry = choices.one_of(right.segmented_control, "Codes", "learn_model_codes", list(SYMMETRIES), "symmetric")
     found = _task(sentence).result()
     if found is None:
         return
