@@ -15,7 +15,7 @@ from ..metrics import METRICS
 from ..schemes import Scheme
 from ..statistics import TensorStatistics
 from ..tensors import as_stored, rows_and_cols
-from ..text.wording import bits, decibels, listed
+from ..text.wording import bits, decibels, listed, share
 from .tensor import Evaluation, Progress, describe, evaluate
 
 MOST_NAMED = 6  # schemes that a sentence names
@@ -101,6 +101,24 @@ def refusal(
     except QuantvizError as problem:
         return Refusal(scheme.key, str(problem))
     return None
+
+
+def output_sentence(frame: pd.DataFrame) -> str | None:
+    """Where the least error of the layer's output is not that of the weights; None where it is, or is not known."""
+    names = ("output_relative_error", "relative_l2_error")
+    if not all(name in frame for name in names):
+        return None
+    known = frame.dropna(subset=list(names)).reset_index(drop=True)
+    if known.empty:
+        return None
+    output, weights = (known.loc[known[name].idxmin()] for name in names)
+    if output["scheme"] == weights["scheme"]:
+        return None
+    return (
+        f"The least error of the layer's output has {output['scheme']}, {share(output[names[0]])} with "
+        f"{share(output[names[1]])} of the weights; the least of the weights {weights['scheme']}, "
+        f"{share(weights[names[1]])} with {share(weights[names[0]])} of the output."
+    )
 
 
 # -- the table -----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import plotly.graph_objects as go
@@ -26,21 +27,24 @@ _HOVER = "%{customdata}<extra></extra>"
 
 
 def trade_off(
-    evaluations: Sequence[Evaluation], pinned: str | None = None, scalar: Sequence[ScalarQuantizer] = ()
-) -> go.Figure:
+    evaluations: Sequence[Evaluation], pinned: str | None = None, scalar: Sequence[ScalarQuantizer] = (),
+    metric: Literal["sqnr_db", "output_sqnr_db"] = "sqnr_db",
+) -> go.Figure:  # fmt: skip
     """Bits per weight against SQNR: every scheme, the Pareto front, the Gaussian line, the best scalar quantizers.
+
+    metric: of the weights, or of the layer's output, for which no limit is known and no line drawn.
 
     pinned: key of the scheme that is marked as the baseline.  scalar: from `limits.optimal_scalar`; those that the
     histogram cannot resolve are left out. A scheme without any error, or a tensor without any weight but zero, has no
     place on the SQNR axis.
     """
-    taken, sqnr = (np.array([e.metrics[name] for e in evaluations], float) for name in ("bits_per_weight", "sqnr_db"))
+    taken, sqnr = (np.array([e.metrics[name] for e in evaluations], float) for name in ("bits_per_weight", metric))
     placed = np.isfinite(sqnr)
     keys = np.array([e.scheme for e in evaluations], object)
     taken, sqnr, keys = taken[placed], sqnr[placed], keys[placed]
     front = pareto(taken, sqnr)
     rest = np.setdiff1d(np.arange(len(keys)), front)
-    mean, std = _normal(evaluations)
+    mean, std = _normal(evaluations) if metric == "sqnr_db" else (0.0, 0.0)
     limits = [gaussian_sqnr_db(b, mean, std) for b in (taken.min(), taken.max())] if len(taken) and std else []
     x, y = _span(taken, 0.06, (0, 9), 0.25), _span(np.append(sqnr, limits), 0.06, (0, 54), 1.0)
     line = (x[0], x[1]) if std else ()
@@ -56,7 +60,7 @@ def trade_off(
         _points(taken[front], sqnr[front], keys[front], _FILLED | {"symbol": "diamond", "color": DEQUANTIZED}),
     ]  # fmt: skip
     points = [("diamond", DEQUANTIZED, "no scheme here beats it (Pareto front)"), ("circle", ORIGINAL, "beaten")]
-    lines = [("dash", REFERENCE, GAUSSIAN)]
+    lines = [("dash", REFERENCE, GAUSSIAN)] if std else []
     if scalar:
         lines.append(("dot", ORIGINAL, "best scalar quantizer of this tensor"))
     if pinned in keys:
@@ -66,11 +70,14 @@ def trade_off(
         points.append(("ring", REFERENCE, f"{pinned} (pinned)"))
     names = _names(taken, sqnr, keys, front, x, y)
     return figure(
-        traces, _trade_off_alt(taken, sqnr, keys, front, pinned, scalar), "bits per weight", "SQNR, dB", 460,
+        traces, _trade_off_alt(taken, sqnr, keys, front, pinned, scalar, _AXES[metric]), "bits per weight", _AXES[metric], 460,
         xaxis={"range": x, "gridcolor": QUIET}, yaxis={"range": y},
         annotations=[legend(*points) | {"yshift": 20}, legend(*lines), *names],
         margin={"l": 64, "r": 10, "t": 56, "b": 48},
     )  # fmt: skip
+
+
+_AXES = {"sqnr_db": "SQNR, dB", "output_sqnr_db": "SQNR of the layer's output, dB"}
 
 
 def _normal(evaluations: Sequence[Evaluation]) -> tuple[float, float]:
@@ -122,13 +129,16 @@ def _names(taken, sqnr, keys, front, x, y) -> list[dict]:
     return annotations
 
 
-def _trade_off_alt(taken, sqnr, keys, front, pinned, scalar) -> str:
+def _trade_off_alt(taken, sqnr, keys, front, pinned, scalar, axis: str) -> str:
+    what = axis.removesuffix(", dB")
     if not len(keys):
-        return "Bits per weight against SQNR: no scheme here has an error to draw."
+        return f"Bits per weight against {what}: no scheme here has an error to draw."
     on_front = ", ".join(f"{keys[i]} ({bits(taken[i])} bits, {decibels(sqnr[i])})" for i in front)
-    text = f"Bits per weight against SQNR for {plural(len(keys), 'scheme')}. On the Pareto front: {on_front}."
+    text = f"Bits per weight against {what} for {plural(len(keys), 'scheme')}. On the Pareto front: {on_front}."
     if pinned in keys:
         text += f" The pinned {pinned} is marked."
+    if axis != _AXES["sqnr_db"]:
+        return text
     text += " A dashed line shows the Gaussian rate-distortion limit, 6.02 dB a bit"
     return text + (", a dotted one the best scalar quantizer of this tensor." if scalar else ".")
 

@@ -62,6 +62,7 @@ UNDER = 5.0  # bits per weight
 _GRANULARITIES_UNDER = ("b128", "b64", "b32")
 
 FOUR_BITS, EIGHT_BITS, FEW_BITS, AS_SERVED = "4-bit formats", "8-bit formats", "everything under 5 bits", "as served"
+BY_INPUTS = "by the layer's inputs"
 
 _FIXED = {
     FOUR_BITS: (
@@ -72,6 +73,12 @@ _FIXED = {
         "int8-sym-channel", "int8-sym-b64", "int8-asym-b64", "int8-offset-b64", "fp8_e4m3", "fp8_e4m3-tensor",
         "fp8_e4m3-channel", "fp8_e4m3-b128x128", "fp8_e5m2-channel", "mxfp8_e4m3", "mxfp8_e5m2", "mxint8", "q8_0",
     ),
+    BY_INPUTS: tuple(
+        key for bits in (3, 4) for key in (
+            f"int{bits}-asym-b64", f"int{bits}-asym-b64:solver=gptq", f"int{bits}-asym-b64:solver=gptq,order=act",
+            f"int{bits}-asym-b64:solver=awq", f"int{bits}-asym-b64:rotate=hadamard", f"q{bits}_k",
+        )
+    ),
     AS_SERVED: tuple(dict.fromkeys(s.scheme for s in SERVED)),
 }  # fmt: skip
 
@@ -81,6 +88,8 @@ PRESETS = {
     EIGHT_BITS: "Integers, FP8, MX and q8_0 in 8 bits, from one scale a tensor to one a block.",
     FEW_BITS: "Every format and symmetry in blocks of 128, 64 and 32, or the block its specification fixes, and every "
     "block type that can do without importance, that takes less than 5 bits a weight in all.",
+    BY_INPUTS: "Round to nearest beside GPTQ, AWQ, rotation and the k-quants at 3 and 4 bits. GPTQ and AWQ need a "
+    "calibration, which the box of the layer's inputs gives.",
     AS_SERVED: "How vLLM, TensorRT-LLM, MLX and llama.cpp store weights by default, as near as schemes come.",
 }
 

@@ -147,3 +147,15 @@ def test_both_engines_agree(w):
     one, other = (compare(w, KEYS, device=device) for device in ("cpu", "reference"))
     for name in comparison.metric_columns(one):
         np.testing.assert_allclose(one[name], other[name], rtol=1e-4)
+
+
+def test_a_sentence_says_where_the_outputs_error_and_the_weights_part():
+    x = np.random.default_rng(1).standard_normal((512, 128), dtype=np.float32)
+    x[:, 1:] += 3 * x[:, :1]
+    w = np.random.default_rng(2).standard_normal((32, 128), dtype=np.float32)
+    keys = ["int4-asym-b64", "int4-asym-b64:solver=gptq"]
+    found = comparison.output_sentence(compare(w, keys, calibration=qv.Calibration.of(x)))
+    assert found.startswith(f"The least error of the layer's output has {keys[1]}, ")
+    assert f"the least of the weights {keys[0]}, " in found
+    assert comparison.output_sentence(compare(w, keys[:1], calibration=qv.Calibration.of(x))) is None
+    assert comparison.output_sentence(compare(w, keys[:1])) is None

@@ -111,3 +111,14 @@ def test_figures_stay_small_and_say_what_they_show(made):
 def test_nothing_one_and_only_perfect_schemes_draw(made):
     for some in ([], made[:1], made[-1:]):
         assert figures.alt_text(figures.trade_off(some)) and figures.alt_text(figures.histogram_grid(some))
+
+
+def test_the_outputs_sqnr_has_an_axis_of_its_own_and_no_limits():
+    x = np.random.default_rng(1).standard_normal((512, 128), dtype=np.float32)
+    w = np.random.default_rng(2).standard_normal((32, 128), dtype=np.float32)
+    c = qv.Calibration.of(x)
+    made = [qv.evaluate(w, key, calibration=c) for key in ("int4-asym-b64", "int8-sym-b32")]
+    figure = figures.trade_off(made, metric="output_sqnr_db")
+    assert figure.layout.yaxis.title.text == "SQNR of the layer's output, dB" and not figure.data[0].x
+    assert figures.alt_text(figure).startswith("Bits per weight against SQNR of the layer's output for 2 schemes")
+    assert "dashed" not in figures.alt_text(figure)

@@ -1,0 +1,46 @@
+"""A calibration on a page: inputs that a model read, or that were made up; solvers that look at them, in one table."""
+
+from __future__ import annotations
+
+import pytest
+
+from pages.components.shared.snippet import given_to_evaluate, importance_loading
+from tests.pages.running import opened, settled, shown
+
+LAYER = "model.layers.1.mlp.down_proj.weight"
+SCHEMES = ["int3-asym-b64", "int3-asym-b64:solver=gptq"]
+
+
+def pressed(app, label: str):
+    next(button for button in app.button if button.label == label).click()
+    return settled(app)
+
+
+@pytest.mark.parametrize(
+    ("view", "label"),
+    [({"ref": "demo", "tensor": LAYER}, "Let the model read a text"),
+     ({"ref": "random:normal?rows=64&cols=256"}, "Make up inputs")],
+)  # fmt: skip
+def test_one_press_gives_the_error_of_the_output_and_lets_gptq_be_measured(view, label):
+    app = opened("compare", schemes=SCHEMES, **view)
+    assert not app.exception and any("without a calibration" in shown(c) for c in app.caption)
+    app = pressed(app, label)
+    assert not app.exception and not app.error
+    table = next(t.value for t in app.dataframe if "output_relative_error" in t.value).set_index("scheme")
+    plain, solved = table.loc[SCHEMES[0]], table.loc[SCHEMES[1]]
+    assert solved["output_relative_error"] < plain["output_relative_error"]
+    assert solved["heldout_output_relative_error"] < plain["heldout_output_relative_error"]
+    assert solved["relative_l2_error"] > plain["relative_l2_error"]
+    assert any("least error of the layer's output" in shown(m) for m in app.markdown)
+    app = pressed(app, "Forget the calibration")
+    assert not any("output_relative_error" in t.value for t in app.dataframe)
+
+
+def test_the_script_makes_the_calibration_that_the_page_used():
+    from pages.components.selection import Importance
+
+    given = Importance("made up", "", None, "0", object(), "qv.Calibration.of(qv.synthetic_inputs(8, 64))")
+    assert importance_loading(given) == [
+        "calibration = qv.Calibration.of(qv.synthetic_inputs(8, 64))", "importance = calibration.importance",
+    ]  # fmt: skip
+    assert given_to_evaluate(given) == ", importance, calibration=calibration" and given_to_evaluate(None) == ""
