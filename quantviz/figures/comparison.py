@@ -69,8 +69,9 @@ def trade_off(
         traces.append(_points(taken[at], sqnr[at], keys[at], ring))
         points.append(("ring", REFERENCE, f"{pinned} (pinned)"))
     names = _names(taken, sqnr, keys, front, x, y)
+    alt = _trade_off_alt(taken, sqnr, keys, front, pinned, scalar, _AXES[metric])
     return figure(
-        traces, _trade_off_alt(taken, sqnr, keys, front, pinned, scalar, _AXES[metric]), "bits per weight", _AXES[metric], 460,
+        traces, alt, "bits per weight", _AXES[metric], 460,
         xaxis={"range": x, "gridcolor": QUIET}, yaxis={"range": y},
         annotations=[legend(*points) | {"yshift": 20}, legend(*lines), *names],
         margin={"l": 64, "r": 10, "t": 56, "b": 48},
