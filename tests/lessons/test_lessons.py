@@ -109,3 +109,11 @@ def test_advice_is_the_finest_that_fits_or_the_smallest_that_stays_usable():
     assert nothing.chosen is None and nothing.reasons[0].startswith("Nothing fits")
     with pytest.raises(QuantvizError, match="Choose a program"):
         choosing.advise(8, 16, "nothing", close)
+
+
+def test_the_picture_is_coarser_with_one_scale_than_in_blocks():
+    from quantviz.lessons.picture import painted
+
+    (_, w, whole), (scheme, _, fine) = painted(0, "sym"), painted(16, "sym")
+    assert scheme == "int2-sym-b16" and w.shape == whole.shape == fine.shape
+    assert ((whole - w) ** 2).sum() > ((fine - w) ** 2).sum() > 0

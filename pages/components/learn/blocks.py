@@ -7,6 +7,7 @@ import streamlit as st
 from quantviz import figures
 from quantviz.lessons import claims
 from quantviz.lessons.outlier import BLOCKS, block_sizes
+from quantviz.lessons.picture import BITS, painted
 from quantviz.text.wording import bits, share
 
 from .. import say
@@ -36,6 +37,7 @@ def draw() -> None:
     chart(figures.lessons.block_curve(points, block), "learn_blocks")
     here = next(p for p in points if p.block == block)
     say.text(f"{here.scheme}: error {share(here.relative_error)} of ‖x‖ at {bits(here.bits)} bits a weight.")
+    _picture(block, key)
     question(
         "Blocks of 16 have the least error. Why does hardly anyone use them with 16-bit scales?",
         lambda: _answer(key),
@@ -43,6 +45,20 @@ def draw() -> None:
     )
     claim(4, claims.blocks_contain)
     try_it("Sweep the block size of a real layer", "outliers", ref="demo")
+
+
+def _picture(block: int, symmetry: str) -> None:
+    """The same blocks on a picture: black is −0.5, white 0.5."""
+    found = made("picture", (block, symmetry), lambda: painted(block, symmetry))
+    if found is None:
+        return
+    scheme, before, after = found
+    st.markdown(f"**The same blocks on a picture**, with {BITS:d} bits so that it shows")
+    chart(figures.picture_pair(before, after, scheme), "learn_picture")
+    st.caption(
+        "Bands are levels that are missing; seams are the edges of blocks; a block with a bright spot turns coarse."
+    )
+    try_it("Open the picture in Explore", ref="picture:", scheme=scheme)
 
 
 def _answer(symmetry: str) -> None:

@@ -33,6 +33,14 @@ _PAGES = {
     "throughput": ("Throughput", ":material/speed:"),
     "number_formats": ("Number formats", ":material/123:"),
 }
+# Pages by what they are about, in the order of the sidebar; the first group has no heading.
+_GROUPS = {
+    "": ("learn",),
+    "One tensor": ("explore", "compare", "outliers"),
+    "A model": ("quality", "whole_model", "published_files"),
+    "This machine": ("throughput",),
+    "Reference": ("number_formats",),
+}
 # Addresses that pages had before: links that were made then still lead to them.
 _BEFORE = {"gguf_files": "published_files"}
 
@@ -53,8 +61,12 @@ def navigation() -> tuple[str, StreamlitPage]:
 
 def page_links() -> None:
     """Links that carry what is chosen to each page: those of st.navigation would lead to its defaults first."""
-    for name, page in pages().items():
-        st.page_link(page, icon=_PAGES[name][1], query_params=link(name), width="stretch")
+    every = pages()
+    for group, names in _GROUPS.items():
+        if group:
+            st.caption(group)
+        for name in names:
+            st.page_link(every[name], icon=_PAGES[name][1], query_params=link(name), width="stretch")
 
 
 def enter() -> None:
