@@ -13,7 +13,8 @@ BITS = 2  # few enough for banding to be seen
 def painted(block: int, symmetry: str) -> tuple[str, np.ndarray, np.ndarray]:
     """(scheme, the picture, what integers of BITS bits make of it), both float32 [rows, cols].
 
-    block: weights that share a scale; 0 is one for all.  symmetry: sym or asym.  A block longer than a row of the picture is the whole row.
+    block: weights that share a scale; 0 is one for all.  symmetry: sym or asym.
+    A block longer than a row of the picture is the whole row.
     """
     w = open_model("picture:").load("picture")
     scheme = f"int{BITS}-{symmetry}-{f'b{block}' if block else 'tensor'}"
