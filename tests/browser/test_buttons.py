@@ -162,13 +162,13 @@ def test_every_button_of_a_page_with_a_random_tensor(window, address, path):
     press_all(window, MAIN if path else EVERYWHERE)
 
 
-@pytest.mark.parametrize("path", ["", "published_files", "whole_model"], ids=lambda path: path or "explore")
+@pytest.mark.parametrize("path", ["", "published_files"], ids=lambda path: path or "explore")
 def test_every_button_of_a_page_with_a_model(window, address, path):
     open_page(window, address, path, ref="demo", beside="demo", gguf="Named mixes", **QUICK.get(path, {}))
     press_all(window, MAIN)
 
 
-@pytest.mark.parametrize("path", ["compare", "quality", "throughput"])
+@pytest.mark.parametrize("path", ["throughput"])
 def test_every_button_of_a_page_on_which_nothing_is_chosen(window, address, path):
     open_page(window, address, path, **{"ref": SMALL} | QUICK.get(path, {}) | NOTHING)
     press_all(window, MAIN)
