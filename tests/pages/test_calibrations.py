@@ -22,8 +22,9 @@ def pressed(app, label: str):
      ({"ref": "random:normal?rows=64&cols=256"}, "Make up inputs")],
 )  # fmt: skip
 def test_one_press_gives_the_error_of_the_output_and_lets_gptq_be_measured(view, label):
-    app = opened("compare", schemes=SCHEMES, **view)
-    assert not app.exception and any("without a calibration" in shown(c) for c in app.caption)
+    app = opened("compare", schemes=SCHEMES, pinned="none", **view)
+    said = [shown(e) for e in [*app.caption, *app.markdown, *app.info, *app.warning]]
+    assert not app.exception and any("without a calibration" in text for text in said)
     app = pressed(app, label)
     assert not app.exception and not app.error
     table = next(t.value for t in app.dataframe if "output_relative_error" in t.value).set_index("scheme")
