@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +10,7 @@ import typer
 from ..errors import QuantvizError
 from .output import ProgressLine, print_json, print_table
 from .parameters import AsJson
-from .terminal import complain
+from .terminal import complain, own_output
 
 if TYPE_CHECKING:
     from ..planner import Plan, Rules
@@ -83,7 +81,7 @@ def _made(sweep: Path, sensitivity: Path | None, rules: Rules, damage: str, budg
     from ..planner.milliseconds import times_of
     from ..planner.table import table
 
-    _own_output()
+    own_output()
     frame, ref = _read_sweep(sweep)
     felt = None if sensitivity is None else _read_sensitivity(sensitivity)
     times = None
@@ -120,19 +118,6 @@ def _opened(ref: str) -> Any:
     except QuantvizError as problem:
         complain(f"What else is in the model's file, and what llama.cpp's mixes make of it, is unknown: {problem}")
         return None
-
-
-def _own_output() -> None:
-    """HiGHS prints notes of its own to standard output, which is the recipe's: they go to standard error instead."""
-    try:
-        if sys.stdout.fileno() != 1:
-            return
-        own = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors)
-    except (OSError, ValueError):  # no file: a test's, or closed
-        return
-    sys.stdout.flush()
-    os.dup2(2, 1)
-    sys.stdout = own
 
 
 # -- the table -----------------------------------------------------------------------------------

@@ -68,13 +68,16 @@ def rounding_line(r: Rounded) -> go.Figure:
             hovertemplate="code %{text}: %{customdata}<extra></extra>",
         ),
     ]  # fmt: skip
-    joined = "".join(f"M{a:.9g},0.92L{b:.9g},0.08" for a, b in zip(x, y, strict=True))
+    gap = np.full(len(x), np.nan)
+    joined = go.Scatter(
+        x=np.stack([x, y, gap], 1).reshape(-1), y=np.tile([0.92, 0.08, np.nan], len(x)), mode="lines", hoverinfo="skip",
+        line={"color": QUIET, "width": 2},
+    )  # fmt: skip
     ends = np.concatenate([x, levels])
     margin = 0.06 * float(np.ptp(ends)) or 1.0
     errors = ", ".join(f"{number(a)} to {number(b)}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
     return figure(
-        traces, f"{len(x)} numbers under {r.scheme}, {len(levels)} levels: {errors}.", "value", "", 250,
-        shapes=[{"type": "path", "path": joined, "line": {"color": QUIET, "width": 2}, "layer": "below"}],
+        [joined, *traces], f"{len(x)} numbers under {r.scheme}, {len(levels)} levels: {errors}.", "value", "", 250,
         xaxis={"range": [float(ends.min()) - margin, float(ends.max()) + margin], "gridcolor": QUIET},
         yaxis={"range": [-0.5, 1.25], "showgrid": False, "tickvals": [0, 1], "ticktext": ["after", "before"]},
         annotations=[legend(("disc", ORIGINAL, "number"), ("diamond", DEQUANTIZED, "what its code stands for"),

@@ -12,7 +12,7 @@ def median_share(f: AnyFormat) -> float:
 
     >>> from quantviz.formats import get
     >>> median_share(get("fp4_e2m1"))
-    0.25
+    0.3333333333333333
     """
     every = [abs(value(f, code_at(f, rank))) for rank in ranks(f)]
     return median(every) / max(every)

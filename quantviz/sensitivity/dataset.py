@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import QuantvizError
+from ..machine import disk
 from ..sources.files import home_path
 from ..text.printable import printable
 from .reading import NAME, read_part, read_spec
@@ -155,19 +156,5 @@ def _writing(path: Path) -> Any:
 def _write(folder: Path, name: str, content: bytes) -> None:
     """A file, complete or absent, also after the power fails."""
     with _writing(folder):
-        temporary = folder / f".{name}.{os.getpid()}.unfinished"
-        try:
-            with open(temporary, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, folder / name)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-        directory = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        disk.replace(folder / name, content, ".")
+        disk.sync_folder(folder)

@@ -243,8 +243,8 @@ def test_arithmetic_reads_as_it_computes() -> None:
         name: arithmetic(qv.inspect_block(x, name, 0, 0))[0] for name in ("q4_0", "q4_1", "q4_k", "iq4_nl", "q8_0")
     }
     assert first["q4_0"] == "(0 − 8) × 0.125 = −1"
-    assert first["q4_1"] == "−1 + 0 × 0.0162 = −1"
-    assert first["q8_0"].startswith("−127 × 0.007874 = ")
+    assert first["q4_1"] == "−1 + 0 × 0.0162048 = −1"
+    assert first["q8_0"].startswith("−127 × 0.00787")
     assert "0 → −127 × " in first["iq4_nl"] or "15 → 113 × " in first["iq4_nl"]
     assert first["q4_k"].count("+") == 1 and " × " in first["q4_k"]
 

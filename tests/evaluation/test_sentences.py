@@ -140,7 +140,7 @@ def test_six_weights_are_not_blamed_for_using_few_codes():
 def test_what_takes_the_bits_is_named():
     assert "Scales and minima take 0.500 of the 4.500 bits" in said(normal(), "int4-offset-b64")
     assert "Scales and zero points take" in said(normal(), "int4-asym-b16")
-    assert "Scales and weights kept apart take" in said(normal(), "int4-sym-b64:keep=1%")
+    assert "Scales, and weights kept apart take" in said(normal(), "int4-sym-b64:keep=1%")
 
 
 COSTS = [

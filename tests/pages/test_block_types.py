@@ -57,7 +57,7 @@ def test_a_row_that_does_not_divide_says_what_would() -> None:
     app.sidebar.toggle(key="scheme_pad").set_value(True)
     settled(app)
     assert shows(app, "q4_k:pad=1")
-    assert any("zeros that fill rows up" in shown(m) for m in app.markdown)
+    assert any("zeros that fill up the rows" in shown(m) for m in app.markdown)
 
 
 def test_compare_leaves_out_what_demands_importance_until_it_is_there() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
@@ -50,7 +51,9 @@ def test_killed_in_the_middle_and_resumed(tmp_path: Path) -> None:
     assert qv.load_sweep(out).complete and "_writing-1-ab" not in os.listdir(out)
 
 
-def test_two_workers_one_of_which_is_killed(tmp_path: Path) -> None:
+def test_two_workers_one_of_which_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Worker processes run the main module anew; tests of pages in this process leave the app there.
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
     ref = folder(tmp_path / "m", layers=8)
     with engine.connected(2, None) as client:
         plan = run._planned(ref, SCHEMES, {"detail": "metrics", "workers": 2})
