@@ -14,7 +14,7 @@ import pytest
 import quantviz as qv
 from quantviz.evaluation import Evaluation
 
-THREADS = 12
+THREADS = 6
 KEYS = ("int4-sym-b64", "int4-asym-b32", "int8-sym-channel", "nf4-b64", "mxfp4", "q4_0", "q4_k", "int4-sym-b64:keep=1%")
 RNG = np.random.default_rng(5)
 TENSORS = {
