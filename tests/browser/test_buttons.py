@@ -19,8 +19,9 @@ from .conftest import PATIENCE
 pytestmark = pytest.mark.browser
 SMALL = "random:normal?rows=64&cols=256&outliers=0.01"
 MOST = 150  # presses of one page: more is a button that makes buttons
-PAGES = "", "learn", "compare", "outliers", "quality", "whole_model", "published_files", "throughput", "number_formats"
-WITH_MODEL = "", "quality", "published_files"
+# Those of the other pages are pressed without a browser: tests/pages/test_links.
+PAGES = "", "quality", "published_files", "throughput"
+WITH_MODEL = "", "published_files"
 FEW = {"schemes": ["int4-sym-b64", "mxfp4"]}
 # What keeps each page quick.
 QUICK: dict[str, dict] = {

@@ -176,19 +176,14 @@ def query(address: str) -> dict[str, list[str]]:
 
 
 def _in_browser(path: str) -> list[dict]:
-    """The views of a page that a browser opens: all of those that need the Hub or a language model; of the others the
-    last of each group, since tests/pages/test_links opens every one without a browser.
-    """
+    """The views of a page that a browser opens: the last of each group. tests/pages/test_links opens all."""
     groups = SETTINGS[path]
     sizes = [max(map(len, controls.values())) for controls, _ in groups]
     views = [said for page, said in _views() if page == path]
-    if path in WHOLE:
-        return views
     ends = [sum(sizes[: i + 1]) - 1 for i in range(len(sizes))]
-    return [views[end] for end in ends if ends.index(end) in CHAPTERS or path != "learn"]
+    return [views[end] for i, end in enumerate(ends) if i in CHAPTERS or path != "learn"]
 
 
-WHOLE = ("quality", "published_files")
 CHAPTERS = (0, 2, 8)  # of Learn that a browser opens
 
 

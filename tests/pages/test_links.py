@@ -1,6 +1,5 @@
-"""Links without a browser: every value of every control, of the table that the browser's tests use, is kept and shown.
-
-Pages that need the Hub or a language model are opened by the browser's own tests, with all of their values.
+"""Links and buttons without a browser: every value of every control of the table that the browser's tests use is kept
+and shown, and every button of pages that need no language model is pressed.
 """
 
 from __future__ import annotations
@@ -8,15 +7,16 @@ from __future__ import annotations
 import pytest
 
 from pages.components.link.address import NAMES
-from tests.browser.test_links import FILE, REF, SETTINGS, WHOLE, _views
-from tests.pages.running import opened, shown
+from tests.browser.test_links import FILE, REF, SETTINGS, _views
+from tests.pages.running import opened, settled, shown
+from tests.sources.conftest import hub  # noqa: F401
 from tests.sources.gguf_builder import demo
 
 SLOW = ({"chapter": "6 What a model does"},)  # its model is loaded by tests of the chapter
 
 
-@pytest.mark.parametrize("path", [path for path in SETTINGS if path not in WHOLE])
-def test_nothing_of_a_link_is_left_out(path, tmp_path):
+@pytest.mark.parametrize("path", SETTINGS)
+def test_nothing_of_a_link_is_left_out(path, tmp_path, hub):  # noqa: F811
     file = str(demo(tmp_path / "demo.gguf"))
     for said in [said for page, said in _views() if page == path]:
         if any(part.items() <= said.items() for part in SLOW):
@@ -31,13 +31,33 @@ def test_nothing_of_a_link_is_left_out(path, tmp_path):
             assert held.get(key, [""]) == (list(value) if isinstance(value, tuple) else [value]), (name, said)
 
 
+LATER = ("Start", "Measure", "Collect", "Set the", "Compare every", "Compare all")  # a browser's tests press these
+QUICK = {"compare": {"schemes": ["int4-sym-b64", "mxfp4"]}, "outliers": {"edit": "inject"},
+         "whole_model": {"schemes": ["int4-sym-b64", "int8-sym-b32"]}}  # fmt: skip
+NOTHING = {"schemes": "", "measured": "", "swept": ""}
+
+
+def press_all(app) -> None:
+    """Every button; what else may be chosen on a page, links choose above."""
+    pressed: set[str] = set()
+    while fresh := [b for b in app.button if b.label not in pressed and not b.disabled]:
+        assert len(pressed) < 60, "a button makes buttons"
+        pressed.add(fresh[0].label)
+        if not fresh[0].label.startswith(LATER):
+            fresh[0].click()
+            app = settled(app)
+            assert not app.exception, pressed
+
+
+@pytest.mark.parametrize("path", ["compare", "outliers", "number_formats", "learn", "whole_model"])
+def test_every_button_of_a_page_with_a_random_tensor(path):
+    press_all(opened(path, ref=REF, **QUICK.get(path, {})))
+
+
+def test_every_button_of_a_swept_model():
+    press_all(opened("whole_model", ref="demo", **QUICK["whole_model"]))
+
+
 @pytest.mark.parametrize("path", ["compare", "quality", "outliers", "whole_model"])
 def test_every_button_of_a_page_on_which_nothing_is_chosen(path):
-    app = opened(path, schemes="", measured="", swept="")
-    pressed: set[str] = set()
-    while (fresh := [b for b in app.button if b.label not in pressed and not b.disabled]) and len(pressed) < 40:
-        pressed.add(fresh[0].label)
-        if fresh[0].label.startswith(("Start", "Measure", "Open", "Collect", "Set the")):
-            continue
-        app = fresh[0].click().run()
-        assert not app.exception, fresh[0].label
+    press_all(opened(path, **NOTHING))
