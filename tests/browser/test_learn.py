@@ -16,7 +16,6 @@ MOVED = {
     "3 Rounding to integers": ("Number 1", "Scale 0.127143", "Scale 0.125714"),
     "4 One outlier": ("How far out the outlier lies", "38 of 127 become zero", "of 127 become zero"),
     "5 Blocks": ("Weights a block", "int4-sym-b64: error", "int4-sym-b32: error"),
-    "9 Which to use": ("Weights of the model, in billions", "Q8_0", "Q8_0"),
 }
 
 
