@@ -58,6 +58,6 @@ def test_every_button_of_a_swept_model():
     press_all(opened("whole_model", ref="demo", **QUICK["whole_model"]))
 
 
-@pytest.mark.parametrize("path", ["compare", "quality", "outliers", "whole_model"])
+@pytest.mark.parametrize("path", ["compare", "outliers", "whole_model"])
 def test_every_button_of_a_page_on_which_nothing_is_chosen(path):
     press_all(opened(path, **NOTHING))
