@@ -12,9 +12,8 @@ from ..planner.plan import scheme_text
 from ..sweep.summary import OUTSIDE, in_order
 from ..text.wording import bits, number, share
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, SEQUENTIAL, figure, legend, plotly_text
+from .whole_model import MARGIN, layer_name, map_height
 
-_ROW, _LEAST, _MOST = 22, 220, 900  # pixels: of a layer, of the smallest and the tallest map
-_ABOVE, _BELOW = 12, 92
 _MOST_POINTS = 600  # of the curve
 _SHORT = 10  # letters of a scheme in a cell
 
@@ -86,7 +85,7 @@ def plan_map(p: Plan) -> go.Figure:
         text[at] = plotly_text(_cell(list(names)))
         told[at] = f"{plotly_text(', '.join(names))}<br>{bits(float(z[at]))} bits a weight"
     heat = go.Heatmap(
-        z=z, x=list(roles), y=["none" if layer == OUTSIDE else str(layer) for layer in layers], xgap=1, ygap=1,
+        z=z, x=list(roles), y=[layer_name(layer) for layer in layers], xgap=1, ygap=1,
         text=text, texttemplate="%{text}", textfont={"size": 11}, customdata=told, colorscale=SEQUENTIAL,
         hovertemplate="%{customdata}<extra></extra>",
         colorbar={"title": {"text": "bits", "side": "right"}, "thickness": 12},
@@ -95,10 +94,9 @@ def plan_map(p: Plan) -> go.Figure:
     for line in p.lines:
         counts[scheme_text(line)] = counts.get(scheme_text(line), 0) + line.weights
     said = ", ".join(f"{name} for {share(n / p.weights)} of the weights" for name, n in counts.items())
-    height = min(max(_ROW * len(layers) + _ABOVE + _BELOW, _LEAST), _MOST)
     return figure(
-        [heat], f"The plan: {said}.", "", "layer", height,
-        margin={"l": 72, "r": 10, "t": _ABOVE, "b": _BELOW}, xaxis={"showgrid": False, "type": "category"},
+        [heat], f"The plan: {said}.", "", "layer", map_height(len(layers)),
+        margin=MARGIN, xaxis={"showgrid": False, "type": "category"},
         yaxis={"showgrid": False, "type": "category", "autorange": "reversed"},
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from .style import DEQUANTIZED, QUIET, SEQUENTIAL, figure, legend, plotly_text
 
 ANYWHERE = -1  # the nearest cell is the one pointed at, however far
 _ROW, _LEAST, _MOST = 22, 220, 900  # pixels: of a layer, of the smallest and the tallest map
-_ABOVE, _BELOW = 12, 92  # pixels over and under the map
+MARGIN = {"l": 72, "r": 10, "t": 12, "b": 92}  # pixels about a map
 _TICKS = 40  # layers that are numbered
 MOST_SCHEMES = len(LINES)  # side by side
 
@@ -37,23 +37,28 @@ def layer_map(
     inverted = said.direction == "higher"
     drawn = np.where(np.isfinite(found.values), found.values, np.where(np.isposinf(found.values), high, np.nan))
     heat = go.Heatmap(
-        z=drawn, x=list(found.roles), y=[_layer(layer) for layer in found.layers], xgap=1, ygap=1, hoverinfo="skip",
+        z=drawn, x=list(found.roles), y=[layer_name(layer) for layer in found.layers], xgap=1, ygap=1, hoverinfo="skip",
         colorscale=SEQUENTIAL, reversescale=inverted, zmin=low, zmax=high,
         colorbar={"title": {"text": _unit(metric), "side": "right"}, "thickness": 12, "exponentformat": "power"},
     )  # fmt: skip
-    height = min(max(_ROW * len(found.layers) + _ABOVE + _BELOW, _LEAST), _MOST)
     every = max(1, math.ceil(len(found.layers) / _TICKS))
-    ticks = [_layer(layer) for layer in found.layers[::every]]
+    ticks = [layer_name(layer) for layer in found.layers[::every]]
     return figure(
-        [heat, _clickable(found, metric), *_ring(found, opened)], _alt(found, scheme, metric), "", "layer", height,
-        margin={"l": 72, "r": 10, "t": _ABOVE, "b": _BELOW}, hoverdistance=ANYWHERE,
+        [heat, _clickable(found, metric), *_ring(found, opened)], _alt(found, scheme, metric), "", "layer",
+        map_height(len(found.layers)), margin=MARGIN, hoverdistance=ANYWHERE,
         xaxis={"showgrid": False, "type": "category", "range": [-0.5, len(found.roles) - 0.5]},
         yaxis={"showgrid": False, "type": "category", "tickvals": ticks, "ticktext": ticks,
                "range": [len(found.layers) - 0.5, -0.5]},
     )  # fmt: skip
 
 
-def _layer(number: int) -> str:
+def map_height(layers: int) -> int:
+    """Pixels of a map with so many layers."""
+    return min(max(_ROW * layers + MARGIN["t"] + MARGIN["b"], _LEAST), _MOST)
+
+
+def layer_name(number: int) -> str:
+    """As the axis of layers has it."""
     return "none" if number == OUTSIDE else str(number)
 
 
@@ -76,7 +81,7 @@ def _clickable(found: Cells, metric: str) -> go.Scatter:
     """Unseen points over the cells: heat maps themselves report no clicks to the page."""
     at = sorted(found.tensors)
     return go.Scatter(
-        x=[found.roles[col] for _, col in at], y=[_layer(found.layers[row]) for row, _ in at], mode="markers",
+        x=[found.roles[col] for _, col in at], y=[layer_name(found.layers[row]) for row, _ in at], mode="markers",
         marker={"size": 14, "opacity": 0}, customdata=[f"{found.layers[row]},{found.roles[col]}" for row, col in at],
         text=[_told(found, metric, place) for place in at], hovertemplate="%{text}<extra></extra>",
         selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
@@ -95,7 +100,7 @@ def _ring(found: Cells, opened: tuple[int, str] | None) -> list[go.Scatter]:
     ring = {"symbol": "square-open", "size": 18, "color": DEQUANTIZED, "line": {"width": 3}}
     return [
         go.Scatter(
-            x=[opened[1]], y=[_layer(opened[0])], mode="markers", marker=ring, hoverinfo="skip", cliponaxis=False
+            x=[opened[1]], y=[layer_name(opened[0])], mode="markers", marker=ring, hoverinfo="skip", cliponaxis=False
         )
     ]
 

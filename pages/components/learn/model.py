@@ -12,10 +12,9 @@ from quantviz.text.wording import number, share
 from .. import say
 from ..link import choices
 from ..shared.charts import chart
-from ..work import jobs
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
-from ..work.tasks import KeptResult
+from ..work.tasks import KeptResult, steps
 from .parts import question, try_it
 
 BITS, SYMMETRIES = ("8", "6", "4", "3", "2"), {"symmetric": "sym", "asymmetric": "asym"}
@@ -61,14 +60,7 @@ def draw() -> None:
 
 def _task(sentence: str) -> KeptResult:
     def make(job: Job) -> dict[str | None, NextWords]:
-        step = [job.step("opening the model", "schemes"), ""]
-
-        def progress(what: str, done: int, total: int) -> None:
-            if step[1] != what:
-                step[:] = job.step(what, jobs.unit_of(what, "layers")), what
-            step[0](done, total)
-
-        every = next_words("demo", sentence=sentence, progress=progress)
+        every = next_words("demo", sentence=sentence, progress=steps(job, "layers"))
         return {r.scheme: r for r in every if not isinstance(r, Refusal)}
 
     return KeptResult(("next words", sentence), "The next word", make, _found, heavy=True)

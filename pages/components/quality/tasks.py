@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +11,9 @@ from quantviz.quality.model.activations import Activations, collect_activations,
 from quantviz.quality.super_weights import super_weights
 
 from .. import say
-from ..work import jobs
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
-from ..work.tasks import KeptResult
+from ..work.tasks import KeptResult, collect, steps
 from .state import Ask
 
 _small: BoundedCache[list] = BoundedCache(2000, lambda _: 1)
@@ -41,9 +39,9 @@ def going_on(ask: Ask, schemes: tuple[str, ...], prompt: str, tokens: int) -> Ke
 
     def make(job: Job) -> list:
         items = continuations(
-            ask.source.opens, schemes, prompt, tokens, ask.targets, progress=_steps(job, "tokens"), **ask.opening
+            ask.source.opens, schemes, prompt, tokens, ask.targets, progress=steps(job, "tokens"), **ask.opening
         )
-        return _collected(job, items)
+        return collect(job, items)
 
     return KeptResult(("continuations", ask, schemes, prompt, tokens), "Continuations", make, _small, heavy=True)
 
@@ -53,10 +51,10 @@ def without_largest(ask: Ask) -> KeptResult:
 
     def make(job: Job) -> list:
         arriving = super_weights(
-            ask.source.opens, method=ask.method, targets=ask.targets, progress=_steps(job, "passes"), **ask.measuring,
+            ask.source.opens, method=ask.method, targets=ask.targets, progress=steps(job, "passes"), **ask.measuring,
             **ask.opening,
         )  # fmt: skip
-        return _collected(job, arriving)
+        return collect(job, arriving)
 
     return KeptResult(("super weights", ask), "Without the largest weights", make, _small, heavy=True)
 
@@ -66,7 +64,7 @@ def activations(ask: Ask) -> KeptResult:
 
     def make(job: Job) -> Collected:
         collected = collect_activations(
-            ask.source.opens, targets=ask.targets, progress=_steps(job, "windows"), **ask.measuring, **ask.opening
+            ask.source.opens, targets=ask.targets, progress=steps(job, "windows"), **ask.measuring, **ask.opening
         )
         return Collected(collected, collected.to_bytes())
 
@@ -78,31 +76,12 @@ def layer_errors(ask: Ask, scheme: str, collected: Collected) -> KeptResult:
 
     def make(job: Job) -> list:
         arriving = output_errors(
-            ask.source.opens, scheme, collected.activations, targets=ask.targets, progress=_steps(job, "layers"),
+            ask.source.opens, scheme, collected.activations, targets=ask.targets, progress=steps(job, "layers"),
             **ask.opening,
         )  # fmt: skip
-        return _collected(job, arriving)
+        return collect(job, arriving)
 
     return KeptResult(("layer errors", ask, scheme), f"Layers under {scheme}", make, _small, heavy=True)
-
-
-def _collected(job: Job, items: Iterator[Any]) -> list[Any]:
-    """All items; each is in `job.found` as soon as it arrives."""
-    for item in items:
-        job.found.append(item)
-    return list(job.found)
-
-
-def _steps(job: Job, unit: str) -> Callable[[str, int, int], None]:
-    """From quantviz's progress(what, done, total) to the job's, a step for each `what`."""
-    current: list = [None, None]
-
-    def progress(what: str, done: int, total: int) -> None:
-        if current[0] != what:
-            current[:] = what, job.step(what, jobs.unit_of(what, unit))
-        current[1](done, total)
-
-    return progress
 
 
 def without_refusals(found: list[Any]) -> list[Any]:

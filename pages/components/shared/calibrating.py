@@ -13,10 +13,9 @@ from quantviz.text.wording import count, plural
 
 from .. import say
 from ..selection import DEMO_REF, Importance, View
-from ..work import jobs
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
-from ..work.tasks import KeptResult
+from ..work.tasks import KeptResult, steps
 from .snippet import ref_in_script
 
 TOKENS = 8192  # that a model reads
@@ -77,15 +76,8 @@ def _of_model(view: View) -> KeptResult:
     pattern = f"^{re.escape(tensor)}$"
 
     def make(job: Job) -> Importance:
-        step: list = [None, None]
-
-        def progress(what: str, done: int, total: int) -> None:
-            if step[0] != what:
-                step[:] = what, job.step(what, jobs.unit_of(what, "windows"))
-            step[1](done, total)
-
         found = qv.calibrate(
-            source.opens, tokens=TOKENS, layers=pattern, progress=progress, token=token,
+            source.opens, tokens=TOKENS, layers=pattern, progress=steps(job, "windows"), token=token,
             root=source.root,
         )  # fmt: skip
         python = f"qv.calibrate({ref_in_script(source.ref)!r}, tokens={TOKENS}, layers={pattern!r})[{tensor!r}]"

@@ -26,7 +26,7 @@ def scheme_set(view: View, first: Sequence[str] = (), key: str = "schemes") -> t
     """
     shape = view.rows, view.info.cols
     sets = {name: (meaning, preset(name, shape)) for name, meaning in PRESETS.items()}
-    keys = scheme_chooser(view, key, sets, first or preset(FOUR_BITS, shape), _keys, MOST, _HELP)
+    keys = scheme_chooser(view, key, sets, first or preset(FOUR_BITS, shape), split_keys, MOST, _HELP)
     schemes = [Scheme.parse(key) for key in keys]
     return tuple(dict.fromkeys([view.pinned, *schemes] if view.pinned and schemes else schemes))
 
@@ -77,7 +77,8 @@ def _choose(key: str, schemes: Sequence[str]) -> None:
     put(**{key: schemes})
 
 
-def _keys(text: str) -> list[str]:
+def split_keys(text: str) -> list[str]:
+    """What was typed, as keys: with spaces or semicolons between them."""
     return text.replace(";", " ").split()
 
 

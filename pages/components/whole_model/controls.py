@@ -13,7 +13,7 @@ from quantviz.sources.files import SINGLE_TENSORS
 from ..link import choices
 from ..link.state import choose_ref
 from ..selection import DEMO_REF, ModelRef, View
-from ..shared.scheme_set import scheme_chooser
+from ..shared.scheme_set import scheme_chooser, split_keys
 
 MOST = 32  # schemes at a time
 ALL, SAMPLES = "all weights", ("all weights", "10%", "1%")
@@ -46,7 +46,7 @@ class Ask:
 
 def sweep_controls(view: View) -> Ask | None:
     """Draws the controls; None, with words of what to do, where there is nothing to sweep."""
-    schemes = scheme_chooser(view, "sweep_schemes", _SETS, FIRST, _keys, MOST, _HELP)
+    schemes = scheme_chooser(view, "sweep_schemes", _SETS, FIRST, split_keys, MOST, _HELP)
     sample = choices.one_of(
         st.segmented_control, "How much of each tensor is read", "sample", SAMPLES, ALL,
         help="Of a sample, bands of rows drawn at random and spread over the tensor are read, and every figure that "
@@ -64,7 +64,3 @@ def sweep_controls(view: View) -> Ask | None:
         return None
     keys = tuple(Scheme.parse(key).key for key in schemes)
     return Ask(view.at.source, keys, "" if sample == ALL else sample, view.token)
-
-
-def _keys(text: str) -> list[str]:
-    return text.replace(";", " ").split()

@@ -15,10 +15,9 @@ from .. import say
 from ..link import choices
 from ..selection import DEMO_REF
 from ..shared.charts import chart
-from ..work import jobs
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
-from ..work.tasks import KeptResult
+from ..work.tasks import KeptResult, collect, steps
 from .controls import Ask
 
 TOKENS, CONTEXT = 2048, 512
@@ -74,22 +73,10 @@ def _bars(found: pd.DataFrame, ask: Ask) -> None:
 
 def _task(ask: Ask, by: str) -> KeptResult:
     def make(job: Job) -> pd.DataFrame:
-        step: list = [None, None]
-
-        def progress(what: str, done: int, total: int) -> None:
-            if step[0] != what:
-                step[:] = what, job.step(what, jobs.unit_of(what, "windows"))
-            step[1](done, total)
-
         arriving = qv.sensitivity(
-            ask.source.opens, ask.schemes, by, tokens=TOKENS, context=CONTEXT, progress=progress, root=ask.source.root,
-            token=ask.token,
+            ask.source.opens, ask.schemes, by, tokens=TOKENS, context=CONTEXT, progress=steps(job, "windows"),
+            root=ask.source.root, token=ask.token,
         )  # fmt: skip
-        try:
-            for rows in arriving:
-                job.found.append(rows)
-        finally:
-            arriving.close()
-        return pd.concat(job.found, ignore_index=True)
+        return pd.concat(collect(job, arriving), ignore_index=True)
 
     return KeptResult(("sensitivity", ask.source, ask.schemes, by), f"KL divergence by {by}", make, _found, heavy=True)

@@ -29,6 +29,7 @@ from ..work import cached, jobs
 from ..work.bounded import BoundedCache
 from ..work.imports import SWEEPS, import_each
 from ..work.jobs import Job
+from ..work.tasks import collect
 from ..work.visitors import agree, agreed
 from .controls import Ask
 
@@ -85,11 +86,7 @@ def _work(ask: Ask, view: View, job: Job) -> int:
         ask.source.opens, ask.schemes, folder, sample=ask.sample or None, resume=folder.exists(), progress=progress,
         token=view.token, root=ask.source.root,
     )  # fmt: skip
-    try:
-        for rows in arriving:
-            job.found.append(rows)
-    finally:
-        arriving.close()
+    collect(job, arriving)
     frame = qv.load_sweep(folder).frame
     for scheme in ask.schemes:
         _found.put((_of(ask), scheme), frame[frame["scheme"] == scheme].reset_index(drop=True))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Generator, Hashable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,3 +63,23 @@ class KeptResult:
 
     def _work(self, job: Job) -> Any:
         return self.kept.get(self.key, lambda: self.make(job))
+
+
+def steps(job: Job, unit: str) -> Callable[[str, int, int], None]:
+    """From quantviz's progress(what, done, total) to the job's, a step for each `what`."""
+    current: list = [None, None]
+
+    def progress(what: str, done: int, total: int) -> None:
+        if current[0] != what:
+            current[:] = what, job.step(what, jobs.unit_of(what, unit))
+        current[1](done, total)
+
+    return progress
+
+
+def collect(job: Job, items: Generator[Any]) -> list[Any]:
+    """All items; each is in `job.found` as soon as it arrives. A job that is stopped ends what makes them."""
+    with closing(items):
+        for item in items:
+            job.found.append(item)
+    return list(job.found)
