@@ -53,7 +53,7 @@ MAY_IMPORT = {
     "throughput": ENGINE | {"kernels.cpu", "kernels.reference", "kernels.cuda", "sources"},
     # Tables and layers as `quality` reads them, llama.cpp's mixes, and the time that a layer takes.
     "planner": ABOVE | {"published", "quality", "sensitivity", "sweep", "throughput"},
-    "lessons": ABOVE | {"quality", "throughput"},
+    "lessons": ABOVE | {"outliers", "quality", "throughput"},
     "figures": ABOVE | {"published", "outliers", "quality", "sensitivity", "throughput", "sweep", "planner", "lessons"},
     "cli": ABOVE | {"calibration", "published", "quality", "sensitivity", "throughput", "sweep", "planner"},
     "__main__": {"cli"},

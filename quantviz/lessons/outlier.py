@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..evaluation import evaluate
 from ..kernels import quantize
+from ..outliers.curves import block_size_sweep
 from ..sources.synthetic import SyntheticSpec, generate
 
 WEIGHTS, PLACE = 128, 40
@@ -61,11 +61,12 @@ def block_sizes(symmetry: str = "sym", bits: int = 4, blocks: Sequence[int] = BL
     """Integers in ever smaller blocks, on a random tensor of 256 × 1,024 weights; one in a thousand lies out."""
     spec = SyntheticSpec(rows=256, cols=1024, outliers=0.001, magnitude=20)
     w = generate(spec).reshape(spec.rows, spec.cols)
-    points = []
-    for block in blocks:
-        key = f"int{bits}-{symmetry}-{f'b{block}' if block else 'tensor'}"
-        found = evaluate(w, key, detail="metrics").metrics
-        points.append(
-            BlockPoint(block, key, found["bits_per_weight"], found["relative_l2_error"], found["mean_relative_error"])
+    named = {f"b{block}" if block else "tensor": block for block in blocks}
+    found = block_size_sweep(w, bits, (symmetry,), tuple(named))
+    return [
+        BlockPoint(
+            named[p.granularity], p.scheme, p.metrics["bits_per_weight"], p.metrics["relative_l2_error"],
+            p.metrics["mean_relative_error"],
         )
-    return points
+        for p in found
+    ]  # fmt: skip
