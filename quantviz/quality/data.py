@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..block_types import BlockType
 from ..errors import QuantvizError
 from ..schemes import Scheme
+from ..schemes.options import DATA_SOLVERS
 from .text.texts import calibration_text, decode, identity
 
 CALIBRATION_TOKENS = 4096
@@ -60,4 +61,4 @@ class Calibrating:
         >>> [Calibrating(imatrix=True).uses(Scheme.parse(key)) for key in ("int4:solver=awq", "int4", "q4_k")]
         ['awq', '', 'imatrix']
         """
-        return scheme.solver if scheme.uses_data else "imatrix" if self.searches(scheme) else ""
+        return scheme.solver if scheme.solver in DATA_SOLVERS else "imatrix" if self.searches(scheme) else ""
