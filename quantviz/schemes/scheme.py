@@ -135,9 +135,14 @@ class Scheme(_Parts):
         }  # fmt: skip
 
     def takes(self, option: Option) -> bool:
-        """Whether an option can be chosen for the format, symmetry and granularity, whatever else is chosen."""
+        """Whether an option can be chosen for the format, symmetry and granularity, whatever else is chosen but what
+        it needs beside it."""
+        needed = option.needs.partition("=")[0]
+        if needed and needed not in self.options:
+            return False
+        beside = f"{needed}={OPTIONS[needed].write(self.options[needed])}," if needed else ""
         try:
-            return bool(Scheme.parse(f"{self.key.partition(':')[0]}:{option.written[0]}"))
+            return bool(Scheme.parse(f"{self.key.partition(':')[0]}:{beside}{option.written[0]}"))
         except QuantvizError:
             return False
 
