@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import quantviz as qv
-from quantviz import Scheme
+from quantviz import QuantvizError, Scheme
 from quantviz.schemes import OPTIONS, Option
 
 WIDGETS = {"buttons": "button_group", "list": "selectbox", "toggle": "toggle", "number": "number_input"}
@@ -34,10 +34,19 @@ def control(app: AppTest, option: Option) -> Any:
     return next(w for w in app.get(WIDGETS[option.control.kind]) if w.key == f"scheme_{option.key}")
 
 
+def _is_scheme(key: str) -> bool:
+    try:
+        return bool(Scheme.parse(key))
+    except QuantvizError:
+        return False
+
+
 @pytest.mark.parametrize("option", [o for o in OPTIONS.values() if o.control], ids=lambda option: option.key)
 def test_every_declared_option_has_a_control(option: Option) -> None:
-    scheme = next(s for s in map(Scheme.parse, qv.catalogue()) if s.takes(option))
-    chosen = Scheme.parse(f"{scheme}:{option.written[0]}")
+    beside = f":{option.needs}" if option.needs else ""
+    keys = (key + beside for key in qv.catalogue())
+    scheme = next(Scheme.parse(key) for key in keys if _is_scheme(key) and Scheme.parse(key).takes(option))
+    chosen = Scheme.parse(f"{scheme}{',' if beside else ':'}{option.written[0]}")
     app = opened(chosen.key)
     widget = control(app, option)
     assert widget.proto.label == option.control.label
