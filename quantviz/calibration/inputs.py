@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,7 +32,7 @@ def quantized_inputs(x: np.ndarray, scheme: Scheme, input_scales: np.ndarray | N
     What is rounded is what meets the codes: inputs divided by `input_scales` (those of awq and smooth, float32 [cols])
     and with rotate=hadamard rotated like a row of the weights. Given back is what that stands for in x's own terms.
 
-    >>> x = np.array([[1.0, -0.3, 127.0]], np.float32)
+    >>> x = np.array([[1.0, 0.3, 127.0]], np.float32)
     >>> quantized_inputs(x, Scheme.parse("int4:act=int8-token"))
     array([[  1.,   0., 127.]], dtype=float32)
     """
@@ -43,13 +43,24 @@ def quantized_inputs(x: np.ndarray, scheme: Scheme, input_scales: np.ndarray | N
     return made if input_scales is None else made * input_scales
 
 
+def scheme_of_inputs(scheme: Scheme) -> Scheme:
+    """How act= quantizes inputs that are not yet rotated: rotate=hadamard does so there and back.
+
+    >>> scheme_of_inputs(Scheme.parse("int4-sym-b32:rotate=hadamard,act=mxfp4")).key
+    'mxfp4:rotate=hadamard'
+    """
+    return replace(Scheme.parse(INPUT_SCHEMES[scheme.act]), rotate=scheme.rotate)
+
+
+def reaches_over_tokens(scheme: Scheme) -> bool:
+    """Whether act= makes a scale of all tokens together."""
+    return scheme.act is not None and scheme_of_inputs(scheme).needs_tensor_maximum
+
+
 def _rounded(x: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """Of inputs as they meet the codes but for a rotation, which the scheme of the inputs does there and back."""
     from ..kernels.cpu import reconstruct
 
-    rotated = f"{INPUT_SCHEMES[scheme.act]}:rotate=hadamard".replace(":scale=fp32:", ":scale=fp32,")
-    how = Scheme.parse(rotated if scheme.rotate == "hadamard" else INPUT_SCHEMES[scheme.act])
-    made = np.empty_like(x)
+    how, made = scheme_of_inputs(scheme), np.empty_like(x)
 
     def visit(first: int, _: np.ndarray, y: np.ndarray) -> None:
         made[first : first + len(y)] = y

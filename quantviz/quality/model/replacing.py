@@ -6,7 +6,7 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ...schemes import Scheme
 from ...sources.model import TensorInfo
 from ...sources.opened import FileArray, OpenFile
 from ...tensors import STORED_DTYPES, StoredTensor, refuse_non_finite
+from .inputs import InputHooks
 from .layers import Layer
 from .loading import LanguageModel
 
@@ -52,6 +53,10 @@ class Originals:
     def __init__(self, opened: LanguageModel, cache_dir: str | os.PathLike[str] | None = None) -> None:
         self._opened, self._cache_dir = opened, cache_dir
         self._found: dict[str, TensorInfo | StoredTensor] = {}
+
+    @property
+    def model(self) -> Any:
+        return self._opened.model
 
     def whole(self, layer: Layer) -> StoredTensor:
         """All weights of a layer, laid out as the model has them. Refuses NaN and infinity."""
@@ -132,6 +137,10 @@ class Replacer:
     originals: Originals
     importance: Mapping[str, np.ndarray] = field(default_factory=dict)  # by tensor name, the Hub's or llama.cpp's
     placed: dict[Layer, tuple[Scheme, Change]] = field(default_factory=dict)
+    inputs: InputHooks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.inputs = InputHooks(self.originals.model)
 
     def __enter__(self) -> Replacer:
         return self
@@ -147,7 +156,9 @@ class Replacer:
         for done, (layer, scheme) in enumerate(assigned.items(), 1):
             if layer not in self.placed or self.placed[layer][0] != scheme:
                 self.placed.pop(layer, None)
+                self.inputs.forget(layer)
                 self.placed[layer] = scheme, self._put(layer, scheme)
+                self.inputs.place(layer, scheme)
             if progress:
                 progress(done, len(assigned))
         return {layer: self.placed[layer][1] for layer in assigned}
@@ -155,6 +166,7 @@ class Replacer:
     def restore(self, layers: Any = None) -> None:
         """Bring back the stored weights of `layers`, or of all that were replaced."""
         for layer in tuple(self.placed if layers is None else layers):
+            self.inputs.forget(layer)
             put_back(layer, self.originals)
             self.placed.pop(layer, None)
 
@@ -212,7 +224,8 @@ def place(stored: StoredTensor, scheme: Scheme, into: Any, importance: np.ndarra
 
     cpu.reconstruct(stored, scheme, visit=visit, importance=importance)
     if scheme.scale == "fp16":
-        notices = evaluate(stored, scheme, importance, detail="metrics").notices
+        weights_alone = replace(scheme, act=None)  # what its inputs take is seen to by a hook
+        notices = evaluate(stored, weights_alone, importance, detail="metrics").notices
     else:
         notices = scheme.shape_notices(stored.rows, stored.cols)
     # fsum is exact, so that the order in which threads finish does not show.
