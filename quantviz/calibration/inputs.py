@@ -43,6 +43,18 @@ def quantized_inputs(x: np.ndarray, scheme: Scheme, input_scales: np.ndarray | N
     return made if input_scales is None else made * input_scales
 
 
+def met(x: np.ndarray, scheme: Scheme, input_scales: np.ndarray | None = None) -> np.ndarray:
+    """What of inputs float32 [tokens, cols] meets the codes of a scheme: divided and rotated as its weights were."""
+    x = np.ascontiguousarray(x if input_scales is None else x / input_scales, np.float32)
+    if scheme.rotate == "none":
+        return x
+    import torch
+
+    from ..kernels.rotation import rotate
+
+    return rotate(torch.from_numpy(np.require(x, requirements="W"))).numpy()
+
+
 def scheme_of_inputs(scheme: Scheme) -> Scheme:
     """How act= quantizes inputs that are not yet rotated: rotate=hadamard does so there and back.
 

@@ -1,4 +1,4 @@
-"""act= in a language model: each layer is fed what the quantizer of inputs makes, window by window, and no longer after."""
+"""act= in a language model: layers are fed what was rounded, window by window, until their weights are back."""
 
 from __future__ import annotations
 
