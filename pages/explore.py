@@ -7,6 +7,7 @@ import streamlit as st
 from pages.components import say
 from pages.components.explore.block import block_section
 from pages.components.explore.details import details_section
+from pages.components.explore.output import output_section
 from pages.components.explore.picture import picture_section
 from pages.components.explore.small import is_small, small_section
 from pages.components.explore.stored import stored_section
@@ -68,5 +69,6 @@ def histograms() -> None:
 histograms()
 if not is_small(view) or evaluation.block_errors.size > 1:
     block_section(view, evaluation, importance)
+output_section(view, evaluation, importance)
 stored_section(view)
 details_section(view, evaluation, importance)

@@ -25,6 +25,7 @@ _PUBLIC = {
     "describe": ".evaluation",
     "expected_errors": ".evaluation.predicted",
     "optimal_scalar": ".evaluation.limits",
+    "layer_output": ".evaluation.layer_output",
     "compare": ".evaluation.comparison",
     "evaluations": ".evaluation.comparison",
     "tabulate": ".evaluation.comparison",
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from .errors import QuantvizError
     from .evaluation import Evaluation, describe, evaluate
     from .evaluation.comparison import best, compare, evaluations, tabulate
+    from .evaluation.layer_output import layer_output
     from .evaluation.limits import optimal_scalar
     from .evaluation.predicted import expected_errors
     from .inspection import inspect_block

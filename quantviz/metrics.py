@@ -85,6 +85,16 @@ _DECLARED = (
            "The same over inputs that were not calibrated on: what it is larger by is overfitted."),
     Metric("output_sqnr_db", "Output SQNR", "10·log₁₀(tr(W·H·Wᵀ) / tr(E·H·Eᵀ))", "dB", "higher",
            "Signal to quantization noise ratio of the layer's output, over the calibration's inputs."),
+    Metric("joint_output_relative_error", "Output error, inputs too", "‖Ŵ·Q(X) - W·X‖ / ‖W·X‖", "fraction", "lower",
+           "The length of the error of the layer's output with its inputs quantized too, as act= says, over the "
+           "calibration's sample of inputs X."),
+    Metric("heldout_joint_output_relative_error", "Output error, inputs too, held out", "‖Ŵ·Q(X) - W·X‖ / ‖W·X‖ over "
+           "held-out X", "fraction", "lower", "The same over inputs that were not calibrated on."),
+    Metric("output_share_of_weights", "Of that, the weights'", "‖(Ŵ - W)·X‖² / ‖Ŵ·Q(X) - W·X‖²", "fraction", "neither",
+           "What the weights alone make of the squared error of the output with quantized inputs. It adds up to 100% "
+           "with the inputs' share but for what the two have in common."),
+    Metric("output_share_of_inputs", "Of that, the inputs'", "‖Ŵ·(Q(X) - X)‖² / ‖Ŵ·Q(X) - W·X‖²", "fraction", "neither",
+           "What quantizing the inputs alone makes of the squared error of the output."),
 )  # fmt: skip
 
 METRICS: dict[str, Metric] = {m.name: m for m in _DECLARED}

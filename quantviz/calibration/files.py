@@ -1,7 +1,8 @@
 """Calibrations in files: .safetensors, as `quantviz.quality` keeps activations, with E[x xᵀ] beside them.
 
 Of each tensor: `<name>.in_sum2`, Σx² of each input, and `<name>.counts`, over how many tokens, as llama.cpp's imatrix
-calls them; `<name>.moment`, E[x xᵀ]; `<name>.mean_abs`, E|x|; `<name>.inputs`, `<name>.heldout`, samples. All float32.
+calls them; `<name>.moment`, E[x xᵀ]; `<name>.mean_abs`, E|x|; `<name>.max_abs`, the largest |x|; `<name>.inputs`,
+`<name>.heldout`, samples. All float32.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from .layer import Calibration
 
 Source = str | os.PathLike[str] | bytes
 SUMS, COUNTS, INPUTS = ".in_sum2", ".counts", ".inputs"
-MOMENT, MEAN_ABS, HELD_OUT = ".moment", ".mean_abs", ".heldout"
+MOMENT, MEAN_ABS, MAX_ABS, HELD_OUT = ".moment", ".mean_abs", ".max_abs", ".heldout"
+_FIELDS = {MOMENT: "moment", MEAN_ABS: "mean_abs", MAX_ABS: "max_abs", INPUTS: "inputs", HELD_OUT: "heldout"}
 _METADATA = {"quantviz": "activations"}
 _CHUNK = 1 << 24  # elements written at once
 
@@ -40,8 +42,8 @@ def save(path: str | os.PathLike[str], calibrations: Mapping[str, Calibration]) 
         tokens = max(c.tokens, 1)
         parts[name + SUMS] = (c.importance.astype(np.float64) * tokens).astype(np.float32)
         parts[name + COUNTS] = np.array([tokens], np.float32)
-        for end, values in ((MOMENT, c.moment), (MEAN_ABS, c.mean_abs), (INPUTS, c.inputs), (HELD_OUT, c.heldout)):
-            if values is not None and values.size:
+        for end, field in _FIELDS.items():
+            if (values := getattr(c, field)) is not None and values.size:
                 parts[name + end] = values
     write_tensors(path, parts, _METADATA)
 
@@ -141,7 +143,7 @@ def load_calibration(source: Source, tensor: str = "", cols: int | None = None) 
 def _from_table(file: OpenFile | Held, name: str) -> Calibration | None:
     """None where the file holds E[x²] alone."""
     entries = {e.info.name: e for e in read_table(file).entries}
-    arrays = {end: _array(file, entries.get(name + end)) for end in (MOMENT, MEAN_ABS, INPUTS, HELD_OUT)}
+    arrays = {end: _array(file, entries.get(name + end)) for end in _FIELDS}
     if arrays[MOMENT] is None and arrays[INPUTS] is None:
         return None
     sums, counts = (_array(file, entries.get(name + end)) for end in (SUMS, COUNTS))
@@ -149,8 +151,9 @@ def _from_table(file: OpenFile | Held, name: str) -> Calibration | None:
     if sums is None or counts is None or sums.ndim != 1 or counts.shape != (1,):
         raise QuantvizError(f"{where}{SUMS} and {COUNTS} must be float32, one number an input and one in all.")
     cols = len(sums)
-    for end, shape in ((MOMENT, (cols, cols)), (MEAN_ABS, (cols,)), (INPUTS, None), (HELD_OUT, None)):
-        a = arrays[end]
+    shapes = {MOMENT: (cols, cols), MEAN_ABS: (cols,), MAX_ABS: (cols,)}
+    for end, a in arrays.items():
+        shape = shapes.get(end)
         if a is None:
             continue
         if a.shape != shape and (shape or a.ndim != 2 or a.shape[1] != cols):
@@ -165,8 +168,9 @@ def _from_table(file: OpenFile | Held, name: str) -> Calibration | None:
     if not np.array_equal(moment, moment.T) or (moment.diagonal() < 0).any():
         raise QuantvizError(f"{where}{MOMENT} is no second moment: it must be symmetric, without negative squares.")
     return Calibration(
-        moment.diagonal().copy(), moment, int(counts[0]), arrays[MEAN_ABS], arrays[INPUTS], arrays[HELD_OUT], name
-    )
+        moment.diagonal().copy(), moment, int(counts[0]), name=name,
+        **{field: arrays[end] for end, field in _FIELDS.items() if end != MOMENT},
+    )  # fmt: skip
 
 
 def _array(file: OpenFile | Held, entry: Entry | None) -> np.ndarray | None:

@@ -29,6 +29,7 @@ class Calibration:
     importance: E[x²] of each input, float32 [cols]: the diagonal of E[x xᵀ].
     moment: E[x xᵀ], float32 [cols, cols]; None where only the diagonal is known, as from an imatrix.
     mean_abs: E|x|, float32 [cols], which AWQ's scales are made of; None likewise.
+    max_abs: the largest |x|, float32 [cols], which SmoothQuant's scales are made of; None likewise.
     inputs: a sample of them, and heldout: others that are in none of these, float32 [rows, cols]; may have no rows.
     name: of the weights that these are the inputs of; "" for any of that width.
     """
@@ -40,6 +41,7 @@ class Calibration:
     inputs: np.ndarray | None = None
     heldout: np.ndarray | None = None
     name: str = ""
+    max_abs: np.ndarray | None = None
     _signals: Any = field(default_factory=weakref.WeakKeyDictionary, repr=False)
 
     @property
@@ -76,7 +78,7 @@ class Calibration:
     def summed(cls, sums: MomentSums, inputs: np.ndarray, heldout: np.ndarray, name: str = "") -> Calibration:
         """From what was added up, which is given up: this can be done once."""
         moment, mean_abs = sums.means()
-        return cls(moment.diagonal().copy(), moment, sums.tokens, mean_abs, inputs, heldout, name)
+        return cls(moment.diagonal().copy(), moment, sums.tokens, mean_abs, inputs, heldout, name, sums.max_abs)
 
     # -- what is asked of it ---------------------------------------------------------------------
 
@@ -104,6 +106,11 @@ class Calibration:
                 "importance."
             )
         return self.moment
+
+    @property
+    def has_sample(self) -> bool:
+        """Whether some inputs are there as they were."""
+        return self.inputs is not None and len(self.inputs) > 0
 
     @property
     def dead(self) -> np.ndarray:

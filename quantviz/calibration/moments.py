@@ -47,7 +47,7 @@ def check_room(widths: dict[str, int]) -> None:
 
 
 class MomentSums:
-    """Σ x xᵀ, Σ|x| over inputs of one layer.
+    """Σ x xᵀ, Σ|x|, and the largest |x| of each input, float32 [cols], over inputs of one layer.
 
     Only the upper triangle is held, in panels of columns, float64: as much memory as all of it in float32.
     """
@@ -55,7 +55,7 @@ class MomentSums:
     def __init__(self, cols: int) -> None:
         check_room({"": cols})
         self.cols, self.tokens = cols, 0
-        self._abs = np.zeros(cols)
+        self._abs, self.max_abs = np.zeros(cols), np.zeros(cols, np.float32)
         self._panels = [np.zeros((min(_PANEL, cols - start), cols - start)) for start in range(0, cols, _PANEL)]
 
     def add(self, x: np.ndarray, progress: Callable[[int, int], None] | None = None) -> None:
@@ -68,7 +68,10 @@ class MomentSums:
                 raise QuantvizError(
                     f"The inputs hold NaN or infinity, first at token {at:,}; a calibration needs finite ones."
                 )
-            self._abs += np.abs(part).sum(axis=0)
+            size = np.abs(part)
+            self._abs += size.sum(axis=0)
+            with np.errstate(over="ignore"):  # what is beyond float32 is refused by its square
+                np.maximum(self.max_abs, size.max(axis=0).astype(np.float32), out=self.max_abs)
             for number, panel in enumerate(self._panels):
                 first = number * _PANEL
                 panel += part[:, first : first + len(panel)].T @ part[:, first:]

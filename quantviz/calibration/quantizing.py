@@ -12,9 +12,10 @@ from .. import kernels
 from ..kernels.arrays import in_arrays_of
 from ..kernels.results import Quantized
 from ..schemes import Scheme
+from ..schemes.options import DATA_SOLVERS
 from ..tensors import StoredTensor, as_stored, check_importance, refuse_non_finite
 from ..text.wording import plural
-from . import gptq
+from . import gptq, smoothing
 from .layer import Calibration
 from .steps import steps_of
 
@@ -31,8 +32,9 @@ def quantize(
 ) -> Quantized:
     """Codes, scales and zero points of `w` under a scheme: `quantviz.kernels.quantize`, and what looks at data.
 
-    calibration: the inputs of the layer that `w` is the weights of; solver=gptq and solver=awq need one, and nothing
-    else takes notice of it. They run on the processor: with engine="reference" GPTQ in plain torch, column by column.
+    calibration: the inputs of the layer that `w` is the weights of; solver=gptq, solver=awq and smooth= need one, and
+    nothing else takes notice of it. They run on the processor: with engine="reference" GPTQ in plain torch, column by
+    column.
     progress: of solvers that look at data, called as progress(weights done, weights in all); what it raises stops them.
     Raises QuantvizError for a calibration of another layer or width, or of the diagonal alone, besides what
     `quantviz.kernels.quantize` raises it for.
@@ -64,16 +66,34 @@ def solve(
     engine: str = "cpu",
     progress: Progress | None = None,
 ) -> Quantized:
-    """Quantized of rows and columns, under a scheme whose solver looks at data, in NumPy's arrays."""
+    """Quantized of rows and columns, under a scheme that looks at data, in NumPy's arrays."""
     scheme.check_shape(*stored.matrix)
     calibration.check_fits(stored.cols, stored.name)
-    calibration.second_moment(f"solver={scheme.solver}")
+    if scheme.solver in DATA_SOLVERS:
+        calibration.second_moment(f"solver={scheme.solver}")
     refuse_non_finite(stored)
     if scheme.solver == "awq":
         from .awq import solve as solve_awq
 
         return solve_awq(stored, scheme, calibration, importance, progress)
-    return _gptq(stored, scheme, calibration, importance, engine, progress)
+    if scheme.smooth is None:
+        return _gptq(stored, scheme, calibration, importance, engine, progress)
+    return _smoothed(stored, scheme, calibration, importance, engine, progress)
+
+
+def _smoothed(
+    stored: StoredTensor, scheme: Scheme, calibration: Calibration, importance: Any, engine: str, progress: Any
+) -> Quantized:
+    """Weights times SmoothQuant's scales, rounded to nearest or by GPTQ, whose inputs are divided by them."""
+    scales = smoothing.smoothing(stored, calibration, scheme.smooth)
+    larger = smoothing.multiplied(stored, scales)
+    h = None if importance is None else importance / np.square(scales)
+    if scheme.solver == "gptq":
+        q = _gptq(larger, scheme, smoothing.divided(calibration, scales), h, engine, progress)
+    else:
+        q = kernels.quantize(larger.read().reshape(stored.matrix), scheme.without_data, h)
+    said = smoothing.said(scheme.smooth, scales)
+    return replace(q, scheme=scheme, input_scales=scales, notices=(*q.notices, said))
 
 
 def _gptq(

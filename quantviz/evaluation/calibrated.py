@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
+from ..calibration.inputs import joint_metrics
 from ..calibration.layer import Calibration
 from ..calibration.output_error import NEEDED_BY, Power, output_metrics, power, power_of
 from ..calibration.quantizing import solve
@@ -100,15 +102,25 @@ def _by_group(squares: Callable[[int, int], np.ndarray], q: Quantized) -> np.nda
     return out
 
 
+@dataclass(frozen=True, eq=False)
+class Made:
+    """What a scheme that looks at data made of a tensor. weights: float32 [rows, cols]."""
+
+    weights: np.ndarray
+    input_scales: np.ndarray | None
+
+
 def output(
-    stored: StoredTensor, scheme: Scheme, calibration: Calibration, made: np.ndarray | None,
+    stored: StoredTensor, scheme: Scheme, calibration: Calibration, made: Made | None,
     statistics: TensorStatistics | None, importance: np.ndarray | None, check: Callable[[], None] | None,
 ) -> dict[str, float]:  # fmt: skip
     """The metrics of the layer's output. made: its weights, where they are there already."""
-    return output_metrics(
-        output_power(stored, scheme, calibration, made, statistics, importance, check),
-        power_of(stored, calibration, check),
-    )
+    errors = _errors(stored, scheme, made and made.weights, statistics, importance)
+    found = output_metrics(power(errors, calibration, check), power_of(stored, calibration, check))
+    if scheme.act is None:
+        return found
+    w, scales = stored.read().reshape(stored.matrix), made and made.input_scales
+    return found | joint_metrics(w, errors, scheme, calibration.inputs, calibration.heldout, scales, check)
 
 
 def output_power(
@@ -120,6 +132,14 @@ def output_power(
     refuse_others(stored, calibration, importance)
     if made is None and scheme.uses_data:
         made = quantized(stored, scheme, calibration, importance, "cpu", None)[1]
+    return power(_errors(stored, scheme, made, statistics, importance), calibration, check)
+
+
+def _errors(
+    stored: StoredTensor, scheme: Scheme, made: np.ndarray | None, statistics: TensorStatistics | None,
+    importance: np.ndarray | None,
+) -> np.ndarray:  # fmt: skip
+    """Ŵ - W, float32 [rows, cols]."""
     errors = np.empty(stored.matrix, np.float32)
     if made is not None:
         np.subtract(made, stored.read().reshape(stored.matrix), out=errors)
@@ -130,4 +150,4 @@ def output_power(
             np.subtract(y, x, out=errors[first : first + len(x)])
 
         reconstruct(stored, scheme, statistics, visit, importance)
-    return power(errors, calibration, check)
+    return errors

@@ -67,6 +67,21 @@ def pinned_sentence(evaluation: Evaluation, pinned: Evaluation) -> str | None:
     return f"Against the pinned {pinned.scheme}: {quality} for {price}."
 
 
+def output_sentence(evaluation: Evaluation) -> str | None:
+    """What the output loses with inputs quantized too, and whose part that is; None where it is not known."""
+    m = evaluation.metrics
+    if "joint_output_relative_error" not in m:
+        return None
+    held = m.get("heldout_joint_output_relative_error", math.nan)
+    apart = "" if math.isnan(held) else f", {share(held)} for inputs that were not calibrated on"
+    joint = share(m["joint_output_relative_error"])
+    said = f"With its inputs quantized too the layer's output errs by {joint} of its length{apart}"
+    parts = m["output_share_of_weights"], m["output_share_of_inputs"]
+    if any(math.isnan(part) for part in parts):
+        return f"{said}."
+    return f"{said}: {share(parts[0])} of the squared error is the weights', {share(parts[1])} the inputs'."
+
+
 def _more(x: float) -> str:
     return "more" if x > 0 else "less"
 

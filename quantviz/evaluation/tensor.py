@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import metrics
+from ..calibration.inputs import remarks
 from ..calibration.layer import Calibration
 from ..errors import QuantvizError
 from ..kernels import check_engine, default_engine
@@ -85,8 +86,9 @@ def evaluate(
     or "reference" (torch, on a tensor's own device).  detail: "metrics" leaves out what needs counting.
     statistics: of the same tensor, if `describe` gave them before.
     progress: called as progress(weights done, weights in all) now and then; what it raises stops the work.
-    calibration: the inputs of the layer, which solver=gptq and solver=awq need; adds the errors of its output. Schemes
-    of those solvers are quantized first and compared then, on the processor whatever the device.
+    calibration: the inputs of the layer, which solver=gptq, solver=awq and smooth= need; adds the errors of its output,
+    with act= also that with quantized inputs. Schemes that need one are quantized first and compared then, on the
+    processor whatever the device.
 
     >>> x = np.array([-0.89, 0.16, 0.08, -0.13, 0.16, -0.54], np.float32)
     >>> round(evaluate(x, "int4-asym-tensor:scale=fp32").metrics["mean_relative_error"], 5)
@@ -107,9 +109,10 @@ def evaluate(
     if detail == "full":
         statistics = statistics or use.describe(stored)
     if scheme.uses_data:
-        q, made = calibrated.quantized(stored, scheme, calibration, weights, device, parts.next())
-        bins = None if detail == "metrics" else calibrated.bins(stored, made, statistics)
-        result = calibrated.measured(stored, q, made, bins, weights, parts.next())
+        q, y = calibrated.quantized(stored, scheme, calibration, weights, device, parts.next())
+        bins = None if detail == "metrics" else calibrated.bins(stored, y, statistics)
+        result = calibrated.measured(stored, q, y, bins, weights, parts.next())
+        made = calibrated.Made(y, q.input_scales)
     else:
         made, bins = None, None if detail == "metrics" else bins_of(stored, scheme, statistics, weights)
         result = _measure(use, stored, scheme, bins, weights, statistics, parts.next())
@@ -118,7 +121,8 @@ def evaluate(
         values |= calibrated.output(stored, scheme, calibration, made, statistics, weights, parts.still_there())
     extra = {} if result.counts is None else counted(result.counts, values, bins, statistics, stored.size)
     name = "cpu" if scheme.uses_data and device == "cuda" else use.name(scheme, weights is not None, stored.is_wide)
-    said = (*stored.remarks, *scheme.shape_notices(*stored.matrix), *result.notices)
+    lacking = remarks(scheme, calibration is not None, calibration is not None and calibration.has_sample)
+    said = (*stored.remarks, *scheme.shape_notices(*stored.matrix), *result.notices, *lacking)
     seconds = time.perf_counter() - began
     return Evaluation(scheme.key, stored.shape, stored.stored_as, name, seconds, values, notices=said, **extra)
 

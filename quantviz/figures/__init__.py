@@ -1,6 +1,6 @@
 """Results -> Plotly figures. Each carries its description in words, which `alt_text` gives."""
 
-from . import lessons, outliers, quality, quality_details, sensitivity, throughput
+from . import inputs, lessons, outliers, quality, quality_details, sensitivity, throughput
 from .blocks import block, error_map, worst_block
 from .code_usage import code_usage
 from .comparison import histogram_grid, limits_note, trade_off
@@ -25,6 +25,7 @@ __all__ = [
     "errors",
     "histogram_grid",
     "limits_note",
+    "inputs",
     "layer_map",
     "lessons",
     "mix_map",

@@ -65,8 +65,8 @@ class Quantized(Shaped):
     nested: with double=1, what the scales are restored from.
     data: block types only, the runtime's own bytes: uint8 [rows, row bytes]. Their scales and minima are those of each
     group, float32 [rows, groups a row], second-level scales multiplied in; codes are as `block_types` reads them.
-    input_scales: with solver=awq, float32 [cols], what each column was multiplied by before it was rounded, and is
-    divided by after; in the model the inputs are divided by it instead.
+    input_scales: with solver=awq and smooth=, float32 [cols], what each column was multiplied by before it was rounded,
+    and is divided by after; in the model the inputs are divided by it instead.
     With rotate=hadamard the codes are those of the rotated rows.
     Arrays are NumPy's, or torch's where the tensor quantized was torch's.
     """

@@ -56,9 +56,11 @@ class Calibrating:
         return self.imatrix and takes
 
     def uses(self, scheme: Scheme) -> str:
-        """What of the inputs a scheme uses: "gptq", "awq" or "imatrix"; "" where nothing.
+        """What of the inputs a scheme uses: "gptq", "awq", "smooth" or "imatrix"; "" where nothing.
 
         >>> [Calibrating(imatrix=True).uses(Scheme.parse(key)) for key in ("int4:solver=awq", "int4", "q4_k")]
         ['awq', '', 'imatrix']
         """
-        return scheme.solver if scheme.solver in DATA_SOLVERS else "imatrix" if self.searches(scheme) else ""
+        if scheme.uses_data:
+            return scheme.solver if scheme.solver in DATA_SOLVERS else "smooth"
+        return "imatrix" if self.searches(scheme) else ""

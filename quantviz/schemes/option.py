@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-Group = Literal["scales", "block types", "outliers"]  # what an option is about
+Group = Literal["scales", "block types", "outliers", "inputs"]  # what an option is about
 GROUPS: tuple[Group, ...] = get_args(Group)  # in the order in which options are refused
 
 

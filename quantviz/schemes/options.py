@@ -11,10 +11,23 @@ from typing import Any
 
 from ..errors import QuantvizError, did_you_mean
 from ..formats import CodebookFormat, IntFormat
+from .inputs import INPUT_SCHEMES, input_name
 from .option import GROUPS, Control, Option, Remedy
-from .readers import clip, clip_name, flag, flag_text, percent, percent_text, solver_name, words
+from .readers import (
+    clip,
+    clip_name,
+    flag,
+    flag_text,
+    number_text,
+    percent,
+    percent_text,
+    solver_name,
+    up_to_one,
+    words,
+)
 from .refusals import (
     home_scale,
+    no_act,
     no_clip,
     no_damp,
     no_double,
@@ -25,6 +38,7 @@ from .refusals import (
     no_rule,
     no_scale,
     no_sixes,
+    no_smooth,
     no_solver,
     no_tensor,
 )
@@ -118,6 +132,27 @@ _DECLARED = (
         control=Control("toggle", "Columns by falling E[x²]", ("none", "act"), "GPTQ's activation order: columns whose "
                         "inputs are large come first, while others can still make up for their errors. Groups stay "
                         "where they are (static groups)."),
+    ),
+    Option(
+        "act", None, "inputs", written=tuple(f"{'act=' * (not i)}{name}" for i, name in enumerate(INPUT_SCHEMES)),
+        what="the layer's inputs quantized too, by scales of the inputs at hand; changes nothing of the weights, and "
+        "is measured at the layer's output",
+        read={"none": None, **{name: name for name in INPUT_SCHEMES}}.__getitem__, refusal=no_act,
+        wrong=f"is no way to quantize inputs; choose {', '.join(INPUT_SCHEMES)} or none.",
+        write=lambda act: act or "none",
+        control=Control("list", "Quantize the inputs too", (None, *INPUT_SCHEMES), "What a layer is fed is rounded "
+                        "before it meets the weights (W8A8, W4A4), with scales made anew from the inputs at hand. "
+                        "Nothing of the weights changes; with a calibration of the layer's inputs the error of its "
+                        "output is measured.", input_name),
+    ),
+    Option(
+        "smooth", None, "inputs", written=("smooth=0.5",), read=up_to_one, write=number_text, refusal=no_smooth,
+        what="SmoothQuant: column j times max abs(x_j)^α / max abs(w_j)^(1-α), and inputs divided by it before they "
+        "are quantized (a calibration)", needs="act=int8-token",
+        wrong="is no exponent of SmoothQuant; write a number from 0 to 1, such as 0.5.",
+        control=Control("number", "Smooth, α", (0.0, 1.0, 0.05), "SmoothQuant: a channel whose inputs are large is "
+                        "divided by max|x|^α / max|w|^(1-α), and its weights are multiplied by it. 0.5 shares the "
+                        "difficulty evenly; 1 leaves all of it to the weights; empty for none. Takes a calibration."),
     ),
     Option(
         "double", False, "outliers", written=("double=1",), read=flag, write=flag_text, refusal=no_double,

@@ -61,3 +61,16 @@ def percent(most: float) -> Callable[[str | float], float]:
 
 def percent_text(percent: float) -> str:
     return f"{percent:.10g}%"
+
+
+def up_to_one(value: str | float) -> float | None:
+    """A number from 0 to 1; "none" is None."""
+    if value == "none":
+        return None
+    if (read := number(value)) > 1:
+        raise ValueError
+    return float(f"{read:.10g}")
+
+
+def number_text(value: float | None) -> str:
+    return "none" if value is None else f"{value:.10g}"

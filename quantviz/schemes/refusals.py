@@ -74,6 +74,26 @@ def _gptq_only(scheme: Any, plain: str, option: str, why: str) -> str | None:
     return None if applies else f"{plain} takes {option}= with solver=gptq only: nothing else {why}."
 
 
+def no_act(scheme: Any, plain: str) -> str | None:
+    if scheme.rule != "block type":
+        return None
+    return (
+        f"{plain} takes no act= option: llama.cpp rounds the inputs of block types by a rule of its own, to 8 bits in "
+        "blocks (q8_0, q8_K)."
+    )
+
+
+def no_smooth(scheme: Any, plain: str) -> str | None:
+    if scheme.act is None:
+        return f"{plain} takes smooth= with act= only: what it makes easier is to quantize the layer's inputs."
+    if scheme.rule == "cast":
+        return f"{plain} takes no smooth=: a plain cast has no scale; give a granularity, for example channel."
+    if scheme.rotate != "none" or scheme.solver == "awq":
+        other = f"rotate={scheme.rotate}" if scheme.rotate != "none" else "solver=awq"
+        return f"smooth= and {other} both spread the outliers of {plain}; give one of them."
+    return None
+
+
 def no_double(scheme: Any, plain: str) -> str | None:
     if scheme.rule != "codebook":
         return f"{plain} takes no double=1: bitsandbytes nests the scales of nf4 and bnb_fp4 only."

@@ -273,14 +273,14 @@ class Scheme(_Parts):
     @property
     def uses_data(self) -> bool:
         """Whether a tensor cannot be quantized without a calibration: what its inputs are."""
-        return self.solver in DATA_SOLVERS
+        return self.solver in DATA_SOLVERS or self.smooth is not None
 
     @property
     def without_data(self) -> Scheme:
         """The same scheme rounded to nearest."""
         if not self.uses_data:
             return self
-        return replace(self, **{o: OPTIONS[o].default for o in ("solver", "damp", "order")})
+        return replace(self, **{o: OPTIONS[o].default for o in ("solver", "damp", "order", "smooth")})
 
     def check_importance_given(self, given: bool, calibrated: bool = False) -> None:
         """Refuses a block type that demands importance, and a solver that looks at data, where there is none."""
@@ -290,8 +290,9 @@ class Scheme(_Parts):
                 "imatrix holds them."
             )
         if self.uses_data and not calibrated:
+            what = f"solver={self.solver}" if self.solver in DATA_SOLVERS else f"smooth={self.options['smooth']:g}"
             raise QuantvizError(
-                f"{self} cannot be quantized without a calibration: solver={self.solver} looks at the layer's inputs, "
+                f"{self} cannot be quantized without a calibration: {what} looks at the layer's inputs, "
                 "which quantviz.calibrate and Calibration.of give."
             )
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import QuantvizError
 from ..evaluation.comparison import Refusal
 from ..quality.baseline import Baseline
-from ..quality.model.layers import Layer
+from ..quality.model.layers import Layer, check_fits
 from ..quality.passage import Passage
 from ..quality.prefix import Prefix
 from ..quality.results import Figures
@@ -98,11 +98,3 @@ class Trials:
             self._prefix.advance(depth)
         elif depth < self._prefix.depth:
             self._prefix.forget()
-
-
-def check_fits(layer: Layer, scheme: Scheme) -> None:
-    """Raises QuantvizError, naming the layer, where a scheme cannot apply to its shape."""
-    try:
-        scheme.check_shape(*layer.shape)
-    except QuantvizError as problem:
-        raise QuantvizError(f"{layer.path}: {problem}") from None

@@ -45,9 +45,7 @@ LEFT_OUT = {
     "abs_error_p99": "percentiles are read from counts of all weights",
     "abs_error_p999": "too few errors of a sample lie beyond it",
     "code_entropy_bits": "a sample misses rare codes, so its entropy is too low",
-    "output_relative_error": "a sweep has no calibration of the layer's inputs",
-    "output_sqnr_db": "a sweep has no calibration of the layer's inputs",
-    "heldout_output_relative_error": "a sweep has no calibration of the layer's inputs",
+    **{name: "a sweep has no calibration of the layer's inputs" for name in METRICS if "output" in name},
 }
 NO_ZERO = (
     "Under {} weights next to 0 may have errors many times their own size: a few of them decide the mean relative "

@@ -62,7 +62,7 @@ def test_files_give_back_what_was_saved(tmp_path: Path) -> None:
     kept = Calibrations.load(path)
     assert list(kept) == [c.name, "other"] and c.name in kept and "third" not in kept
     for back in (kept[c.name], qv.load_calibration(path.read_bytes(), c.name, 48)):
-        for name in ("moment", "importance", "mean_abs", "inputs", "heldout"):
+        for name in ("moment", "importance", "mean_abs", "max_abs", "inputs", "heldout"):
             assert np.array_equal(getattr(back, name), getattr(c, name))
         assert (back.tokens, back.name) == (c.tokens, c.name)
     w = np.random.default_rng(0).standard_normal((16, 48), dtype=np.float32)

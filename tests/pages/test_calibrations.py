@@ -45,3 +45,15 @@ def test_the_script_makes_the_calibration_that_the_page_used():
         "calibration = qv.Calibration.of(qv.synthetic_inputs(8, 64))", "importance = calibration.importance",
     ]  # fmt: skip
     assert given_to_evaluate(given) == ", importance, calibration=calibration" and given_to_evaluate(None) == ""
+
+
+def test_explore_shows_the_inputs_of_a_layer_and_the_error_of_its_output():
+    key = "int8-sym-b32:act=int8-token,smooth=0.5"
+    app = opened("explore", ref="random:normal?rows=64&cols=256", scheme=key, pinned="none")
+    assert any("smooth=0.5 looks at the layer's inputs" in shown(e) for e in app.error)
+    app = pressed(app, "Make up inputs")
+    assert not app.exception and not app.error
+    labels = [metric.label for metric in app.metric]
+    assert "Output error, inputs too, held out" in labels and "Of that, the inputs'" in labels
+    said = " ".join(shown(m) for m in app.markdown)
+    assert "the largest channel reaches" in said and "as they meet the codes" in said

@@ -12,6 +12,7 @@ import quantviz as qv
 from quantviz import QuantvizError, Scheme
 from quantviz.outliers.cures import cures
 from quantviz.schemes import OPTIONS, Option
+from quantviz.schemes.inputs import INPUT_SCHEMES, input_name
 from quantviz.schemes.option import GROUPS
 from quantviz.schemes.options import MX_RULES, parse_options, read_option
 
@@ -38,6 +39,14 @@ CASES: dict[str, tuple[Any, list[tuple[Any, Any]], list[tuple[Any, str]]]] = {
         [(text, f"damp={text} is no share of the mean") for text in ("1", "101%", "-1%", "x")],
     ),
     "order": ("none", [("act", "act"), ("none", "none")], [("group", "order=group is no order of columns; choose")]),
+    "act": (
+        None, [("none", None), *((name, name) for name in INPUT_SCHEMES)],
+        [("int9", "act=int9 is no way to quantize inputs; choose int8-token, int8-tensor,")],
+    ),
+    "smooth": (
+        None, [("none", None), ("0", 0.0), ("0.50", 0.5), (1, 1.0)],
+        [(text, f"smooth={text} is no exponent of SmoothQuant; write") for text in ("1.1", "-0.5", "50%", "x")],
+    ),
     "double": (False, [("0", False), ("1", True), (True, True), (False, False)], [("2", "double=2 is neither 0 nor")]),
     "range": ("narrow", [("narrow", "narrow"), ("full", "full")], [("all", "range=all is no range of codes; choose")]),
     "edge": (False, [("0", False), ("1", True), (True, True), (False, False)], [("2", "edge=2 is neither 0 nor 1;")]),
@@ -107,6 +116,11 @@ def test_an_option_stands_in_keys_unless_it_holds_its_default(option: Option) ->
         ("int4-sym-b64:solver=gptq,keep=1%", "int4-sym-b64 takes keep= or solver=gptq, not both: weights kept apart"),
         ("int4-sym-b64:solver=awq,clip=mse", "clip=mse and solver=awq both choose the range of int4-sym-b64; give one"),
         ("int4-sym-b64:solver=awq,rotate=hadamard", "rotate=hadamard and solver=awq both spread the outliers of"),
+        ("q4_k:act=int8-token", "q4_k takes no act= option: llama.cpp rounds the inputs of block types by a rule of"),
+        ("int4-sym-b64:smooth=0.5", "int4-sym-b64 takes smooth= with act= only: what it makes easier is to quantize"),
+        ("fp16:act=mxfp8,smooth=1", "fp16 takes no smooth=: a plain cast has no scale; give a granularity"),
+        ("int4-sym-b64:act=mxfp4,smooth=1,rotate=hadamard", "smooth= and rotate=hadamard both spread the outliers of"),
+        ("int4-sym-b64:act=mxfp4,smooth=1,solver=awq", "smooth= and solver=awq both spread the outliers of int4-sym"),
         ("fp16:clip=mse,pad=1", "fp16 takes no pad=1: only block types need rows of whole blocks."),
     ],
 )
@@ -130,6 +144,17 @@ def test_what_a_scheme_takes_does_not_depend_on_its_other_options() -> None:
     for key, names in refused.items():
         names = names | {name for name, option in OPTIONS.items() if option.needs}
         assert {name for name, option in OPTIONS.items() if not Scheme.parse(key).takes(option)} == names
+
+
+def test_what_stands_only_beside_another_option_is_taken_where_that_is_chosen() -> None:
+    taken = {key: Scheme.parse(key).takes(OPTIONS["smooth"]) for key in ("int4:act=mxfp4", "int4", "fp16:act=mxfp4")}
+    assert list(taken.values()) == [True, False, False]
+    assert Scheme.parse("int4:solver=gptq").takes(OPTIONS["damp"]) and not Scheme.parse("int4").takes(OPTIONS["damp"])
+
+
+def test_every_way_to_quantize_inputs_is_a_scheme_with_a_name() -> None:
+    assert all(Scheme.parse(key).key == key for key in INPUT_SCHEMES.values())
+    assert len({input_name(name) for name in (None, *INPUT_SCHEMES)}) == len(INPUT_SCHEMES) + 1
 
 
 def test_what_is_no_option_is_told_all_there_are() -> None:

@@ -8,6 +8,7 @@ from quantviz.sources.picture import is_picture
 
 from ..selection import SMALL, UPLOAD, Importance, View
 
+OUTPUT_FIGURES = ("channels(output)", 'tokens(output, "before")', 'tokens(output, "after")', "carriers(output)")
 TOKEN_NOTE = "# A gated or private model needs a token: set HF_TOKEN, or run `hf auth login`."
 
 
@@ -43,6 +44,7 @@ def tensor_snippet(
         '    print(f"{qv.METRICS[name].label}: {value:.6g} {qv.METRICS[name].unit}")',
         "",
         *_stored(view),
+        *_output(view, importance),
         "drawn = [",
         f"    qv.figures.weights(r{against}, axis={axis!r}{', full=True' if full else ''}),",
         f"    qv.figures.errors(r, expected, axis={axis!r}),",
@@ -55,12 +57,20 @@ def tensor_snippet(
             if view.info.packing or view.info.decoded
             else []
         ),
+        *(f"    qv.figures.inputs.{name}," for name in OUTPUT_FIGURES if importance and importance.python),
         "]",
         "for figure in drawn:",
         "    if figure is not None:",
         "        figure.show()",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _output(view: View, importance: Importance | None) -> list[str]:
+    """The lines that look at a layer from its inputs, where they are known."""
+    if importance is None or not importance.python:
+        return []
+    return ["output = qv.layer_output(w, scheme, calibration, importance)", ""]
 
 
 def _stored(view: View) -> list[str]:

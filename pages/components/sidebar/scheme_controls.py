@@ -34,6 +34,8 @@ FAMILY_HELP = """
 - **GGUF**: the block types of llama.cpp's files, each a packed layout with a rule of its own, byte for byte
 """
 CAST = "none: plain cast"
+# Groups of options that stand in a box of their own: (group, what is written on the box, its key).
+BOXES = (("outliers", "Against outliers", "scheme_cures"), ("inputs", "The layer's inputs", "scheme_inputs"))
 
 
 def scheme_controls() -> tuple[Scheme, Scheme | None]:
@@ -100,9 +102,10 @@ def _controls(scheme: Scheme) -> None:
         say.caption(f"{number(kind.bits_per_weight, 6)} bits a weight. {kind.rule}{needs}")
         option_controls(scheme, "block types", _change)
     else:
-        chosen = sum(OPTIONS[name].group == "outliers" for name in scheme.options)
-        with st.expander("Against outliers" + f" · {chosen:d} on" * bool(chosen), key="scheme_cures"):
-            option_controls(scheme, "outliers", _change)
+        for group, title, key in BOXES:
+            chosen = sum(OPTIONS[name].group == group for name in scheme.options)
+            with st.expander(title + f" · {chosen:d} on" * bool(chosen), key=key):
+                option_controls(scheme, group, _change)
     option_controls(scheme, "scales", _change)
 
 

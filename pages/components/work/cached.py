@@ -19,6 +19,7 @@ from quantviz import figures, outliers
 from quantviz.calibration.importance import importance_names, load_importance, of_rows
 from quantviz.evaluation import Evaluation, default_engine
 from quantviz.evaluation.comparison import part_of
+from quantviz.evaluation.layer_output import LayerOutput
 from quantviz.evaluation.limits import ScalarQuantizer, optimal_scalar
 from quantviz.evaluation.predicted import expected_errors
 from quantviz.inspection import Block
@@ -177,6 +178,13 @@ def before_and_after(at: TensorPart, key: str, importance: Importance | None = N
         return stored.numpy().reshape(stored.rows, stored.cols), q.dequantize().reshape(stored.rows, stored.cols)
 
     return _pairs.get((at, key, importance and importance.digest), make)
+
+
+def layer_output(at: TensorPart, key: str, importance: Importance, job: Job) -> LayerOutput:
+    """A layer seen from the inputs that its calibration holds, reported to `job`."""
+    stored = _tensor(at, job.step("loading", "B"))
+    progress = job.step(f"quantizing under {key}", "weights")
+    return qv.layer_output(stored, key, importance.calibration, importance.values, progress)
 
 
 # -- many schemes ------------------------------------------------------------------------------

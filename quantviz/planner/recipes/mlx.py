@@ -38,7 +38,7 @@ def mode(scheme: Scheme) -> dict[str, Any] | None:
         return _mode(scheme.fmt.bits, g.cols, "affine") if set(scheme.options) <= {"scale", "edge"} else None
     if scheme.format in ("mxfp4", "mxfp8_e4m3") and set(scheme.options) <= {"rule"}:
         return _mode(scheme.fmt.bits, 32, scheme.format.partition("_")[0])
-    return _mode(4, 16, "nvfp4") if scheme.format == "nvfp4" and scheme.tensor == "none" else None
+    return _mode(4, 16, "nvfp4") if scheme.key == "nvfp4:tensor=none" else None
 
 
 def _mode(bits: int, group: int, name: str) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from ..passage import Passage
 from ..results import LayerError
 from ..session import Options, Session, inference, open_session, text_of
 from .feeds import input_of, listening, watchable
+from .inputs import of_torch
 from .layers import DEFAULT_TARGETS, Layer, Mixture, select
 from .loading import LanguageModel, OpenOptions
 from .parts import Progress
@@ -255,10 +256,10 @@ def output_errors(
 
 
 def _output_error(session: Session, layer: Layer, inputs: np.ndarray) -> float:
-    """Both products in float32, their difference formed from the weights' so that small errors keep their digits."""
+    """Products in float32, their difference formed from the weights' so that small errors keep their digits."""
     import torch
 
-    quantized = matrix_view(layer, 0)
+    quantized, scheme = matrix_view(layer, 0), session.replacer.placed[layer][0]
     x = torch.from_numpy(np.ascontiguousarray(inputs)).to(quantized.device)
     if x.shape[1] != layer.shape[1]:
         raise QuantvizError(
@@ -267,5 +268,8 @@ def _output_error(session: Session, layer: Layer, inputs: np.ndarray) -> float:
         )
     stored = torch.from_numpy(np.array(session.replacer.originals.matrix(layer, 0).numpy())).to(quantized.device)
     whole = float((x @ stored.T).double().norm())
-    error = float((x @ (quantized.float() - stored).T).double().norm())
+    lost = x @ (quantized.float() - stored).T
+    if scheme.act is not None:
+        lost += (of_torch(x, scheme) - x) @ quantized.float().T
+    error = float(lost.double().norm())
     return error / whole if whole else math.nan

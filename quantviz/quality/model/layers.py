@@ -168,11 +168,22 @@ class Mixture:
             for layer in select(layers, targets if pattern == ALL else (pattern,)):
                 assigned.setdefault(layer, scheme)
         for layer, scheme in assigned.items():
-            try:
-                scheme.check_shape(*layer.shape)
-            except QuantvizError as problem:
-                raise QuantvizError(f"{layer.path}: {problem}") from None
+            check_fits(layer, scheme)
         return {layer: assigned[layer] for layer in layers if layer in assigned}
+
+
+def check_fits(layer: Layer, scheme: Scheme) -> None:
+    """Raises QuantvizError, naming the layer, where a scheme cannot apply to its shape, or to what it is fed."""
+    try:
+        scheme.check_shape(*layer.shape)
+    except QuantvizError as problem:
+        raise QuantvizError(f"{layer.path}: {problem}") from None
+    if scheme.act is None or (layer.kinds == ("linear",) and layer.matrices == 1):
+        return
+    why = "only linear layers have inputs that a runtime quantizes, not embeddings and the output head"
+    if layer.matrices > 1:
+        why = "its experts get their inputs inside their own module"
+    raise QuantvizError(f"{layer.path} takes no act={scheme.act}: {why}; leave act= out for this layer.")
 
 
 def distinct_mixtures(schemes: Iterable[str | Scheme | Mixture]) -> tuple[Mixture, ...]:

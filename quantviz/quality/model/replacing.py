@@ -6,7 +6,7 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from ...schemes import Scheme
 from ...sources.model import TensorInfo
 from ...sources.opened import FileArray, OpenFile
 from ...tensors import STORED_DTYPES, StoredTensor, refuse_non_finite
+from .inputs import InputHooks
 from .layers import Layer
 from .loading import LanguageModel
 
@@ -55,6 +56,10 @@ class Originals:
     def __init__(self, opened: LanguageModel, cache_dir: str | os.PathLike[str] | None = None) -> None:
         self._opened, self._cache_dir = opened, cache_dir
         self._found: dict[str, TensorInfo | StoredTensor] = {}
+
+    @property
+    def model(self) -> Any:
+        return self._opened.model
 
     def whole(self, layer: Layer) -> StoredTensor:
         """All weights of a layer, laid out as the model has them. Refuses NaN and infinity."""
@@ -136,6 +141,10 @@ class Replacer:
     importance: Mapping[str, np.ndarray] = field(default_factory=dict)  # by tensor name, the Hub's or llama.cpp's
     imatrix: Callable[[Layer, Scheme], np.ndarray | None] = lambda layer, scheme: None  # where importance has none
     placed: dict[Layer, tuple[Scheme, Change]] = field(default_factory=dict)
+    inputs: InputHooks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.inputs = InputHooks(self.originals.model)
 
     def __enter__(self) -> Replacer:
         return self
@@ -158,6 +167,7 @@ class Replacer:
     def restore(self, layers: Any = None) -> None:
         """Bring back the stored weights of `layers`, or of all that were replaced."""
         for layer in tuple(self.placed if layers is None else layers):
+            self.inputs.forget(layer)
             put_back(layer, self.originals)
             self.placed.pop(layer, None)
 
@@ -168,12 +178,15 @@ class Replacer:
         progress: of such a solver, called as progress(weights done, weights in all).
         """
         self.placed.pop(layer, None)
-        rounding, changes = scheme if fed else scheme.without_data, []
+        self.inputs.forget(layer)
+        rounding, changes, scales = scheme if fed else scheme.without_data, [], None
         try:
             for number in range(layer.matrices):
                 given = self.originals.matrix(layer, number), rounding, matrix_view(layer, number)
                 importance = self._importance(layer, number, scheme)
-                changes.append(place_solved(*given, fed, importance, progress) if fed else place(*given, importance))
+                solved = place_solved(*given, fed, importance, progress) if fed else (place(*given, importance), None)
+                changes.append(solved[0])
+                scales = solved[1]
         except BaseException:
             put_back(layer, self.originals)  # half a layer replaced would be neither model
             raise
@@ -183,6 +196,7 @@ class Replacer:
             sum(change.squared_error for change in changes), tuple(notices),
         )  # fmt: skip
         self.placed[layer] = scheme, made
+        self.inputs.place(layer, rounding, scales)
         return made
 
     def _importance(self, layer: Layer, number: int, scheme: Scheme) -> np.ndarray | None:
@@ -207,7 +221,8 @@ def place(stored: StoredTensor, scheme: Scheme, into: Any, importance: np.ndarra
     placing = _Placing(stored, scheme, into)
     cpu.reconstruct(stored, scheme, visit=placing.visit, importance=importance)
     if scheme.scale == "fp16":
-        notices = evaluate(stored, scheme, importance, detail="metrics").notices
+        weights_alone = replace(scheme, act=None)  # what its inputs take is seen to by a hook
+        notices = evaluate(stored, weights_alone, importance, detail="metrics").notices
     else:
         notices = scheme.shape_notices(stored.rows, stored.cols)
     return placing.change(notices)
@@ -216,8 +231,11 @@ def place(stored: StoredTensor, scheme: Scheme, into: Any, importance: np.ndarra
 def place_solved(
     stored: StoredTensor, scheme: Scheme, into: Any, fed: Calibration, importance: np.ndarray | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Change:  # fmt: skip
-    """The same of a scheme whose solver looks at the layer's inputs; of AWQ, Ŵ/s, as its inputs become x · s."""
+) -> tuple[Change, np.ndarray | None]:  # fmt: skip
+    """The same of a scheme that looks at the layer's inputs; with what its columns were multiplied by, if anything.
+
+    What is placed stands for the weights all the same: such scales are divided out of it.
+    """
     from ...calibration.awq import EXPONENT
 
     q = solve(stored, scheme, fed.named(""), importance, progress=progress)
@@ -226,7 +244,7 @@ def place_solved(
         x = stored.row_range(row, min(row + step, stored.rows)).read().reshape(-1, stored.cols)
         placing.visit(row, x, y[row : row + step])
     told = tuple(text for text in q.notices if not text.startswith(EXPONENT))  # a line a layer would be many
-    return placing.change((*scheme.shape_notices(stored.rows, stored.cols), *told))
+    return placing.change((*scheme.shape_notices(stored.rows, stored.cols), *told)), q.input_scales
 
 
 class _Placing:
