@@ -80,7 +80,7 @@ class Session:
             return Refusal(mixture.key, str(problem))
 
     def uses(self, assigned: Mapping[Layer, Scheme]) -> tuple[str, ...]:
-        """What of the layers' inputs is used, each once: gptq, awq, smooth, imatrix; the last unless importance is given."""
+        """What of the inputs is used, each once: gptq, awq, smooth; imatrix unless importance is given."""
         found = dict.fromkeys(map(self.calibrator.calibrating.uses, assigned.values()))
         return tuple(what for what in found if what and not (what == "imatrix" and self.replacer.importance))
 

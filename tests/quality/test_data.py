@@ -26,6 +26,7 @@ from quantviz.quality.text.overlap import shared_until
 from quantviz.quality.text.texts import calibration_text, demo_text
 
 GPTQ, AWQ = "int4-asym-b64:solver=gptq", "int4-asym-b64:solver=awq"
+SMOOTH = "int8-sym-channel:act=int8-token,smooth=0.5"
 SMALL = {"tokens": 256, "context": 64}
 FEW = {"tokens": 256, "context": 64}
 
@@ -74,7 +75,7 @@ def put_into(opened, weights: dict[str, torch.Tensor]) -> None:
 
 @pytest.mark.parametrize("propagate", [True, False])
 def test_solvers_give_what_calibrate_and_quantize_give_layer_after_layer(opened, propagate, monkeypatch) -> None:
-    for key in (GPTQ, AWQ):
+    for key in (GPTQ, AWQ) if propagate else (SMOOTH, GPTQ, AWQ):  # by hand no inputs are rounded
         expected = by_hand(opened, key, propagate)
         found = weights_under(opened, key, propagate=propagate)
         assert found.keys() == expected.keys() and len(found) == 14

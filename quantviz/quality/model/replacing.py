@@ -232,19 +232,18 @@ def place_solved(
     stored: StoredTensor, scheme: Scheme, into: Any, fed: Calibration, importance: np.ndarray | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Change, np.ndarray | None]:  # fmt: skip
-    """The same of a scheme that looks at the layer's inputs; with what its columns were multiplied by, if anything.
-
-    What is placed stands for the weights all the same: such scales are divided out of it.
-    """
+    """The same of a scheme that looks at the layer's inputs; and what multiplied its columns, divided out again."""
     from ...calibration.awq import EXPONENT
+    from ...calibration.smoothing import SMOOTHED
 
+    told = EXPONENT, SMOOTHED  # whose line would be one a layer
     q = solve(stored, scheme, fed.named(""), importance, progress=progress)
     y, placing = np.asarray(dequantize(q)), _Placing(stored, scheme, into)
     for row in range(0, stored.rows, step := max(1, _AT_ONCE // stored.cols)):
         x = stored.row_range(row, min(row + step, stored.rows)).read().reshape(-1, stored.cols)
         placing.visit(row, x, y[row : row + step])
-    told = tuple(text for text in q.notices if not text.startswith(EXPONENT))  # a line a layer would be many
-    return placing.change((*scheme.shape_notices(stored.rows, stored.cols), *told)), q.input_scales
+    notices = tuple(text for text in q.notices if not text.startswith(told))
+    return placing.change((*scheme.shape_notices(stored.rows, stored.cols), *notices)), q.input_scales
 
 
 class _Placing:
