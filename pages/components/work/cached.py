@@ -16,6 +16,7 @@ from pathlib import Path
 
 import quantviz as qv
 from quantviz import figures, outliers
+from quantviz.calibration.gptq_story import Story
 from quantviz.calibration.importance import importance_names, load_importance, of_rows
 from quantviz.evaluation import Evaluation, default_engine
 from quantviz.evaluation.comparison import part_of
@@ -162,11 +163,25 @@ def predicted_errors(at: TensorPart, evaluation: Evaluation, importance: Importa
 
 def inspect(
     at: TensorPart, evaluation: Evaluation, row: int, col: int, importance: Importance | None = None,
-    around: tuple[int, int] | None = None,
+    around: tuple[int, int] | None = None, quantized: qv.Quantized | None = None,
 ) -> Block:  # fmt: skip
     return qv.inspect_block(
-        _tensor(at), evaluation.scheme, row, col, evaluation.statistics, importance and importance.values, around
-    )
+        _tensor(at), evaluation.scheme, row, col, evaluation.statistics, importance and importance.values, around,
+        quantized,
+    )  # fmt: skip
+
+
+def quantized(at: TensorPart, key: str, importance: Importance, job: Job) -> qv.Quantized:
+    """What a scheme that looks at data makes of a tensor, reported to `job`."""
+    stored = _tensor(at, job.step("loading", "B"))
+    return qv.quantize(stored, key, progress=job.step(f"quantizing under {key}", "weights"), **_given(importance))
+
+
+def gptq_story(at: TensorPart, key: str, importance: Importance, row: int, cols: tuple[int, int], job: Job) -> Story:
+    """How GPTQ comes to the codes of some columns of a row, reported to `job`."""
+    stored = _tensor(at, job.step("loading", "B"))
+    progress = job.step("column by column", "columns")
+    return qv.gptq_story(stored, key, importance.calibration, row, cols, importance.values, progress)
 
 
 def before_and_after(at: TensorPart, key: str, importance: Importance | None = None) -> tuple:
