@@ -14,7 +14,7 @@ from ..tensors import as_stored, check_importance, refuse_non_finite
 from ..text.wording import number, plural
 from . import smoothing
 from .layer import Calibration
-from .problem import problem
+from .problem import Problem, problem
 
 MOST_COLUMNS = 128  # of a block whose story is told
 _EVERY = 256  # columns between two reports of progress
@@ -70,30 +70,36 @@ def gptq_story(
     >>> abs(told.taken_on[0]), bool(np.abs(told.taken_on[1:]).min() > 0)
     (np.float32(0.0), True)
     """
+    return told(prepared(w, key, calibration, importance), Scheme.parse(key), row, cols, progress)
+
+
+def prepared(w: Any, key: str | Scheme, calibration: Calibration, importance: Any = None) -> Problem:
+    """What `told` needs, which is the same for all blocks of a tensor and takes the most time."""
     scheme, stored = Scheme.parse(key), as_stored(w)
     if scheme.solver != "gptq":
         raise QuantvizError(f"{scheme} passes no errors on; give a scheme with solver=gptq.")
-    rows, width = stored.matrix
-    start, stop = cols
-    if not (0 <= row < rows and 0 <= start < stop <= width and stop - start <= MOST_COLUMNS):
-        raise QuantvizError(
-            f"There are no columns {start} to {stop - 1} of row {row} to tell of: the tensor has {rows:,} rows of "
-            f"{width:,}, and a story at most {MOST_COLUMNS} columns."
-        )
-    scheme.check_shape(rows, width)
+    scheme.check_shape(*stored.matrix)
     calibration.check_fits(stored.cols, stored.name)
     calibration.second_moment("solver=gptq")
     refuse_non_finite(stored)
     h = check_importance(importance, stored.cols)
     if scheme.smooth is not None:
         _, stored, calibration, h = smoothing.smoothed(stored, scheme, calibration, h)
-    return _told(problem(stored, scheme, calibration, h), scheme, row, (start, stop), progress)
+    return problem(stored, scheme, calibration, h)
 
 
-def _told(given: Any, scheme: Scheme, row: int, cols: tuple[int, int], progress: Progress | None) -> Story:
+def told(given: Problem, scheme: Scheme, row: int, cols: tuple[int, int], progress: Progress | None = None) -> Story:
+    """`gptq_story` of a tensor that is prepared for it."""
     from .gptq_reference import turns
 
-    one, width = given.weights[row : row + 1], given.weights.shape[1]
+    rows, width = given.weights.shape
+    start, stop = cols
+    if not (0 <= row < rows and 0 <= start < stop <= width and stop - start <= MOST_COLUMNS):
+        raise QuantvizError(
+            f"There are no columns {start} to {stop - 1} of row {row} to tell of: the tensor has {rows:,} rows of "
+            f"{width:,}, and a story at most {MOST_COLUMNS} columns."
+        )
+    one = given.weights[row : row + 1]
     order = np.arange(width) if given.order is None else given.order
     places = np.flatnonzero((order >= cols[0]) & (order < cols[1]))  # of the block's columns, in their order
     n = len(places)

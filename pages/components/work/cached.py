@@ -16,8 +16,9 @@ from pathlib import Path
 
 import quantviz as qv
 from quantviz import figures, outliers
-from quantviz.calibration.gptq_story import Story
+from quantviz.calibration.gptq_story import Story, prepared, told
 from quantviz.calibration.importance import importance_names, load_importance, of_rows
+from quantviz.calibration.problem import Problem
 from quantviz.evaluation import Evaluation, default_engine
 from quantviz.evaluation.comparison import part_of
 from quantviz.evaluation.layer_output import LayerOutput
@@ -70,6 +71,7 @@ _tensors: BoundedCache[StoredTensor] = BoundedCache(
 _statistics: BoundedCache[TensorStatistics] = BoundedCache(1000, lambda _: 1)
 _evaluations: BoundedCache[Evaluation] = BoundedCache(512 << 20, _evaluation_bytes)
 _predictions: BoundedCache[tuple] = BoundedCache(1000, lambda _: 1)
+_problems: BoundedCache[Problem] = BoundedCache(512 << 20, lambda given: given.weights.nbytes + given.u.nbytes)
 # Without the errors of each block, which grow with the tensor, so that hundreds of schemes fit.
 _compared: BoundedCache[Evaluation] = BoundedCache(
     256 << 20, lambda e: (1 << 16) + (0 if e.code_counts is None else e.code_counts.nbytes)
@@ -180,8 +182,11 @@ def quantized(at: TensorPart, key: str, importance: Importance, job: Job) -> qv.
 def gptq_story(at: TensorPart, key: str, importance: Importance, row: int, cols: tuple[int, int], job: Job) -> Story:
     """How GPTQ comes to the codes of some columns of a row, reported to `job`."""
     stored = _tensor(at, job.step("loading", "B"))
-    progress = job.step("column by column", "columns")
-    return qv.gptq_story(stored, key, importance.calibration, row, cols, importance.values, progress)
+    job.step("inverting the inputs' second moment", "weights")
+    given = _problems.get(
+        (at, key, importance.digest), lambda: prepared(stored, key, importance.calibration, importance.values)
+    )
+    return told(given, Scheme.parse(key), row, cols, job.step("column by column", "columns"))
 
 
 def before_and_after(at: TensorPart, key: str, importance: Importance | None = None) -> tuple:
