@@ -200,11 +200,13 @@ def before_and_after(at: TensorPart, key: str, importance: Importance | None = N
     return _pairs.get((at, key, importance and importance.digest), make)
 
 
-def layer_output(at: TensorPart, key: str, importance: Importance, job: Job) -> LayerOutput:
+def layer_output(
+    at: TensorPart, key: str, importance: Importance, quantized: qv.Quantized | None, job: Job
+) -> LayerOutput:
     """A layer seen from the inputs that its calibration holds, reported to `job`."""
     stored = _tensor(at, job.step("loading", "B"))
     progress = job.step(f"quantizing under {key}", "weights")
-    return qv.layer_output(stored, key, importance.calibration, importance.values, progress)
+    return qv.layer_output(stored, key, importance.calibration, importance.values, progress, quantized)
 
 
 # -- many schemes ------------------------------------------------------------------------------
