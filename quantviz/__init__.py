@@ -25,6 +25,7 @@ _PUBLIC = {
     "describe": ".evaluation",
     "expected_errors": ".evaluation.predicted",
     "optimal_scalar": ".evaluation.limits",
+    "gptq_story": ".calibration.gptq_story",
     "layer_output": ".evaluation.layer_output",
     "compare": ".evaluation.comparison",
     "evaluations": ".evaluation.comparison",
@@ -57,6 +58,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from . import figures, formats, outliers, planner, published, sensitivity, sweep, throughput
     from .calibration.files import Calibrations, load_calibration
+    from .calibration.gptq_story import gptq_story
     from .calibration.importance import load_importance
     from .calibration.layer import Calibration
     from .calibration.quantizing import quantize

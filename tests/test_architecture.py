@@ -53,7 +53,8 @@ MAY_IMPORT = {
     # Tables and layers as `quality` reads them, llama.cpp's mixes, and the time that a layer takes.
     "planner": ABOVE | {"published", "quality", "sensitivity", "sweep", "throughput"},
     "lessons": ABOVE | {"outliers", "quality", "throughput"},
-    "figures": ABOVE | {"published", "outliers", "quality", "sensitivity", "throughput", "sweep", "planner", "lessons"},
+    "figures": ABOVE | {"calibration", "published", "outliers", "quality", "sensitivity", "throughput", "sweep",
+                        "planner", "lessons"},
     "cli": ABOVE | {"calibration", "published", "quality", "sensitivity", "throughput", "sweep", "planner"},
     "__main__": {"cli"},
 }

@@ -17,7 +17,7 @@ from ..tensors import StoredTensor, as_stored, check_importance, refuse_non_fini
 from ..text.wording import plural
 from . import gptq, smoothing
 from .layer import Calibration
-from .steps import steps_of
+from .problem import problem
 
 Progress = Callable[[int, int], None]
 
@@ -85,11 +85,9 @@ def _smoothed(
     stored: StoredTensor, scheme: Scheme, calibration: Calibration, importance: Any, engine: str, progress: Any
 ) -> Quantized:
     """Weights times SmoothQuant's scales, rounded to nearest or by GPTQ, whose inputs are divided by them."""
-    scales = smoothing.smoothing(stored, calibration, scheme.smooth)
-    larger = smoothing.multiplied(stored, scales)
-    h = None if importance is None else importance / np.square(scales)
+    scales, larger, smaller, h = smoothing.smoothed(stored, scheme, calibration, importance)
     if scheme.solver == "gptq":
-        q = _gptq(larger, scheme, smoothing.divided(calibration, scales), h, engine, progress)
+        q = _gptq(larger, scheme, smaller, h, engine, progress)
     else:
         q = kernels.quantize(larger.read().reshape(stored.matrix), scheme.without_data, h)
     said = smoothing.said(scheme.smooth, scales)
@@ -99,28 +97,15 @@ def _smoothed(
 def _gptq(
     stored: StoredTensor, scheme: Scheme, calibration: Calibration, importance: Any, engine: str, progress: Any
 ) -> Quantized:
-    moment, w = calibration.moment, np.array(stored.read()).reshape(stored.matrix)
-    if scheme.rotate == "hadamard":
-        w, moment = _rotated(w), _rotated_moment(moment)
-    dead = np.flatnonzero(moment.diagonal() == 0)
-    plain = scheme.without_data
-    # Scales and zero points are those of the original weights, whatever its solver does to them afterwards.
-    nearest = kernels.quantize(stored.read().reshape(stored.matrix), plain, importance)
-    exact = None
-    if scheme.double:
-        exact = kernels.quantize(stored.read().reshape(stored.matrix), replace(plain, double=False), importance).scales
-    steps = steps_of(nearest, exact)
-    order = gptq.order_of(moment, scheme.order)
-    u = gptq.factor(moment, scheme.damp, order, scheme.key)
-    w[:, dead] = 0
+    given = problem(stored, scheme, calibration, importance)
     if engine == "reference":
         from .gptq_reference import solve as by_column
 
-        codes = by_column(w, scheme, steps, u, order)
+        codes = by_column(given.weights, scheme, given.steps, given.u, given.order)
     else:
-        codes = gptq.solve(w, steps, u, order, progress)
-    notices = (*nearest.notices, *calibration.remarks, *_dead(len(dead)))
-    return replace(nearest, scheme=scheme, codes=codes.astype(scheme.code_dtype), notices=notices)
+        codes = gptq.solve(given.weights, given.steps, given.u, given.order, progress)
+    notices = (*given.nearest.notices, *calibration.remarks, *_dead(len(given.dead)))
+    return replace(given.nearest, scheme=scheme, codes=codes.astype(scheme.code_dtype), notices=notices)
 
 
 def _dead(count: int) -> tuple[str, ...]:
@@ -128,19 +113,3 @@ def _dead(count: int) -> tuple[str, ...]:
         return ()
     were = "was" if count == 1 else "were"
     return (f"The weights of {plural(count, 'input')} that {were} always 0 became 0, as GPTQ has it.",)
-
-
-def _rotated(a: np.ndarray) -> np.ndarray:
-    import torch
-
-    from ..kernels.rotation import rotate
-
-    return rotate(torch.from_numpy(np.require(a, requirements=["C", "W"]))).numpy()  # a file's is not writable
-
-
-def _rotated_moment(moment: np.ndarray) -> np.ndarray:
-    """Of rotated inputs R x: R H Rᵀ, kept symmetric."""
-    turned = _rotated(_rotated(moment).T)
-    turned += turned.T.copy()
-    turned /= 2
-    return turned

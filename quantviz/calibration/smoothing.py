@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import QuantvizError
+from ..schemes import Scheme
 from ..tensors import StoredTensor
 from ..text.wording import number
 from .layer import Calibration
@@ -40,6 +41,15 @@ def smoothing(stored: StoredTensor, calibration: Calibration, alpha: float) -> n
             "anew, from a text or inputs of your own."
         )
     return scales_of(calibration.max_abs, stored.read().reshape(stored.matrix), alpha)
+
+
+def smoothed(
+    stored: StoredTensor, scheme: Scheme, calibration: Calibration, importance: np.ndarray | None = None
+) -> tuple[np.ndarray, StoredTensor, Calibration, np.ndarray | None]:
+    """(s, weights times s, the calibration and the importance of inputs divided by s) under a scheme with smooth=."""
+    scales = smoothing(stored, calibration, scheme.smooth)
+    h = None if importance is None else importance / np.square(scales)
+    return scales, multiplied(stored, scales), divided(calibration, scales), h
 
 
 def multiplied(stored: StoredTensor, scales: np.ndarray) -> StoredTensor:

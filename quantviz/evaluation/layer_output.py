@@ -11,7 +11,7 @@ from ..calibration.inputs import met
 from ..calibration.layer import Calibration
 from ..calibration.output_error import shares
 from ..errors import QuantvizError
-from ..kernels.results import Progress
+from ..kernels.results import Progress, Quantized
 from ..schemes import Scheme
 from ..tensors import as_stored, check_importance
 from ..text.wording import number, plural, share
@@ -68,10 +68,12 @@ class LayerOutput:
 
 
 def layer_output(
-    w: Any, key: str | Scheme, calibration: Calibration, importance: Any = None, progress: Progress | None = None
-) -> LayerOutput:
+    w: Any, key: str | Scheme, calibration: Calibration, importance: Any = None, progress: Progress | None = None,
+    quantized: Quantized | None = None,
+) -> LayerOutput:  # fmt: skip
     """w: weights of a layer, and calibration: of its inputs, as `evaluate` takes them.
 
+    quantized: what `quantize` gives for them under a scheme that looks at data, where it is there already.
     Raises QuantvizError for a calibration without a sample of inputs, besides what `evaluate` raises it for.
 
     >>> from quantviz.calibration.synthetic import synthetic_inputs
@@ -90,8 +92,8 @@ def layer_output(
     calibrated.refuse_others(stored, calibration, weights)
     made, scales = None, None
     if scheme.uses_data:
-        q, made = calibrated.quantized(stored, scheme, calibration, weights, "cpu", progress)
-        scales = q.input_scales
+        q = quantized or calibrated.quantized(stored, scheme, calibration, weights, "cpu", progress)[0]
+        made, scales = np.asarray(q.dequantize()).reshape(stored.matrix), q.input_scales
     check = progress and (lambda: progress(stored.size, stored.size))
     error = calibrated.output_power(stored, scheme, calibration, made, None, weights, check)
     before = Fed.of(calibration.inputs)

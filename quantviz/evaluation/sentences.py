@@ -91,7 +91,7 @@ def block_sentence(block: Block, statistics: TensorStatistics) -> str | None:
     if block.scale is None and block.unpacked is None:
         return None
     scheme = Scheme.parse(block.scheme)
-    whose = "rotated weights" if block.rotated else "weights"
+    whose = "rotated weights" if block.rotated else "multiplied weights" if block.multiplied else "weights"
     apart = np.zeros(block.original.shape, bool) if block.kept is None else block.kept
     x, y = (values[~apart] for values in (block.original, block.dequantized))
     if len(x) < 2 or not statistics.std:
@@ -102,7 +102,7 @@ def block_sentence(block: Block, statistics: TensorStatistics) -> str | None:
     zeroed = _fraction(gone & (others != 0), others != 0)
     second = float(np.abs(others).max())
     far = abs(float(x[top]) - statistics.mean) / statistics.std
-    alone = far >= OUTLIER_SIGMAS and size[top] >= ALONE * second and not block.rotated
+    alone = far >= OUTLIER_SIGMAS and size[top] >= ALONE * second and not (block.rotated or block.multiplied)
     if not alone or block.scale is None or not _largest_sets_scale(scheme):
         zeroed = _fraction((y == 0) & (x != 0), x != 0)
         return f"{share(zeroed)} of this block's non-zero {whose} became zero." if zeroed > MANY_ZEROED else None

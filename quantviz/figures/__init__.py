@@ -1,7 +1,7 @@
 """Results -> Plotly figures. Each carries its description in words, which `alt_text` gives."""
 
-from . import inputs, lessons, outliers, quality, quality_details, sensitivity, throughput
-from .blocks import block, error_map, worst_block
+from . import gptq, inputs, lessons, outliers, quality, quality_details, sensitivity, throughput
+from .blocks import block, block_window, error_map, worst_block
 from .code_usage import code_usage
 from .comparison import histogram_grid, limits_note, trade_off
 from .histograms import error_bins, errors, outside_note, weights
@@ -18,11 +18,13 @@ __all__ = [
     "MOST_LINES",
     "alt_text",
     "block",
+    "block_window",
     "by_role",
     "code_usage",
     "error_bins",
     "error_map",
     "errors",
+    "gptq",
     "histogram_grid",
     "limits_note",
     "inputs",

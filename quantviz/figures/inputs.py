@@ -82,6 +82,7 @@ def carriers(found: LayerOutput) -> go.Figure | None:
     x, y = part[picked], found.shares[picked]
     alike = np.geomspace(x.min(), x.max(), _CURVE)
     decades = 10.0 ** np.arange(np.floor(np.log10(x.min())), np.ceil(np.log10(x.max())) + 1)
+    named = [f"{number(100 * part)}%" for part in decades]
     traces = [
         go.Scatter(x=alike, y=alike, mode="lines", hoverinfo="skip", line={"color": REFERENCE, "dash": "dash"}),
         go.Scatter(
@@ -96,7 +97,7 @@ def carriers(found: LayerOutput) -> go.Figure | None:
     )
     return figure(
         traces, alt, "part of E[x²]", "share of the squared error",
-        xaxis={"type": "log", "gridcolor": QUIET, "tickvals": decades, "ticktext": [share(part) for part in decades]},
+        xaxis={"type": "log", "gridcolor": QUIET, "tickvals": decades, "ticktext": named},
         yaxis={"tickformat": ".2~%", "zeroline": True},
         annotations=[legend(("disc", DEQUANTIZED, "channel"), ("dash", REFERENCE, "error as the squares lie"))],
     )  # fmt: skip

@@ -9,8 +9,10 @@ import numpy as np
 
 from ..block_types import Unpacked, original_name, unpack
 from ..errors import QuantvizError
+from ..kernels import dequantize
+from ..kernels.arrays import as_numpy
 from ..kernels.overflow import beyond_float32, is_finite
-from ..kernels.results import Extremes
+from ..kernels.results import Extremes, Quantized
 from ..schemes import Scheme
 from ..statistics import TensorStatistics
 from ..tensors import StoredTensor, as_stored, check_importance, refuse_non_finite
@@ -24,6 +26,7 @@ class Block:
     codes: integers, all [R, C].  scale is what multiplies a code (or its level); zero_point and minimum where
     the symmetry has them.  kept: bool [R, C], which weights are stored apart in 16 bit, or None.
     rotated: whether original and dequantized are those of the rotated rows, on which blocks then lie.
+    multiplied: whether they are those of columns multiplied by the scales of awq or smooth=, before they are divided.
     dtype: in which the tensor is stored.
     Of a block type whose groups have a scale each, scale and minimum are None: unpacked has them all, of one block.
     """
@@ -39,13 +42,14 @@ class Block:
     minimum: float | None
     kept: np.ndarray | None = None
     rotated: bool = False
+    multiplied: bool = False
     unpacked: Unpacked | None = None
     dtype: str = "float32"
 
     @property
     def names(self) -> tuple[str, str]:
         """Labels of the weights before and after; those before may be rounded already by their file, or rotated."""
-        turned = " (rotated)" if self.rotated else ""
+        turned = " (rotated)" if self.rotated else " (multiplied)" if self.multiplied else ""
         return f"{original_name(self.dtype)}{turned}", f"dequantized{turned}"
 
     @property
@@ -67,6 +71,7 @@ class Block:
 
 
 MAX_BLOCK_WEIGHTS = 4096  # of a group are shown
+_PARAMETERS = ("scales", "zero_points", "minima")
 
 
 def inspect_block(
@@ -77,17 +82,19 @@ def inspect_block(
     statistics: TensorStatistics | None = None,
     importance: Any = None,
     around: tuple[int, int] | None = None,
+    quantized: Quantized | None = None,
 ) -> Block:
     """Group (row, col) of the grid of groups, weight by weight; of a block type, a whole block.
 
     Of a group of more than MAX_BLOCK_WEIGHTS a part is shown, the first or that which holds the weight `around` (row
     and column of the tensor seen as [rows, columns]); its scale is the whole group's.
     importance: as `evaluate` takes it, and what the tensor is quantized with.
+    quantized: what `quantize` gives for the tensor; needed, and looked at, where a scheme looks at data.
     """
     scheme = Scheme.parse(key)
     stored = as_stored(w)
     scheme.check_shape(stored.rows, stored.cols)
-    scheme.check_importance_given(importance is not None)
+    scheme.check_importance_given(importance is not None, quantized is not None)
     g = scheme.granularity
     height, width = g.within(stored.rows, stored.cols) if g else (stored.rows, stored.cols)
     r0, c0 = row * height, col * width
@@ -106,6 +113,8 @@ def inspect_block(
 
     r1, c1 = min(r0 + height, stored.rows), min(c0 + width, stored.cols)
     r0, r1, c0, c1 = _part(r0, r1, c0, c1, around or (r0, c0))
+    if scheme.uses_data:
+        return _solved_block(stored, as_numpy(quantized), (row, col), (r0, r1), (c0, c1))
     t = statistics
     whole = Extremes(t.min, t.max, t.mean_abs) if t else None
     found = cpu.group(stored, scheme, (r0, r1), (c0, c1), whole, h)
@@ -122,6 +131,45 @@ def inspect_block(
         int(found.extra) if scheme.rule == "asym" else None,
         float(found.extra) if scheme.rule == "offset" else None,
         None if rotated else found.kept, rotated, dtype=stored.dtype,
+    )  # fmt: skip
+
+
+def _solved_block(
+    stored: StoredTensor, q: Quantized, at: tuple[int, int], rows: tuple[int, int], cols: tuple[int, int]
+) -> Block:
+    """A part of the group at a place of the grid, of a tensor whose codes are there: as its codes have it, rotated or
+    multiplied where the scheme does so. rows, cols: half-open ranges within the group.
+    """
+    if q.matrix != stored.matrix:
+        raise QuantvizError(
+            f"These codes are of {q.matrix[0]:,} × {q.matrix[1]:,} weights, and the tensor has {stored.rows:,} × "
+            f"{stored.cols:,}; give what quantize makes of this tensor."
+        )
+    x = np.array(stored.read(rows[0] * stored.cols, rows[1] * stored.cols)).reshape(-1, stored.cols)
+    if q.input_scales is not None:
+        x = x * q.input_scales
+    if q.scheme.rotate != "none":
+        import torch
+
+        from ..kernels.rotation import rotate
+
+        x = rotate(torch.from_numpy(x)).numpy()
+    codes = np.ascontiguousarray(q.codes.reshape(q.matrix)[slice(*rows), slice(*cols)])
+    own = {name: None if (a := getattr(q, name)) is None else a[at].reshape(1, 1) for name in _PARAMETERS}
+    plain = replace(q.scheme.without_data, rotate="none", double=False, keep=0.0)
+    y = dequantize(Quantized(plain, codes.shape, codes, tensor_scale=q.tensor_scale, **own))
+    kept = None
+    if q.kept_index is not None:
+        kept, stored_apart = np.zeros(q.matrix, bool), np.zeros(q.matrix, np.float32)
+        kept.reshape(-1)[q.kept_index], stored_apart.reshape(-1)[q.kept_index] = True, q.kept_values
+        kept = kept[slice(*rows), slice(*cols)]
+        y = np.where(kept, stored_apart[slice(*rows), slice(*cols)], y)
+    scale = own["scales"][0, 0] * (np.float32(1) if q.tensor_scale is None else np.float32(q.tensor_scale))
+    return Block(
+        q.scheme.key, rows, cols, np.ascontiguousarray(x[:, slice(*cols)]), codes, y, float(scale),
+        None if q.zero_points is None else int(own["zero_points"][0, 0]),
+        None if q.minima is None else float(own["minima"][0, 0]), kept,
+        rotated=q.scheme.rotate != "none", multiplied=q.input_scales is not None, dtype=stored.dtype,
     )  # fmt: skip
 
 

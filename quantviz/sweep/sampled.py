@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..calibration.inputs import remarks
 from ..evaluation.joining import joined
 from ..evaluation.tensor import summed
 from ..kernels.bins import error_bins, value_bins
@@ -69,7 +70,7 @@ def _finished(asked: Asked, stored: StoredTensor, trial: Trial, drawn: Sequence[
     bits = scheme.bits_per_weight(asked.shape)
     known = dict(zip(KNOWN, (bits, stored.bits_per_weight / bits), strict=True))
     values = {name: (estimate.metrics | known)[name] for name in METRICS if name in estimate.metrics or name in known}
-    notices = [*stored.remarks, *scheme.shape_notices(rows, cols)]
+    notices = [*stored.remarks, *scheme.shape_notices(rows, cols), *remarks(scheme, False, False)]
     notices += [f"Of the rows sampled: {text}" for text in joined(trial.passes, scheme).notices]
     notices += [] if has_zero(scheme) else [NO_ZERO.format(scheme)]
     return Measured(

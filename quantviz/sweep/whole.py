@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..calibration.inputs import remarks
 from ..errors import QuantvizError
 from ..evaluation.joining import joined
 from ..evaluation.tensor import bins_of, counted, summed
@@ -151,6 +152,7 @@ def _finished(
     values = summed(result.sums, stored, scheme)
     if result.counts is not None:
         counted(result.counts, values, bins, statistics, stored.size)
-    notices = (*stored.remarks, *scheme.shape_notices(*asked.shape), *result.notices)
+    unmeasured = remarks(scheme, False, False)
+    notices = (*stored.remarks, *scheme.shape_notices(*asked.shape), *result.notices, *unmeasured)
     engine = asked.engine(trial, stored)
     return Measured(scheme.key, values, {}, 1.0, result.sums, notices, trial.seconds, engine)

@@ -70,7 +70,10 @@ class Plan:
             schemes = (
                 default.schemes if devices.takes_bf16(device) else (s.replace("bf16", "fp16") for s in default.schemes)
             )
-        keys = tuple(dict.fromkeys(Scheme.parse(s).key for s in schemes))
+        parsed = [Scheme.parse(s) for s in schemes]
+        if fed := next((s for s in parsed if s.act is not None), None):
+            raise QuantvizError(f"{fed} cannot be timed: layers are timed with inputs as they come; leave act= out.")
+        keys = tuple(dict.fromkeys(s.key for s in parsed))
         if not keys:
             raise QuantvizError("There is no scheme to measure; give at least one, for example int4-sym-b64.")
         if not isinstance(model, ModelShape):

@@ -14,6 +14,7 @@ from quantviz.calibration.inputs import quantized_inputs
 from quantviz.calibration.synthetic import synthetic_inputs
 from quantviz.kernels.rotation import rotate
 from quantviz.schemes.inputs import INPUT_SCHEMES
+from quantviz.throughput.plan import Plan
 
 
 def layer(rows: int = 48, cols: int = 128) -> tuple[np.ndarray, np.ndarray]:
@@ -138,6 +139,10 @@ def test_what_is_missing_is_said() -> None:
     assert "joint_output_relative_error" not in unsampled.metrics
     assert "No sample of the layer's inputs" in unsampled.notices[-1]
     assert not qv.evaluate(w, key, calibration=c).notices
+    rows = [row for rows in qv.sweep("random:normal?rows=8&cols=64", [key]) for row in rows.itertuples()]
+    assert [row.notices.partition(" ")[0] for row in rows] == ["act=int8-token"]
+    with pytest.raises(QuantvizError, match="cannot be timed: layers are timed with inputs as they come"):
+        Plan.make("cpu", schemes=["int4-sym-b32", key])
     with pytest.raises(QuantvizError, match="without a calibration: smooth=0.5 looks at the layer's inputs"):
         qv.quantize(w, key + ",smooth=0.5")
     with pytest.raises(QuantvizError, match="the largest .x. of each input, which this calibration does not hold"):

@@ -57,3 +57,17 @@ def test_explore_shows_the_inputs_of_a_layer_and_the_error_of_its_output():
     assert "Output error, inputs too, held out" in labels and "Of that, the inputs'" in labels
     said = " ".join(shown(m) for m in app.markdown)
     assert "the largest channel reaches" in said and "as they meet the codes" in said
+
+
+def test_explore_tells_the_story_of_gptq_on_the_open_block_turn_by_turn():
+    key = "int4-asym-b64:solver=gptq"
+    app = pressed(opened("explore", ref="random:normal?rows=64&cols=256", scheme=key, pinned="none"), "Make up inputs")
+    assert not app.exception and not app.error
+    turn = next(slider for slider in app.slider if slider.key == "gptq_turn")
+    assert (turn.min, turn.max, turn.value) == (1, 64, 1)
+    before = next(shown(m) for m in app.markdown if "comes to its turn" in shown(m))
+    turn.set_value(64)
+    app.run()
+    after = next(shown(m) for m in app.markdown if "comes to its turn" in shown(m))
+    assert after != before and "behind it in the block" in before and "behind it" not in after
+    assert any("Weight by weight" in shown(m) for m in app.markdown) and not app.exception

@@ -19,6 +19,7 @@ from ..link.state import parse_place
 from ..selection import Importance, View
 from ..shared.charts import chart
 from ..work import cached
+from .solved import quantized, story_section
 
 
 def opened_block(evaluation: Evaluation) -> tuple[int, int]:
@@ -37,11 +38,8 @@ def parse_block(text: str, evaluation: Evaluation) -> tuple[int, int]:
 @st.fragment
 def block_section(view: View, evaluation: Evaluation, importance: Importance | None) -> None:
     st.subheader("Where the error sits")
-    if Scheme.parse(evaluation.scheme).rotate != "none":
-        st.caption(
-            "Rows are rotated before they are quantized, and blocks lie on the rotated rows: the map, the block and "
-            "its table show rotated weights, not those of the model. All figures above are of the model's own weights."
-        )
+    if text := _what_blocks_hold(view.scheme):
+        st.caption(text)
     if evaluation.block_errors.size == 1:
         st.caption(
             "The whole tensor has one scale, or none, so it is one block. With smaller blocks a map stands here."
@@ -50,9 +48,7 @@ def block_section(view: View, evaluation: Evaluation, importance: Importance | N
             _weight_text(view, evaluation)
         else:
             choices.unneeded("block", "0,0", lambda text: parse_block(text, evaluation))
-        block = _block(view, evaluation, (0, 0), importance)
-        if block is not None:
-            _weights(view, block)
+        _opened(view, _block(view, evaluation, (0, 0), importance), importance)
         return
     left, right = st.columns(2, gap="medium")
     with left:
@@ -63,13 +59,39 @@ def block_section(view: View, evaluation: Evaluation, importance: Importance | N
         st.caption(f"{rows:,} × {cols:,} blocks. Click the map to open the worst block nearby.")
     with right:
         block = _block(view, evaluation, place, importance)
+    _opened(view, block, importance)
+
+
+def _opened(view: View, block: Block | None, importance: Importance | None) -> None:
     if block is not None:
         _weights(view, block)
+        story_section(view, block, importance)
+
+
+def _what_blocks_hold(scheme: Scheme) -> str:
+    """Where blocks do not hold the model's own weights, what they hold."""
+    shown = "the block and its table show" if scheme.uses_data else "the map, the block and its table show"
+    if scheme.rotate != "none":
+        return (
+            f"Rows are rotated before they are quantized, and blocks lie on the rotated rows: {shown} rotated weights, "
+            "not those of the model. All figures above are of the model's own weights."
+        )
+    if scheme.smooth is not None or scheme.solver == "awq":
+        return (
+            "Columns are multiplied before they are quantized, and the inputs divided: the block and its table show "
+            "multiplied weights. All other figures are of the model's own weights."
+        )
+    return ""
 
 
 def _block(view: View, evaluation: Evaluation, place: tuple[int, int], importance: Importance | None) -> Block | None:
+    q = None
+    if view.scheme.uses_data:
+        q = quantized(view, importance).result()
+        if q is None:
+            return None
     try:
-        block = cached.inspect(view.at, evaluation, *place, importance, shown_weight(view, evaluation))
+        block = cached.inspect(view.at, evaluation, *place, importance, shown_weight(view, evaluation), q)
     except QuantvizError as problem:
         say.error(problem)
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from quantviz import figures
+from quantviz import Quantized, figures
 from quantviz.evaluation import Evaluation
 from quantviz.evaluation.layer_output import LayerOutput, layer_sentences
 from quantviz.evaluation.sentences import output_sentence
@@ -17,6 +17,7 @@ from ..work import cached
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
 from ..work.tasks import KeptResult
+from .solved import quantized
 
 HEADLINES = (
     "output_relative_error", "heldout_output_relative_error", "joint_output_relative_error",
@@ -43,13 +44,17 @@ def output_section(view: View, evaluation: Evaluation, importance: Importance | 
         )  # fmt: skip
     if text := output_sentence(evaluation):
         say.text(text)
-    if importance.calibration.has_sample:
-        _figures(view, importance)
+    if not importance.calibration.has_sample:
+        return
+    q = quantized(view, importance).ready if view.scheme.uses_data else None
+    if q is None and view.scheme.uses_data:  # the section of blocks makes it, and then runs the page anew
+        return
+    _figures(view, importance, q)
 
 
 @st.fragment
-def _figures(view: View, importance: Importance) -> None:
-    found = _look(view, importance).result()
+def _figures(view: View, importance: Importance, q: Quantized | None) -> None:
+    found = _look(view, importance, q).result()
     if found is None:
         return
     if said := layer_sentences(found):
@@ -77,8 +82,8 @@ def _figures(view: View, importance: Importance) -> None:
             )
 
 
-def _look(view: View, importance: Importance) -> KeptResult:
+def _look(view: View, importance: Importance, q: Quantized | None) -> KeptResult:
     def make(job: Job) -> LayerOutput:
-        return cached.layer_output(view.at, view.scheme.key, importance, job)
+        return cached.layer_output(view.at, view.scheme.key, importance, q, job)
 
     return KeptResult(("layer output", view.at, view.scheme.key, importance.digest), "The layer's output", make, _found)

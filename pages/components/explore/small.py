@@ -15,6 +15,7 @@ from ..selection import SMALL, Importance, View
 from ..shared.charts import chart
 from ..work import cached
 from .block import parse_block, weight_columns
+from .solved import quantized
 
 _NARROW = {name: st.column_config.Column(width=width) for name, width in (("row", 48), ("column", 64), ("code", 48))}
 _LETTER, _EDGES = 6.4, 22  # pixels, of a cell
@@ -27,13 +28,20 @@ def is_small(view: View) -> bool:
 def small_section(view: View, evaluation: Evaluation, importance: Importance | None) -> None:
     """Each weight on the line of its block with its code, and in a table with the arithmetic."""
     st.subheader("Weight by weight", help="Each weight of the tensor: the code that is stored, and its meaning.")
-    if Scheme.parse(evaluation.scheme).rotate != "none":
+    scheme = Scheme.parse(evaluation.scheme)
+    if scheme.rotate != "none":
         st.caption("Rows are rotated before they are quantized: these are the rotated weights.")
+    elif scheme.smooth is not None or scheme.solver == "awq":
+        st.caption("Columns are multiplied before they are quantized: these are the multiplied weights.")
     rows, cols = evaluation.block_errors.shape
     if rows * cols == 1:
         choices.unneeded("block", "0,0", lambda text: parse_block(text, evaluation))
+    q = quantized(view, importance).result() if view.scheme.uses_data else None
+    if q is None and view.scheme.uses_data:
+        return
+    places = [(r, c) for r in range(rows) for c in range(cols)]
     try:
-        blocks = [cached.inspect(view.at, evaluation, r, c, importance) for r in range(rows) for c in range(cols)]
+        blocks = [cached.inspect(view.at, evaluation, *place, importance, quantized=q) for place in places]
     except QuantvizError as problem:
         say.error(problem)
         return

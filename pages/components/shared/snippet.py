@@ -9,6 +9,7 @@ from quantviz.sources.picture import is_picture
 from ..selection import SMALL, UPLOAD, Importance, View
 
 OUTPUT_FIGURES = ("channels(output)", 'tokens(output, "before")', 'tokens(output, "after")', "carriers(output)")
+STORY_FIGURES = ("weights(story, 0)", "handed(story, 0)", "columns(story)")
 TOKEN_NOTE = "# A gated or private model needs a token: set HF_TOKEN, or run `hf auth login`."
 
 
@@ -22,6 +23,8 @@ def tensor_snippet(
 ) -> str:
     """A script that reproduces the view; the token, if any, stays out of it."""
     at = f", around={around}" if around else ""
+    solved = importance is not None and bool(importance.python) and view.scheme.uses_data
+    at += ", quantized=q" if solved else ""
     weighted, by = (", importance", ", importance=importance") if importance else ("", "")
     given = given_to_evaluate(importance)
     lines = [
@@ -38,6 +41,7 @@ def tensor_snippet(
         against = ", pinned"
     lines += [
         f"expected = qv.expected_errors(w, scheme, r.statistics, r.code_counts, qv.figures.error_bins(r)[0]{weighted})",
+        *([f"q = qv.quantize(w, scheme{given})"] if solved else []),
         f"block = qv.inspect_block(w, scheme, {block[0]}, {block[1]}, statistics=r.statistics{by}{at})",
         "",
         "for name, value in r.metrics.items():",
@@ -45,6 +49,7 @@ def tensor_snippet(
         "",
         *_stored(view),
         *_output(view, importance),
+        *_story(view, importance),
         "drawn = [",
         f"    qv.figures.weights(r{against}, axis={axis!r}{', full=True' if full else ''}),",
         f"    qv.figures.errors(r, expected, axis={axis!r}),",
@@ -57,6 +62,7 @@ def tensor_snippet(
             if view.info.packing or view.info.decoded
             else []
         ),
+        *(f"    qv.figures.gptq.{name}," for name in STORY_FIGURES if solved and view.scheme.solver == "gptq"),
         *(f"    qv.figures.inputs.{name}," for name in OUTPUT_FIGURES if importance and importance.python),
         "]",
         "for figure in drawn:",
@@ -71,6 +77,18 @@ def _output(view: View, importance: Importance | None) -> list[str]:
     if importance is None or not importance.python:
         return []
     return ["output = qv.layer_output(w, scheme, calibration, importance)", ""]
+
+
+def _story(view: View, importance: Importance | None) -> list[str]:
+    """The lines that follow GPTQ through the row of the block that is drawn."""
+    if importance is None or not importance.python or view.scheme.solver != "gptq":
+        return []
+    return [
+        "row, cols = qv.figures.block_window(block)  # within the block: those that are drawn",
+        "cols = block.cols[0] + cols.start, block.cols[0] + cols.stop",
+        "story = qv.gptq_story(w, scheme, calibration, block.rows[0] + row, cols, importance)",
+        "",
+    ]
 
 
 def _stored(view: View) -> list[str]:

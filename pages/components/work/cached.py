@@ -16,7 +16,9 @@ from pathlib import Path
 
 import quantviz as qv
 from quantviz import figures, outliers
+from quantviz.calibration.gptq_story import Story, prepared, told
 from quantviz.calibration.importance import importance_names, load_importance, of_rows
+from quantviz.calibration.problem import Problem
 from quantviz.evaluation import Evaluation, default_engine
 from quantviz.evaluation.comparison import part_of
 from quantviz.evaluation.layer_output import LayerOutput
@@ -69,6 +71,7 @@ _tensors: BoundedCache[StoredTensor] = BoundedCache(
 _statistics: BoundedCache[TensorStatistics] = BoundedCache(1000, lambda _: 1)
 _evaluations: BoundedCache[Evaluation] = BoundedCache(512 << 20, _evaluation_bytes)
 _predictions: BoundedCache[tuple] = BoundedCache(1000, lambda _: 1)
+_problems: BoundedCache[Problem] = BoundedCache(512 << 20, lambda given: given.weights.nbytes + given.u.nbytes)
 # Without the errors of each block, which grow with the tensor, so that hundreds of schemes fit.
 _compared: BoundedCache[Evaluation] = BoundedCache(
     256 << 20, lambda e: (1 << 16) + (0 if e.code_counts is None else e.code_counts.nbytes)
@@ -162,11 +165,28 @@ def predicted_errors(at: TensorPart, evaluation: Evaluation, importance: Importa
 
 def inspect(
     at: TensorPart, evaluation: Evaluation, row: int, col: int, importance: Importance | None = None,
-    around: tuple[int, int] | None = None,
+    around: tuple[int, int] | None = None, quantized: qv.Quantized | None = None,
 ) -> Block:  # fmt: skip
     return qv.inspect_block(
-        _tensor(at), evaluation.scheme, row, col, evaluation.statistics, importance and importance.values, around
+        _tensor(at), evaluation.scheme, row, col, evaluation.statistics, importance and importance.values, around,
+        quantized,
+    )  # fmt: skip
+
+
+def quantized(at: TensorPart, key: str, importance: Importance, job: Job) -> qv.Quantized:
+    """What a scheme that looks at data makes of a tensor, reported to `job`."""
+    stored = _tensor(at, job.step("loading", "B"))
+    return qv.quantize(stored, key, progress=job.step(f"quantizing under {key}", "weights"), **_given(importance))
+
+
+def gptq_story(at: TensorPart, key: str, importance: Importance, row: int, cols: tuple[int, int], job: Job) -> Story:
+    """How GPTQ comes to the codes of some columns of a row, reported to `job`."""
+    stored = _tensor(at, job.step("loading", "B"))
+    job.step("inverting the inputs' second moment", "weights")
+    given = _problems.get(
+        (at, key, importance.digest), lambda: prepared(stored, key, importance.calibration, importance.values)
     )
+    return told(given, Scheme.parse(key), row, cols, job.step("column by column", "columns"))
 
 
 def before_and_after(at: TensorPart, key: str, importance: Importance | None = None) -> tuple:
@@ -180,11 +200,13 @@ def before_and_after(at: TensorPart, key: str, importance: Importance | None = N
     return _pairs.get((at, key, importance and importance.digest), make)
 
 
-def layer_output(at: TensorPart, key: str, importance: Importance, job: Job) -> LayerOutput:
+def layer_output(
+    at: TensorPart, key: str, importance: Importance, quantized: qv.Quantized | None, job: Job
+) -> LayerOutput:
     """A layer seen from the inputs that its calibration holds, reported to `job`."""
     stored = _tensor(at, job.step("loading", "B"))
     progress = job.step(f"quantizing under {key}", "weights")
-    return qv.layer_output(stored, key, importance.calibration, importance.values, progress)
+    return qv.layer_output(stored, key, importance.calibration, importance.values, progress, quantized)
 
 
 # -- many schemes ------------------------------------------------------------------------------
