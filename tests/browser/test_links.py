@@ -12,7 +12,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from pages.components.link.address import NAMES, PAGES, SIDEBAR
 from tests.sources.gguf_builder import demo
 
-from .actions import page_without_figures
+from .actions import heading, page_without_figures
 
 pytestmark = pytest.mark.browser
 REF = "random:normal?rows=64&cols=128&outliers=0.001"
@@ -207,6 +207,26 @@ def test_a_link_shows_afresh_and_on_back_what_it_says(window, address, file, pat
         window.go_back()
         window.wait_for_url(f"{address}/{at}?**")
         assert seen(window, first) == first, said
+
+
+def test_the_bare_address_is_learn_at_first_and_explore_for_whoever_returns(page, address):
+    side = page.get_by_test_id("stSidebar")
+    for _ in range(2):  # who has only looked at it finds it again
+        page.goto(address)
+        heading(page, "Learn")
+    side.get_by_role("link", name="Explore", exact=True).click()
+    page.wait_for_url(f"{address}/explore")
+    heading(page, "weight under int4-sym-tensor")
+    at_rest(page)
+    page.go_back()
+    heading(page, "Learn")
+    for path, title in {
+        "": "Explore", "?learn_size=70": "Learn", "explore": "Explore", "?rows=0:64": "Explore", "learn": "Learn",
+        "gguf_files": "Published files",
+    }.items():  # fmt: skip
+        page.goto(f"{address}/{path}")
+        expect(page).to_have_title(f"{title} · quantviz")
+        expect(page.get_by_text("Page not found")).to_have_count(0)
 
 
 def test_a_choice_that_two_pages_share_is_one_step_and_goes_along(window, address):

@@ -9,6 +9,7 @@ import streamlit as st
 from ..link import choices
 from ..link.address import put
 from . import blocks, choosing, floats, integers, memory, model, outlier, shipped, speed
+from .parts import try_it
 
 # Title of each chapter, and what draws it.
 CHAPTERS: dict[str, Callable[[], None]] = {
@@ -26,10 +27,13 @@ CHAPTERS: dict[str, Callable[[], None]] = {
 
 def chapter() -> None:
     """Draws the choice of a chapter, the chapter, and buttons to the one before and after it."""
-    titles = list(CHAPTERS)
+    titles, above = list(CHAPTERS), st.container()
     shown = choices.one_of(
         st.segmented_control, "Chapter", "chapter", titles, titles[0], label_visibility="collapsed", width="stretch"
     )
+    if shown == titles[0]:
+        with above:
+            _introduction()
     CHAPTERS[shown]()
     at = titles.index(shown)
     before, after = st.columns(2)
@@ -43,3 +47,14 @@ def chapter() -> None:
 def go_to(title: str) -> None:
     """For callbacks."""
     put(chapter=None if title == next(iter(CHAPTERS)) else title)
+
+
+def _introduction() -> None:
+    """What this is, for whoever has never seen it."""
+    st.markdown(
+        "**quantviz** shows what quantization does to a model: its weights are rounded to fewer bits, so that it takes "
+        "less memory and runs faster, and something is lost. Nine short chapters follow Sam Rose’s article "
+        "“Quantization from the ground up”. In each you move something and the figures follow at once, and what the "
+        "article claims is measured on this machine. Whoever knows all that goes on to a layer:"
+    )
+    try_it("Explore a layer")

@@ -32,7 +32,7 @@ def draw() -> None:
     whole, small = stored[0], next(s for s in stored if s.scheme.startswith("int4"))
     say.text(
         f"{number(billions)} billion weights of 4 bytes take {size(whole.nbytes)}; with 4 bits a weight and the scales "
-        f"that go with them, {size(small.nbytes)}: one {number(whole.nbytes / small.nbytes, 2)}th."
+        f"that go with them, {size(small.nbytes)}, {number(whole.nbytes / small.nbytes, 2)} times less."
     )
     question(
         "What is the largest of these models whose weights fit into the memory of this machine with 4 bits a weight?",
