@@ -16,7 +16,7 @@ WITHOUT_SCHEME = ("number_formats", "quality", "whole_model", "learn")
 def sidebar(page: str) -> None:
     """Draws the links to pages and the controls that this page takes; `state.current` gives what they say."""
     with st.sidebar:
-        with st.container(gap="xxsmall"):
+        with st.container(gap="xsmall"):
             page_links()
         tensor, scheme = st.container(), st.container()
         if page in WITHOUT_SCHEME:
