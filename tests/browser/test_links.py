@@ -32,7 +32,7 @@ SETTINGS: dict[str, list[tuple[dict[str, tuple], dict]]] = {
         ({"learn_sigmas": ("100", "0")}, {"chapter": "4 One outlier"}),
         ({"learn_block": ("16", "all"), "learn_codes": ("asymmetric",)}, {"chapter": "5 Blocks"}),
         ({"learn_sentence": ("The earth was without",), "learn_model_bits": ("2",),
-          "learn_model_codes": ("asymmetric",)},
+          "learn_model_codes": ("asymmetric",), "learn_tokens": ("512",)},
          {"chapter": "6 What a model does"}),
         ({"learn_model": ("70b",)}, {"chapter": "7 Speed"}),
         ({"learn_shipped": ("AWQ",)}, {"chapter": "8 What people ship"}),

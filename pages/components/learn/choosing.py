@@ -11,11 +11,18 @@ from quantviz.text.wording import bits, number, size
 from .. import say
 from ..link import choices
 from ..shared.tables import table
+from .model_claims import model_claims
 from .parts import question, try_it
 
 
-@st.fragment
 def draw() -> None:
+    _advice()
+    model_claims(5)
+    try_it("Measure them on a language model", "quality")
+
+
+@st.fragment
+def _advice() -> None:
     st.markdown("Four questions, and an answer with its numbers. It counts the weights alone, scales included.")
     left, right = st.columns(2)
     billions = float(choices.one_of(
@@ -51,7 +58,6 @@ def draw() -> None:
         "pages/compare.py", label="Compare these schemes on a layer", icon=":material/arrow_outward:",
         query_params={"ref": ["demo"], "schemes": schemes},
     )  # fmt: skip
-    try_it("Measure them on a language model", "quality")
 
 
 def _answer(billions: float) -> str:

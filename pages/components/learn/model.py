@@ -15,6 +15,7 @@ from ..shared.charts import chart
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
 from ..work.tasks import KeptResult, steps
+from .model_claims import model_claims
 from .parts import question, try_it
 
 BITS, SYMMETRIES = ("8", "6", "4", "3", "2"), {"symmetric": "sym", "asymmetric": "asym"}
@@ -22,6 +23,12 @@ _found: BoundedCache[dict[str | None, NextWords]] = BoundedCache(50, lambda _: 1
 
 
 def draw() -> None:
+    _sentence()
+    model_claims(5, 6, 7)
+    try_it("Measure it on a whole text", "quality")
+
+
+def _sentence() -> None:
     st.markdown(
         "A model reads a text and says how likely every word is to come **next**. How surprised it is by the word that "
         "does come is −ln of that probability; **perplexity** is e to the mean surprise: 1 where it is always sure and "
@@ -55,7 +62,6 @@ def draw() -> None:
     )  # fmt: skip
     say.caption(f"As it is stored, the model's perplexity on this sentence is {number(stored.perplexity, 4)}.")
     question("With how many bits does the model still say the same likeliest word?", lambda: _answer(found), "model")
-    try_it("Measure it on a whole text", "quality")
 
 
 def _task(sentence: str) -> KeptResult:

@@ -11,11 +11,18 @@ from quantviz.text.wording import number, share
 from .. import say
 from ..link import choices
 from ..shared.charts import chart
+from .model_claims import largest_claim
 from .parts import made, question, try_it
 
 
-@st.fragment
 def draw() -> None:
+    _pulled()
+    largest_claim()
+    try_it("Inject outliers into a real layer", "outliers", ref="demo", edit="inject")
+
+
+@st.fragment
+def _pulled() -> None:
     st.markdown(
         f"Here are {WEIGHTS} ordinary weights, of which one is an **outlier**. The scale has to reach it, so every "
         "step grows with it, and its neighbours fall onto fewer and fewer values, at last onto zero. Pull it out."
@@ -42,4 +49,3 @@ def draw() -> None:
         ),
         "outlier",
     )
-    try_it("Inject outliers into a real layer", "outliers", ref="demo", edit="inject")

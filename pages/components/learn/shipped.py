@@ -21,6 +21,7 @@ from ..link import choices
 from ..shared.charts import chart
 from ..shared.tables import table
 from .floats import LAYER
+from .model_claims import model_claims
 from .parts import made, question, try_it
 
 NAMES = tuple(item.name for item in SHIPPED)
@@ -55,6 +56,7 @@ def draw() -> None:
         lambda: say.text(_answer(found)),
         "shipped",
     )
+    model_claims(6)
     try_it(f"Open it in Explore: {say.name(item.scheme)}", ref="demo", tensor=LAYER, scheme=item.scheme)
 
 
