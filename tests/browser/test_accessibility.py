@@ -32,6 +32,7 @@ VIEWS: list[tuple[str, dict]] = [
     ("published_files", {"ref": "demo", "gguf": "Named mixes"}),
     ("throughput", {"schemes": FEW}),
     ("number_formats", {}),
+    ("glossary", {}),
 ]
 FIGURES = "explore"  # where they are drawn too: that takes most of the time
 # What Streamlit's own elements break and the app cannot mend: (rule, a part of the selector), with the reason. Nothing.

@@ -93,6 +93,7 @@ SETTINGS: dict[str, list[tuple[dict[str, tuple], dict]]] = {
           "block_type": ("q4_k", "q8_0", "tq1_0"),
           "packed_format": ("GPTQ int4 g32", "MLX int4 g32", "GPTQ int8 g32")}, {}),
     ],
+    "glossary": [({"term": ("", "sqnr_db", "scale")}, {})],
 }  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def largest_claim() -> None:
 def _decided(name: str, title: str, numbers: Sequence[int], measure: Callable[..., Iterator[Any]]) -> None:
     with st.container(border=True):
         tokens = int(choices.one_of(
-            st.select_slider, "Tokens of text to decide it on", "learn_tokens", [str(n) for n in on_a_model.TOKENS],
+            st.select_slider, "Tokens of text to decide it on", "learn_tokens", [f"{n:d}" for n in on_a_model.TOKENS],
             DEFAULT_TOKENS, help="More text takes longer, and leaves less doubt.",
         ))  # fmt: skip
 

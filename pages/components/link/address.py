@@ -49,6 +49,7 @@ PAGES = {
         "number_format", "number_value", "number_scale", "line_formats", "line_window", "line_axis", "block_type",
         "packed_format",
     ),
+    "glossary": ("term",),
 }  # fmt: skip
 # Where two pages call different things by one name, one of the keys differs from the name in the address.
 NAMES = {"throughput_model": "model", "throughput_schemes": "schemes", "sweep_schemes": "schemes", "plan_bits": "bits"}

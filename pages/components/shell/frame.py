@@ -22,7 +22,7 @@ a symmetry and a block size, and see what is lost. Every format is computed exac
 # page that takes them; before there was Learn, Explore was the only one there.
 LANDING, RETURNED = "learn", "explore"
 _SEEN = "quantviz_seen"  # a cookie that says no more than that somebody was here, and goes after a year
-_HOME, _HERE = "_home", "_here"
+_HAS_RETURNED, _HERE = "_has_returned", "_here"
 
 # Title and icon of each page by the name that its address and its script have, in the order of the sidebar.
 _PAGES = {
@@ -35,6 +35,7 @@ _PAGES = {
     "published_files": ("Published files", ":material/deployed_code:"),
     "throughput": ("Throughput", ":material/speed:"),
     "number_formats": ("Number formats", ":material/123:"),
+    "glossary": ("Glossary", ":material/dictionary:"),
 }
 # Pages by what they are about, in the order of the sidebar; the first group has no heading.
 _GROUPS = {
@@ -42,7 +43,7 @@ _GROUPS = {
     "One tensor": ("explore", "compare", "outliers"),
     "A model": ("quality", "whole_model", "published_files"),
     "This machine": ("throughput",),
-    "Reference": ("number_formats",),
+    "Reference": ("number_formats", "glossary"),
 }
 # Addresses that pages had before: links that were made then still lead to them.
 _BEFORE = {"gguf_files": "published_files"}
@@ -73,7 +74,8 @@ def _home() -> str:
             return name
     if asked & set(SIDEBAR):
         return RETURNED
-    return st.session_state.setdefault(_HOME, RETURNED if _SEEN in st.context.cookies else LANDING)
+    returned = st.session_state.setdefault(_HAS_RETURNED, _SEEN in st.context.cookies)
+    return RETURNED if returned else LANDING
 
 
 def remember(page: str) -> None:

@@ -9,8 +9,8 @@ from ..shell.frame import page_links
 from .scheme_controls import chosen_schemes, scheme_controls
 from .tensor_controls import tensor_controls
 
-WITHOUT_TENSOR = ("number_formats", "learn")
-WITHOUT_SCHEME = ("number_formats", "quality", "whole_model", "learn")
+WITHOUT_TENSOR = ("number_formats", "learn", "glossary")
+WITHOUT_SCHEME = ("number_formats", "quality", "whole_model", "learn", "glossary")
 
 
 def sidebar(page: str) -> None:
