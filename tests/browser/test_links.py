@@ -25,7 +25,7 @@ SHORT = {"measured": "int4-asym-b32", "tokens": "512", "context": "128"}
 # another value, as far as there are such, None where the address has no word for it; then what it has besides.
 SETTINGS: dict[str, list[tuple[dict[str, tuple], dict]]] = {
     "learn": [
-        ({"chapter": ("1 What a weight costs",), "learn_size": ("70", "0.5")}, {}),
+        ({"chapter": ("1 What a weight costs",), "learn_size": ("70", "0.5"), "present": ("false",)}, {}),
         ({"learn_format": ("fp4_e2m1",), "learn_value": ("-1.3",)}, {"chapter": "2 How a float is built"}),
         ({**{f"learn_n{i}": (("-1", "1") if i % 2 else ("0", "0.37")) for i in range(1, 7)}, "learn_bits": ("2", "8"),
           "learn_symmetry": ("asymmetric", "symmetric")}, {"chapter": "3 Rounding to integers"}),

@@ -11,12 +11,12 @@ from quantviz.text.wording import number, share
 
 from .. import say
 from ..link import choices
-from ..shared.charts import chart
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
 from ..work.tasks import KeptResult, steps
 from .model_claims import model_claims
 from .parts import question, try_it
+from .presenting import show
 
 BITS, SYMMETRIES = ("8", "6", "4", "3", "2"), {"symmetric": "sym", "asymmetric": "asym"}
 _found: BoundedCache[dict[str | None, NextWords]] = BoundedCache(50, lambda _: 1)
@@ -49,7 +49,7 @@ def _sentence() -> None:
     if shown is None:
         say.info("This scheme cannot be applied to the demo model.")
         return
-    chart(figures.lessons.next_words(stored, shown), "learn_next_words")
+    show(figures.lessons.next_words(stored, shown), "learn_next_words")
     columns = st.columns(3)
     say.metric("Likeliest next word", f"{shown.likeliest.strip()}", on=columns[0], border=True)
     say.metric(

@@ -10,9 +10,9 @@ from quantviz.text.wording import number, share
 
 from .. import say
 from ..link import choices
-from ..shared.charts import chart
 from .model_claims import largest_claim
 from .parts import made, question, try_it
+from .presenting import show
 
 
 def draw() -> None:
@@ -34,7 +34,7 @@ def _pulled() -> None:
     p = made("outlier", sigmas, lambda: pulled(sigmas))
     if p is None:
         return
-    chart(figures.lessons.pulled(p), "learn_outlier")
+    show(figures.lessons.pulled(p), "learn_outlier")
     whole, blocks = p.neighbours
     say.text(
         f"With one scale for all, the other weights lose {share(p.neighbours[whole])} of themselves (‖e‖/‖x‖) and "

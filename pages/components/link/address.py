@@ -22,7 +22,8 @@ SIDEBAR = ("ref", "tensor", "rows", "scheme", "pinned")  # on every page
 SHARED = ("axis", "range")  # meant to be the same on both pages that have them
 PAGES = {
     "learn": (
-        "chapter", "learn_size", "learn_format", "learn_value", "learn_n1", "learn_n2", "learn_n3", "learn_n4",
+        "chapter", "present", "learn_size", "learn_format", "learn_value",
+        "learn_n1", "learn_n2", "learn_n3", "learn_n4",
         "learn_n5", "learn_n6", "learn_bits", "learn_symmetry", "learn_sigmas", "learn_block", "learn_codes",
         "learn_sentence", "learn_model_bits", "learn_model_codes", "learn_model", "learn_shipped", "learn_weights",
         "learn_gigabytes", "learn_runtime", "learn_wish", "learn_tokens",
