@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlencode
 
 import pytest
@@ -79,6 +80,8 @@ def test_a_class_sees_large_type_and_keys_turn_the_chapters(page: Page, address:
     slider.focus()
     page.keyboard.press("ArrowRight")  # a slider keeps its arrows
     page.wait_for_url("**learn_sigmas=21**")
+    link = page.get_by_role("link", name="Link to this chapter as it stands")
+    expect(link).to_have_attribute("href", re.compile("^(?!.*present).*learn_sigmas=21"))
     page.keyboard.press("PageDown")
     heading(page, CHAPTERS[4])
     page.keyboard.press("Tab")
@@ -86,8 +89,6 @@ def test_a_class_sees_large_type_and_keys_turn_the_chapters(page: Page, address:
     page.keyboard.press("ArrowLeft")
     heading(page, CHAPTERS[3])
     expect(slider).to_have_value("21")
-    link = page.get_by_role("link", name="Link to this chapter as it stands").get_attribute("href")
-    assert "learn_sigmas=21" in link and "present" not in link
     page.keyboard.press("Escape")
     heading(page, "Learn")
     expect(page.get_by_test_id("stSidebar")).to_be_visible()

@@ -12,7 +12,7 @@ from quantviz.text.wording import bits, share
 
 from .. import say
 from ..link import choices
-from .parts import claim, made, question, try_it
+from .parts import claim, lead_on, made, question, try_it
 from .presenting import show
 
 SYMMETRIES = {"symmetric": "sym", "asymmetric": "asym"}
@@ -44,7 +44,7 @@ def draw() -> None:
         "blocks",
     )
     claim(4, claims.blocks_contain)
-    try_it("Sweep the block size of a real layer", "outliers", ref="demo")
+    lead_on("Sweep the block size of a real layer", "outliers", ref="demo", scheme=here.scheme)
 
 
 def _picture(block: int, symmetry: str) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from .. import say
 from ..link import choices
-from ..link.address import link, put
+from ..link.address import put
 from . import blocks, choosing, floats, integers, memory, model, outlier, shipped, speed
 from .parts import try_it
 from .presenting import AFTER, BEFORE, END, present_switch, presents, switch_on
@@ -35,14 +35,9 @@ def chapter() -> None:
     shown = _head()
     CHAPTERS[shown]()
     at = TITLES.index(shown)
-    before, here, after = st.columns([2, 2, 2], vertical_alignment="center")
+    before, after = st.columns(2)
     if at:
         before.button(TITLES[at - 1], key=BEFORE, icon=":material/arrow_back:", on_click=go_to, args=(TITLES[at - 1],))
-    with here:
-        st.page_link(
-            "pages/learn.py", label="Link to this chapter as it stands", icon=":material/link:",
-            query_params={name: texts for name, texts in link("learn").items() if name != "present"},
-        )  # fmt: skip
     if at + 1 < len(TITLES):
         after.button(
             TITLES[at + 1], key=AFTER, icon=":material/arrow_forward:", type="primary", on_click=go_to,

@@ -18,7 +18,7 @@ from .. import say
 from ..link import choices
 from ..link.address import put
 from ..shared import bit_toggles
-from .parts import claim, made, question, try_it
+from .parts import claim, lead_on, made, question
 from .presenting import show
 
 FORMATS = ("fp16", "bf16", "fp8_e4m3", "fp4_e2m1")
@@ -64,7 +64,7 @@ def draw() -> None:
         "floats",
     )
     claim(2, lambda: claims.near_zero(_layer(), f"{LAYER} of the demo model"))
-    try_it("See this layer in Explore", ref="demo", tensor=LAYER, scheme="fp8_e4m3")
+    lead_on("See this layer in Explore", ref="demo", tensor=LAYER, scheme=name)
 
 
 def _layer() -> Any:

@@ -13,7 +13,7 @@ from quantviz.text.wording import number
 from .. import say
 from ..link import choices
 from ..shared.tables import table
-from .parts import claim, made, question, try_it
+from .parts import claim, lead_on, made, question
 from .presenting import show
 
 SYMMETRIES = ("symmetric", "asymmetric")
@@ -55,7 +55,7 @@ def draw() -> None:
     )
     claim(3, claims.six_numbers)
     typed = ",".join(repr(n) for n in numbers)
-    try_it("Try it in Explore", ref=f"values:{typed}", scheme=r.scheme)
+    lead_on("Try it in Explore", ref=f"values:{typed}", scheme=r.scheme)
 
 
 def _arithmetic(r: Rounded) -> None:

@@ -11,7 +11,7 @@ from quantviz.text.wording import number, size
 
 from .. import say
 from ..link import choices
-from .parts import claim, question, try_it
+from .parts import claim, lead_on, question
 from .presenting import show
 
 DEFAULT = "8"
@@ -40,7 +40,7 @@ def draw() -> None:
         "memory",
     )
     claim(1, claims.bytes_a_weight)
-    try_it("See one format bit by bit", "number_formats")
+    lead_on("See one format bit by bit", "number_formats")
 
 
 def _answer(here: int | None) -> str:

@@ -15,7 +15,7 @@ from ..work.bounded import BoundedCache
 from ..work.jobs import Job
 from ..work.tasks import KeptResult, steps
 from .model_claims import model_claims
-from .parts import question, try_it
+from .parts import lead_on, question
 from .presenting import show
 
 BITS, SYMMETRIES = ("8", "6", "4", "3", "2"), {"symmetric": "sym", "asymmetric": "asym"}
@@ -23,12 +23,13 @@ _found: BoundedCache[dict[str | None, NextWords]] = BoundedCache(50, lambda _: 1
 
 
 def draw() -> None:
-    _sentence()
+    scheme = _sentence()
     model_claims(5, 6, 7)
-    try_it("Measure it on a whole text", "quality")
+    lead_on("Measure it on a whole text", "quality", measured=scheme)
 
 
-def _sentence() -> None:
+def _sentence() -> str:
+    """Draws what the model says after a sentence; returns the scheme that is shown."""
     st.markdown(
         "A model reads a text and says how likely every word is to come **next**. How surprised it is by the word that "
         "does come is −ln of that probability; **perplexity** is e to the mean surprise: 1 where it is always sure and "
@@ -42,13 +43,14 @@ def _sentence() -> None:
     left, right = st.columns([3, 2])
     bits = choices.one_of(left.select_slider, "Bits a weight, in blocks of 32", "learn_model_bits", BITS, "4")
     symmetry = choices.one_of(right.segmented_control, "Codes", "learn_model_codes", list(SYMMETRIES), "symmetric")
+    scheme = f"int{bits}-{SYMMETRIES[symmetry]}-b32"
     found = _task(sentence).result()
     if found is None:
-        return
-    stored, shown = found[None], found.get(f"int{bits}-{SYMMETRIES[symmetry]}-b32")
+        return scheme
+    stored, shown = found[None], found.get(scheme)
     if shown is None:
         say.info("This scheme cannot be applied to the demo model.")
-        return
+        return scheme
     show(figures.lessons.next_words(stored, shown), "learn_next_words")
     columns = st.columns(3)
     say.metric("Likeliest next word", f"{shown.likeliest.strip()}", on=columns[0], border=True)
@@ -62,6 +64,7 @@ def _sentence() -> None:
     )  # fmt: skip
     say.caption(f"As it is stored, the model's perplexity on this sentence is {number(stored.perplexity, 4)}.")
     question("With how many bits does the model still say the same likeliest word?", lambda: _answer(found), "model")
+    return scheme
 
 
 def _task(sentence: str) -> KeptResult:

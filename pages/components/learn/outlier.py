@@ -11,18 +11,12 @@ from quantviz.text.wording import number, share
 from .. import say
 from ..link import choices
 from .model_claims import largest_claim
-from .parts import made, question, try_it
+from .parts import lead_on, made, question
 from .presenting import show
 
 
-def draw() -> None:
-    _pulled()
-    largest_claim()
-    try_it("Inject outliers into a real layer", "outliers", ref="demo", edit="inject")
-
-
 @st.fragment
-def _pulled() -> None:
+def draw() -> None:
     st.markdown(
         f"Here are {WEIGHTS} ordinary weights, of which one is an **outlier**. The scale has to reach it, so every "
         "step grows with it, and its neighbours fall onto fewer and fewer values, at last onto zero. Pull it out."
@@ -31,6 +25,13 @@ def _pulled() -> None:
         "How far out the outlier lies, in standard deviations", "learn_sigmas", 4.0, 0.0, float(MOST_SIGMAS), 1.0,
         draw="slider",
     )  # fmt: skip
+    _pulled(sigmas)
+    largest_claim()
+    far = {"inject_magnitude": f"{sigmas:g}"} if sigmas else {}
+    lead_on("Inject it into a real layer", "outliers", ref="demo", edit="inject", inject_count="1", **far)
+
+
+def _pulled(sigmas: float) -> None:
     p = made("outlier", sigmas, lambda: pulled(sigmas))
     if p is None:
         return

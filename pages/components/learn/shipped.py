@@ -21,7 +21,7 @@ from ..link import choices
 from ..shared.tables import table
 from .floats import LAYER
 from .model_claims import model_claims
-from .parts import made, question, try_it
+from .parts import lead_on, made, question
 from .presenting import show
 
 NAMES = tuple(item.name for item in SHIPPED)
@@ -57,7 +57,7 @@ def draw() -> None:
         "shipped",
     )
     model_claims(6)
-    try_it(f"Open it in Explore: {say.name(item.scheme)}", ref="demo", tensor=LAYER, scheme=item.scheme)
+    lead_on(f"Open it in Explore: {say.name(item.scheme)}", ref="demo", tensor=LAYER, scheme=item.scheme)
 
 
 def _picture(item: Shipped) -> None:

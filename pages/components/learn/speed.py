@@ -18,7 +18,7 @@ from ..shared.verdict import card
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
 from ..work.tasks import KeptResult
-from .parts import question, try_it
+from .parts import lead_on, question
 from .presenting import show
 
 _reports: BoundedCache[Report] = BoundedCache(4, lambda _: 1)
@@ -58,7 +58,7 @@ def draw() -> None:
     )
     with st.container(border=True):
         card(speed.verdict(report))
-    try_it("Measure every scheme", "throughput")
+    lead_on("Measure every scheme", "throughput", throughput_model=model)
 
 
 def _task() -> KeptResult:
