@@ -9,7 +9,7 @@ from pages.components.work.imports import import_first
 # Before the imports below: the first visitors may come all at once, each on a thread of its own.
 import_first()
 
-from pages.components.shell.frame import ABOUT, enter, navigation
+from pages.components.shell.frame import ABOUT, enter, navigation, remember
 from pages.components.link.address import begin
 from pages.components.sidebar.sidebar import sidebar
 from pages.components.shell.style import style
@@ -21,6 +21,7 @@ name, page = navigation()
 st.set_page_config(f"{page.title} · quantviz")
 style()
 warm_up()
+remember(name)
 begin(name)
 sidebar(name)
 enter()

@@ -14,7 +14,7 @@ SMALL = "ref=random:normal%3Frows%3D64%26cols%3D256"
 PAGES = {
     "": "Explore", "learn": "Learn", "compare": "Compare", "outliers": "Outliers", "quality": "Quality",
     "whole_model": "Whole model", "published_files": "Published files", "throughput": "Throughput",
-    "number_formats": "Number formats",
+    "number_formats": "Number formats", "glossary": "Glossary",
 }  # fmt: skip
 READABLE = 4.5  # WCAG 2.2, 1.4.3: contrast of text to its ground
 

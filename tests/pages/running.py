@@ -25,8 +25,7 @@ def opened(page: str = DEFAULT_PAGE, **address: str | list[str]) -> AppTest:
     for name, value in {"ref": SMALL, **address}.items():
         if name != "ref" or value:
             app.query_params[name] = value
-    if page != DEFAULT_PAGE:
-        app.switch_page(f"pages/{page}.py")
+    app.switch_page(f"pages/{page}.py")
     return settled(app)
 
 

@@ -42,6 +42,22 @@ def test_a_number_that_is_moved_changes_the_figures():
     assert app.query_params["learn_n1"] == "-0.2"
 
 
+def test_claims_about_language_models_are_decided_at_a_press():
+    """Each chapter shows its own of them; more text would leave less doubt."""
+    for chapter, claims in ((5, "567"), (3, "9"), (7, "6"), (8, "5")):
+        app = opened("learn", chapter=TITLES[chapter], learn_tokens="512")
+        press = [b for b in app.button if b.label == "Measure it here"]
+        if chapter < 7:  # the last two show what was measured before
+            assert "Nothing measured yet" in said(app)
+            press[0].click()
+            app = settled(app)
+        else:
+            assert not press
+        assert not app.exception and not app.error
+        assert "Nothing measured yet" not in said(app) and "reads 512 tokens" in said(app)
+        assert [c for c in "56789" if f"Claim {c} " in said(app)] == list(claims)
+
+
 @pytest.mark.parametrize(
     "chapter, state, text",
     [

@@ -9,14 +9,14 @@ from ..shell.frame import page_links
 from .scheme_controls import chosen_schemes, scheme_controls
 from .tensor_controls import tensor_controls
 
-WITHOUT_TENSOR = ("number_formats", "learn")
-WITHOUT_SCHEME = ("number_formats", "quality", "whole_model", "learn")
+WITHOUT_TENSOR = ("number_formats", "learn", "glossary")
+WITHOUT_SCHEME = ("number_formats", "quality", "whole_model", "learn", "glossary")
 
 
 def sidebar(page: str) -> None:
     """Draws the links to pages and the controls that this page takes; `state.current` gives what they say."""
     with st.sidebar:
-        with st.container(gap="xxsmall"):
+        with st.container(gap="xsmall"):
             page_links()
         tensor, scheme = st.container(), st.container()
         if page in WITHOUT_SCHEME:
