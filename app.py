@@ -14,6 +14,7 @@ from pages.components.link.address import begin
 from pages.components.sidebar.sidebar import sidebar
 from pages.components.shell.style import style
 from pages.components.shell.warm_up import warm_up
+from pages.components.shared.charts import blocked_notice
 
 # A tab has an icon of ours: Streamlit's own would be fetched from another host.
 st.set_page_config(page_icon="pages/components/icon.svg", layout="wide", menu_items={"About": ABOUT})
@@ -24,4 +25,5 @@ warm_up()
 begin(name)
 sidebar(name)
 enter()
+blocked_notice()
 page.run()

@@ -58,7 +58,7 @@ def block_section(view: View, evaluation: Evaluation, importance: Importance | N
     with left:
         _block_text(evaluation)
         place = opened_block(evaluation)
-        chart(figures.error_map(evaluation, place), "map", on_select=_open_clicked, selection_mode="points")
+        chart(figures.error_map(evaluation, place), "map", on_select=_open_clicked)
         rows, cols = evaluation.block_errors.shape
         st.caption(f"{rows:,} × {cols:,} blocks. Click the map to open the worst block nearby.")
     with right:
