@@ -11,7 +11,7 @@ import_first()
 
 from pages.components.shell.frame import ABOUT, enter, navigation
 from pages.components.link.address import begin
-from pages.components.sidebar.sidebar import sidebar
+from pages.components.sidebar.sidebar import around
 from pages.components.shell.style import style
 from pages.components.shell.warm_up import warm_up
 from pages.components.shared.charts import blocked_notice
@@ -23,7 +23,12 @@ st.set_page_config(f"{page.title} · quantviz")
 style()
 warm_up()
 begin(name)
-sidebar(name)
-enter()
 blocked_notice()
-page.run()
+
+
+def run() -> None:
+    enter()
+    page.run()
+
+
+around(name, run)

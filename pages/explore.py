@@ -23,6 +23,7 @@ view = opened_view()
 
 first = st.container()
 importance = importance_upload(view)
+drawn = st.container()
 try:
     with first:
         evaluation = evaluated(view, view.scheme, importance)
@@ -31,13 +32,8 @@ except QuantvizError as problem:
     st.stop()
 if evaluation is None:  # not computed yet: the page shows progress, or asks first
     st.stop()
-
 with first:
     pinned, unfit = against_pinned(view, importance)
-    headline(view, evaluation, pinned, unfit)
-    if is_small(view):
-        small_section(view, evaluation, importance)
-    picture_section(view, evaluation, importance)
 
 
 @st.fragment
@@ -65,7 +61,13 @@ def histograms() -> None:
             chart(usage, "codes")
 
 
-histograms()
+with drawn:  # first of all, so that the browser draws while the rest is made
+    histograms()
+with first:
+    headline(view, evaluation, pinned, unfit)
+    if is_small(view):
+        small_section(view, evaluation, importance)
+    picture_section(view, evaluation, importance)
 if not is_small(view) or evaluation.block_errors.size > 1:
     block_section(view, evaluation, importance)
 stored_section(view)

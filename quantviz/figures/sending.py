@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ KINDS = {"f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4"}
 def to_bytes(fig: go.Figure, **facts: Any) -> bytes:
     """The figure, and what else a browser is told of it.
 
-    4 bytes: the length of the JSON, little-endian; the JSON {"data", "layout", **facts}; then the arrays.
+    By zlib: 4 bytes, the length of the JSON, little-endian; the JSON {"data", "layout", **facts}; then the arrays.
     Where an array stood, the JSON has {"array": [kind, offset, length]}, with "columns" where it has two dimensions.
     The offset counts from the end of the JSON, filled up with spaces to a multiple of 8 bytes. A heat map whose values
     are not shown on hovering is sent in 255 steps: {"from": zmin, "step": …} beside its array of whole numbers.
@@ -29,7 +30,8 @@ def to_bytes(fig: go.Figure, **facts: Any) -> bytes:
     told = {"data": [arrays.of(_in_steps(trace)) for trace in fig._data], "layout": arrays.of(_drawn(fig)), **facts}
     head = json.dumps(told, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     head += b" " * (-(4 + len(head)) % ALIGNED)
-    return len(head).to_bytes(4, "little") + head + b"".join(arrays.parts)
+    # At level 1: two thirds of the bytes go in a fifth of a millisecond; the last few would take ten times as long.
+    return zlib.compress(len(head).to_bytes(4, "little") + head + b"".join(arrays.parts), 1)
 
 
 def from_bytes(sent: bytes) -> dict[str, Any]:
@@ -39,6 +41,7 @@ def from_bytes(sent: bytes) -> dict[str, Any]:
     >>> from_bytes(to_bytes(fig, alt="a line"))
     {'data': [{'y': array([1., 2.], dtype=float32), 'type': 'scatter'}], 'layout': {}, 'alt': 'a line'}
     """
+    sent = zlib.decompress(sent)
     start = 4 + int.from_bytes(sent[:4], "little")
 
     def read(found: dict) -> Any:

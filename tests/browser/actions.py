@@ -33,13 +33,13 @@ def page_without_figures(context: BrowserContext) -> Page:
     nothing = {
         "responseCode": 200,
         "responseHeaders": [{"name": "Content-Type", "value": "text/javascript"}],
-        "body": base64.b64encode(b"export const begin = async () => {}, show = () => {}, remove = () => {}").decode(),
+        "body": base64.b64encode(b"export const begin = async () => ({show() {}, remove() {}})").decode(),
     }
     session.on(
         "Fetch.requestPaused",
         lambda asked: session.send("Fetch.fulfillRequest", nothing | {"requestId": asked["requestId"]}),
     )
-    session.send("Fetch.enable", {"patterns": [{"urlPattern": "*/figure.js"}]})
+    session.send("Fetch.enable", {"patterns": [{"urlPattern": "*/figure.js?*"}]})
     return page
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from quantviz import QuantvizError, figures
@@ -133,8 +134,10 @@ def _weights(view: View, block: Block) -> None:
     st.markdown(f"**Weight by weight** · {say.plain(rule_text(block))}")
     if block.unpacked is not None:
         say.caption(Scheme.parse(block.scheme).fmt.rule)
+    # Of its few different texts each is sent once, however many weights there are.
+    rows = pd.DataFrame(block_rows(block)).astype({"code": "category", "arithmetic": "category"})
     st.dataframe(
-        block_rows(block), hide_index=True, height=300, key="block_table", column_config=weight_columns(block),
+        rows, hide_index=True, height=300, key="block_table", column_config=weight_columns(block),
     )  # fmt: skip
     if str(Scheme.parse(block.scheme).granularity) in ("None", "tensor") and block.original.size < view.weights:
         st.caption(f"The first {count(block.original.size)} of {count(view.weights)} weights.")

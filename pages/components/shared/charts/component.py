@@ -14,19 +14,15 @@ _PLOTLY = Path(plotly.__file__).parent / "package_data"
 
 
 @st.cache_resource(show_spinner=False)
-def _served() -> dict[str, str]:
-    """Where the app serves the script and Plotly from now on: paths under its own address."""
-    ours, plotlys = declare_component("browser", str(_HERE)), declare_component("plotly", str(_PLOTLY))
-    return {"ours": f"component/{ours.name}/", "plotly": f"component/{plotlys.name}/plotly.min.js?{plotly.__version__}"}
-
-
-@st.cache_resource(show_spinner=False)
 def _renderer() -> Callable:
-    """The element. Its script travels with every figure, so it is short, and loads the rest once a page."""
-    script = (_HERE / "loader.js").read_text("utf-8")
-    for name, path in _served().items():
-        script = script.replace(f"{{{name}}}", path)
-    return st.components.v2.component("quantviz_figure", js=script, isolate_styles=False)
+    """The element. Its script travels with every figure, so it is short, and loads the rest once a page.
+
+    The app itself serves the rest, and Plotly, as Streamlit serves the files of a component.
+    """
+    ours, plotlys = declare_component("figure", str(_HERE)), declare_component("plotly", str(_PLOTLY))
+    address = f"component/{ours.name}/figure.js?../{plotlys.name}/plotly.min.js?{plotly.__version__}"
+    script = (_HERE / "loader.js").read_text("utf-8").replace("{ours}", address)
+    return st.components.v2.component("figure", js=script, isolate_styles=False)
 
 
 def in_place(sent: bytes, name: str, on_select: Callable[[], None] | None, on_blocked: Callable[[], None]) -> None:

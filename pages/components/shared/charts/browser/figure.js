@@ -7,11 +7,13 @@ import {ask, enter, leave} from "./turns.js";
 const figures = new WeakMap();  // by the element that Streamlit gives each
 let Plotly;
 
-// Loads Plotly, once. The copy that the browser has is taken, however old: its address has the version.
-export async function begin(address) {
+// Loads Plotly, once; gives what the page calls. Its address is told in ours, with its version: the copy that the browser
+// has of that is taken, however old.
+export async function begin() {
   const style = document.createElement("link");
   Object.assign(style, {rel: "stylesheet", href: new URL("figure.css", import.meta.url).href});
   document.head.append(style);
+  const address = new URL(new URL(import.meta.url).search.slice(1), import.meta.url);
   const answer = await fetch(address, {cache: "force-cache"});
   if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
   const script = document.createElement("script");
@@ -21,15 +23,16 @@ export async function begin(address) {
     document.head.append(script);
   });
   Plotly = window.Plotly;
+  return {show, remove};
 }
 
-export function show(component) {
+function show(component) {
   let figure = figures.get(component.parentElement);
   if (!figure) figures.set(component.parentElement, figure = new Figure(component.parentElement));
   figure.update(component);
 }
 
-export function remove(element) {
+function remove(element) {
   figures.get(element)?.remove();
   figures.delete(element);
 }
@@ -49,11 +52,12 @@ class Figure {
     this.sizes.observe(this.box);
   }
 
-  update(component) {
+  async update(component) {
     this.tell = component.setTriggerValue;
     if (same(this.sent, component.data)) return;
-    this.sent = component.data.slice();
-    const {data, layout, ...facts} = unpack(component.data);
+    const sent = this.sent = component.data.slice();
+    const {data, layout, ...facts} = await unpack(sent);
+    if (sent !== this.sent) return;  // something newer has come
     Object.assign(this, {data, layout, facts});
     this.node.setAttribute("aria-label", facts.alt);
     this.box.style.height = `${layout.height}px`;
