@@ -41,7 +41,7 @@ def histograms() -> None:
     title, counts, span = st.columns([3, 1.2, 1.2], vertical_alignment="bottom")
     title.subheader("Weights before and after")
     axis, full = axis_controls(counts, span)
-    chart(figures.weights(evaluation, pinned, axis, full), "weights")
+    chart(figures.weights(evaluation, pinned, axis, full), "weights", (axis, full))
     note = figures.outside_note(evaluation.statistics)
     if note and not full:
         say.caption(note)
@@ -51,14 +51,15 @@ def histograms() -> None:
             "Errors",
             help="Dequantized minus original, over what rounding gives if weights lie evenly in their intervals.",
         )
-        chart(figures.errors(evaluation, cached.predicted_errors(view.at, evaluation, importance), axis), "errors")
+        expected = cached.predicted_errors(view.at, evaluation, importance)
+        chart(figures.errors(evaluation, expected, axis), "errors", axis)
     with right:
         st.subheader("How often each code is used")
         usage = figures.code_usage(evaluation)
         if usage is None:
             st.caption("fp32 has 4.3 billion codes, too many to count.")
         else:
-            chart(usage, "codes")
+            chart(usage, "codes", view.scheme.format)
 
 
 with drawn:  # first of all, so that the browser draws while the rest is made

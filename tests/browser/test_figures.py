@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import random
+import zlib
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Page, expect
+
+from pages.components.shared import charts
 
 from .actions import go, settled
 
@@ -19,7 +26,21 @@ DRAWN = """() => {
 }"""
 ALL_SHOW = "scheme => document.querySelector('.st-key-figure_weights [role=img]').ariaLabel.includes(scheme + ',')"
 RANGE = "document.querySelector('.st-key-figure_weights .js-plotly-plot')._fullLayout.xaxis.range"
+TRACE = RANGE.replace("_fullLayout.xaxis.range", "_fullData[0]")
 WIDTH = f"{RANGE}[1] - {RANGE}[0]"
+# The CRC-32 of each inflated text, so that no large ones are handed over.
+INFLATED = """async ([packed, sizes]) => {
+  const {inflate} = await window.ours;
+  const crc = bytes => {
+    let sum = -1;
+    for (const byte of bytes) {
+      sum ^= byte;
+      for (let i = 0; i < 8; i++) sum = sum >>> 1 ^ 0xEDB88320 & -(sum & 1);
+    }
+    return ~sum >>> 0;
+  };
+  return packed.map((text, i) => crc(inflate(Uint8Array.from(atob(text), c => c.charCodeAt(0)), sizes[i])));
+}"""
 FIGURES = ["block", "codes", "errors", "map", "weights"]
 
 
@@ -49,9 +70,36 @@ def test_zoom_stays_over_ten_changes_of_scheme_and_each_figure_is_drawn_once_a_c
         page.wait_for_timeout(150)
         assert page.evaluate("window.drawn") == {f"figure_{name}": 1 for name in FIGURES}, scheme
         assert page.evaluate(RANGE) == zoomed
+    legend = page.locator(".st-key-figure_weights .annotation-text").first
+    legend.click(position={"x": 30, "y": 8})
+    page.wait_for_function(f"{TRACE}.visible === false")
+    key.fill("nf4-b64")
+    key.press("Enter")
+    page.wait_for_function(ALL_SHOW, arg="nf4-b64")
+    assert page.evaluate(f"[{TRACE}.name, {TRACE}.visible]") == ["original", False]
     page.locator(".st-key-figure_weights .qv-figure").hover()
     page.locator(".st-key-figure_weights").get_by_role("button", name="Show all").click()
-    page.wait_for_function(f"{WIDTH} > {whole * 0.99}")
+    page.wait_for_function(f"{WIDTH} > {whole * 0.99} && {TRACE}.visible === true")
+
+
+def test_the_script_reads_what_was_compressed(page: Page):
+    ours = (Path(charts.__file__).parent / "browser" / "inflate.js").read_text("utf-8")
+    load = "s => { window.ours = import(URL.createObjectURL(new Blob([s], {type: 'text/javascript'}))) }"
+    page.evaluate(load, ours)
+    rng = random.Random(0)
+    kinds = [
+        rng.randbytes,
+        lambda n: b"x" * n,
+        lambda n: bytes(rng.choices(b"abc", k=n)),
+        lambda n: (b'{"a":1,' * n)[:n],
+    ]
+    cases = [(kind(size), level) for size in (0, 1, 300, 70_000) for kind in kinds for level in (0, 1, 9)]
+    packed = [base64.b64encode(zlib.compress(data, level)).decode() for data, level in cases]
+    fixed = zlib.compressobj(9, strategy=zlib.Z_FIXED)
+    cases.append((b"as it is told", 9))
+    packed.append(base64.b64encode(fixed.compress(cases[-1][0]) + fixed.flush()).decode())
+    found = page.evaluate(INFLATED, [packed, [len(data) for data, _ in cases]])
+    assert found == [zlib.crc32(data) for data, _ in cases]
 
 
 def test_where_the_script_is_blocked_the_page_says_so_and_draws_without_it(page: Page, address: str):

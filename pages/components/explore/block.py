@@ -59,8 +59,8 @@ def block_section(view: View, evaluation: Evaluation, importance: Importance | N
     with left:
         _block_text(evaluation)
         place = opened_block(evaluation)
-        chart(figures.error_map(evaluation, place), "map", on_select=_open_clicked)
         rows, cols = evaluation.block_errors.shape
+        chart(figures.error_map(evaluation, place), "map", (rows, cols), _open_clicked)
         st.caption(f"{rows:,} × {cols:,} blocks. Click the map to open the worst block nearby.")
     with right:
         block = _block(view, evaluation, place, importance)
@@ -79,7 +79,7 @@ def _block(view: View, evaluation: Evaluation, place: tuple[int, int], importanc
     st.markdown(f"**{name}** · {say.plain(_where(block))}")
     if said := block_sentence(block, evaluation.statistics):
         say.text(said)
-    chart(figures.block(block), "block")
+    chart(figures.block(block), "block", (block.rows, block.cols))
     return block
 
 

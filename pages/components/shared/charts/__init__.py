@@ -8,6 +8,7 @@ stay. Should Streamlit one day keep a keyed chart's identity, `st.plotly_chart` 
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import blake2b
 
 import streamlit as st
 from plotly.graph_objects import Figure
@@ -26,7 +27,7 @@ def chart(fig: Figure, key: str, keeps: object = "", on_select: Callable[[], Non
     """Draws `fig`; its camera button saves it in the kind of file chosen on the page.
 
     key: of the page: a figure with the same key is redrawn where it stands.
-    keeps: what the visitor's zoom belongs to, beside the key; where it changes, the figure is shown whole again.
+    keeps: what a visitor's zoom belongs to, beside the key and the tensor; where it changes, all is shown again.
     on_select: called when a point is clicked, which is then in st.session_state[f"figure_{key}"]["selection"].
     """
     if st.session_state.get(_BLOCKED) == "new":
@@ -35,7 +36,7 @@ def chart(fig: Figure, key: str, keeps: object = "", on_select: Callable[[], Non
     name, picture = f"figure_{key}", _picture(key)
     if _BLOCKED in st.session_state:
         return _anew(fig, name, picture, on_select)
-    told = {"alt": alt_text(fig), "picture": picture, "keeps": f"{key} {keeps}", "clicks": on_select is not None}
+    told = {"alt": alt_text(fig), "picture": picture, "keeps": _kept(key, keeps), "clicks": on_select is not None}
     in_place(to_bytes(fig, **told), name, on_select, _set_blocked)
 
 
@@ -43,6 +44,13 @@ def _picture(key: str) -> dict[str, object]:
     """How Plotly saves the figure."""
     kind = st.session_state.get("picture", PICTURES[0]).lower()
     return {"format": kind, "filename": f"quantviz-{key}", "scale": SCALE if kind == "png" else 1}
+
+
+def _kept(*parts: object) -> str:
+    """A short text that is another where the tensor is, or one of the parts."""
+    view = st.session_state.get("_view")
+    of = (view.at.source.ref, view.at.tensor, view.at.rows) if view and view.at else ()
+    return blake2b(repr((of, parts)).encode(), digest_size=6).hexdigest()
 
 
 def _set_blocked() -> None:

@@ -1,5 +1,6 @@
 // A figure in the page: a box that stays as long as its key is drawn, and in which Plotly redraws in place.
 import {bar} from "./bar.js";
+import {pressed, struck} from "./legend.js";
 import {same, unpack} from "./packet.js";
 import {themed, watch} from "./theme.js";
 import {ask, enter, leave} from "./turns.js";
@@ -52,12 +53,11 @@ class Figure {
     this.sizes.observe(this.box);
   }
 
-  async update(component) {
+  update(component) {
     this.tell = component.setTriggerValue;
     if (same(this.sent, component.data)) return;
-    const sent = this.sent = component.data.slice();
-    const {data, layout, ...facts} = await unpack(sent);
-    if (sent !== this.sent) return;  // something newer has come
+    this.sent = component.data.slice();
+    const {data, layout, ...facts} = unpack(this.sent);
     Object.assign(this, {data, layout, facts});
     this.node.setAttribute("aria-label", facts.alt);
     this.box.style.height = `${layout.height}px`;
@@ -88,6 +88,7 @@ class Figure {
     layout.uirevision = `${this.facts.keeps} ${this.resets}`;
     layout.dragmode = this.tool ?? layout.dragmode ?? (this.facts.clicks ? "pan" : "zoom");
     if (this.facts.clicks) Object.assign(layout, {clickmode: "event", hovermode: layout.hovermode ?? "closest"});
+    layout.annotations?.forEach(note => struck(note, this.hidden));
     const data = copied(this.data).map(trace => this.hidden.has(trace.name) ? {...trace, visible: false} : trace);
     Plotly.react(this.node, data, layout, {displayModeBar: false, responsive: false});
     if (isFirst) this.equip();
@@ -95,6 +96,7 @@ class Figure {
 
   equip() {
     this.node.on("plotly_click", ({points}) => this.facts.clicks && this.clicked(points));
+    this.node.on("plotly_clickannotation", clicked => this.toggle(pressed(this.node, clicked)));
     this.box.append(bar(this, Plotly));
     this.box.addEventListener("fullscreenchange", () => this.resized());
   }
@@ -104,6 +106,13 @@ class Figure {
       x: p.x, y: p.y, customdata: p.customdata, text: p.text, curve_number: p.curveNumber, point_index: p.pointIndex,
     }));
     this.tell("selection", {points: told, point_indices: told.map(p => p.point_index), box: [], lasso: []});
+  }
+
+  // Switches the lines of a name off, or on again.
+  toggle(name) {
+    if (!this.data.some(trace => trace.name === name)) return;
+    if (!this.hidden.delete(name)) this.hidden.add(name);
+    ask(this);
   }
 
   // As it was given, without what a visitor did to it.
