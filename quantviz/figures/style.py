@@ -17,6 +17,12 @@ QUIET = "rgba(128, 128, 128, 0.35)"
 SEQUENTIAL = "Cividis"
 
 HEIGHT = 320
+LEGEND = "legend"
+LEVEL = {"tickangle": 0}  # of an axis of numbers: Plotly need not measure whether its labels would fit better aslant
+BARE = {"data": {"scatter": [{"type": "scatter"}]}}  # what plotly's own "none" stands for
+# For figures and traces that follow the hand: plotly's check of each property takes longer than all else.
+# tests/figures has every property checked.
+UNCHECKED = {"_validate": False}
 
 
 def translucent(color: str, alpha: float) -> str:
@@ -42,12 +48,15 @@ def plotly_text(text: object) -> str:
 
 
 def legend(*entries: tuple[str, str, str]) -> dict:
-    """(mark, colour, name) of each trace as one line of text: Plotly's own legend takes longer than the traces."""
+    """(mark, colour, name) of each trace as one line of text: Plotly's own legend takes longer than the traces.
+
+    A click on an entry is reported with the annotation of this name, so that a page can switch its trace off.
+    """
     text = " \u2003".join(
         f'<span style="color:{color}">{MARKS[mark]}</span> {plotly_text(name)}' for mark, color, name in entries
     )
     place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
-    return place | {"text": text, "showarrow": False, "font": {"size": 13}}
+    return place | {"text": text, "showarrow": False, "font": {"size": 13}, "name": LEGEND, "captureevents": True}
 
 
 def end_name(text: str, y: float, color: str) -> dict:
@@ -82,13 +91,13 @@ def figure(traces: list, alt: str, x: str, y: str, height: int = HEIGHT, **layou
         "paper_bgcolor": "rgba(0, 0, 0, 0)",
         "plot_bgcolor": "rgba(0, 0, 0, 0)",
         "meta": {"alt": alt},
-        "template": "none",  # the page has a theme of its own; the 7 KB of Plotly's would only be sent along
+        "template": BARE,  # the page has a theme of its own; the 7 KB of Plotly's would only be sent along
         "hovermode": "closest",
     }
     # Joined before the figure is made: plotly's own update_layout takes longer than everything else here.
     for name, value in layout.items():
         base[name] = base[name] | value if isinstance(value, dict) and name in base else value
-    return go.Figure(data=traces, layout=base)
+    return go.Figure(data=traces, layout=base, **UNCHECKED)
 
 
 def alt_text(fig: go.Figure) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
+from quantviz.figures import from_bytes
+
 APP = Path(__file__).parents[2] / "app.py"
 DEFAULT_PAGE = "explore"
 WAITS, PAUSE = 400, 0.3  # looks at a page at work, and seconds between them
@@ -17,6 +19,11 @@ SMALL = "random:normal?rows=128&cols=256&outliers=0.001"
 def shown(element: object) -> str:
     """What a visitor reads of an element's Markdown: without the signs that keep text from being read as such."""
     return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", str(element.value).replace("\u2060", "")).replace("\u00a0", " ")
+
+
+def figures(app: AppTest) -> list[dict]:
+    """What the browser is sent of each figure on the page: its data, layout, alternative text and so on."""
+    return [from_bytes(element.proto.bytes) for element in app.get("bidi_component")]
 
 
 def opened(page: str = DEFAULT_PAGE, **address: str | list[str]) -> AppTest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pages.components.learn.chapters import CHAPTERS
-from tests.pages.running import opened, settled, shown
+from tests.pages.running import figures, opened, settled, shown
 
 TITLES = list(CHAPTERS)
 
@@ -22,7 +22,7 @@ def test_every_chapter_is_drawn_and_leads_to_the_next():
     app = opened("learn", chapter=TITLES[0])
     for i, title in enumerate(TITLES):
         assert not app.exception and not app.error, title
-        assert app.get("plotly_chart") or title == TITLES[-1], title
+        assert figures(app) or title == TITLES[-1], title
         assert any(t.label == "Show the answer" for t in app.toggle), title
         if i + 1 < len(TITLES):
             next(b for b in app.button if b.label == TITLES[i + 1]).click()

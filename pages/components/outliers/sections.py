@@ -48,7 +48,7 @@ def before_and_after(view: View, before: Evaluation, after: Evaluation | None) -
     if after is None:
         with said:
             _figures(before, None)
-        chart(figures.weights(before, axis=axis, full=full), "before")
+        chart(figures.weights(before, axis=axis, full=full), "before", (axis, full))
         note = figures.outside_note(before.statistics)
         if note and not full:
             say.caption(note)
@@ -60,7 +60,7 @@ def before_and_after(view: View, before: Evaluation, after: Evaluation | None) -
     for column, name, evaluation, fig in zip(st.columns(2, gap="medium"), names, (before, after), drawn, strict=True):
         with column:
             say.bold(name)
-            chart(fig, "after" if evaluation is after else "before")
+            chart(fig, "after" if evaluation is after else "before", (axis, full))
             _figures(evaluation, before if evaluation is after else None)
             s = evaluation.statistics
             note = figures.outside_note(s) or ""
