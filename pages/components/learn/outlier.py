@@ -27,7 +27,7 @@ def draw() -> None:
     )  # fmt: skip
     _pulled(sigmas)
     largest_claim()
-    far = {"inject_magnitude": f"{sigmas:g}"} if sigmas else {}
+    far = {"inject_magnitude": str(int(sigmas))} if sigmas else {}
     lead_on("Inject it into a real layer", "outliers", ref="demo", edit="inject", inject_count="1", **far)
 
 

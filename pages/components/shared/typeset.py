@@ -41,14 +41,14 @@ def typeset_section(called: str, table: tuple[Iterable[object], Iterable[Iterabl
     write, language, ending = FORMS[form]
     places = [names.index(name) for name in chosen]
     texts = [[_text(names[i], row[i]) for i in places] for row in rows]
-    made = write([_heading(name) for name in chosen], texts, caption(about))
+    made = write([_heading(name) for name in chosen], texts, made_of(about))
     st.code(made, language=language)
     st.download_button(
-        f"{form} file", made, f"{called}{ending}", "text/plain", icon=":material/download:", on_click="ignore"
+        "The file", made, f"{called}{ending}", "text/plain", icon=":material/download:", on_click="ignore"
     )
 
 
-def caption(about: Mapping[str, Any]) -> str:
+def made_of(about: Mapping[str, Any]) -> str:
     """What a table or a figure is of, and with what it was made."""
     told = [f"{before}{about[name]}" for name, before in _ABOUT.items() if about.get(name)]
     return ", ".join([" ".join(told), f"quantviz {__version__}"] if told else [f"quantviz {__version__}"])
