@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import random
+import re
 import zlib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -108,3 +110,28 @@ def test_where_the_script_is_blocked_the_page_says_so_and_draws_without_it(page:
     expect(page.get_by_text("blocks the script that redraws figures in place")).to_be_visible()
     expect(page.get_by_test_id("stPlotlyChart")).to_have_count(5)
     expect(page.locator(".qv-figure")).to_have_count(0)
+
+
+def test_a_figure_for_a_paper_is_dark_on_white_with_a_caption(page, address, tmp_path):
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    go(page, address, ref=SMALL, scheme="int4-sym-b64")
+    figure = page.locator(".qv-figure").first
+    expect(figure.locator(".main-svg").first).to_be_attached()
+    figure.hover()
+    figure.get_by_role("button", name="Save for a paper").click()
+    asked = page.locator("dialog.qv-paper")
+    asked.get_by_label("Kind").select_option("SVG")
+    asked.get_by_label("Width").fill("80")
+    asked.get_by_label("Height").fill("60")
+    asked.get_by_label("Title").fill("a <b> & c")
+    expect(asked.get_by_label("Caption")).to_have_value(re.compile("under int4-sym-b64, quantviz "))
+    with page.expect_download() as saved:
+        asked.get_by_role("button", name="Save").click()
+    assert saved.value.suggested_filename.endswith("int4-sym-b64.svg")
+    saved.value.save_as(tmp_path / "figure.svg")
+    drawn = ElementTree.parse(tmp_path / "figure.svg").getroot()
+    text = "".join(drawn.itertext())
+    assert (drawn.get("width"), drawn.get("height")) == ("80mm", "60mm")
+    assert "a <b> & c" in text and "under int4-sym-b64" in text and "font/woff2;base64" in text
+    ground = next(node for node in drawn.iter("{http://www.w3.org/2000/svg}rect"))
+    assert "fill: rgb(255, 255, 255)" in ground.get("style")

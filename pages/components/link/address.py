@@ -77,6 +77,11 @@ def begin(page: str) -> None:
         say.notice(text, state[_BOX])
 
 
+def page() -> str:
+    """The page that is drawn, by its key in PAGES."""
+    return st.session_state.get(_PAGE, "")
+
+
 def is_going_back() -> bool:
     """Whether this run answers Back or Forward: the address is right then, and the values of controls are outdated."""
     return get_script_run_ctx().is_history_navigation

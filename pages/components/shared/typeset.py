@@ -17,6 +17,7 @@ from quantviz.text.wording import count, number
 from .. import say
 
 FORMS = {"LaTeX": (latex, "latex", ".tex"), "Markdown": (markdown, "markdown", ".md")}
+_DIGITS = 12  # of a revision
 _FIRST = 5  # columns that are chosen at first
 _ABOUT = {"tensor": "", "ref": "of ", "revision": "at revision ", "rows": "rows ", "scheme": "under ", "text": "on "}
 
@@ -50,6 +51,9 @@ def typeset_section(called: str, table: tuple[Iterable[object], Iterable[Iterabl
 
 def made_of(about: Mapping[str, Any]) -> str:
     """What a table or a figure is of, and with what it was made."""
+    about = dict(about, revision=str(about.get("revision") or "")[:_DIGITS])
+    if about.get("rows"):
+        about["rows"] = ":".join(map(str, about["rows"]))
     told = [f"{before}{about[name]}" for name, before in _ABOUT.items() if about.get(name)]
     return ", ".join([" ".join(told), f"quantviz {__version__}"] if told else [f"quantviz {__version__}"])
 

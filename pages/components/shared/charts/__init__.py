@@ -14,12 +14,18 @@ import streamlit as st
 from plotly.graph_objects import Figure
 
 from quantviz.figures import alt_text, to_bytes
+from quantviz.text.spreadsheets import file_name
 
 from ... import say
+from ...link.address import page
+from ...work import cached
+from ..typeset import made_of
 from .component import in_place
 
 PICTURES = ("PNG", "SVG")
 SCALE = 2  # pixels of a saved PNG per pixel on the page
+_OF_SCHEME = ("explore", "outliers")  # pages whose figures are of the sidebar's tensor under its scheme
+_OF_TENSOR = (*_OF_SCHEME, "compare")
 _BLOCKED = "figures_blocked"  # of the session: "new" until the page has said so, then "known"
 
 
@@ -36,7 +42,8 @@ def chart(fig: Figure, key: str, keeps: object = "", on_select: Callable[[], Non
     name, picture = f"figure_{key}", _picture(key)
     if _BLOCKED in st.session_state:
         return _anew(fig, name, picture, on_select)
-    told = {"alt": alt_text(fig), "picture": picture, "keeps": _kept(key, keeps), "clicks": on_select is not None}
+    told = {"alt": alt_text(fig), "picture": picture, "keeps": _kept(key, keeps), "clicks": on_select is not None,
+            "paper": _paper(key)}  # fmt: skip
     in_place(to_bytes(fig, **told), name, on_select, _set_blocked)
 
 
@@ -44,6 +51,20 @@ def _picture(key: str) -> dict[str, object]:
     """How Plotly saves the figure."""
     kind = st.session_state.get("picture", PICTURES[0]).lower()
     return {"format": kind, "filename": f"quantviz-{key}", "scale": SCALE if kind == "png" else 1}
+
+
+def _paper(key: str) -> dict[str, str]:
+    """How a figure for a paper is called, and what stands under it: of what it is, as far as all of it is of one."""
+    view, on = st.session_state.get("_view"), page()
+    told: dict[str, object] = {}
+    if view and view.at and on in _OF_TENSOR:
+        told = {"tensor": view.at.tensor, "ref": view.at.source.ref, "rows": view.at.rows}
+        told |= {"revision": cached.opened(view.at.source).revision}
+        told |= {"scheme": view.scheme.key} if on in _OF_SCHEME else {}
+    elif view and view.at and on == "whole_model":
+        told = {"ref": view.at.source.ref}
+    name = file_name("quantviz", key, *(told[part] for part in ("tensor", "scheme") if part in told))
+    return {"name": name, "caption": made_of(told)}
 
 
 def _kept(*parts: object) -> str:

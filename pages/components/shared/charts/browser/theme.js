@@ -15,8 +15,13 @@ export function watch(element, redraw) {
   return () => observer.disconnect();
 }
 
-function read(style) {
-  const of = name => style.getPropertyValue(`--st-${name}`).trim();
+// The same in black on white. size: of most of the type, in pixels.
+export function printed(element, size) {
+  return read(getComputedStyle(element), {"text-color": "#000000", "background-color": "#ffffff", "base-font-size": size / 0.75});
+}
+
+function read(style, instead = {}) {
+  const of = name => instead[name] ?? style.getPropertyValue(`--st-${name}`).trim();
   const text = of("text-color"), ground = of("background-color"), family = of("font");
   const base = parseFloat(of("base-font-size")) || 16;
   const color = mixed(text, ground, 0.78), line = mixed(text, ground, 0.2);
