@@ -73,8 +73,9 @@ def _baseline(results: list[QualityResult]) -> None:
 
 def _table(results: list[QualityResult], mark: str) -> None:
     frame = quality_table(results)
+    first = COLUMNS.index("kl_mean") + 1  # so that what it costs stands beside what it gains
     data = ["uses_data", "calibration_tokens", "quantizing_seconds"] if any(r.uses_data for r in results) else []
-    shown = frame[["scheme", *data[:1], *COLUMNS, "seconds", *data[1:], "notices"]]
+    shown = frame[["scheme", *data[:1], *COLUMNS[:first], *data[1:], *COLUMNS[first:], "seconds", "notices"]]
     if any(not r.complete for r in results):
         shown.insert(1, "windows", [f"{r.windows} of {r.windows_total}" for r in results])
     plainly = {name: partial(metric_text, name) for name in COLUMNS}
@@ -113,6 +114,6 @@ def _headings() -> dict:
             "them, or an imatrix, by which k- and i-quants search.",
         ),
         "calibration_tokens": column("Calibration tokens", help="How many were read for it; none of them is scored."),
-        "quantizing_seconds": column("of which quantizing", help="Seconds of calibrating and quantizing."),
+        "quantizing_seconds": column("Seconds to quantize", help="Of calibrating and quantizing, the rest left out."),
         "notices": column("Notices", width="large"),
     }
