@@ -41,6 +41,7 @@ _PUBLIC = {
     "synthetic_inputs": ".calibration.synthetic",
     "load_importance": ".calibration.importance",
     "measure_quality": ".quality.measure",
+    "Calibrating": ".quality.data",
     "quality_table": ".quality.tables",
     "quality_verdicts": ".quality.verdicts",
     "load_sensitivity": ".sensitivity.dataset",
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from .metrics import METRICS
     from .models import open_model
     from .planner import plan, recipe
+    from .quality.data import Calibrating
     from .quality.measure import measure_quality
     from .quality.model.calibrating import calibrate
     from .quality.tables import quality_table

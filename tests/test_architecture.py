@@ -18,7 +18,6 @@ MAX_FUNCTION_LINES, MAX_PARAMETERS = 60, 9
 # Functions that are longer, or take more, than that: (lines, parameters). It may only shrink: mended ones leave it.
 TOO_MUCH = {
     # An option of a command is a parameter of its function.
-    "quantviz/cli/quality.py quality": (55, 10),
     "quantviz/cli/plan.py plan": (57, 12),
     "quantviz/cli/sweep.py sweep": (56, 13),
 }

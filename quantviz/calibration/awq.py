@@ -25,6 +25,7 @@ from ..text.wording import number
 from .layer import Calibration
 
 f4 = np.float32
+EXPONENT = "AWQ's exponent is "  # how the notice about it begins
 Progress = Callable[[int, int], None]
 RATIOS = tuple(i / 20 for i in range(21))
 SHRINKS = tuple(1 - i / 20 for i in range(10))
@@ -61,7 +62,7 @@ def solve(
     q = kernels.quantize(w, plain)
     low, high = found.scales.min(), found.scales.max()
     said = (
-        f"AWQ's exponent is {found.ratio:g}: columns were multiplied by {number(float(low), 3)} to "
+        f"{EXPONENT}{found.ratio:g}: columns were multiplied by {number(float(low), 3)} to "
         f"{number(float(high), 3)}. In a model the layer before takes the inverse in, so that nothing more is stored."
     )
     return replace(q, scheme=scheme, input_scales=found.scales, notices=(*q.notices, *calibration.remarks, said))

@@ -17,6 +17,7 @@ from ..text.wording import number
 from .layer import Calibration
 
 LEAST = 1e-5
+SMOOTHED = "SmoothQuant with "  # begins what is said of a result
 
 
 def scales_of(max_abs: np.ndarray, w: np.ndarray, alpha: float) -> np.ndarray:
@@ -69,6 +70,6 @@ def divided(calibration: Calibration, scales: np.ndarray) -> Calibration:
 def said(alpha: float, scales: np.ndarray) -> str:
     low, high = (number(float(s), 3) for s in (scales.min(), scales.max()))
     return (
-        f"SmoothQuant with α = {alpha:g}: columns were multiplied by {low} to {high}, and inputs are divided by that. "
+        f"{SMOOTHED}α = {alpha:g}: columns were multiplied by {low} to {high}, and inputs are divided by that. "
         "In a model the layer before takes the inverse in, so that nothing more is stored."
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import inspect
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -40,6 +43,34 @@ class TableCommand(TyperCommand):
         for option in self.params:
             option.help = (option.help or "").replace("{engines}", engines).replace("{devices}", devices) or None
         super().format_options(ctx, formatter)
+
+
+def with_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that takes the fields of its parameters' dataclasses as options of its own, in their places.
+
+    Each such parameter is annotated with the dataclass, whose fields are annotated as options are.
+    """
+    hints, given = get_type_hints(command, include_extras=True), inspect.signature(command).parameters
+    groups = {name: hints[name] for name in given if is_dataclass(hints[name])}
+    options: dict[str, inspect.Parameter] = {}
+    for name, parameter in given.items():
+        if name not in groups:
+            options[name] = parameter.replace(annotation=hints[name], kind=parameter.KEYWORD_ONLY)
+            continue
+        of = get_type_hints(groups[name], include_extras=True)
+        for f in fields(groups[name]):
+            options[f.name] = inspect.Parameter(
+                f.name, parameter.KEYWORD_ONLY, default=f.default, annotation=of[f.name]
+            )
+
+    def run(**values: Any) -> None:
+        made = {n: group(**{f.name: values.pop(f.name) for f in fields(group)}) for n, group in groups.items()}
+        command(**values, **made)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__signature__ = inspect.Signature(options.values())
+    run.__annotations__ = {name: parameter.annotation for name, parameter in options.items()}
+    return run
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

@@ -14,9 +14,10 @@ from ..machine.memory import available
 from ..text.wording import size
 from .model.layers import Layer
 from .model.loading import LanguageModel
-from .model.predicting import KEPT, Predictor
+from .model.predicting import KEPT
 from .model.replacing import Originals, fill
 from .passage import Passage
+from .reading import Reading
 from .results import Figures
 from .scoring import compare_predictions
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class Baseline:
+class Baseline(Reading):
     """The predictions of the stored model: its logits if they are few, else the features that its head takes.
 
     Made, within `inference`, while the model has its own weights. Raises QuantvizError for a text whose predictions
@@ -32,8 +33,7 @@ class Baseline:
     """
 
     def __init__(self, opened: LanguageModel, passage: Passage, told: Callable[[int, int], None] | None = None) -> None:
-        self.opened, self.passage, self.batches = opened, passage, passage.batches()
-        self.predictor = Predictor(opened)
+        super().__init__(opened, passage)
         self.keeps_logits = 4 * passage.scored * self.predictor.vocabulary <= KEPT
         self._kept: list[torch.Tensor] = []  # a batch each
         done = 0
@@ -54,11 +54,6 @@ class Baseline:
                 f"To keep what {self.opened.name} predicts for {self.passage.scored:,} tokens takes {size(needed)} of "
                 f"memory, and {size(free)} are free; measure fewer tokens."
             )
-
-    def features(self, number: int) -> torch.Tensor:
-        """Of a batch, from the model as it is now: what predicts its scored tokens; see `Predictor.features`."""
-        batch = self.batches[number]
-        return self.predictor.features(self.passage.read(batch), batch[0].scored)
 
     def compare(self, number: int, features: torch.Tensor, head: StoredHead | None = None) -> Iterator[np.ndarray]:
         """Rows as `compare_predictions` gives them for a batch, some places at a time.

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 from ..errors import QuantvizError
 from ..evaluation.comparison import Refusal
 from ..schemes import Scheme
+from .data import Calibrating
 from .model.layers import DEFAULT_TARGETS, Mixture
 from .model.loading import LanguageModel, OpenOptions
 from .model.parts import Progress
@@ -26,16 +27,18 @@ def continuations(
     tokens: int = DEFAULT_LENGTH,
     targets: Sequence[str] = DEFAULT_TARGETS,
     *,
+    calibrating: Calibrating | None = None,
     progress: Progress | None = None,
     **where: Unpack[OpenOptions],
 ) -> Iterator[Continuation | Refusal]:
     """What each model writes when it always takes the likeliest token: the stored one first, then a scheme each.
 
     tokens: how many, at most; a model stops earlier at its end-of-text token, and where its logits are no numbers.
+    calibrating: as `measure_quality` has it.
     where: device, dtype, token, root and cache_dir, as `open_language_model` has them.
     Raises QuantvizError for an empty prompt, and one longer than the model reads.
     """
-    with open_session(ref, schemes, targets, progress=progress, **where) as session:
+    with open_session(ref, schemes, targets, progress=progress, calibrating=calibrating, **where) as session:
         ids = _prompt(session, prompt, tokens)
         stored = _greedy(session, ids, tokens)
         yield _told(session, None, prompt, ids, stored, stored)

@@ -6,22 +6,22 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from ..evaluation.comparison import Refusal
 from ..schemes import Scheme
 from .baseline import Baseline
+from .data import Calibrating
 from .model.layers import DEFAULT_TARGETS, Layer, Mixture
-from .model.loading import LanguageModel, OpenOptions
-from .model.parts import Progress
+from .model.loading import LanguageModel
 from .model.predicting import Predictor
 from .model.replacing import Change
 from .passage import Passage
 from .results import Method, QualityResult
 from .scoring import Tally
-from .session import Session, inference, open_session, text_of
+from .session import Options, Session, inference, open_session, text_of
 from .text.texts import identity
 from .text.windows import check_windows
 
@@ -45,9 +45,8 @@ def measure_quality(
     method: Method = "llama.cpp",
     targets: Sequence[str] = DEFAULT_TARGETS,
     *,
-    importance: dict | None = None,
-    progress: Progress | None = None,
-    **where: Unpack[OpenOptions],
+    calibrating: Calibrating | None = None,
+    **how: Unpack[Options],
 ) -> Iterator[QualityResult | Refusal]:
     """What each scheme does to a model's predictions: a result after every few windows, the last one complete.
 
@@ -55,18 +54,21 @@ def measure_quality(
     schemes: keys, or tables `pattern=scheme;pattern=scheme` of which the first match wins.
     text: None is the demo's test book; bytes are decoded.  tokens: at most so many of it; None takes all.
     targets: what a plain scheme is applied to: linear, embeddings, head, or patterns such as down_proj.
-    importance: tensor name -> E[x²] of its input channels, which weighs the search of clip=mse.
-    where: device, dtype, token, root and cache_dir, as `open_language_model` has them.
-    progress: called as progress(what, done, total); what it raises stops the work. Ending the generator does so too.
+    calibrating: the text that layers are calibrated on for solver=gptq, solver=awq and an imatrix, and how.
+    how: importance, tensor name -> E[x²] of its input channels, which weighs the search of clip=mse and block types;
+    progress, called as progress(what, done, total): what it raises stops the work, as ending the generator does; and
+    device, dtype, token, root and cache_dir, as `open_language_model` has them.
 
     A scheme that cannot apply to the shape of some layer gives a Refusal, before anything is computed; one whose
-    weights hold NaN gives it at its turn. Raises QuantvizError, with one sentence, for anything else that is wrong.
+    weights hold NaN gives it at its turn, one whose calibration memory does not hold before. Raises QuantvizError,
+    with one sentence, for anything else that is wrong, such as a calibration text that is scored too.
     The same weights give the same figures, and fp32 changes nothing at all.
     """
     check_windows(context, method)
     given = text_of(text)
-    with open_session(ref, schemes, targets, importance, progress, **where) as session:
+    with open_session(ref, schemes, targets, calibrating=calibrating, **how) as session:
         run = _Run(session, Passage.of(session.opened, given, tokens, context, method), tuple(targets), identity(text))
+        session.calibrator.keep_apart(run.passage)
         refusals = {mixture: session.refusal(mixture) for mixture in session.mixtures}
         yield from filter(None, refusals.values())
         fitting = [mixture for mixture, refusal in refusals.items() if refusal is None]
@@ -99,6 +101,7 @@ class _Run:
     def __init__(self, session: Session, passage: Passage, targets: tuple[str, ...], text: str) -> None:
         self.session, self.opened, self.passage = session, session.opened, passage
         self.targets, self.text = targets, text
+        self._imatrix_told = False
 
     def start(self) -> None:
         self.baseline = Baseline(self.opened, self.passage, self.session.told("the model as it is stored"))
@@ -111,6 +114,8 @@ class _Run:
             return
         head = self.baseline.head_as_stored(changes, self.session.replacer.originals)
         tally, done, seconds = Tally(self.passage.scored), 0, time.perf_counter() - began
+        data = self._data(mixture, seconds)
+        seconds = data["quantizing_seconds"]
         parts, told = self.baseline.batches, self.session.told(mixture.key)
         every = math.ceil(len(parts) / _REPORTS)
         for number, batch in enumerate(parts, 1):
@@ -123,10 +128,10 @@ class _Run:
                 told(done, len(self.passage.windows))
             seconds += time.perf_counter() - began
             if number % every == 0 or number == len(parts):
-                yield self._result(mixture, changes, tally, done, seconds)
+                yield self._result(mixture, changes, tally, done, {**data, "seconds": seconds})
 
     def _result(
-        self, mixture: Mixture, changes: dict[Layer, Change], tally: Tally, done: int, seconds: float
+        self, mixture: Mixture, changes: dict[Layer, Change], tally: Tally, done: int, data: dict[str, Any]
     ) -> QualityResult:
         weights = sum(change.weights for change in changes.values())
         bits = sum(change.bits for change in changes.values())
@@ -138,17 +143,36 @@ class _Run:
         return QualityResult(
             ref=self.opened.ref, scheme=mixture.key, context=self.passage.context, method=self.passage.method,
             tokens=self.passage.windows[done - 1].stop, scored=tally.scored,
-            windows=done, windows_total=len(self.passage.windows), seconds=seconds,
+            windows=done, windows_total=len(self.passage.windows),
             bits_per_weight=bits / weights, model_bits_per_weight=(rest + bits) / self.opened.sizes.weights,
             layers=len(changes), weight_error=math.sqrt(error / squared) if squared else 0.0,
             dtype=self.opened.dtype, device=self.opened.device_name,
             notices=_notices(changes, figures.non_finite, tally.scored), targets=self.targets, text=self.text,
-            **asdict(figures),
+            **asdict(figures), **data,
         )  # fmt: skip
+
+    def _data(self, mixture: Mixture, seconds: float) -> dict[str, Any]:
+        """What of a result tells how data were used. seconds: that it took to calibrate and quantize."""
+        assigned = mixture.assign(self.session.layers, self.session.targets)
+        uses, calibrator = self.session.uses(assigned), self.session.calibrator
+        if not uses:
+            return {"quantizing_seconds": seconds}
+        if "imatrix" in uses and self._imatrix_told:
+            seconds += calibrator.imatrix_seconds  # once for all that search by it, and told of each
+        self._imatrix_told = self._imatrix_told or "imatrix" in uses
+        return {
+            "quantizing_seconds": seconds, "uses_data": ", ".join(uses), "calibration_text": calibrator.text,
+            "calibration_tokens": calibrator.tokens,
+            "propagate": calibrator.calibrating.propagate if set(uses) - {"imatrix"} else None,
+        }  # fmt: skip
 
 
 def _notices(changes: dict[Layer, Change], non_finite: int, scored: int) -> tuple[str, ...]:
-    found = [text for change in changes.values() for text in change.notices]
+    where: dict[str, list[str]] = {}
+    for layer, change in changes.items():
+        for text in change.notices:
+            where.setdefault(text, []).append(layer.path)
+    found = [f"{_named(paths)}: {text}" for text, paths in where.items()]
     if non_finite:
         found.insert(
             0,
@@ -156,3 +180,12 @@ def _notices(changes: dict[Layer, Change], non_finite: int, scored: int) -> tupl
             "and KL divergence are undefined.",
         )
     return tuple(found)
+
+
+def _named(paths: Sequence[str]) -> str:
+    """Layers of which one thing is said.
+
+    >>> _named(["layers.0.up"]), _named(["layers.0.up", "layers.1.up"])
+    ('layers.0.up', '2 layers, layers.0.up to layers.1.up')
+    """
+    return paths[0] if len(paths) == 1 else f"{len(paths):,} layers, {paths[0]} to {paths[-1]}"

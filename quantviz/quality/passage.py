@@ -31,8 +31,6 @@ class Passage:
     @classmethod
     def of(cls, opened: LanguageModel, text: str, tokens: int | None, context: int, method: Method) -> Passage:
         """Raises QuantvizError for a text shorter than a window, and windows longer than the model reads."""
-        import torch
-
         if tokens is not None and tokens < 1:
             raise QuantvizError(f"tokens={tokens} leaves no text; give a whole number from {context} on.")
         if opened.longest is not None and context > opened.longest:
@@ -40,9 +38,20 @@ class Passage:
                 f"{opened.name} reads {opened.longest:,} tokens at a time; choose a context of {opened.longest:,} or "
                 f"less, not {context:,}."
             )
-        ids = encode_start(opened, text, tokens)
+        return cls.over(opened, encode_start(opened, text, tokens), context, method)
+
+    @classmethod
+    def over(cls, opened: LanguageModel, ids: Sequence[int], context: int, method: Method) -> Passage:
+        """Of tokens."""
+        import torch
+
         windows = windows_over(len(ids), context, method)
         return cls(torch.tensor(ids), context, method, windows, opened.bos if method == "llama.cpp" else None)
+
+    @property
+    def in_windows(self) -> torch.Tensor:
+        """Those that lie in some window."""
+        return self.tokens[: self.windows[-1].stop]
 
     @property
     def scored(self) -> int:

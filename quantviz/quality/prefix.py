@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..machine.memory import available
-from .baseline import Baseline
 from .model.layers import Layer
+from .reading import Reading
 
 if TYPE_CHECKING:
     import torch
@@ -31,48 +31,64 @@ class Prefix:
     layer runs each time.
     """
 
-    def __init__(self, baseline: Baseline) -> None:
-        self.depth, self._baseline = 0, baseline
+    def __init__(self, reading: Reading) -> None:
+        self.depth, self.reading = 0, reading
         self._entries: list[Any] = []  # a batch each: what the layer before `depth` gave
-        self.path, self.blocks = _decoder_layers(baseline)
+        self.path, self.blocks = _decoder_layers(reading)
+        self.count = len(self.blocks)
         if self.blocks and not (self._agrees() and self._fits()):
-            self.path, self.blocks = "", ()
+            self.blocks = ()
 
     def depth_of(self, layer: Layer) -> int:
         """How many decoder layers come before all that these weights have a part in."""
         names = [
             name
-            for name, parameter in self._baseline.opened.model.named_parameters(remove_duplicate=False)
+            for name, parameter in self.reading.opened.model.named_parameters(remove_duplicate=False)
             if parameter is layer.parameter
         ]
-        return min((self._depth_of(name, layer) for name in names), default=0)
+        places = [self._place_of(name, layer) or 0 for name in names]
+        return min(places, default=0) if self.blocks else 0
 
-    def _depth_of(self, name: str, layer: Layer) -> int:
-        if not self.blocks:
-            return 0
-        if name.startswith(self.path + "."):
+    def place_of(self, layer: Layer) -> int | None:
+        """The number of the decoder layer that a layer of this name lies in, their count for the output head; None
+        for other parts, of which nobody knows where they come in, and where decoder layers cannot be told.
+        """
+        return self._place_of(layer.name, layer)
+
+    def _place_of(self, name: str, layer: Layer) -> int | None:
+        if self.path and name.startswith(self.path + "."):
             return int(name[len(self.path) + 1 :].partition(".")[0])
-        # The output head alone comes after the body; of other parts nobody knows where they come in.
         body = self.path.partition(".")[0]
-        return len(self.blocks) if "head" in layer.kinds and not name.startswith(f"{body}.") else 0
+        return self.count if self.path and "head" in layer.kinds and not name.startswith(f"{body}.") else None
 
     def features(self, number: int) -> torch.Tensor:
-        """`Baseline.features`, with the first `depth` decoder layers left out."""
-        with self._leaving_out(self._entries[number] if self.depth else None, self.depth):
-            return self._baseline.features(number)
+        """`Reading.features`, with the first `depth` decoder layers left out."""
+        with self.left_out(number):
+            return self.reading.features(number)
 
     def advance(self, depth: int, told: Callable[[int, int], None] | None = None) -> None:
         """Keeps what enters decoder layer `depth` from now on."""
         if depth <= self.depth:
             return
         found = []
-        for number in range(len(self._baseline.batches)):
+        for number in range(len(self.reading.batches)):
             found.append(self._leaving(depth, lambda number=number: self.features(number)))
             if self._entries:
                 self._entries[number] = None  # so that there is hardly more than one layer's at a time
             if told:
-                told(number + 1, len(self._baseline.batches))
+                told(number + 1, len(self.reading.batches))
         self.depth, self._entries = depth, found
+
+    def run_next(self, told: Callable[[int, int], None] | None = None) -> None:
+        """Decoder layer `depth` runs on what enters it, for those who listen to its parts; nothing is kept."""
+        for number in range(len(self.reading.batches)):
+            self._leaving(self.depth + 1, lambda number=number: self.features(number))
+            if told:
+                told(number + 1, len(self.reading.batches))
+
+    def left_out(self, number: int) -> contextlib.AbstractContextManager[None]:
+        """A context in which the first `depth` decoder layers give what they gave for a batch, without running."""
+        return self._leaving_out(self._entries[number] if self.depth else None, self.depth)
 
     def forget(self) -> None:
         """Every layer runs again."""
@@ -83,20 +99,20 @@ class Prefix:
         given: list[Any] = []
         hook = self.blocks[depth - 1].register_forward_hook(lambda _module, _arguments, output: given.append(output))
         try:
-            with _replaced(self.blocks[depth:], lambda *_, **__: given[-1]):
+            with replaced(self.blocks[depth:], lambda *_, **__: given[-1]):
                 run()
         finally:
             hook.remove()
         return given[-1]
 
     def _leaving_out(self, entry: Any, depth: int) -> contextlib.AbstractContextManager[None]:
-        return _replaced(self.blocks[:depth], lambda *_, **__: entry)
+        return replaced(self.blocks[:depth], lambda *_, **__: entry)
 
     def _agrees(self) -> bool:
         """Whether leaving out the first layers, however many, changes no bit for a few tokens."""
         import torch
 
-        predictor, probe = self._baseline.predictor, torch.arange(_PROBE)[None]
+        predictor, probe = self.reading.predictor, torch.arange(_PROBE)[None]
         run = lambda: predictor.features(probe, _PROBE - 1)  # noqa: E731
         try:
             whole = run()
@@ -111,16 +127,16 @@ class Prefix:
         return True
 
     def _fits(self) -> bool:
-        tokens = sum(window.length for window in self._baseline.passage.windows)
-        free = available(self._baseline.opened.device)
+        tokens = sum(window.length for window in self.reading.passage.windows)
+        free = available(self.reading.opened.device)
         return free is None or _SHARE * tokens * self._bytes <= free
 
 
-def _decoder_layers(baseline: Baseline) -> tuple[str, Sequence[Any]]:
+def _decoder_layers(reading: Reading) -> tuple[str, Sequence[Any]]:
     """The path of the list of decoder layers in the model, and the layers; nothing where it cannot be told."""
     from torch import nn
 
-    model = baseline.opened.model
+    model = reading.opened.model
     count = getattr(model.config.get_text_config(), "num_hidden_layers", None)
     lists = [
         (path, tuple(module))
@@ -137,7 +153,7 @@ def _nbytes(output: Any) -> int:
 
 
 @contextlib.contextmanager
-def _replaced(blocks: Sequence[Any], forward: Callable[..., Any]) -> Iterator[None]:
+def replaced(blocks: Sequence[Any], forward: Callable[..., Any]) -> Iterator[None]:
     """A context in which modules give what `forward` does."""
     for block in blocks:
         block.forward = forward

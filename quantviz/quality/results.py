@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ..metrics import Metric
@@ -86,6 +86,11 @@ class QualityResult(Figures):
     notices: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()  # which layers a plain scheme was applied to, as they were chosen
     text: str = ""  # which text was read: the demo's, or the length and SHA-256 of another
+    quantizing_seconds: float = field(default=0.0, compare=False)  # of `seconds`: calibrating and quantizing
+    uses_data: str = ""  # what looked at the layers' inputs: gptq, awq, smooth, imatrix; "" where nothing did
+    calibration_text: str = ""  # which text these were from; no part of it is scored
+    calibration_tokens: int = 0  # of it
+    propagate: bool | None = None  # whether they came through what was quantized before; None without a solver
 
     @property
     def complete(self) -> bool:

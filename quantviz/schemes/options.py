@@ -13,7 +13,18 @@ from ..errors import QuantvizError, did_you_mean
 from ..formats import CodebookFormat, IntFormat
 from .inputs import INPUT_SCHEMES, input_name
 from .option import GROUPS, Control, Option, Remedy
-from .readers import clip, clip_name, flag, flag_text, number_text, percent, percent_text, up_to_one, words
+from .readers import (
+    clip,
+    clip_name,
+    flag,
+    flag_text,
+    number_text,
+    percent,
+    percent_text,
+    solver_name,
+    up_to_one,
+    words,
+)
 from .refusals import (
     home_scale,
     no_act,
@@ -92,16 +103,17 @@ _DECLARED = (
                          "their place"),),
     ),
     Option(
-        "solver", None, "outliers", written=("solver=hqq", "gptq", "awq"), refusal=no_solver,
-        what="what moves codes and scales once they are there: HQQ, for the minimum of `int*-offset`; or, from the "
-        "layer's inputs (a calibration), GPTQ or AWQ",
+        "solver", None, "outliers", written=("solver=gptq", "awq", "hqq"), refusal=no_solver,
+        what="what moves codes and scales once they are there: from the layer's inputs (a calibration), GPTQ or AWQ; "
+        "or HQQ, for the minimum of `int*-offset`",
         read={"none": None, **{name: name for name in ("hqq", *DATA_SOLVERS)}}.__getitem__,
         wrong="is no solver; choose hqq, gptq or awq.", write=lambda solver: solver or "none",
-        control=Control("toggle", "HQQ solver", (None, "hqq"),
-                        "Half-quadratic quantization moves each group's minimum so that an ℓp norm with p < 1 of the "
-                        "errors shrinks. The quality is that of the hqq package, the codes are not its own: the "
-                        "package stops early, when the mean error of the whole tensor no longer falls; here every "
-                        "group takes all steps."),
+        control=Control("list", "Solver", (None, "gptq", "awq", "hqq"),
+                        "What moves codes and scales once they are there. **GPTQ** and **AWQ** look at the layer's "
+                        "inputs, so they need a calibration: GPTQ lets the columns still to come make up for the "
+                        "error of each; AWQ makes columns larger that large inputs meet. **HQQ** (offset) moves each "
+                        "group's minimum so that an ℓp norm with p < 1 of the errors shrinks; its quality is that of "
+                        "the hqq package, its codes are not, since here every group takes all steps.", solver_name),
         remedies=(Remedy("HQQ", "A float minimum a group, moved until large errors become few (half-quadratic).",
                          "hqq", (("symmetry", "offset"), ("clip", None)), IntFormat),),
     ),
@@ -109,11 +121,17 @@ _DECLARED = (
         "damp", DAMP, "outliers", written=("damp=5%",), read=percent(100.0), write=percent_text, refusal=no_damp,
         what="what GPTQ adds to the diagonal of E[x xᵀ], of its mean; 1% where nothing is said", needs="solver=gptq",
         wrong="is no share of the mean of the diagonal; write a percentage up to 100%, such as 1%.",
+        control=Control("number", "Damping, % of the mean of E[x²]", (0.0, 100.0, 0.5),
+                        "What GPTQ adds to the diagonal of `E[x xᵀ]`. More of it trusts the text less: with few tokens "
+                        "it keeps the solution from fitting them alone."),
     ),
     Option(
         "order", "none", "outliers", written=("order=act",), read=words("none", "act"), refusal=no_order,
         what="GPTQ's columns by falling E[x²] (activation order, static groups); as they stand where nothing is said",
         needs="solver=gptq", wrong="is no order of columns; choose none or act.",
+        control=Control("toggle", "Columns by falling E[x²]", ("none", "act"), "GPTQ's activation order: columns whose "
+                        "inputs are large come first, while others can still make up for their errors. Groups stay "
+                        "where they are (static groups)."),
     ),
     Option(
         "act", None, "inputs", written=tuple(f"{'act=' * (not i)}{name}" for i, name in enumerate(INPUT_SCHEMES)),

@@ -40,6 +40,13 @@ def clip_name(clip: str) -> str:
     return names.get(clip, f"{clip}th percentile")
 
 
+def solver_name(solver: str | None) -> str:
+    """What a solver is called where one is chosen."""
+    if solver is None:
+        return "none: rounded to nearest"
+    return f"{solver}: by the {'weights alone' if solver == 'hqq' else 'inputs of the layer'}"
+
+
 def percent(most: float) -> Callable[[str | float], float]:
     """Reads a percentage up to `most`, in keys with its sign."""
 

@@ -16,10 +16,9 @@ from ..errors import QuantvizError
 from ..evaluation.comparison import Refusal
 from ..quality.measure import DEFAULT_CONTEXT, DEFAULT_TOKENS
 from ..quality.model.layers import WORDS, select
-from ..quality.model.loading import LanguageModel, OpenOptions
-from ..quality.model.parts import Progress
+from ..quality.model.loading import LanguageModel
 from ..quality.passage import Passage
-from ..quality.session import Session, open_session, text_of
+from ..quality.session import Options, Session, open_session, text_of
 from ..quality.text.texts import identity
 from ..quality.text.windows import check_windows
 from ..schemes import Scheme
@@ -35,15 +34,6 @@ TARGETS = tuple(WORDS)
 """Every matrix of weights: a plan has to say what becomes of embeddings and head too."""
 _METHOD = "llama.cpp"
 _HASHED_AT_ONCE = 64 << 20  # bytes
-
-
-class Options(OpenOptions, total=False):
-    """How the model is opened, and: importance, tensor name -> E[x²] of its input channels; progress, called as
-    progress(what, done, total), which stops the work where it raises.
-    """
-
-    importance: Mapping[str, np.ndarray] | None
-    progress: Progress | None
 
 
 def sensitivity(

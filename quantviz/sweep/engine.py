@@ -30,6 +30,8 @@ READING_AHEAD = 2  # threads: one computes, and the other fetches the next tenso
 SAMPLING = 4  # threads, where most of the time is spent on waiting for bytes
 CONNECTING = 5.0  # seconds
 _COUNTED = 5.0  # seconds between two looks at how many workers there are
+_ALONE = 60.0  # seconds without any worker; one that is started again is back in less
+_COMING = 5.0  # seconds that rows may take from a worker, some kilobytes
 _LOOK = 0.1  # seconds between two looks at how far the work is
 _DEADLY = "Workers that were given it died one after the other, perhaps of too little memory; sweep with fewer workers."
 _SHOWN = 4  # addresses in a sentence
@@ -154,7 +156,13 @@ def results(
             if future.cancelled() and again.may(item[0]):
                 items = itertools.chain([item], items)
                 continue
-            yield item[0], _rows(job, item[0], future)
+            rows = _rows(job, item[0], future)
+            if rows is None:
+                flying[future.key] = future, item
+                future.add_done_callback(arrived.put)
+                tick()
+                continue
+            yield item[0], rows
     finally:
         with contextlib.suppress(Exception):  # the connection may be gone, which whoever gets here knows
             client.cancel([future for future, _ in flying.values()])
@@ -211,22 +219,36 @@ class _AtOnce:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._limit, self._asked = 2, -math.inf
+        self._limit, self._asked, self._seen = 2, -math.inf, time.monotonic()
 
     def now(self) -> int:
+        """Raises QuantvizError where all workers have been gone for a while: a scheduler would wait for ever."""
         if time.monotonic() - self._asked > _COUNTED:  # workers come and go
             with _lost_is_told():
-                self._limit = max(2, sum(self._client.nthreads().values()) + 1)
-            self._asked = time.monotonic()
+                threads = sum(self._client.nthreads().values())
+            self._limit, self._asked = max(2, threads + 1), time.monotonic()
+            if threads:
+                self._seen = self._asked
+            elif self._asked - self._seen > _ALONE:
+                raise QuantvizError(
+                    f"The scheduler has had no workers for {_ALONE:g} s; what is complete is kept, so start some with "
+                    "`dask worker` and go on with resume."
+                )
         return self._limit
 
 
-def _rows(job: Job, target: Target, future: Future) -> list[Row]:
+def _rows(job: Job, target: Target, future: Future) -> list[Row] | None:
+    """None where they do not come: whoever had them has died since, and they are made again."""
     from distributed import KilledWorker
 
     try:
         with _lost_is_told():
-            found = future.result()
+            try:
+                found = future.result(timeout=_COMING)
+            except TimeoutError:
+                if future.status == "error":  # the work's own
+                    raise
+                return None
     except KilledWorker:
         return worker.refusals(job, target, _DEADLY)
     except ImportError as problem:  # a worker that joined since they were asked

@@ -65,6 +65,9 @@ SETTINGS: dict[str, list[tuple[dict[str, tuple], dict]]] = {
           "tokens": ("4096", "1", "all", "100000000"), "context": ("512", "1", "1048576", "100"),
           "method": ("llama.cpp", "sliding"), "layers": ("linear", ("linear", "embeddings"), "layers.*.mlp"),
           "measured": ("", "int8-sym-b32", ("down_proj=int8-sym-b32;*=int4-asym-b32", "nf4-b64"))}, {}),
+        ({"calibration_text": ("demo", "own"), "calibration_id": ("", "0" * 64),
+          "calibration_tokens": ("4096", "1", "all", "100000000"), "inputs": ("quantized", "stored"),
+          "imatrix": ("false", "true")}, {}),
         ({"prompt": ("In the beginning", "x"), "length": ("40", "10", "120")}, SHORT),
     ],
     "published_files": [

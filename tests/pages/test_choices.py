@@ -51,7 +51,7 @@ def test_every_choice_has_its_place_in_the_address():
     drawn = set().union(*(choice_keys(path) for path in SOURCES))
     declared = {*address.SIDEBAR, *(key for keys in address.PAGES.values() for key in keys)}
     handed_on = {"schemes", "throughput_schemes", "sweep_schemes", "measured", "tensor_shape", "layer", "tokens",
-                 "context", *(f"learn_n{i}" for i in range(1, 7))}  # fmt: skip
+                 "context", "calibration_tokens", *(f"learn_n{i}" for i in range(1, 7))}  # fmt: skip
     assert drawn <= declared and declared - drawn <= handed_on
     assert set(address.PAGES) == set(pages())
 

@@ -83,3 +83,17 @@ def test_moving_a_control_chooses_the_option(key: str) -> None:
         control(app, option).set_value(True if option.control.kind == "toggle" else getattr(chosen, option.field))
         app.run()
         assert app.text_input(key="scheme").value == chosen.key
+
+
+def test_solvers_are_those_of_the_scheme_and_gptq_s_options_come_with_it() -> None:
+    solver, damp, order = (OPTIONS[name] for name in ("solver", "damp", "order"))
+    keys = ("int4-offset-b64", "int4-asym-b64", "nf4-b64")
+    offered = [len(control(opened(key), solver).options) for key in keys]
+    assert offered == [4, 3, 3], "HQQ moves the minimum, which offset alone has"
+    app = opened("int4-asym-b64")
+    control(app, solver).set_value("gptq").run()
+    control(app, damp).set_value(5.0).run()
+    control(app, order).set_value(True).run()
+    assert app.text_input(key="scheme").value == "int4-asym-b64:solver=gptq,damp=5%,order=act"
+    control(app, solver).set_value("awq").run()
+    assert app.text_input(key="scheme").value == "int4-asym-b64:solver=awq"

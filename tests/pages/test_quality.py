@@ -361,7 +361,7 @@ def test_the_data_is_json(measuring, monkeypatch):
 
 def test_a_token_stays_out_of_the_code():
     source = ModelRef("hf:org/name", "hf:org/name")
-    ask = quality_state.Ask(source, quality_state.Text(), 4096, 512, "llama.cpp", ("down_proj",), "hf_secret")
+    ask = quality_state.Ask(source, quality_state.Text(), 4096, 512, "llama.cpp", ("down_proj",), token="hf_secret")
     code = quality_take_along.quality_snippet(ask, FEW) + quality_take_along.quality_command(ask, FEW) + repr(ask)
     assert "hf_secret" not in code and "HF_TOKEN" in code
     assert "--targets down_proj" in code and "targets=['down_proj']" in code

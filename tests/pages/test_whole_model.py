@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 
 import quantviz as qv
+from pages.components.selection import ModelRef
+from pages.components.whole_model.controls import Ask
+from pages.components.whole_model.take_along import sweep_command, sweep_snippet
+from pages.components.whole_model.weighing import Weighing
 from tests.pages.running import opened, settled, shown
 
 SCHEMES = ["int3-asym-b32", "int4-asym-b32", "int8-sym-b32"]
@@ -28,6 +32,11 @@ def table(app, column: str):
 
 def metric(app, label: str) -> str:
     return next(m.value for m in app.metric if m.label == label)
+
+
+def press(app, label: str) -> None:
+    next(button for button in app.button if button.label == label).click()
+    settled(app.run())
 
 
 def test_totals_and_the_ranking_are_those_of_evaluate(app):
@@ -87,3 +96,21 @@ def test_a_random_tensor_is_no_model_and_no_schemes_are_asked_for():
     assert app.query_params["ref"] == "demo" and not app.exception
     app = opened("whole_model", ref="demo", schemes="")
     assert any("Choose schemes" in i.value for i in app.info)
+
+
+def test_importance_weighs_the_errors_and_the_plan():
+    app = opened("whole_model", ref="demo", schemes=SCHEMES[:2])
+    assert "weighed by importance" not in said(app)
+    press(app, "Let the model read a text")
+    assert "weighed by importance from importance-demo.safetensors" in said(app)
+    assert not app.exception and not app.error
+    assert (table(app, "refused")["weighted_mse"] > 0).all()
+    assert "output" in next(box.options for box in app.selectbox if box.label == "Damage")[1]
+    press(app, "Forget importance-demo.safetensors")
+    assert "weighed by importance" not in said(app) and not app.exception
+
+
+def test_what_is_taken_along_names_the_importance():
+    ask = Ask(ModelRef("demo", "demo"), ("q4_k",), "1%", Weighing("0", "my imatrix.gguf", "/tmp/0.gguf"))
+    assert "schemes, \"sweep.parquet\", sample='1%', importance='my imatrix.gguf')" in sweep_snippet(ask)
+    assert sweep_command(ask).endswith("--out sweep.parquet --sample 1% --importance 'my imatrix.gguf'\n")

@@ -133,11 +133,11 @@ def test_an_option_that_does_not_apply_is_refused_with_the_reason(key: str, said
 def test_what_a_scheme_takes_does_not_depend_on_its_other_options() -> None:
     refused = {
         "int4-offset-b64:clip=mse": {"double", "range", "rule", "tensor", "sixes", "pad"},
-        "int4-sym-b64:keep=1%": {"solver", "double", "edge", "rule", "tensor", "sixes", "pad"},
-        "nf4-b64:scale=bf16": {"solver", "range", "edge", "rule", "tensor", "sixes", "pad"},
-        "ternary-tensor": {"clip", "solver", "double", "range", "edge", "rule", "tensor", "sixes", "pad"},
-        "mxfp4": {"scale", "clip", "solver", "double", "range", "edge", "tensor", "sixes", "pad"},
-        "nvfp4": {"scale", "clip", "solver", "double", "range", "edge", "rule", "pad"},
+        "int4-sym-b64:keep=1%": {"double", "edge", "rule", "tensor", "sixes", "pad"},
+        "nf4-b64:scale=bf16": {"range", "edge", "rule", "tensor", "sixes", "pad"},
+        "ternary-tensor": {"clip", "double", "range", "edge", "rule", "tensor", "sixes", "pad"},
+        "mxfp4": {"scale", "clip", "double", "range", "edge", "tensor", "sixes", "pad"},
+        "nvfp4": {"scale", "clip", "double", "range", "edge", "rule", "pad"},
         "fp16": {"scale", "clip", "solver", "double", "range", "edge", "rule", "tensor", "sixes", "pad"},
         "q4_k:pad=1": {*OPTIONS} - {"pad"},
     }

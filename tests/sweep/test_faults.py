@@ -101,6 +101,24 @@ def test_a_running_cluster_is_used_and_its_end_is_told(tmp_path: Path, monkeypat
             swept(ref, scheduler=cluster.scheduler_address)
 
 
+def test_a_running_cluster_without_workers_is_not_waited_for(tmp_path: Path, monkeypatch) -> None:
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(engine, "_COUNTED", 0.05)
+    monkeypatch.setattr(engine, "_ALONE", 0.3)
+    monkeypatch.setattr(engine, "_COMING", 0.1)
+    here = {"processes": False, "protocol": "tcp://", "host": "127.0.0.1", "dashboard_address": None}
+    plan = run._planned(folder(tmp_path / "m", layers=64), SCHEMES, {"detail": "metrics"})
+    with LocalCluster(**here, n_workers=1, threads_per_worker=1, silence_logs=50) as cluster:
+        with engine.connected(None, cluster.scheduler_address) as client:
+            items = ((target, None, ()) for target in plan.targets)
+            rows = engine.results(client, plan.job, items, lambda: None)
+            next(rows)
+            cluster.scale(0)
+            with pytest.raises(QuantvizError, match="has had no workers for 0.3 s; what is complete is kept"):
+                list(rows)
+
+
 def test_work_that_a_scheduler_drops_is_given_to_it_again(tmp_path: Path) -> None:
     from distributed import Future
 

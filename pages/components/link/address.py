@@ -35,6 +35,7 @@ PAGES = {
     ),
     "quality": (
         "model", "text", "text_id", "tokens", "context", "method", "layers", "measured", "prompt", "length",
+        "calibration_text", "calibration_id", "calibration_tokens", "inputs", "imatrix",
     ),
     "published_files": ("gguf", "beside", "files", "mix", "mix_importance"),
     "whole_model": (

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from quantviz.errors import QuantvizError
 from quantviz.quality.model.layers import DEFAULT_TARGETS, WORDS
 from quantviz.quality.results import METHODS, method_text
-from quantviz.quality.text.texts import decode
 from quantviz.sources.files import SINGLE_TENSORS
-from quantviz.text.numbers import whole_number
-from quantviz.text.wording import count, size
 
 from .. import say
 from ..link import address, choices
 from ..link.address import put
 from ..selection import DEMO_REF, UPLOAD, View
 from ..shared.access import hub_token, may_open_files
-from .state import Ask, Text, keep_text, source_of
+from .data_controls import data_controls
+from .state import Ask, source_of
+from .texts import ALL_TOKENS, MOST_TOKENS, TOKENS, number, text_control
 
-TEXTS = DEMO_TEXT, OWN = "demo", "own"
-TOKENS, ALL_TOKENS, DEFAULT_TOKENS = ("2048", "4096", "8192", "16384", "32768"), "all", "4096"
+DEFAULT_TOKENS = "4096"
 CONTEXTS, DEFAULT_CONTEXT = ("128", "256", "512", "1024", "2048"), "512"
-MOST_TOKENS, MOST_CONTEXT = 10**8, 1 << 20
+MOST_CONTEXT = 1 << 20
 
 _MODEL_HELP = """
 Any causal language model that transformers knows, in the Hub's own layout:
@@ -46,12 +42,12 @@ def quality_controls(view: View) -> Ask | None:
     with left:
         ref = _model(view)
     with right:
-        text = _text()
+        text = text_control()
     tokens_column, context_column, method_column = st.columns([1, 1, 2], gap="medium", vertical_alignment="bottom")
-    tokens = _number(
+    tokens = number(
         tokens_column, "Tokens", "tokens", (*TOKENS, ALL_TOKENS), DEFAULT_TOKENS, MOST_TOKENS, help=_TOKENS_HELP
     )
-    context = _number(context_column, "Context", "context", CONTEXTS, DEFAULT_CONTEXT, MOST_CONTEXT, help=_CONTEXT_HELP)
+    context = number(context_column, "Context", "context", CONTEXTS, DEFAULT_CONTEXT, MOST_CONTEXT, help=_CONTEXT_HELP)
     method = choices.one_of(
         method_column.segmented_control, "Windows", "method", list(METHODS), next(iter(METHODS)),
         help="Side by side as llama.cpp's perplexity tool has them, or sliding, as is common elsewhere: figures of the "
@@ -59,7 +55,8 @@ def quality_controls(view: View) -> Ask | None:
     )  # fmt: skip
     say.caption(method_text(method, context))
     targets = _layers()
-    if text is None:
+    data = data_controls()
+    if text is None or data is None:
         return None
     token = hub_token(st.session_state.get("_token", ""))
     try:
@@ -67,7 +64,7 @@ def quality_controls(view: View) -> Ask | None:
     except QuantvizError as problem:
         say.error(problem)
         return None
-    return Ask(source, text, tokens, context, method, targets, token)
+    return Ask(source, text, tokens, context, method, targets, data, token)
 
 
 # -- model -------------------------------------------------------------------------------------
@@ -91,85 +88,7 @@ def _choose_model(ref: str) -> None:
     put(model=ref)
 
 
-# -- text --------------------------------------------------------------------------------------
-
-
-def _text() -> Text | None:
-    chosen = choices.one_of(
-        st.segmented_control, "Text", "text", TEXTS, DEMO_TEXT,
-        help="The demo's text is the Gospel of John, which the demo model was not trained on. Of your own, take "
-        "something that the model may not have learned by heart.",
-    )  # fmt: skip
-    if chosen != OWN:
-        return Text()
-    pasted, file = st.columns(2)
-    pasted.text_area(
-        "Paste a text", key="pasted", on_change=_keep_pasted, height=110, placeholder="At least one window"
-    )
-    file.file_uploader(
-        "or upload one", type=["txt", "md", "text", "csv", "json"], key="text_file", on_change=_keep_file,
-        help="Plain text in UTF-8, or UTF-16 that says so by its first two bytes.",
-    )  # fmt: skip
-    if problem := st.session_state.pop("_text_problem", None):
-        say.error(problem)
-    digest = choices.text(
-        "Fingerprint of the text", "text_id", placeholder="none yet",
-        help="What a link has in place of the text. The server keeps the text until it ends.",
-    )  # fmt: skip
-    text = Text(digest)
-    if not digest:
-        st.info("Paste a text or upload a file.", icon=":material/article:")
-        return None
-    if text.content is None:
-        st.warning("The server no longer holds the text with this fingerprint: paste or upload it again.",
-                   icon=":material/info:")  # fmt: skip
-        return None
-    say.caption(
-        f"{count(len(text.content))} characters, {size(len(text.content.encode()))}: “{_beginning(text.content)}”"
-    )
-    return text
-
-
-def _beginning(content: str) -> str:
-    words = " ".join(content[:400].split())
-    return words if len(words) <= 80 else words[:79] + "…"
-
-
-def _keep_pasted() -> None:
-    content = st.session_state["pasted"]
-    if content.strip():
-        put(text_id=keep_text(content).digest)
-
-
-def _keep_file() -> None:
-    upload = st.session_state["text_file"]
-    if upload is None:
-        return
-    try:
-        put(text_id=keep_text(decode(upload.getvalue(), upload.name)).digest)
-    except QuantvizError as problem:
-        st.session_state["_text_problem"] = str(problem)
-
-
-# -- numbers and layers ------------------------------------------------------------------------
-
-
-def _number(
-    on: Any, label: str, key: str, offered: tuple[str, ...], default: str, most: int, help: str
-) -> int | None:  # fmt: skip
-    """A whole number that is offered or typed, None for all."""
-
-    def check(text: str) -> None:
-        if text not in offered and whole_number(_plain(text), 1, most) is None:
-            raise QuantvizError(f"{label} takes a whole number from 1 to {most:,}, not {text!r}.")
-
-    text = choices.one_of(on.selectbox, label, key, offered, default, check=check, help=help)
-    return None if text == ALL_TOKENS else int(_plain(text))
-
-
-def _plain(text: str) -> str:
-    """A number as it is typed, without its commas."""
-    return text.replace(",", "").strip()
+# -- layers ------------------------------------------------------------------------------------
 
 
 def _layers() -> tuple[str, ...]:

@@ -11,13 +11,13 @@ from quantviz import figures
 from quantviz.metrics import tooltip
 from quantviz.quality.results import QUALITY_METRICS, QualityResult
 from quantviz.quality.tables import quality_table
-from quantviz.quality.text.words import added_text, metric_text, summary, with_error
-from quantviz.text.wording import decimals
+from quantviz.quality.text.words import added_text, calibration_sentence, metric_text, summary, with_error
+from quantviz.text.wording import count, decimals
 
 from .. import say
 from ..shared.charts import chart
 from ..shared.left_out import left_out
-from ..shared.tables import height, metric_headings, open_in_explore, table
+from ..shared.tables import NONE, height, metric_headings, open_in_explore, table
 from . import state as quality_state
 from .state import Ask
 
@@ -37,6 +37,8 @@ def results_section(ask: Ask, schemes: Sequence[str], live: bool = False) -> lis
     _baseline(results)
     if not live and (said := summary(results)):
         say.text(*said)
+    if using := next((r for r in results if r.uses_data), None):
+        say.caption(f"Scored: {using.text}. Calibrated on: {calibration_sentence(using)}")
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Perplexity added", help=tooltip(QUALITY_METRICS["perplexity_ratio"]))
@@ -71,11 +73,15 @@ def _baseline(results: list[QualityResult]) -> None:
 
 def _table(results: list[QualityResult], mark: str) -> None:
     frame = quality_table(results)
-    shown = frame[["scheme", *COLUMNS, "seconds", "notices"]]
+    data = ["uses_data", "calibration_tokens", "quantizing_seconds"] if any(r.uses_data for r in results) else []
+    shown = frame[["scheme", *data[:1], *COLUMNS, "seconds", *data[1:], "notices"]]
     if any(not r.complete for r in results):
         shown.insert(1, "windows", [f"{r.windows} of {r.windows_total}" for r in results])
     plainly = {name: partial(metric_text, name) for name in COLUMNS}
-    how = plainly | _with_errors(results) | {"seconds": partial(decimals, places=2)}
+    how = plainly | _with_errors(results) | {
+        "seconds": partial(decimals, places=2), "quantizing_seconds": partial(decimals, places=2),
+        "calibration_tokens": lambda n: count(n) if n else NONE,
+    }  # fmt: skip
     more = {} if mark else {"on_select": "rerun", "selection_mode": "single-row"}
     event = table(shown, how, f"quality_table{mark}", _headings(), height=height(frame), **more)
     rows = event["selection"]["rows"] if more else []
@@ -101,5 +107,12 @@ def _headings() -> dict:
         "scheme": column("Scheme", pinned=True),
         "windows": column("Windows", help="How many are done."),
         "seconds": column("Seconds", help="Quantizing, predicting and scoring under this scheme."),
+        "uses_data": column(
+            "Uses data",
+            help="What looked at the layers' inputs: GPTQ or AWQ, which are calibrated on "
+            "them, or an imatrix, by which k- and i-quants search.",
+        ),
+        "calibration_tokens": column("Calibration tokens", help="How many were read for it; none of them is scored."),
+        "quantizing_seconds": column("of which quantizing", help="Seconds of calibrating and quantizing."),
         "notices": column("Notices", width="large"),
     }

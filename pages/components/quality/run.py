@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from quantviz.calibration.moments import moment_bytes
 from quantviz.errors import QuantvizError
 from quantviz.evaluation.comparison import Refusal
 from quantviz.quality.measure import measure_quality
 from quantviz.quality.model.parts import refuse_other_than_causal
-from quantviz.text.wording import plural, size
+from quantviz.text.wording import plural, share, size
 
 from .. import say
 from ..work import cached, jobs
@@ -41,7 +42,7 @@ def measure(ask: Ask, schemes: tuple[str, ...], live: Callable[[], None]) -> boo
         st.button("Try again", icon=":material/refresh:", on_click=lambda: state.pop("_quality_failed", None))
         return True
     if not (jobs.running(key) or _agreed(ask, len(rest))):
-        return _ask_first(ask, len(rest))
+        return _ask_first(ask, rest)
     title = f"{ask.source.ref}, {plural(len(schemes), 'scheme')}"
     job = jobs.start(key, title, lambda job: _work(ask, schemes, job), heavy=True)
     try:
@@ -63,8 +64,8 @@ def _work(ask: Ask, schemes: tuple[str, ...], job: Job) -> int:
     began = time.monotonic()
     progress = _Progress(job, len(rest))
     arriving = measure_quality(
-        ask.source.opens, rest, method=ask.method, targets=ask.targets, progress=progress, **ask.measuring,
-        **ask.opening,
+        ask.source.opens, rest, method=ask.method, targets=ask.targets, progress=progress,
+        calibrating=ask.calibrating, **ask.measuring, **ask.opening,
     )  # fmt: skip
     try:
         for result in arriving:
@@ -74,7 +75,7 @@ def _work(ask: Ask, schemes: tuple[str, ...], job: Job) -> int:
                 progress.scheme += 1
     finally:
         arriving.close()
-    _learn_speed(ask, len(rest), time.monotonic() - began)
+    _learn_speed(ask, rest, time.monotonic() - began)
     return len(rest)
 
 
@@ -95,8 +96,8 @@ class _Progress:
             return self._report(done, total)
         if self._windows is None:
             self._windows = job.step(what, "windows")
-        if what.endswith("quantizing"):  # layers, not windows
-            job.name = what
+        if ": " in what or "imatrix" in what:  # calibrating and quantizing: layers, not windows of the text
+            job.name = f"{what}, {share(done / total)}"
             return self._windows(job.done, job.total)
         base = what.endswith("stored")
         place = 0 if base else 1 + self.scheme
@@ -104,7 +105,7 @@ class _Progress:
         self._windows(place * total + done, (1 + self._schemes) * total)
 
 
-def _learn_speed(ask: Ask, schemes: int, seconds: float) -> None:
+def _learn_speed(ask: Ask, schemes: tuple[str, ...], seconds: float) -> None:
     """Keeps how fast this machine multiplies, for the next estimate."""
     model = cached.opened(ask.source)
     if model is not None and ask.tokens:
@@ -118,10 +119,10 @@ def _agreed(ask: Ask, schemes: int) -> bool:
     return agreed(ask) or (ask.is_demo and ask.tokens is not None and ask.tokens * schemes <= AT_ONCE)
 
 
-def _ask_first(ask: Ask, schemes: int) -> bool:
+def _ask_first(ask: Ask, schemes: tuple[str, ...]) -> bool:
     """Draws an estimate of the measurement, and the button that starts it."""
     ref = ask.source.ref
-    lines = [f"{ref} under {plural(schemes, 'scheme')}"]
+    lines = [f"{ref} under {plural(len(schemes), 'scheme')}"]
     try:
         model = cached.opening(ask.source, ask.token, "quality model")
     except QuantvizError as problem:
@@ -134,6 +135,12 @@ def _ask_first(ask: Ask, schemes: int) -> bool:
     except QuantvizError as problem:
         say.error(problem)
         return True
+    if using := [scheme for scheme in schemes if ask.data.used_by(scheme)]:
+        widest = max(info.cols for info in model.tensors if len(info.shape) == 2)
+        lines.append(
+            f"Calibration: {', '.join(using)} read {_calibration(ask)} first; E[x xᵀ] of the widest layer takes "
+            f"{size(moment_bytes(widest))}"
+        )
     nbytes = sum(info.nbytes for info in model.tensors)
     expanded = ", expanded to 16 or 32 bits a weight in memory" if ref.lower().endswith(".gguf") else ""
     lines.append(f"Model: {size(nbytes)} in {plural(len(model.tensors), 'tensor')}{expanded}")
@@ -146,6 +153,14 @@ def _ask_first(ask: Ask, schemes: int) -> bool:
     return True
 
 
-def _multiplications(ask: Ask, model, schemes: int) -> float:
-    """How many there are: one for each weight and token, under each scheme and once for the stored model."""
-    return float(sum(info.size for info in model.tensors)) * ask.tokens * (schemes + 1)
+def _calibration(ask: Ask) -> str:
+    return "all tokens of a text" if ask.data.tokens is None else plural(ask.data.tokens, "token")
+
+
+def _multiplications(ask: Ask, model, schemes: tuple[str, ...]) -> float:
+    """How many there are: one for each weight and token, under each scheme and once for the stored model; and for each
+    scheme that uses data, twice for each token that it is calibrated on.
+    """
+    read = ask.tokens * (len(schemes) + 1)
+    read += 2 * (ask.data.tokens or ask.tokens) * sum(map(ask.data.used_by, schemes))
+    return float(sum(info.size for info in model.tensors)) * read

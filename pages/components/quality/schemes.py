@@ -16,15 +16,22 @@ _HELP = (
     "Any scheme key may be typed, several with spaces between them, and tables such as "
     "`down_proj=int8-sym-b32;*=int4-asym-b32`."
 )
+WITH_DATA = "methods that use data"
 SETS = {
     FIRST: ("Integers of 8, 4 and 2 bits, sym and asym, in blocks of 32 and with one scale a tensor.", DEFAULT_SCHEMES),
     **{name: (PRESETS[name], preset(name, (4096, 4096))) for name in (FOUR_BITS, EIGHT_BITS, AS_SERVED)},
+    WITH_DATA: (
+        "Three bits: rounded to nearest, by GPTQ, by AWQ, and llama.cpp's q3_k by an imatrix, all calibrated on one "
+        "text.",
+        ("int3-asym-b64", "int3-asym-b64:solver=gptq", "int3-asym-b64:solver=awq", "q3_k"),
+    ),
 }
+BESIDE = {WITH_DATA: {"imatrix": "true"}}
 
 
 def quality_schemes(view: View) -> tuple[str, ...]:
     """Draws the controls. Gives canonical keys and tables, each once; none if none was chosen."""
-    return tuple(scheme_chooser(view, KEY, SETS, DEFAULT_SCHEMES, _keys, MOST, _HELP, Mixture.parse))
+    return tuple(scheme_chooser(view, KEY, SETS, DEFAULT_SCHEMES, _keys, MOST, _HELP, Mixture.parse, BESIDE))
 
 
 def _keys(text: str) -> list[str]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from quantviz.errors import QuantvizError
 from quantviz.evaluation.comparison import Refusal
+from quantviz.quality.data import CALIBRATION_TOKENS, Calibrating
+from quantviz.quality.model.layers import Mixture
 from quantviz.quality.model.parts import FORMS
 from quantviz.quality.results import Method, QualityResult
 from quantviz.sources.files import SINGLE_TENSORS
@@ -44,6 +46,24 @@ def keep_text(content: str) -> Text:
 
 
 @dataclass(frozen=True)
+class Data:
+    """What schemes that use data are calibrated on, and how: see `quantviz.Calibrating`."""
+
+    text: Text = Text()
+    tokens: int | None = CALIBRATION_TOKENS
+    propagate: bool = True
+    imatrix: bool = False
+
+    def calibrating(self, context: int) -> Calibrating:
+        return Calibrating(self.text.content, self.tokens, context, self.propagate, self.imatrix)
+
+    def used_by(self, scheme: str) -> bool:
+        """Whether a scheme, or a part of a table, uses any of it."""
+        uses = Calibrating(imatrix=self.imatrix).uses
+        return any(uses(part) for _, part in Mixture.parse(scheme).rules)
+
+
+@dataclass(frozen=True)
 class Ask:
     """A model, a text and how to measure: all that a result depends on besides its scheme."""
 
@@ -53,6 +73,7 @@ class Ask:
     context: int
     method: Method
     targets: tuple[str, ...]
+    data: Data = Data()
     token: str | bool | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -66,8 +87,16 @@ class Ask:
 
     @property
     def measuring(self) -> dict:
-        """How quantviz.quality measures it."""
+        """How quantviz.quality reads the text."""
         return {"text": self.text.content, "tokens": self.tokens, "context": self.context}
+
+    @property
+    def calibrating(self) -> Calibrating:
+        return self.data.calibrating(self.context)
+
+    def under(self, scheme: str) -> Ask:
+        """All that the result of a scheme depends on."""
+        return self if self.data.used_by(scheme) else replace(self, data=Data())
 
 
 def source_of(ref: str, token: str | bool | None) -> ModelRef:
@@ -81,11 +110,11 @@ def source_of(ref: str, token: str | bool | None) -> ModelRef:
 
 def found(ask: Ask, scheme: str) -> Found | None:
     """The result of a scheme so far, perhaps of some windows only; None where there is none."""
-    return _found.peek((ask, scheme))
+    return _found.peek((ask.under(scheme), scheme))
 
 
 def keep(ask: Ask, scheme: str, result: Found) -> None:
-    _found.put((ask, scheme), result)
+    _found.put((ask.under(scheme), scheme), result)
 
 
 def is_complete(result: Found | None) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from quantviz.quality.data import HALF_OF_DEMO
 from quantviz.quality.model.layers import DEFAULT_TARGETS
 from quantviz.quality.results import QualityResult, SuperWeights
 from quantviz.quality.tables import as_record, quality_table
@@ -15,7 +16,8 @@ from ..shared.snippet import TOKEN_NOTE
 from ..shared.take_along import COMMAND, DATA, PYTHON, downloads, link_note, more
 from .state import Ask
 
-TEXT_FILE = "text.txt"
+TEXT_FILE, CALIBRATION_FILE = "text.txt", "calibration.txt"
+CALIBRATED = "What schemes that use data are calibrated on"
 
 
 def take_along(
@@ -31,7 +33,7 @@ def take_along(
 def quality_snippet(ask: Ask, schemes: Sequence[str]) -> str:
     """A script that measures the same; the token, if any, stays out of it."""
     lines = [
-        *(["from pathlib import Path", ""] if ask.text.digest else []),
+        *(["from pathlib import Path", ""] if ask.text.digest or ask.data.text.digest else []),
         "import quantviz as qv",
         "",
         *_token_note(ask),
@@ -40,6 +42,14 @@ def quality_snippet(ask: Ask, schemes: Sequence[str]) -> str:
     if ask.text.digest:
         lines.append(f"# The text that was measured, in the current folder as {TEXT_FILE}.")
         given.insert(0, f"text=Path({TEXT_FILE!r}).read_text()")
+    using = any(map(ask.data.used_by, schemes))
+    if using:
+        text = f"text=Path({CALIBRATION_FILE!r}).read_text(), " if ask.data.text.digest else ""
+        lines.append(f"# {CALIBRATED}{f', in the current folder as {CALIBRATION_FILE}' if text else ''}.")
+        given.append(
+            f"calibrating=qv.Calibrating({text}tokens={ask.data.tokens}, propagate={ask.data.propagate}, "
+            f"imatrix={ask.data.imatrix})"
+        )
     if ask.targets != DEFAULT_TARGETS:
         given.append(f"targets={list(ask.targets)!r}")
     lines += [
@@ -61,6 +71,12 @@ def quality_command(ask: Ask, schemes: Sequence[str]) -> str:
     if ask.text.digest:
         words += ["--text", TEXT_FILE]
     words += ["--tokens", str(ask.tokens or 0), "--context", str(ask.context), "--method", ask.method]
+    if any(map(ask.data.used_by, schemes)):
+        if ask.data.text.digest:
+            words += ["--calibration-text", CALIBRATION_FILE]
+        words += ["--calibration-tokens", str(ask.data.tokens or 0)]
+        words += [] if ask.data.propagate else ["--no-propagate"]
+        words += ["--imatrix"] if ask.data.imatrix else []
     if ask.targets != DEFAULT_TARGETS:
         words += ["--targets", ",".join(ask.targets)]
     return "\n".join([*_token_note(ask), shlex.join([*words, "--json"])])
@@ -76,6 +92,8 @@ def _data(ask: Ask, results: Sequence[QualityResult], supers: list[SuperWeights]
     document = {
         "ref": ask.source.ref, "tokens": ask.tokens, "context": ask.context, "method": ask.method,
         "layers": list(ask.targets), "text": ask.text.digest or "the demo's test book",
+        "calibration_text": ask.data.text.digest or HALF_OF_DEMO, "calibration_tokens": ask.data.tokens,
+        "propagate": ask.data.propagate, "imatrix": ask.data.imatrix,
         "results": [as_record(r) for r in results],
         "largest_weights": [
             {"count": s.count, "ratio": s.ratio, "random_ratios": s.random_ratios, "largest": s.largest} for s in supers
@@ -86,11 +104,14 @@ def _data(ask: Ask, results: Sequence[QualityResult], supers: list[SuperWeights]
         ("quality", ask.source.ref.rsplit("/", 1)[-1]), document,
         (frame.columns, frame.itertuples(index=False, name=None)),
     )  # fmt: skip
-    if ask.text.digest:
-        st.download_button(
-            "Text", ask.text.content or "", TEXT_FILE, "text/plain", icon=":material/download:", on_click="ignore",
-            help="As the Python and the command line above expect it.",
-        )  # fmt: skip
+    own = (("Text", ask.text, TEXT_FILE), ("Calibration text", ask.data.text, CALIBRATION_FILE))
+    for label, text, file in own:
+        if text.digest:
+            st.download_button(
+                label, text.content or "", file, "text/plain", icon=":material/download:", on_click="ignore",
+                help="As the Python and the command line above expect it.",
+            )  # fmt: skip
+    if ask.text.digest or ask.data.text.digest:
         st.caption("The address bar holds this view; your text stays on the server until that ends.")
     else:
         link_note(ask.source.ref)

@@ -39,8 +39,9 @@ def going_on(ask: Ask, schemes: tuple[str, ...], prompt: str, tokens: int) -> Ke
 
     def make(job: Job) -> list:
         items = continuations(
-            ask.source.opens, schemes, prompt, tokens, ask.targets, progress=steps(job, "tokens"), **ask.opening
-        )
+            ask.source.opens, schemes, prompt, tokens, ask.targets, calibrating=ask.calibrating,
+            progress=steps(job, "tokens"), **ask.opening,
+        )  # fmt: skip
         return collect(job, items)
 
     return KeptResult(("continuations", ask, schemes, prompt, tokens), "Continuations", make, _small, heavy=True)
@@ -76,8 +77,8 @@ def layer_errors(ask: Ask, scheme: str, collected: Collected) -> KeptResult:
 
     def make(job: Job) -> list:
         arriving = output_errors(
-            ask.source.opens, scheme, collected.activations, targets=ask.targets, progress=steps(job, "layers"),
-            **ask.opening,
+            ask.source.opens, scheme, collected.activations, targets=ask.targets, calibrating=ask.calibrating,
+            progress=steps(job, "layers"), **ask.opening,
         )  # fmt: skip
         return collect(job, arriving)
 

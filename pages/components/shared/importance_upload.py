@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import streamlit as st
@@ -35,11 +36,7 @@ def importance_upload(view: View) -> Importance | None:
         given = calibration_controls(view)
         if given is not None:
             return given
-        st.file_uploader(
-            "E[x²] of each input channel", type=["npy", "gguf", "safetensors"], key="importance_file",
-            on_change=_keep, help=_HELP,
-        )  # fmt: skip
-        kept = st.session_state.get("_importance")
+        kept = importance_file()
         if kept is None:
             st.caption("Without it, every input channel counts alike.")
             return None
@@ -50,7 +47,7 @@ def importance_upload(view: View) -> Importance | None:
             found = cached.importance_of(name, path, entry, view.info, view.at.rows) if entry is not None else None
         except QuantvizError as problem:
             found, unfit = None, problem
-        st.button(f"Forget {say.name(name)}", icon=":material/close:", on_click=_forget)
+        forget_button(name)
     if unfit is not None:  # outside of the box above, which may be closed
         say.warning(f"Errors are not weighed here. {unfit}")
     if found is not None:
@@ -58,6 +55,20 @@ def importance_upload(view: View) -> Importance | None:
             f"Importance from {name}{f', {found.entry}' if found.entry else ''}: {count(view.info.cols)} channels."
         )
     return found
+
+
+def importance_file() -> tuple[str, str] | None:
+    """Draws the way in for a file. Gives the name and the path of the one in use, whose stem is its digest."""
+    st.file_uploader(
+        "E[x²] of each input channel", type=["npy", "gguf", "safetensors"], key="importance_file", on_change=_keep,
+        help=_HELP,
+    )  # fmt: skip
+    return st.session_state.get("_importance")
+
+
+def forget_button(name: str) -> None:
+    """Draws the way out of using it."""
+    st.button(f"Forget {say.name(name)}", icon=":material/close:", on_click=_forget)
 
 
 def _entry(path: str, tensor: str) -> str | None:
@@ -83,7 +94,8 @@ def _keep() -> None:
 
 def take_importance(name: str, content: bytes | memoryview) -> None:
     """For callbacks: importance from now on comes from this file, called `name`."""
-    path = upload_folder() / f"importance{Path(name).suffix.lower()}"  # no name of a visitor's making
+    digest = hashlib.blake2b(content, digest_size=12).hexdigest()
+    path = upload_folder() / f"{digest}{Path(name).suffix.lower()}"  # no name of a visitor's making
     with path.open("wb") as file:
         file.write(content)
     st.session_state["_importance"] = name, str(path)

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from quantviz.errors import QuantvizError
 from quantviz.schemes import OPTIONS, Option, Scheme
 from quantviz.schemes.option import Group
 
@@ -28,6 +29,14 @@ def moved_to(option: Option) -> Any:
     return option.default if shown is None else shown
 
 
+def _fits(scheme: Scheme, option: Option, value: Any) -> bool:
+    """Whether a value of an option can be chosen for the format, symmetry and granularity."""
+    try:
+        return bool(Scheme.parse(f"{scheme.key.partition(':')[0]}:{option.key}={option.write(value)}"))
+    except QuantvizError:
+        return False
+
+
 def _draw(option: Option, scheme: Scheme, change: Callable[[str], None]) -> None:
     control, value, key = option.control, getattr(scheme, option.field), f"scheme_{option.key}"
     st.session_state[key] = value != option.default if control.kind == "toggle" else value
@@ -39,7 +48,8 @@ def _draw(option: Option, scheme: Scheme, change: Callable[[str], None]) -> None
             least, most, step = control.choices
             st.number_input(control.label, least, most, None, step=step, format="%0.4g", **more)
         case "list":
-            choices = list(dict.fromkeys((*control.choices, value)))
+            offered = [c for c in control.choices if c == option.default or _fits(scheme, option, c)]
+            choices = list(dict.fromkeys((*offered, value)))
             st.selectbox(control.label, choices, format_func=control.named, **more)
         case "buttons":
             st.segmented_control(

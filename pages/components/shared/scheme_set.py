@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import streamlit as st
 
@@ -40,10 +41,12 @@ def scheme_chooser(
     most: int,
     help: str,
     parse: Callable[[str], object] = Scheme.parse,
+    beside: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> list[str]:
     """Draws the presets, each with its meaning, and the list. Gives canonical keys, each once.
 
     parts: splits what was typed into schemes. parse: reads one of them; its text is the canonical key.
+    beside: name of a preset -> other choices that it makes.
     """
 
     def check(texts: list[str]) -> tuple[list[str], list[str]]:
@@ -63,8 +66,9 @@ def scheme_chooser(
     with above:
         for name, (meaning, members) in sets.items():
             st.button(
-                say.name(name), key=f"{key}_set_{name}", help=say.plain(meaning), on_click=_choose, args=(key, members)
-            )
+                say.name(name), key=f"{key}_set_{name}", help=say.plain(meaning), on_click=_choose,
+                args=(key, members, beside.get(name, {})),
+            )  # fmt: skip
         if view.scheme.key not in keys:
             st.button(
                 f"Add {say.name(view.scheme)}", icon=":material/add:", on_click=_choose,
@@ -73,8 +77,8 @@ def scheme_chooser(
     return keys
 
 
-def _choose(key: str, schemes: Sequence[str]) -> None:
-    put(**{key: schemes})
+def _choose(key: str, schemes: Sequence[str], beside: Mapping[str, str] = MappingProxyType({})) -> None:
+    put(**{key: schemes, **beside})
 
 
 def split_keys(text: str) -> list[str]:

@@ -131,7 +131,9 @@ def _change(part: str) -> None:
     if part in ("family", "format"):
         scheme = _closest(FIRST[value] if part == "family" else value, held | now.options)
     else:  # the changed part first; a changed option after the parts on which it depends
-        first = held | moved if part in OPTIONS else moved
+        needed = OPTIONS[part].needs.partition("=")[0] if part in OPTIONS else ""
+        beside = {needed: now.options[needed]} if needed in now.options else {}
+        first = held | beside | moved if part in OPTIONS else moved
         scheme = _closest(now.format, first | held | now.options | moved)
     choose_scheme(scheme.key)
 

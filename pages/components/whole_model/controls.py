@@ -14,6 +14,7 @@ from ..link import choices
 from ..link.state import choose_ref
 from ..selection import DEMO_REF, ModelRef, View
 from ..shared.scheme_set import scheme_chooser, split_keys
+from .weighing import Weighing, weighing_controls
 
 MOST = 32  # schemes at a time
 ALL, SAMPLES = "all weights", ("all weights", "10%", "1%")
@@ -31,11 +32,12 @@ _SETS = {
 
 @dataclass(frozen=True)
 class Ask:
-    """What is asked for. sample: "" for all weights, or a share such as "1%"."""
+    """What is asked for. sample: "" for all weights, or a share such as "1%". weighing: None where nothing weighs."""
 
     source: ModelRef
     schemes: tuple[str, ...]
     sample: str
+    weighing: Weighing | None = None
     token: str | bool | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -62,5 +64,6 @@ def sweep_controls(view: View) -> Ask | None:
     if not schemes:
         st.info("Choose schemes above, or press one of the sets.", icon=":material/grid_on:")
         return None
+    weighing = weighing_controls(view.at.source, view)
     keys = tuple(Scheme.parse(key).key for key in schemes)
-    return Ask(view.at.source, keys, "" if sample == ALL else sample, view.token)
+    return Ask(view.at.source, keys, "" if sample == ALL else sample, weighing, view.token)

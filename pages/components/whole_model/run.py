@@ -20,6 +20,7 @@ import streamlit as st
 
 import quantviz as qv
 from quantviz.errors import QuantvizError
+from quantviz.machine import disk
 from quantviz.sweep.targets import targets
 from quantviz.text.wording import count, plural, size
 
@@ -53,7 +54,8 @@ def swept(ask: Ask, view: View, live: Callable[[pd.DataFrame], None]) -> pd.Data
             _ask_first(rest, weights)
             return None
         title = f"{ask.source.ref}, {plural(len(missing), 'scheme')}"
-        job = jobs.start(key, title, lambda job: _work(rest, view, job))
+        weights_of = _kept(ask)
+        job = jobs.start(key, title, lambda job: _work(rest, view, job, weights_of))
         done = jobs.result(key, title, lambda job: None, lambda: _live(job, live), patience=0.5, poll=POLL)
     except QuantvizError as problem:
         say.error(problem)
@@ -64,7 +66,7 @@ def swept(ask: Ask, view: View, live: Callable[[pd.DataFrame], None]) -> pd.Data
 def _of(ask: Ask) -> tuple:
     """All that a scheme's rows depend on. A model of the Hub has no version here: a sweep may take hours."""
     source = replace(ask.source, version="") if ask.source.ref.startswith("hf:") else ask.source
-    return source, ask.sample
+    return source, ask.sample, ask.weighing
 
 
 def _together(ask: Ask) -> pd.DataFrame:
@@ -78,13 +80,23 @@ def _live(job: Job, live: Callable[[pd.DataFrame], None]) -> None:
         live(pd.concat(job.found, ignore_index=True))
 
 
-def _work(ask: Ask, view: View, job: Job) -> int:
+def _kept(ask: Ask) -> Path | None:
+    """The importance where it outlasts the visitor: a sweep goes on when the window is closed."""
+    if ask.weighing is None:
+        return None
+    path = _sweeps() / Path(ask.weighing.path).name
+    if not path.exists():
+        disk.replace(path, Path(ask.weighing.path).read_bytes())
+    return path
+
+
+def _work(ask: Ask, view: View, job: Job, importance: Path | None) -> int:
     import_each(*SWEEPS)
     progress = job.step("measuring", "weights")
     folder = _folder(ask)
     arriving = qv.sweep(
         ask.source.opens, ask.schemes, folder, sample=ask.sample or None, resume=folder.exists(), progress=progress,
-        token=view.token, root=ask.source.root,
+        importance=importance, token=view.token, root=ask.source.root,
     )  # fmt: skip
     collect(job, arriving)
     frame = qv.load_sweep(folder).frame

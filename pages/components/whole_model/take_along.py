@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import PurePath
 
 import pandas as pd
 import streamlit as st
@@ -24,12 +25,13 @@ def take_along(ask: Ask, frame: pd.DataFrame) -> None:
 
 def sweep_snippet(ask: Ask) -> str:
     """A script that makes the sweep, and draws its map."""
-    sample = f", sample={ask.sample!r}" if ask.sample else ""
+    options = f", sample={ask.sample!r}" if ask.sample else ""
+    options += f", importance={_file(ask)!r}" if ask.weighing else ""
     return (
         "import quantviz as qv\n"
         "\n"
         f"schemes = {list(ask.schemes)!r}\n"
-        f'for rows in qv.sweep({ref_in_script(ask.source.ref)!r}, schemes, "sweep.parquet"{sample}):\n'
+        f'for rows in qv.sweep({ref_in_script(ask.source.ref)!r}, schemes, "sweep.parquet"{options}):\n'
         '    print(rows[["tensor", "scheme", "relative_l2_error", "bits_per_weight"]].to_string(index=False))\n'
         'frame = qv.load_sweep("sweep.parquet").frame\n'
         "qv.figures.layer_map(frame, schemes[0]).show()\n"
@@ -39,9 +41,15 @@ def sweep_snippet(ask: Ask) -> str:
 
 def sweep_command(ask: Ask) -> str:
     """The same on the command line."""
-    sample = f" --sample {ask.sample}" if ask.sample else ""
+    options = f" --sample {ask.sample}" if ask.sample else ""
+    options += f" --importance {shlex.quote(_file(ask))}" if ask.weighing else ""
     ref = shlex.quote(ref_in_script(ask.source.ref))
-    return f"python -m quantviz sweep {ref} {' '.join(map(shlex.quote, ask.schemes))} --out sweep.parquet{sample}\n"
+    return f"python -m quantviz sweep {ref} {' '.join(map(shlex.quote, ask.schemes))} --out sweep.parquet{options}\n"
+
+
+def _file(ask: Ask) -> str:
+    """The importance as the visitor's own file is called."""
+    return PurePath(ask.weighing.name).name
 
 
 def _data(ask: Ask, frame: pd.DataFrame) -> None:

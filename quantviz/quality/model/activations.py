@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -33,20 +33,19 @@ from ...schemes import Scheme
 from ...sources.gguf_header import MAGIC
 from ...sources.opened import read_file
 from ...sources.safetensors_header import LENGTH_BYTES, header_length, parse_header
+from ..data import CALIBRATION_TOKENS as DEFAULT_TOKENS
+from ..data import Calibrating
 from ..measure import DEFAULT_CONTEXT
 from ..passage import Passage
 from ..results import LayerError
-from ..session import Session, inference, open_session, text_of
+from ..session import Options, Session, inference, open_session, text_of
+from .feeds import input_of, listening, watchable
 from .inputs import of_torch
 from .layers import DEFAULT_TARGETS, Layer, Mixture, select
 from .loading import LanguageModel, OpenOptions
 from .parts import Progress
 from .replacing import matrix_view
 
-if TYPE_CHECKING:
-    import torch
-
-DEFAULT_TOKENS = 4096
 DEFAULT_SAMPLES = 256
 SUMS, COUNTS, INPUTS = ".in_sum2", ".counts", ".inputs"
 _AT_ONCE = 1024  # rows of inputs
@@ -177,29 +176,14 @@ def collect_activations(
         watched = watchable(session.opened.model, select(session.layers, targets))
         every = max(1, len(passage.windows) * context // samples)
         collected = {layer.name: _Collected(layer.shape[1], every, samples) for _, layer in watched}
-        hooks = [
-            module.register_forward_pre_hook(collected[layer.name].hook, with_kwargs=True) for module, layer in watched
-        ]
-        try:
+        with listening((module, collected[layer.name]) for module, layer in watched):
             read_passage(session, passage)
-        finally:
-            for hook in hooks:
-                hook.remove()
     kept = {name: part for name, part in collected.items() if part.tokens}
     return Activations(
         {name: part.sums.astype(np.float32) for name, part in kept.items()},
         {name: part.tokens for name, part in kept.items()},
         {name: np.concatenate(part.rows)[:samples] for name, part in kept.items()},
     )
-
-
-def watchable(model: Any, layers: Sequence[Layer]) -> list[tuple[Any, Layer]]:
-    """Each layer that is a module's own weight and multiplies its input, with its module."""
-    from torch import nn
-
-    modules = dict(model.named_modules())
-    pairs = [(modules.get(layer.path), layer) for layer in layers]
-    return [(module, layer) for module, layer in pairs if module is not None and not isinstance(module, nn.Embedding)]
 
 
 def read_passage(session: Session, passage: Passage) -> None:
@@ -213,11 +197,6 @@ def read_passage(session: Session, passage: Passage) -> None:
         done += len(batch)
         if told:
             told(done, len(passage.windows))
-
-
-def input_of(arguments: tuple, named: dict, cols: int) -> torch.Tensor:
-    """What a hook on a linear layer sees of its input: [tokens, cols]."""
-    return (arguments[0] if arguments else next(iter(named.values()))).reshape(-1, cols)
 
 
 class _Collected:
@@ -250,16 +229,15 @@ def output_errors(
     activations: Activations,
     targets: Sequence[str] = DEFAULT_TARGETS,
     *,
-    importance: Mapping[str, np.ndarray] | None = None,
-    progress: Progress | None = None,
-    **where: Unpack[OpenOptions],
+    calibrating: Calibrating | None = None,
+    **how: Unpack[Options],
 ) -> Iterator[LayerError | Refusal]:
     """For each layer a scheme quantizes, ‖XŴ - XW‖ / ‖XW‖ over the sampled inputs X, beside ‖Ŵ - W‖ / ‖W‖.
 
     The inputs are those of the stored model, so each layer is looked at by itself. Layers without a sample are left
-    out; raises QuantvizError where none has one.
+    out; raises QuantvizError where none has one. calibrating, how: as `measure_quality` has them.
     """
-    with open_session(ref, [scheme], targets, importance, progress, **where) as session:
+    with open_session(ref, [scheme], targets, calibrating=calibrating, **how) as session:
         mixture = session.mixtures[0]
         changes = session.apply(mixture)
         if isinstance(changes, Refusal):

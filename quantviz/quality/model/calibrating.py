@@ -7,18 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
-import numpy as np
-
 from ...calibration.files import Calibrations
-from ...calibration.layer import HELD_OUT as ONE_OF
-from ...calibration.layer import MOST_HELD_OUT, SAMPLE, Calibration
-from ...calibration.moments import MomentSums, check_room
+from ...calibration.moments import check_room
 from ...errors import QuantvizError, did_you_mean
 from ...text.printable import printable
 from ..measure import DEFAULT_CONTEXT, Passage
 from ..session import open_session, text_of
 from ..text.texts import calibration_text
-from .activations import DEFAULT_TOKENS, input_of, read_passage, watchable
+from .activations import DEFAULT_TOKENS, read_passage
+from .feeds import Feed, listening, watchable, windows_apart
 from .layers import DEFAULT_TARGETS, Layer, select
 from .loading import LanguageModel, OpenOptions
 from .parts import Progress
@@ -51,20 +48,15 @@ def calibrate(
         watched = watchable(session.opened.model, select(session.layers, DEFAULT_TARGETS))
         chosen = _matching(watched, wanted)
         check_room({layer.name: layer.shape[1] for _, layer in chosen})
-        apart = len(passage.windows) // ONE_OF or int(len(passage.windows) > 1)
+        apart = windows_apart(len(passage.windows))
         used = len(passage.windows) - apart
-        every = max(1, used * context // SAMPLE), max(1, apart * context // MOST_HELD_OUT)
-        feeds = {layer.name: _Feed(layer.shape[1], *every) for _, layer in chosen}
-        hooks = [module.register_forward_pre_hook(feeds[layer.name].hook, with_kwargs=True) for module, layer in chosen]
-        try:
+        feeds = {layer.name: Feed.of(layer.shape[1], used * context, apart * context) for _, layer in chosen}
+        with listening((module, feeds[layer.name]) for module, layer in chosen):
             read_passage(session, replace(passage, windows=passage.windows[:used]))
             for feed in feeds.values():
                 feed.apart = True
             if apart:
                 read_passage(session, replace(passage, windows=passage.windows[used:]))
-        finally:
-            for hook in hooks:
-                hook.remove()
     return Calibrations({name: feed.calibration(name) for name, feed in feeds.items() if feed.sums.tokens})
 
 
@@ -85,27 +77,3 @@ def _matching(watched: Sequence[tuple[Any, Layer]], wanted: re.Pattern[str] | No
         first = f", such as {printable(names[0])}" if names else ""
         raise QuantvizError(f"No layer matches {printable(wanted.pattern) if wanted else ''!r}{first}.{near}")
     return found
-
-
-class _Feed:
-    """The inputs of one layer: added up and sampled; once `apart` is set, only kept."""
-
-    def __init__(self, cols: int, every: int, every_apart: int) -> None:
-        self.sums, self.apart = MomentSums(cols), False
-        self._every = {False: every, True: every_apart}
-        self._kept: dict[bool, list[np.ndarray]] = {False: [], True: []}
-        self._seen = {False: 0, True: 0}
-
-    def hook(self, _module: Any, arguments: tuple, named: dict) -> None:
-        x = input_of(arguments, named, self.sums.cols).float().cpu().numpy()
-        if not self.apart:
-            self.sums.add(x)
-        self._kept[self.apart].append(x[-self._seen[self.apart] % self._every[self.apart] :: self._every[self.apart]])
-        self._seen[self.apart] += len(x)
-
-    def calibration(self, name: str) -> Calibration:
-        return Calibration.summed(self.sums, self._rows(False, SAMPLE), self._rows(True, MOST_HELD_OUT), name)
-
-    def _rows(self, apart: bool, most: int) -> np.ndarray:
-        kept = self._kept[apart] or [np.empty((0, self.sums.cols), np.float32)]
-        return np.concatenate(kept)[:most].copy()

@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 
 from ...calibration.importance import llama_name
+from ...calibration.layer import Calibration
+from ...calibration.quantizing import solve
 from ...errors import QuantvizError
 from ...evaluation import evaluate
+from ...kernels import dequantize
 from ...schemes import Scheme
 from ...sources.model import TensorInfo
 from ...sources.opened import FileArray, OpenFile
@@ -136,6 +139,7 @@ class Replacer:
 
     originals: Originals
     importance: Mapping[str, np.ndarray] = field(default_factory=dict)  # by tensor name, the Hub's or llama.cpp's
+    imatrix: Callable[[Layer, Scheme], np.ndarray | None] = lambda layer, scheme: None  # where importance has none
     placed: dict[Layer, tuple[Scheme, Change]] = field(default_factory=dict)
     inputs: InputHooks = field(init=False)
 
@@ -155,10 +159,7 @@ class Replacer:
         self.restore(layer for layer in tuple(self.placed) if layer not in assigned)
         for done, (layer, scheme) in enumerate(assigned.items(), 1):
             if layer not in self.placed or self.placed[layer][0] != scheme:
-                self.placed.pop(layer, None)
-                self.inputs.forget(layer)
-                self.placed[layer] = scheme, self._put(layer, scheme)
-                self.inputs.place(layer, scheme)
+                self.put(layer, scheme)
             if progress:
                 progress(done, len(assigned))
         return {layer: self.placed[layer][1] for layer in assigned}
@@ -170,25 +171,39 @@ class Replacer:
             put_back(layer, self.originals)
             self.placed.pop(layer, None)
 
-    def _put(self, layer: Layer, scheme: Scheme) -> Change:
-        changes = []
+    def put(self, layer: Layer, scheme: Scheme, fed: Calibration | None = None, progress: Any = None) -> Change:
+        """Puts a scheme's weights in the place of one layer's.
+
+        fed: the layer's inputs, for a solver that looks at them; without, such a scheme rounds to nearest.
+        progress: of such a solver, called as progress(weights done, weights in all).
+        """
+        self.placed.pop(layer, None)
+        self.inputs.forget(layer)
+        rounding, changes, scales = scheme if fed else scheme.without_data, [], None
         try:
             for number in range(layer.matrices):
-                stored = self.originals.matrix(layer, number)
-                changes.append(place(stored, scheme, matrix_view(layer, number), self._importance(layer, number)))
+                given = self.originals.matrix(layer, number), rounding, matrix_view(layer, number)
+                importance = self._importance(layer, number, scheme)
+                solved = place_solved(*given, fed, importance, progress) if fed else (place(*given, importance), None)
+                changes.append(solved[0])
+                scales = solved[1]
         except BaseException:
             put_back(layer, self.originals)  # half a layer replaced would be neither model
             raise
         notices = dict.fromkeys(text for change in changes for text in change.notices)
-        return Change(
+        made = Change(
             layer.weights, layer.bits(scheme), sum(change.squared for change in changes),
-            sum(change.squared_error for change in changes), tuple(f"{layer.path}: {text}" for text in notices),
+            sum(change.squared_error for change in changes), tuple(notices),
         )  # fmt: skip
+        self.placed[layer] = scheme, made
+        self.inputs.place(layer, rounding, scales)
+        return made
 
-    def _importance(self, layer: Layer, number: int) -> np.ndarray | None:
+    def _importance(self, layer: Layer, number: int, scheme: Scheme) -> np.ndarray | None:
         bases = (layer.name, llama_name(layer.name))
         names = [name for base in bases for name in (f"{base}[{number}]", base)]
-        return next((self.importance[name] for name in names if name in self.importance), None)
+        found = next((self.importance[name] for name in names if name in self.importance), None)
+        return self.imatrix(layer, scheme) if found is None else found
 
 
 def matrix_view(layer: Layer, number: int) -> Any:
@@ -200,38 +215,65 @@ def matrix_view(layer: Layer, number: int) -> Any:
 
 def place(stored: StoredTensor, scheme: Scheme, into: Any, importance: np.ndarray | None = None) -> Change:
     """Quantizes and dequantizes a matrix band by band straight into `into`, a torch tensor of its shape."""
-    import torch
-
     from ...kernels import cpu
 
     scheme.check_importance_given(importance is not None)
-    squared: list[float] = []
-    squared_error: list[float] = []
-
-    def visit(row: int, x: np.ndarray, y: np.ndarray) -> None:  # from several threads, each its own rows
-        placed = into[row : row + len(y)].copy_(torch.from_numpy(y))
-        if placed.dtype != torch.float32 and not bool(placed.isfinite().all()):
-            held = str(placed.dtype).removeprefix("torch.")
-            raise QuantvizError(
-                f"{stored.name or 'The tensor'} has weights too large for {scheme}: what its codes stand for goes "
-                f"beyond the largest number of {held}, in which the model keeps it; choose another scheme."
-            )
-        with np.errstate(over="ignore"):
-            error = y - x
-        squared.append(_sum_squares(x))
-        lost = _sum_squares(error)
-        squared_error.append(lost if math.isfinite(lost) else _sum_squares(y.astype(np.float64) - x))
-
-    cpu.reconstruct(stored, scheme, visit=visit, importance=importance)
+    placing = _Placing(stored, scheme, into)
+    cpu.reconstruct(stored, scheme, visit=placing.visit, importance=importance)
     if scheme.scale == "fp16":
         weights_alone = replace(scheme, act=None)  # what its inputs take is seen to by a hook
         notices = evaluate(stored, weights_alone, importance, detail="metrics").notices
     else:
         notices = scheme.shape_notices(stored.rows, stored.cols)
-    # fsum is exact, so that the order in which threads finish does not show.
-    return Change(
-        stored.size, scheme.bits_stored(stored.matrix), math.fsum(squared), math.fsum(squared_error), notices
-    )  # fmt: skip
+    return placing.change(notices)
+
+
+def place_solved(
+    stored: StoredTensor, scheme: Scheme, into: Any, fed: Calibration, importance: np.ndarray | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Change, np.ndarray | None]:  # fmt: skip
+    """The same of a scheme that looks at the layer's inputs; and what multiplied its columns, divided out again."""
+    from ...calibration.awq import EXPONENT
+    from ...calibration.smoothing import SMOOTHED
+
+    told = EXPONENT, SMOOTHED  # whose line would be one a layer
+    q = solve(stored, scheme, fed.named(""), importance, progress=progress)
+    y, placing = np.asarray(dequantize(q)), _Placing(stored, scheme, into)
+    for row in range(0, stored.rows, step := max(1, _AT_ONCE // stored.cols)):
+        x = stored.row_range(row, min(row + step, stored.rows)).read().reshape(-1, stored.cols)
+        placing.visit(row, x, y[row : row + step])
+    notices = tuple(text for text in q.notices if not text.startswith(told))
+    return placing.change((*scheme.shape_notices(stored.rows, stored.cols), *notices)), q.input_scales
+
+
+class _Placing:
+    """Puts rows into a model's weights, and adds up what they and their errors are."""
+
+    def __init__(self, stored: StoredTensor, scheme: Scheme, into: Any) -> None:
+        self._stored, self._scheme, self._into = stored, scheme, into
+        self._squared: list[float] = []
+        self._squared_error: list[float] = []
+
+    def visit(self, row: int, x: np.ndarray, y: np.ndarray) -> None:  # from several threads, each its own rows
+        import torch
+
+        placed = self._into[row : row + len(y)].copy_(torch.from_numpy(y))
+        if placed.dtype != torch.float32 and not bool(placed.isfinite().all()):
+            held = str(placed.dtype).removeprefix("torch.")
+            raise QuantvizError(
+                f"{self._stored.name or 'The tensor'} has weights too large for {self._scheme}: what its codes stand "
+                f"for goes beyond the largest number of {held}, in which the model keeps it; choose another scheme."
+            )
+        with np.errstate(over="ignore"):
+            error = y - x
+        self._squared.append(_sum_squares(x))
+        lost = _sum_squares(error)
+        self._squared_error.append(lost if math.isfinite(lost) else _sum_squares(y.astype(np.float64) - x))
+
+    def change(self, notices: tuple[str, ...]) -> Change:
+        # fsum is exact, so that the order in which threads finish does not show.
+        bits = self._scheme.bits_stored(self._stored.matrix)
+        return Change(self._stored.size, bits, math.fsum(self._squared), math.fsum(self._squared_error), notices)
 
 
 def _sum_squares(x: np.ndarray) -> float:

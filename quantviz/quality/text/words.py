@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ...text.wording import share
+from ...text.wording import plural, share
 from ..results import QUALITY_METRICS, Continuation, LayerError, QualityResult
 from ..train_demo.log import Checkpoint
 
@@ -93,6 +93,16 @@ def summary(results: Sequence[QualityResult]) -> list[str]:
         if r.collapsed:
             said.append(f"{r.scheme} collapsed the model: {r.non_finite:,} of {r.scored:,} predictions are no numbers.")
     return said
+
+
+def calibration_sentence(r: QualityResult) -> str:
+    """What a scheme that uses data was calibrated on, and through which blocks its inputs came."""
+    through = {
+        None: "",
+        True: "; each block's inputs came through the blocks that were quantized before it",
+        False: "; all inputs were those of the model as it is stored",
+    }[r.propagate]
+    return f"{r.calibration_text}, {plural(r.calibration_tokens, 'token')}, none of which is scored{through}."
 
 
 def fragility_sentence(checkpoints: Sequence[Checkpoint]) -> str | None:
