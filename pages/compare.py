@@ -16,7 +16,7 @@ from pages.components.shell.frame import opened_view
 from pages.components.work import cached
 from quantviz import QuantvizError, figures
 from quantviz.evaluation import Evaluation, default_engine
-from quantviz.evaluation.comparison import Refusal, output_sentence, table_sentences, tabulate
+from quantviz.evaluation.comparison import Refusal, joint_sentence, output_sentence, table_sentences, tabulate
 from quantviz.evaluation.sentences import on_top_of
 from quantviz.figures.comparison import MOST_PANELS
 from quantviz.text.wording import shape
@@ -57,8 +57,8 @@ if evaluations:
     if importance is not None and importance.calibration is not None:
         st.subheader("Bits against the error of the layer's output")
         chart(figures.trade_off(evaluations, pinned, metric="output_sqnr_db"), "output_trade_off")
-        if told := output_sentence(frame):
-            say.text(told)
+        if told := list(filter(None, [output_sentence(frame), joint_sentence(frame)])):
+            say.text(*told)
 table_section(view, frame)
 if evaluations:
     st.subheader("Weights after each scheme")

@@ -122,16 +122,16 @@ def joint_metrics(
     """The output's error with inputs quantized too, over a sample of inputs and over held-out ones, each where there
     are any; and which shares of the first are the weights' and the inputs'.
     """
-    found: dict[str, float] = {}
+    found, split = {}, {}
     for x, name in ((inputs, "joint_output_relative_error"), (heldout, "heldout_joint_output_relative_error")):
         if scheme.act is None or x is None or not len(x):
             continue
         of = lengths(w, errors, x, quantized_inputs(x, scheme, input_scales), check)
         found[name] = of.relative_error
         if x is inputs:
-            found["output_share_of_weights"] = of.weights / of.whole if of.whole else math.nan
-            found["output_share_of_inputs"] = of.inputs / of.whole if of.whole else math.nan
-    return found
+            split["output_share_of_weights"] = of.weights / of.whole if of.whole else math.nan
+            split["output_share_of_inputs"] = of.inputs / of.whole if of.whole else math.nan
+    return found | split
 
 
 def remarks(scheme: Scheme, calibrated: bool, sampled: bool) -> tuple[str, ...]:

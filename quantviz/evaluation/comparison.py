@@ -121,6 +121,22 @@ def output_sentence(frame: pd.DataFrame) -> str | None:
     )
 
 
+def joint_sentence(frame: pd.DataFrame) -> str | None:
+    """Which of the schemes that quantize inputs too errs least at the layer's output; None where none was measured."""
+    held, own = "heldout_joint_output_relative_error", "joint_output_relative_error"
+    name = held if held in frame and frame[held].notna().any() else own
+    if name not in frame or frame[name].notna().sum() < 2:
+        return None
+    known = frame.dropna(subset=[name]).reset_index(drop=True)
+    best, worst = (known.loc[getattr(known[name], which)()] for which in ("idxmin", "idxmax"))
+    where = " on held-out inputs" if name == held else ""
+    return (
+        f"Of {len(known)} schemes that quantize the inputs too, {best['scheme']} errs least at the layer's "
+        f"output{where}: {share(best[name])}, {share(best['output_share_of_inputs'])} of the squared error from the "
+        f"inputs; {worst['scheme']} most: {share(worst[name])}."
+    )
+
+
 # -- the table -----------------------------------------------------------------------------------
 
 

@@ -30,6 +30,7 @@ CONCENTRATED = 0.25  # share of the squared error in the worst 1% of blocks
 IDLE_BITS = 1.0  # bits of a code that carry nothing
 COSTLY_SCALES = 0.1  # share of all bits that are scales and zero points
 SMALL_WEIGHTS_SUFFER = 3.0  # mean relative error over relative L2 error
+IN_COMMON = 0.01  # share of the output's squared error that weights and inputs have in common
 SAME_DB = 0.05
 SAME_BITS = 0.005
 WIDER_THAN_FLOAT32 = ("int64", "uint64", "int32", "uint32")  # read as float32, which may round them
@@ -79,7 +80,10 @@ def output_sentence(evaluation: Evaluation) -> str | None:
     parts = m["output_share_of_weights"], m["output_share_of_inputs"]
     if any(math.isnan(part) for part in parts):
         return f"{said}."
-    return f"{said}: {share(parts[0])} of the squared error is the weights', {share(parts[1])} the inputs'."
+    both, rest = 1 - sum(parts), ""
+    if abs(both) >= IN_COMMON:
+        rest = f"; {share(both)} is added where they go together" if both > 0 else f"; they cancel {share(-both)} of it"
+    return f"{said}: {share(parts[0])} of the squared error is the weights', {share(parts[1])} the inputs'{rest}."
 
 
 def _more(x: float) -> str:

@@ -10,6 +10,7 @@ import pytest
 import quantviz as qv
 from quantviz import Calibration, QuantvizError
 from quantviz.calibration.synthetic import synthetic_inputs
+from quantviz.evaluation.comparison import joint_sentence
 from quantviz.evaluation.layer_output import MAP_CHANNELS, MAP_TOKENS, layer_output, layer_sentences
 from quantviz.evaluation.sentences import output_sentence
 
@@ -69,5 +70,12 @@ def test_a_sentence_tells_whose_part_the_error_is() -> None:
     told = output_sentence(r)
     assert told.startswith("With its inputs quantized too the layer's output errs by ") and "is the weights'" in told
     assert output_sentence(qv.evaluate(w, "int4-sym-b32", calibration=c)) is None
+    clipped = output_sentence(qv.evaluate(w, "mxfp4:act=mxfp4", calibration=c))  # both lose their largest values
+    assert "is added where they go together." in clipped
+    keys = ["int4-sym-b32:act=int8-token", "mxfp4:act=mxfp4", "int4-sym-b32"]
+    frame = qv.compare(w, keys, calibration=c, detail="metrics")
+    assert "Of 2 schemes that quantize the inputs too, " in joint_sentence(frame)
+    assert " errs least at the layer's output on held-out inputs: " in joint_sentence(frame)
+    assert joint_sentence(frame[1:]) is None and joint_sentence(frame[2:].dropna(axis=1)) is None
     exact = qv.evaluate(np.zeros_like(w), "int4-sym-b32:act=int8-token", calibration=c)
     assert "undefined" in output_sentence(exact) or output_sentence(exact).endswith(".")

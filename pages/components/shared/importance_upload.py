@@ -32,7 +32,8 @@ def importance_upload(view: View) -> Importance | None:
     """Draws the controls. Gives the importance for the tensor at hand, and perhaps a calibration with it; None where
     there is none.
     """
-    with st.expander("Inputs of the layer: importance and calibration"):
+    wanted = view.scheme.uses_data or view.scheme.act is not None
+    with st.expander("Inputs of the layer: importance and calibration", expanded=wanted):
         given = calibration_controls(view)
         if given is not None:
             return given
