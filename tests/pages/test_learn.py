@@ -42,6 +42,12 @@ def test_a_number_that_is_moved_changes_the_figures():
     assert app.query_params["learn_n1"] == "-0.2"
 
 
+def test_the_passage_that_a_model_goes_on_with_stands_beside_that_of_the_stored_one():
+    app = opened("learn", chapter=TITLES[5], learn_model_bits="2")
+    body = next(html.proto.body for html in app.get("html") if "qv-passages" in html.proto.body)
+    assert "as stored" in body and "int2-sym-b32" in body and body.count("listitem") == 2 and "<mark>" in body
+
+
 def test_claims_about_language_models_are_decided_at_a_press():
     """Each chapter shows its own of them; more text would leave less doubt."""
     for chapter, claims in ((5, "567"), (3, "9"), (7, "6"), (8, "5")):

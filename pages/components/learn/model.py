@@ -6,11 +6,14 @@ import streamlit as st
 
 from quantviz import figures
 from quantviz.evaluation.comparison import Refusal
-from quantviz.lessons.next_words import SENTENCE, NextWords, next_words
+from quantviz.lessons.next_words import SCHEMES, SENTENCE, NextWords, next_words
+from quantviz.quality.continuation import continuations
+from quantviz.quality.results import Continuation
 from quantviz.text.wording import number, share
 
 from .. import say
 from ..link import choices
+from ..shared.passages import passages
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
 from ..work.tasks import KeptResult, steps
@@ -19,6 +22,8 @@ from .parts import lead_on, question
 from .presenting import show
 
 BITS, SYMMETRIES = ("8", "6", "4", "3", "2"), {"symmetric": "sym", "asymmetric": "asym"}
+WRITTEN = 24  # tokens that it goes on for
+_written: BoundedCache[list[Continuation]] = BoundedCache(50, lambda _: 1)
 _found: BoundedCache[dict[str | None, NextWords]] = BoundedCache(50, lambda _: 1)
 
 
@@ -63,6 +68,7 @@ def _sentence() -> str:
         help="e to the mean of −ln p over its words but the first.",
     )  # fmt: skip
     say.caption(f"As it is stored, the model's perplexity on this sentence is {number(stored.perplexity, 4)}.")
+    _passage(sentence, scheme)
     question("With how many bits does the model still say the same likeliest word?", lambda: _answer(found), "model")
     return scheme
 
@@ -73,6 +79,19 @@ def _task(sentence: str) -> KeptResult:
         return {r.scheme: r for r in every if not isinstance(r, Refusal)}
 
     return KeptResult(("next words", sentence), "The next word", make, _found, heavy=True)
+
+
+def _passage(sentence: str, scheme: str) -> None:
+    """What the model writes after the sentence, as it is stored and under the scheme."""
+
+    def make(job: Job) -> list[Continuation]:
+        every = continuations("demo", SCHEMES, sentence, WRITTEN, progress=steps(job, "tokens"))
+        return [c for c in every if isinstance(c, Continuation)]
+
+    st.markdown("**What it writes after that**, always taking the likeliest word")
+    found = KeptResult(("learn passage", sentence), "What it writes", make, _written, heavy=True).result()
+    if found is not None:
+        passages([c for c in found if c.scheme in (None, scheme)])
 
 
 def _answer(found: dict[str | None, NextWords]) -> None:
