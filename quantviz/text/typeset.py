@@ -14,7 +14,7 @@ from .printable import printable
 
 NONE = "–"  # where there is no figure
 _NUMBER = r"[+−-]?[0-9][0-9,]{0,40}(?:\.[0-9]{1,40})?(?:e[+−-]?[0-9]{1,9})?"
-_CELL = re.compile(rf"({_NUMBER})(?: ± ({_NUMBER}))?( ?[^0-9\s.,±]{1,20})?")
+_CELL = re.compile(rf"({_NUMBER})(?: ± ({_NUMBER}))?( ?[^0-9\s.,±]{{1,20}})?")
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
