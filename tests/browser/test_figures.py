@@ -46,6 +46,7 @@ FIGURES = ["block", "codes", "errors", "map", "weights"]
 
 def test_zoom_stays_over_ten_changes_of_scheme_and_each_figure_is_drawn_once_a_change(page: Page, address: str):
     go(page, address, ref=SMALL, scheme="int2-sym-b32")
+    expect(page.get_by_role("button", name="draw them without it")).to_have_count(0)
     expect(page.locator(".js-plotly-plot .main-svg .xtick").nth(8)).to_be_attached()
     page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length === 5")
     area = page.locator(".st-key-figure_weights .nsewdrag")
@@ -108,3 +109,11 @@ def test_where_the_script_is_blocked_the_page_says_so_and_draws_without_it(page:
     expect(page.get_by_text("blocks the script that redraws figures in place")).to_be_visible()
     expect(page.get_by_test_id("stPlotlyChart")).to_have_count(5)
     expect(page.locator(".qv-figure")).to_have_count(0)
+
+
+def test_where_no_script_runs_at_all_a_button_draws_without_it(page: Page, address: str):
+    page.add_init_script("URL.createObjectURL = () => 'blob:nothing'")
+    page.goto(f"{address}/number_formats")
+    page.get_by_role("button", name="draw them without it").click()
+    expect(page.get_by_test_id("stPlotlyChart").first).to_be_visible()
+    expect(page.get_by_text("blocks the script that redraws figures in place")).to_be_visible()

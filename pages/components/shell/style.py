@@ -22,6 +22,9 @@ _RULES = """
   /* Small print and the words in figures stand out from the ground by 4.5 to 1 and more: Streamlit's own do not. */
   [data-testid="stCaptionContainer"] { opacity: 0.85; }
   .js-plotly-plot text[style*="rgb(128, 132, 149)"] { fill: #5A6275 !important; }
+  /* A way out where no script of a figure could run. */
+  [data-testid="stApp"]:not(:has([class*="st-key-figure_"] .stBidiComponent [data-testid="stAlertContainer"]))
+    .st-key-draw_anew { display: none; }
   /* A finger does not hover: the bar over a figure would never go, and lies on its legend. */
   @media (hover: none) { .js-plotly-plot .modebar-container { display: none; } }
   @media (max-width: 640px) {
