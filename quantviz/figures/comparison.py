@@ -16,6 +16,7 @@ from ..evaluation.limits import ScalarQuantizer, gaussian_sqnr_db
 from ..statistics import Histogram
 from ..text.wording import bits, decibels, number, plural
 from .histograms import rebin, robust_range
+from .names import beside
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, translucent
 
 # -- bits against SQNR ---------------------------------------------------------------------------
@@ -68,7 +69,7 @@ def trade_off(
         ring = _OPEN | {"size": 18, "color": REFERENCE, "line": {"width": 2.5}}
         traces.append(_points(taken[at], sqnr[at], keys[at], ring))
         points.append(("ring", REFERENCE, f"{pinned} (pinned)"))
-    names = _names(taken, sqnr, keys, front, x, y)
+    names = beside(taken, sqnr, keys, reversed(front), (x, y))
     alt = _trade_off_alt(taken, sqnr, keys, front, pinned, scalar, _AXES[metric])
     return figure(
         traces, alt, "bits per weight", _AXES[metric], 460,
@@ -108,26 +109,6 @@ def _limit(x: Sequence[float], y: Sequence[float], name: str, color: str, dash: 
 def _points(x: np.ndarray, y: np.ndarray, keys: np.ndarray, marker: dict) -> go.Scatter:
     told = [f"{key}<br>{bits(b)} bits per weight, {decibels(d)}" for key, b, d in zip(keys, x, y, strict=True)]
     return go.Scatter(x=x, y=y, text=keys, customdata=told, mode="markers", marker=marker, hovertemplate=_HOVER)
-
-
-_WIDE, _HIGH = 0.2, 0.05  # shares of the axes that a name takes
-
-
-def _names(taken, sqnr, keys, front, x, y) -> list[dict]:
-    """The names of the schemes on the front, left of and above their point; where two collide, the better one's."""
-    written: list[tuple[float, float]] = []
-    annotations = []
-    for i in reversed(front):
-        across, up = (taken[i] - x[0]) / (x[1] - x[0]), (sqnr[i] - y[0]) / (y[1] - y[0])
-        if any(abs(across - a) < _WIDE and abs(up - u) < _HIGH for a, u in written):
-            continue
-        written.append((across, up))
-        side = "right" if across > _WIDE else "left"
-        annotations.append(
-            {"x": taken[i], "y": sqnr[i], "text": keys[i], "showarrow": False, "xanchor": side, "yanchor": "bottom",
-             "xshift": -6 if side == "right" else 6, "yshift": 3, "font": {"size": 12}}
-        )  # fmt: skip
-    return annotations
 
 
 def _trade_off_alt(taken, sqnr, keys, front, pinned, scalar, axis: str) -> str:

@@ -48,6 +48,7 @@ FIGURES = ["block", "codes", "errors", "map", "weights"]
 
 def test_zoom_stays_over_ten_changes_of_scheme_and_each_figure_is_drawn_once_a_change(page: Page, address: str):
     go(page, address, ref=SMALL, scheme="int2-sym-b32")
+    expect(page.get_by_role("button", name="draw them without it")).to_have_count(0)
     expect(page.locator(".js-plotly-plot .main-svg .xtick").nth(8)).to_be_attached()
     page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length === 5")
     area = page.locator(".st-key-figure_weights .nsewdrag")
@@ -135,3 +136,11 @@ def test_a_figure_for_a_paper_is_dark_on_white_with_a_caption(page, address, tmp
     assert "a <b> & c" in text and "under int4-sym-b64" in text and "font/woff2;base64" in text
     ground = next(node for node in drawn.iter("{http://www.w3.org/2000/svg}rect"))
     assert "fill: rgb(255, 255, 255)" in ground.get("style")
+
+
+def test_where_no_script_runs_at_all_a_button_draws_without_it(page: Page, address: str):
+    page.add_init_script("URL.createObjectURL = () => 'blob:nothing'")
+    page.goto(f"{address}/number_formats")
+    page.get_by_role("button", name="draw them without it").click()
+    expect(page.get_by_test_id("stPlotlyChart").first).to_be_visible()
+    expect(page.get_by_text("blocks the script that redraws figures in place")).to_be_visible()

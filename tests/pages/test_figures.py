@@ -33,3 +33,11 @@ def test_where_the_script_is_blocked_the_page_says_so_and_streamlit_draws():
     assert figures(app) == [] and [chart.proto.alt for chart in app.get("plotly_chart")] == described
     assert sum("blocks the script that redraws figures" in shown(said) for said in app.warning) == 1
     assert not app.exception
+
+
+def test_a_kind_of_picture_is_chosen_for_every_figure():
+    app = opened(scheme="int4-sym-b32")
+    app.button_group(key="details").set_value("Data and link").run()
+    assert {figure["picture"]["format"] for figure in figures(app)} == {"png"}
+    app.button_group(key="picture").set_value("SVG").run()
+    assert {figure["picture"]["format"] for figure in figures(app)} == {"svg"}

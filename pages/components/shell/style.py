@@ -28,6 +28,9 @@ _RULES = """
     color: light-dark(#FFFFFF, #11151C) !important; }
   /* What is pressed is 24 pixels high at least (WCAG 2.2, 2.5.8). */
   [data-testid="stMultiSelect"] button[aria-label="Clear all"] { min-width: 1.75rem; min-height: 1.75rem; }
+  /* A way out where no script of a figure could run. */
+  [data-testid="stApp"]:not(:has([class*="st-key-figure_"] .stBidiComponent [data-testid="stAlertContainer"]))
+    .st-key-draw_anew { display: none; }
   /* A finger does not hover: the bar over a figure would never go, and lies on its legend. */
   @media (hover: none) { .js-plotly-plot .modebar-container { display: none; } }
   @media (max-width: 640px) {

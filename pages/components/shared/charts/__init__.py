@@ -26,6 +26,7 @@ PICTURES = ("PNG", "SVG")
 SCALE = 2  # pixels of a saved PNG per pixel on the page
 _OF_SCHEME = ("explore", "outliers")  # pages whose figures are of the sidebar's tensor under its scheme
 _OF_TENSOR = (*_OF_SCHEME, "compare")
+_CHOSEN = "picture_chosen"  # of the session: figures do not know yet
 _BLOCKED = "figures_blocked"  # of the session: "new" until the page has said so, then "known"
 
 
@@ -90,8 +91,15 @@ def _anew(fig: Figure, name: str, picture: dict[str, object], on_select: Callabl
 
 
 def blocked_notice() -> None:
-    """Says that the browser did not run the script that draws figures, where that is so."""
-    if _BLOCKED in st.session_state:
+    """Says that the browser did not run the script that draws figures, where that is so.
+
+    Where it ran nothing at all it cannot report that. Streamlit then shows its own error in place of each figure, and
+    the page's style shows this button.
+    """
+    if _BLOCKED not in st.session_state:
+        st.button("This browser blocks the script that draws figures: draw them without it", key="draw_anew",
+                  on_click=_set_blocked)  # fmt: skip
+    else:
         st.session_state[_BLOCKED] = "known"
         say.notice(
             "This browser, or something between it and quantviz, blocks the script that redraws figures in place. "
@@ -102,5 +110,11 @@ def blocked_notice() -> None:
 def picture_setting() -> None:
     st.segmented_control(
         "Figures save as", PICTURES, key="picture", default=PICTURES[0], required=True, persist_state="session",
-        help="What the camera button over each figure writes.",
+        on_change=_tell_every_figure, help="What the camera button of each figure writes.",
     )  # fmt: skip
+    if st.session_state.pop(_CHOSEN, False):
+        st.rerun()  # this may be a fragment, and figures stand outside it
+
+
+def _tell_every_figure() -> None:
+    st.session_state[_CHOSEN] = True

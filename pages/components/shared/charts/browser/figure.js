@@ -6,6 +6,7 @@ import {themed, watch} from "./theme.js";
 import {ask, enter, leave} from "./turns.js";
 
 const figures = new WeakMap();  // by the element that Streamlit gives each
+const WIDE = 600;  // pixels from which on a figure has room for all names
 let Plotly;
 
 // Loads Plotly, once; gives what the page calls. Its address is told in ours, with its version: the copy that the browser
@@ -88,6 +89,7 @@ class Figure {
     layout.uirevision = `${this.facts.keeps} ${this.resets}`;
     layout.dragmode = this.tool ?? layout.dragmode ?? (this.facts.clicks ? "pan" : "zoom");
     if (this.facts.clicks) Object.assign(layout, {clickmode: "event", hovermode: layout.hovermode ?? "closest"});
+    layout.annotations = layout.annotations?.filter(note => note.name !== "wide" || size.width >= WIDE);
     layout.annotations?.forEach(note => struck(note, this.hidden));
     const data = copied(this.data).map(trace => this.hidden.has(trace.name) ? {...trace, visible: false} : trace);
     Plotly.react(this.node, data, layout, {displayModeBar: false, responsive: false});

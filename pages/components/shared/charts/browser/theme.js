@@ -28,7 +28,7 @@ function read(style, instead = {}) {
   const small = {color, family, size: 0.75 * base}, title = {font: {...small, size: 0.875 * base}};
   const axis = {
     title, tickfont: small, tickcolor: line, gridcolor: line, zerolinecolor: line, ticklabelposition: "outside",
-    ticklabeloverflow: "allow"};  // to look for labels past the edge takes Plotly a tenth of a drawing
+    automargin: true, ticklabeloverflow: "allow"};  // to look for labels past the edge takes Plotly a tenth of a drawing
   return {layout: {
     font: small,
     title: {font: {...small, size: base, color: text}, x: 0, xanchor: "left"},
