@@ -69,7 +69,11 @@ def trade_off(
         ring = _OPEN | {"size": 18, "color": REFERENCE, "line": {"width": 2.5}}
         traces.append(_points(taken[at], sqnr[at], keys[at], ring))
         points.append(("ring", REFERENCE, f"{pinned} (pinned)"))
-    names = beside(taken, sqnr, keys, reversed(front), (x, y))
+    corners: list[tuple[float, float]] = []  # of the front's steps
+    for i in front:
+        corners += [(taken[i], corners[-1][1])] if corners else []
+        corners.append((taken[i], sqnr[i]))
+    names = beside(taken, sqnr, keys, reversed(front), (x, y), corners)
     alt = _trade_off_alt(taken, sqnr, keys, front, pinned, scalar, _AXES[metric])
     return figure(
         traces, alt, "bits per weight", _AXES[metric], 460,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -22,17 +23,20 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
 
 
 def beside(
-    x: np.ndarray, y: np.ndarray, names: Sequence[str], first: Iterable[int], axes: tuple[Sequence[float], ...]
-) -> list[dict]:
+    x: np.ndarray, y: np.ndarray, names: Sequence[str], first: Iterable[int], axes: tuple[Sequence[float], ...],
+    corners: Sequence[tuple[float, float]] = (),
+) -> list[dict]:  # fmt: skip
     """Annotations with the names of points, those of `first` before all others; a name without room is left out.
 
     x, y: of the points.  first: indices of points that matter most; a narrow figure has no other names.
-    axes: the ranges of both axes, as the plot shows them.
+    axes: the ranges of both axes, as the plot shows them.  corners: of a line of steps that no name may cover.
     """
     spots = _pixels(x, y, axes)
     first = list(first)
     order = [*first, *(int(i) for i in np.argsort(-y, kind="stable") if i not in set(first))]
     taken = [(px - _POINT, py - _POINT, px + _POINT, py + _POINT) for px, py in spots]
+    ends = _pixels(*zip(*corners, strict=True), axes) if len(corners) else []
+    taken += [_around(a, b) for a, b in itertools.pairwise(ends)]
     notes = []
     for i in order:
         found = _free(spots[i], _LETTER * len(names[i]) / 2, taken)
@@ -54,6 +58,10 @@ def _pixels(x: np.ndarray, y: np.ndarray, axes: tuple[Sequence[float], ...]) -> 
     across = (np.asarray(x, float) - axes[0][0]) / (axes[0][1] - axes[0][0]) * PLOT[0]
     down = (1 - (np.asarray(y, float) - axes[1][0]) / (axes[1][1] - axes[1][0])) * PLOT[1]
     return list(zip(across.tolist(), down.tolist(), strict=True))
+
+
+def _around(a: tuple[float, float], b: tuple[float, float]) -> Box:
+    return min(a[0], b[0]) - 1, min(a[1], b[1]) - 1, max(a[0], b[0]) + 1, max(a[1], b[1]) + 1
 
 
 def _free(spot: tuple[float, float], half: float, taken: Sequence[Box]) -> tuple[float, float, float, Box] | None:
