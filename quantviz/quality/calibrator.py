@@ -81,11 +81,13 @@ class Calibrator:
                 self.start = shared_until(np.array(ids), read)
                 ids = ids[self.start :][:wanted]
         if len(ids) < context:
-            why = f", after {self.start:,} that hold what is scored" if self.start else ""
+            what = f"The calibration text ({self.calibrating.identity}) has {plural(len(ids), 'token')}"
+            short = f"fewer than one window of {context:,}"
             raise QuantvizError(
-                f"The calibration text ({self.calibrating.identity}) has {plural(len(ids), 'token')} to calibrate on"
-                f"{why}, fewer than one window of {context:,}: what is scored is never calibrated on. Give another or "
-                "a longer calibration text, or measure fewer tokens."
+                f"{what} behind the {self.start:,} that hold what is scored, {short}: what is scored is never "
+                "calibrated on. Give another calibration text, or measure fewer tokens."
+                if self.start
+                else f"{what} to calibrate on, {short}; give a longer one, more tokens of it, or a smaller context."
             )
         passage = Passage.over(opened, ids, context, "llama.cpp")
         used = len(passage.windows) - windows_apart(len(passage.windows))
@@ -134,13 +136,16 @@ class Calibrator:
         """
         prefix, propagate = self._prefix, self.calibrating.propagate
         stages, last = self._stages(assigned, prefix), []
-        if not propagate:
-            last = list(self._stage(None, stages.pop(None, ()), assigned, prefix, told))
-            if not prefix.blocks:
-                stages = dict(reversed(stages.items()))
-        for place, layers in stages.items():
-            yield from self._stage(place, layers, assigned, prefix, told)
-        yield from last
+        try:
+            if not propagate:
+                last = list(self._stage(None, stages.pop(None, ()), assigned, prefix, told))
+                if not prefix.blocks:
+                    stages = dict(reversed(stages.items()))
+            for place, layers in stages.items():
+                yield from self._stage(place, layers, assigned, prefix, told)
+            yield from last
+        finally:
+            prefix.forget()  # hidden states of this scheme's blocks
 
     # -- parts of the model ----------------------------------------------------------------------
 
@@ -157,7 +162,7 @@ class Calibrator:
     def _reading(self) -> Reading:
         return Reading(self._opened, self.passage)
 
-    @property
+    @cached_property
     def _prefix(self) -> Prefix:
         return Prefix(self._reading)
 

@@ -23,9 +23,9 @@ _PROBE = 8  # tokens
 
 
 class Prefix:
-    """The hidden states that enter decoder layer `depth`, of every batch of a passage, of the model as it is stored.
+    """The hidden states that enter decoder layer `depth`, of every batch of a passage.
 
-    `advance` runs the layers up to another depth, as they are stored. Made, as all of this, within
+    `advance` runs the layers up to another depth, as they are then. Made, as all of this, within
     `inference` and while the model has its own weights. Where a model's layers cannot be told, do not run one after
     the other or hand on more than hidden states, or where those would not fit in memory, depth stays 0, and every
     layer runs each time.

@@ -27,7 +27,8 @@ FEW = {"schemes": ["int4-sym-b64", "mxfp4"]}
 QUICK: dict[str, dict] = {
     "compare": FEW, "outliers": {"edit": "inject"},
     "whole_model": {"schemes": ["int4-sym-b64", "int8-sym-b32"]},
-    "quality": {"measured": "int4-asym-b32", "tokens": "256", "context": "128", "length": "10"},
+    "quality": {"measured": "int4-asym-b32", "tokens": "256", "context": "128", "length": "10",
+                "calibration_tokens": "256"},
     "throughput": FEW | {"workloads": "evaluate", "tensor_shape": "64x256", "rounds": "3", "seconds": "1"},
 }  # fmt: skip
 NOTHING = dict.fromkeys(("schemes", "measured", "workloads", "layers", "line_formats"), "")
