@@ -9,11 +9,12 @@ from pages.components.work.imports import import_first
 # Before the imports below: the first visitors may come all at once, each on a thread of its own.
 import_first()
 
-from pages.components.shell.frame import ABOUT, enter, navigation
+from pages.components.shell.frame import ABOUT, enter, navigation, remember
 from pages.components.link.address import begin
-from pages.components.sidebar.sidebar import sidebar
+from pages.components.sidebar.sidebar import around
 from pages.components.shell.style import style
 from pages.components.shell.warm_up import warm_up
+from pages.components.shared.charts import blocked_notice
 
 # A tab has an icon of ours: Streamlit's own would be fetched from another host.
 st.set_page_config(page_icon="pages/components/icon.svg", layout="wide", menu_items={"About": ABOUT})
@@ -21,7 +22,14 @@ name, page = navigation()
 st.set_page_config(f"{page.title} · quantviz")
 style()
 warm_up()
+remember(name)
 begin(name)
-sidebar(name)
-enter()
-page.run()
+blocked_notice()
+
+
+def run() -> None:
+    enter()
+    page.run()
+
+
+around(name, run)

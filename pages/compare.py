@@ -64,7 +64,7 @@ if evaluations:
 table_section(view, frame)
 if evaluations:
     st.subheader("Weights after each scheme")
-    chart(figures.histogram_grid(evaluations, pinned), "histograms")
+    chart(figures.histogram_grid(evaluations, pinned), "histograms", [e.scheme for e in evaluations])
     st.caption(
         "Each panel shows the same range of weights, counts on a logarithmic axis."
         + f" The first {MOST_PANELS} of {len(evaluations)} schemes." * (len(evaluations) > MOST_PANELS)

@@ -24,6 +24,7 @@ view = opened_view()
 
 first = st.container()
 importance = importance_upload(view)
+drawn = st.container()
 try:
     with first:
         evaluation = evaluated(view, view.scheme, importance)
@@ -32,13 +33,8 @@ except QuantvizError as problem:
     st.stop()
 if evaluation is None:  # not computed yet: the page shows progress, or asks first
     st.stop()
-
 with first:
     pinned, unfit = against_pinned(view, importance)
-    headline(view, evaluation, pinned, unfit)
-    if is_small(view):
-        small_section(view, evaluation, importance)
-    picture_section(view, evaluation, importance)
 
 
 @st.fragment
@@ -46,7 +42,7 @@ def histograms() -> None:
     title, counts, span = st.columns([3, 1.2, 1.2], vertical_alignment="bottom")
     title.subheader("Weights before and after")
     axis, full = axis_controls(counts, span)
-    chart(figures.weights(evaluation, pinned, axis, full), "weights")
+    chart(figures.weights(evaluation, pinned, axis, full), "weights", (axis, full))
     note = figures.outside_note(evaluation.statistics)
     if note and not full:
         say.caption(note)
@@ -56,17 +52,24 @@ def histograms() -> None:
             "Errors",
             help="Dequantized minus original, over what rounding gives if weights lie evenly in their intervals.",
         )
-        chart(figures.errors(evaluation, cached.predicted_errors(view.at, evaluation, importance), axis), "errors")
+        expected = cached.predicted_errors(view.at, evaluation, importance)
+        chart(figures.errors(evaluation, expected, axis), "errors", axis)
     with right:
         st.subheader("How often each code is used")
         usage = figures.code_usage(evaluation)
         if usage is None:
             st.caption("fp32 has 4.3 billion codes, too many to count.")
         else:
-            chart(usage, "codes")
+            chart(usage, "codes", view.scheme.format)
 
 
-histograms()
+with drawn:  # first of all, so that the browser draws while the rest is made
+    histograms()
+with first:
+    headline(view, evaluation, pinned, unfit)
+    if is_small(view):
+        small_section(view, evaluation, importance)
+    picture_section(view, evaluation, importance)
 if not is_small(view) or evaluation.block_errors.size > 1:
     block_section(view, evaluation, importance)
 output_section(view, evaluation, importance)

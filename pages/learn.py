@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from pages.components.learn.chapters import chapter
 from pages.components.shell.frame import require_app
 
 require_app()
-st.title("Learn", anchor=False)
 chapter()

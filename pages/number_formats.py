@@ -172,7 +172,7 @@ def number_line(f, reading: numerals.Reading, scale: float) -> None:
     window = window_of(choice, lines, reading.code)
     marked = None if reading.typed is None else float(reading.typed)
     figure = line.number_line(lines, window, axis == "logarithmic", marked)
-    chart(figure, "number_line")
+    chart(figure, "number_line", (choice, axis))
     st.caption(f"{alt_text(figure)} Formats compared with are scaled so that they reach ±1, if they take a scale.")
 
 

@@ -9,6 +9,7 @@ from .mixes import mix_map
 from .packed import packed_layout
 from .picture import picture_grid, picture_pair
 from .planner import plan_front, plan_map
+from .sending import from_bytes, to_bytes
 from .small import MOST_LINES, weights_on_lines
 from .stored import stored_codes, stored_scales, stored_zeros
 from .style import alt_text
@@ -24,6 +25,7 @@ __all__ = [
     "error_bins",
     "error_map",
     "errors",
+    "from_bytes",
     "gptq",
     "histogram_grid",
     "limits_note",
@@ -46,6 +48,7 @@ __all__ = [
     "stored_zeros",
     "throughput",
     "trade_off",
+    "to_bytes",
     "weights",
     "weights_on_lines",
     "worst_block",

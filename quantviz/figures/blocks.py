@@ -13,7 +13,7 @@ from ..inspection.worked import arithmetic, code_values
 from ..schemes import Scheme
 from ..schemes.granularity import lengths
 from ..text.wording import number, plural
-from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, SEQUENTIAL, figure, legend
+from .style import DEQUANTIZED, LEVEL, ORIGINAL, QUIET, REFERENCE, SEQUENTIAL, UNCHECKED, figure, legend
 
 MAP_ROWS, MAP_COLS = 128, 256  # cells drawn at most
 REGION_ROWS, REGION_COLS = 10, 12  # places that can be clicked at most: each is a shape in the page
@@ -77,13 +77,14 @@ def error_map(evaluation: Evaluation, opened: tuple[int, int] | None = None) -> 
         z=grid, x0=(across - 1) / 2, dx=across, y0=(down - 1) / 2, dy=down, colorscale=SEQUENTIAL, hoverinfo="skip",
         zmin=float(grid.min()), zmax=float(np.quantile(grid, 0.995)),
         colorbar={"title": {"text": "RMSE", "side": "right"}, "thickness": 12, "exponentformat": "power", "nticks": 4},
+        **UNCHECKED,
     )  # fmt: skip
     at = worst_by_region(errors)
     pooled = f" ({down} × {across} pooled to a cell)" if down * across > 1 else ""
     return figure(
         [heat, _clickable(at[:, 1], at[:, 0], at, errors), *_ring(opened, lambda row, col: (col, row))],
         alt, "block along the row" + pooled, "row of blocks",
-        hoverdistance=ANYWHERE, xaxis={"range": [-0.5, errors.shape[1] - 0.5], "showgrid": False},
+        hoverdistance=ANYWHERE, xaxis=LEVEL | {"range": [-0.5, errors.shape[1] - 0.5], "showgrid": False},
         yaxis={"range": [errors.shape[0] - 0.5, -0.5], "showgrid": False},
     )  # fmt: skip
 
@@ -92,7 +93,7 @@ def _profile(errors: np.ndarray, opened: tuple[int, int] | None, alt: str) -> go
     rows, together = pool(errors[:, None], 4 * MAP_COLS, 1)[:2]
     line = go.Scatter(
         x=together * np.arange(len(rows)), y=rows[:, 0], mode="lines", hoverinfo="skip",
-        line={"shape": "hv", "color": DEQUANTIZED, "width": 1},
+        line={"shape": "hv", "color": DEQUANTIZED, "width": 1}, **UNCHECKED,
     )  # fmt: skip
     at = worst_by_region(errors[:, None], REGION_ROWS * REGION_COLS // 4, 1)
     pooled = f" ({together} pooled to a step)" if together > 1 else ""
@@ -107,7 +108,7 @@ def _clickable(x: np.ndarray, y: np.ndarray, at: np.ndarray, errors: np.ndarray)
         x=x, y=y, mode="markers", marker={"size": 12, "opacity": 0}, customdata=[f"{row},{col}" for row, col in at],
         text=[number(v, 3) for v in errors[at[:, 0], at[:, 1]].tolist()],
         hovertemplate="block %{customdata}<br>RMSE %{text}<br>click to open<extra></extra>",
-        selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
+        selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}}, **UNCHECKED,
     )  # fmt: skip
 
 
@@ -117,7 +118,7 @@ def _ring(opened: tuple[int, int] | None, place) -> list[go.Scatter]:
         return []
     x, y = place(*opened)
     ring = {"symbol": "circle-open", "size": 16, "color": DEQUANTIZED, "line": {"width": 3}}
-    return [go.Scatter(x=[x], y=[y], mode="markers", marker=ring, hoverinfo="skip", cliponaxis=False)]
+    return [go.Scatter(x=[x], y=[y], mode="markers", marker=ring, hoverinfo="skip", cliponaxis=False, **UNCHECKED)]
 
 
 def block_window(block: Block) -> tuple[int, slice]:
@@ -157,7 +158,7 @@ def block(b: Block) -> go.Figure:
     )
     return figure(
         traces, alt, f"column of row {b.rows[0] + row:,}", "weight", shapes=[s for s in shapes if s["path"]],
-        xaxis={"range": span.tolist()},
+        xaxis=LEVEL | {"range": span.tolist()},
         yaxis={"showgrid": False, "range": [float(ends.min()) - margin, float(ends.max()) + margin]},
         annotations=[legend(("tick", ORIGINAL, b.names[0]), ("tick", DEQUANTIZED, b.names[1]))],
     )  # fmt: skip
@@ -173,12 +174,16 @@ def _spelled(b: Block, row: int, cols: slice) -> list[str]:
 
 def _hover(x: np.ndarray, y: np.ndarray, words: list[str] | None, text: str) -> go.Scatter:
     """An unseen line that carries what is told where the pointer is."""
-    return go.Scatter(x=x, y=y, mode="lines", line={"width": 0}, customdata=words, hovertemplate=text)
+    return go.Scatter(x=x, y=y, mode="lines", line={"width": 0}, customdata=words, hovertemplate=text, **UNCHECKED)
 
 
 def _strokes(x: np.ndarray, y: np.ndarray, color: str, width: float) -> dict:
     """Lines from (x[i, 0], y[i, 0]) to (x[i, 1], y[i, 1]) as one path: the browser draws that far sooner than marks."""
-    path = "".join(f"M{x0:.7g},{y0:.7g}L{x1:.7g},{y1:.7g}" for (x0, x1), (y0, y1) in zip(x, y, strict=True))
+    ends = zip(x.tolist(), y.tolist(), strict=True)
+    path = "".join(
+        f"M{x0:.7g},{y0:.6g}H{x1:.7g}" if y0 == y1 else f"M{x0:.7g},{y0:.6g}L{x1:.7g},{y1:.6g}"
+        for (x0, x1), (y0, y1) in ends
+    )
     return {"type": "path", "path": path, "layer": "below", "line": {"color": color, "width": width}}
 
 

@@ -9,7 +9,7 @@ from ..evaluation import Evaluation
 from ..inspection.worked import code_text, code_values, is_whole
 from ..schemes import Scheme
 from ..text.wording import MINUS, number, share
-from .style import DEQUANTIZED, figure
+from .style import DEQUANTIZED, UNCHECKED, figure
 
 LABELLED = 32  # up to so many codes have a bar and a label each
 DRAWN = 256  # beyond so many, neighbours are joined
@@ -37,7 +37,7 @@ def code_usage(evaluation: Evaluation) -> go.Figure | None:
     labels = [f"{label} " if label in labels[:i] else label for i, label in enumerate(labels)]
     bars = go.Bar(
         x=labels, y=shares, marker={"color": DEQUANTIZED}, customdata=written,
-        hovertemplate="code %{customdata}: %{y:.3%}<extra></extra>",
+        hovertemplate="code %{customdata}: %{y:.3%}<extra></extra>", **UNCHECKED,
     )  # fmt: skip
     title = (
         "code" if is_whole(scheme) else "value of the code, in scales" if scheme.granularity else "value of the code"
@@ -54,7 +54,7 @@ def _profile(codes: np.ndarray, values: np.ndarray, shares: np.ndarray, alt: str
     line = go.Scatter(
         x=np.arange(len(starts)), y=np.add.reduceat(shares, starts), mode="lines", fill="tozeroy",
         line={"shape": "hvh", "color": DEQUANTIZED, "width": 1}, customdata=[number(v) for v in values[starts]],
-        hovertemplate="from value %{customdata}: %{y:.3%}<extra></extra>",
+        hovertemplate="from value %{customdata}: %{y:.3%}<extra></extra>", **UNCHECKED,
     )  # fmt: skip
     title = "value of the code" + (f", {together:,} codes a step" if together > 1 else "")
     return figure([line], alt, title, "share of the weights",

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 from ..block_types import original_name
 from ..evaluation import Evaluation
 from ..statistics import Histogram, TensorStatistics
-from ..text.wording import count, number, plural, share
-from .style import DEQUANTIZED, ORIGINAL, REFERENCE, figure, legend, translucent
+from ..text.wording import number, plural, share
+from .style import DEQUANTIZED, LEVEL, ORIGINAL, REFERENCE, UNCHECKED, figure, legend, translucent
 
 Axis = Literal["log", "linear"]
 
@@ -99,7 +99,7 @@ def errors(evaluation: Evaluation, expected: np.ndarray | None = None, axis: Axi
 
 def _histogram(traces: list, alt: str, x: str, axis: Axis, entries: list) -> go.Figure:
     y = _count_axis(axis, max(trace.y.max() for trace in traces))
-    return figure(traces, alt, x, "weights a bin", yaxis=y, hovermode="x", annotations=[legend(*entries)])
+    return figure(traces, alt, x, "weights a bin", xaxis=LEVEL, yaxis=y, hovermode="x", annotations=[legend(*entries)])
 
 
 def error_bins(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray, int]:
@@ -116,12 +116,12 @@ def _area(bins: tuple, name: str, color: str, axis: Axis, alpha: float = 0.35) -
 def _line(bins: tuple, name: str, color: str, axis: Axis, dash: str) -> go.Scatter:
     edges, counts, _ = bins
     y = np.append(counts, counts[-1]).astype(np.float32)
-    told = [count(n) for n in y.tolist()]  # before empty bins are moved out of sight
+    told = y  # before empty bins are moved out of sight
     if axis == "log":
         y = np.maximum(y, 0.5)  # an empty bin lies below the axis instead of leaving a gap in the line
     return go.Scatter(
         x=edges, y=y, name=name, mode="lines", line={"shape": "hv", "color": color, "width": 1.5, "dash": dash},
-        customdata=told, hovertemplate="from %{x:.3g}: %{customdata}",
+        customdata=told, hovertemplate="from %{x:.3g}: %{customdata:,.0f}", **UNCHECKED,
     )  # fmt: skip
 
 

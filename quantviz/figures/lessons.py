@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,6 +22,11 @@ from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, plot
 _MOST_NAMED = 12  # numbers whose code stands beside them
 
 
+def _from_the_edge(note: dict, margin: int) -> dict:
+    """A line of text that begins at the left edge of the figure, `margin` pixels before the axis: a phone is narrow."""
+    return note | {"xshift": 8 - margin}
+
+
 def memory_bars(stored: Sequence[Stored], memory: int | None) -> go.Figure:
     """Bytes of a model's weights under each scheme, and this machine's memory as a line."""
     fits = [memory is None or s.nbytes <= memory for s in stored]
@@ -32,17 +38,17 @@ def memory_bars(stored: Sequence[Stored], memory: int | None) -> go.Figure:
         hovertemplate="%{y}: %{text}, %{customdata} bits a weight<extra></extra>",
     )  # fmt: skip
     most = max(s.nbytes for s in stored) / 1e9
-    shapes, entries = [], [("solid", ORIGINAL, "fits in this machine's memory"), ("solid", DEQUANTIZED, "does not")]
+    shapes, entries = [], [("solid", ORIGINAL, "fits here"), ("solid", DEQUANTIZED, "does not")]
     if memory is not None:
         most = max(most, memory / 1e9)
         shapes = [{"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": memory / 1e9, "x1": memory / 1e9,
                    "line": {"color": REFERENCE, "width": 3, "dash": "dash"}}]  # fmt: skip
-        entries.append(("dash", REFERENCE, f"its memory, {size(memory)}"))
+        entries.append(("dash", REFERENCE, f"memory here, {size(memory)}"))
     held = ", ".join(f"{s.scheme} {size(s.nbytes)}" for s in stored)
     return figure(
         [bars], f"Size of the weights by scheme: {held}. This machine has {size(memory)}." if memory else held,
         "GB (10⁹ bytes)", "", 60 + 34 * len(stored) + 60, margin={"l": 150, "r": 70, "t": 34, "b": 48},
-        shapes=shapes, annotations=[legend(*(entries if memory is not None else entries[:0]))] if memory else [],
+        shapes=shapes, annotations=[_from_the_edge(legend(*entries), 150)] if memory else [],
         xaxis={"range": [0, 1.12 * most], "gridcolor": QUIET}, yaxis={"autorange": "reversed", "showgrid": False},
     )  # fmt: skip
 
@@ -80,8 +86,8 @@ def rounding_line(r: Rounded) -> go.Figure:
         [joined, *traces], f"{len(x)} numbers under {r.scheme}, {len(levels)} levels: {errors}.", "value", "", 250,
         xaxis={"range": [float(ends.min()) - margin, float(ends.max()) + margin], "gridcolor": QUIET},
         yaxis={"range": [-0.5, 1.25], "showgrid": False, "tickvals": [0, 1], "ticktext": ["after", "before"]},
-        annotations=[legend(("disc", ORIGINAL, "number"), ("diamond", DEQUANTIZED, "what its code stands for"),
-                            ("tick", REFERENCE, "every value there is"))],
+        annotations=[_from_the_edge(legend(("disc", ORIGINAL, "number"), ("diamond", DEQUANTIZED, "its code’s value"),
+                            ("tick", REFERENCE, "every value")), 64)],
         margin={"l": 64, "r": 14, "t": 34, "b": 48},
     )  # fmt: skip
 
@@ -123,7 +129,7 @@ def near_zero(statistics: TensorStatistics, formats: Sequence[str]) -> go.Figure
 
 
 def pulled(p: Pulled) -> go.Figure:
-    """A row of weights with one outlier: before, and after each scheme, a panel each, the outlier cut off."""
+    """A row of weights with one outlier: before, and after each scheme, a panel each, the outlier at its edge."""
     panels = list(p.after)
     others = np.arange(len(p.before)) != PLACE
     reach = 1.25 * float(np.abs(p.before[others]).max())
@@ -136,14 +142,19 @@ def pulled(p: Pulled) -> go.Figure:
             traces.append(
                 go.Scatter(
                     x=np.arange(len(values)), y=np.clip(values, -reach, reach), mode="markers", yaxis=f"y{axis}",
-                    marker={"symbol": "circle", "size": pixels, "color": color},
+                    marker={"symbol": "circle", "size": pixels, "color": color}, cliponaxis=False,
                     text=[number(v) for v in values.tolist()], hovertemplate="weight %{x}: %{text}<extra></extra>",
                 )
             )  # fmt: skip
         layout[f"yaxis{axis}"] = {"domain": [bottom + 0.04, bottom + height - 0.1], "range": [-reach, reach],
                                   "gridcolor": QUIET, "zeroline": True, "zerolinecolor": QUIET}  # fmt: skip
-        told = f"<b>{plotly_text(key)}</b>: error of the others {share(p.neighbours[key])}, {p.zeroed[key]} became zero"
+        told = f"<b>{plotly_text(key)}</b>: others lose {share(p.neighbours[key])}, {p.zeroed[key]} are zero"
         at = {"x": 0, "xref": "paper", "xanchor": "left", "y": bottom + height - 0.085, "yref": "paper"}
+        far = float(p.before[PLACE])
+        if abs(far) > reach:
+            beyond = {"x": PLACE, "y": math.copysign(reach, far), "yref": f"y{axis}", "xanchor": "left", "xshift": 10}
+            annotations.append(beyond | {"text": f"the outlier, at {number(far)}", "showarrow": False})
+        at = _from_the_edge(at, 64)
         annotations.append(at | {"text": told, "yanchor": "bottom", "showarrow": False, "font": {"size": 14}})
     said = "; ".join(f"{key}: error of the others {share(p.neighbours[key])}" for key in panels)
     return figure(
@@ -159,7 +170,7 @@ def block_curve(points: Sequence[BlockPoint], shown: int) -> go.Figure:
     here = next(p for p in points if p.block == shown)
     line = go.Scatter(
         x=[p.bits for p in points], y=[p.relative_error for p in points], mode="lines+markers+text",
-        text=[str(p.block) if p.block else "one scale" for p in points], textposition="top center",
+        text=[str(p.block) if p.block else "one scale" for p in points], textposition="top right",
         textfont={"size": 13}, line={"color": ORIGINAL, "width": 2}, marker={"size": 9}, cliponaxis=False,
         customdata=[p.scheme for p in points], hovertemplate="%{customdata}: %{y:.1%} at %{x:.4g} bits<extra></extra>",
     )  # fmt: skip
@@ -196,7 +207,9 @@ def next_words(stored: NextWords, shown: NextWords) -> go.Figure:
         xaxis={"range": [0, 1.15 * max(*stored.probabilities, *shown.probabilities)], "tickformat": "~%",
                "gridcolor": QUIET},
         yaxis={"autorange": "reversed", "showgrid": False},
-        annotations=[legend(("solid", ORIGINAL, "as stored"), ("solid", DEQUANTIZED, shown.scheme or "as stored"))],
+        annotations=[_from_the_edge(
+            legend(("solid", ORIGINAL, "as stored"), ("solid", DEQUANTIZED, shown.scheme or "as stored")), 110,
+        )],
     )  # fmt: skip
 
 
@@ -224,5 +237,5 @@ def tokens_allowed(found: Sequence[Ceiling]) -> go.Figure:
         "tokens a second, at most", "", 80 + 46 * len(devices),
         barmode="group", bargap=0.2, margin={"l": 170, "r": 20, "t": 34, "b": 48},
         xaxis={"type": "log", "gridcolor": QUIET}, yaxis={"autorange": "reversed", "showgrid": False},
-        annotations=[legend(*entries)],
+        annotations=[_from_the_edge(legend(*entries), 170)],
     )  # fmt: skip

@@ -17,6 +17,12 @@ QUIET = "rgba(128, 128, 128, 0.35)"
 SEQUENTIAL = "Cividis"
 
 HEIGHT = 320
+LEGEND = "legend"
+LEVEL = {"tickangle": 0}  # of an axis of numbers: Plotly need not measure whether its labels would fit better aslant
+BARE = {"data": {"scatter": [{"type": "scatter"}]}}  # what plotly's own "none" stands for
+# For figures and traces that follow the hand: plotly's check of each property takes longer than all else.
+# tests/figures has every property checked.
+UNCHECKED = {"_validate": False}
 
 
 def translucent(color: str, alpha: float) -> str:
@@ -42,12 +48,15 @@ def plotly_text(text: object) -> str:
 
 
 def legend(*entries: tuple[str, str, str]) -> dict:
-    """(mark, colour, name) of each trace as one line of text: Plotly's own legend takes longer than the traces."""
+    """(mark, colour, name) of each trace as one line of text: Plotly's own legend takes longer than the traces.
+
+    A click on an entry is reported with the annotation of this name, so that a page can switch its trace off.
+    """
     text = " \u2003".join(
         f'<span style="color:{color}">{MARKS[mark]}</span> {plotly_text(name)}' for mark, color, name in entries
     )
     place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
-    return place | {"text": text, "showarrow": False, "font": {"size": 13}}
+    return place | {"text": text, "showarrow": False, "font": {"size": 13}, "name": LEGEND, "captureevents": True}
 
 
 def end_name(text: str, y: float, color: str) -> dict:
@@ -82,15 +91,52 @@ def figure(traces: list, alt: str, x: str, y: str, height: int = HEIGHT, **layou
         "paper_bgcolor": "rgba(0, 0, 0, 0)",
         "plot_bgcolor": "rgba(0, 0, 0, 0)",
         "meta": {"alt": alt},
-        "template": "none",  # the page has a theme of its own; the 7 KB of Plotly's would only be sent along
+        "template": BARE,  # the page has a theme of its own; the 7 KB of Plotly's would only be sent along
         "hovermode": "closest",
     }
     # Joined before the figure is made: plotly's own update_layout takes longer than everything else here.
     for name, value in layout.items():
         base[name] = base[name] | value if isinstance(value, dict) and name in base else value
-    return go.Figure(data=traces, layout=base)
+    return go.Figure(data=traces, layout=base, **UNCHECKED)
 
 
 def alt_text(fig: go.Figure) -> str:
     """What the figure shows, in words."""
     return fig.layout.meta["alt"]
+
+
+TICK, TITLE, WORDS = 12, 14, 12  # sizes of type where a figure names none
+
+
+def enlarged(fig: go.Figure, factor: float) -> go.Figure:
+    """A copy with type, marks, lines, margins and height `factor` times as large: to be read from further away."""
+    large = go.Figure(fig)
+    layout = large.layout
+    large.update_layout(
+        height=factor * (layout.height or HEIGHT),
+        margin={side: factor * (layout.margin[side] or 0) for side in ("l", "r", "t", "b")},
+        hoverlabel={"font": {"size": factor * WORDS}},
+    )
+    for axis in (*large.select_xaxes(), *large.select_yaxes()):
+        axis.tickfont.size, axis.title.font.size = (factor * (font.size or size) for font, size in (
+            (axis.tickfont, TICK), (axis.title.font, TITLE),
+        ))  # fmt: skip
+    for note in layout.annotations:
+        note.font.size = factor * (note.font.size or WORDS)
+        note.xshift, note.yshift = (factor * (shift or 0) for shift in (note.xshift, note.yshift))
+    for shape in layout.shapes:
+        shape.line.width = factor * (shape.line.width or 1)
+    for trace in large.data:
+        if "textfont" in trace:
+            trace.textfont.size = factor * (trace.textfont.size or WORDS)
+        if trace.type == "scatter":
+            _enlarge_marks(trace, factor)
+    return large
+
+
+def _enlarge_marks(trace: go.Scatter, factor: float) -> None:
+    if "markers" in (trace.mode or ""):
+        size, width = trace.marker.size, trace.marker.line.width
+        trace.marker.size = [factor * s for s in size] if isinstance(size, tuple) else factor * (size or 6)
+        trace.marker.line.width = factor * (width or 0)
+    trace.line.width = factor * (trace.line.width or 2)

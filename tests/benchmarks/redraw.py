@@ -2,10 +2,10 @@
 
 The layer has 4096 × 4096 weights. A round begins when an option of the granularity list is clicked. The new numbers
 stand when the last figure that shows something new has been drawn: of those in the window, and of all on the page.
-Streamlit then draws each figure once more, at its exact width, with nothing new in it. Each scheme is new to the
+Drawings that show nothing new are counted, and so are the bytes that the server sends. Each scheme is new to the
 server, so nothing comes from a cache but the tensor and its statistics. Before that, the first page of a fresh server
 is timed; after it, the same changes on a bare page, whose five figures show random numbers: what Streamlit itself takes
-on this machine.
+on this machine, where it draws each figure anew, and once more at its exact width.
 """
 
 from __future__ import annotations
@@ -63,19 +63,32 @@ def settle(page: Page) -> None:
     page.wait_for_timeout(2000)
 
 
-def redraw(page: Page, granularity: str) -> tuple[float, float, float, int]:
+class Sent:
+    """Counts the bytes that come through the websockets of a page."""
+
+    def __init__(self, page: Page) -> None:
+        self.total = 0
+        page.on("websocket", lambda socket: socket.on("framereceived", self._count))
+
+    def _count(self, payload: str | bytes) -> None:
+        self.total += len(payload)
+
+
+def redraw(page: Page, granularity: str, sent: Sent) -> tuple[float, ...]:
     """Milliseconds from the click on an option until the new numbers stand in the window, until they do on the whole
-    page, until the last drawing; and how many drawings there were."""
+    page, until the last drawing; how many drawings there were, how many of them showed nothing new; bytes sent."""
     box = page.get_by_test_id("stSidebar").get_by_role("combobox", name="Granularity")
     box.scroll_into_view_if_needed()
     page.wait_for_timeout(300)  # a list that opens while the sidebar still scrolls closes at once
     box.click()
     option = page.get_by_role("option", name=granularity, exact=True)
     option.wait_for()
+    before = sent.total
     option.click()
     page.wait_for_function(SETTLED, timeout=60_000, polling=POLL)
     ends = ", ".join(f"{end} - window.began" for end in (LAST_SEEN, LAST_NEW, LAST))
-    return tuple(page.evaluate(f"[{ends}, window.drawn.length]"))
+    drawings = "window.drawn.length, window.drawn.filter(([, isNew]) => !isNew).length"
+    return *page.evaluate(f"[{ends}, {drawings}]"), sent.total - before
 
 
 def first_page(page: Page, address: str) -> float:
@@ -86,46 +99,52 @@ def first_page(page: Page, address: str) -> float:
     return time.perf_counter() - began
 
 
-def _told(ends: list[float]) -> str:
-    seen, new, last = ends
-    return f"in the window {seen:.0f} ms, on the page {new:.0f} ms, last drawing {last:.0f} ms"
+def _told(found: list[float]) -> str:
+    seen, new, last, drawings, idle, sent = found
+    return (
+        f"in the window {seen:.0f} ms, on the page {new:.0f} ms, last drawing {last:.0f} ms; "
+        f"{drawings:.0f} drawings, {idle:.0f} of nothing new; {sent / 1024:.0f} KiB"
+    )
 
 
-def redraws(page: Page, scheme: str) -> list[tuple[float, float, float]]:
+def redraws(page: Page, scheme: str, sent: Sent) -> list[tuple[float, ...]]:
     """A round for each granularity, from the page as it is."""
     page.wait_for_selector(".js-plotly-plot .main-svg", state="attached", timeout=60_000)
     settle(page)
     page.evaluate(WATCH)
     times = []
     for granularity in CHANGES:
-        *ends, drawings = redraw(page, granularity)
-        times.append(tuple(ends))
-        print(f"  {scheme}-{granularity}: {_told(ends)} of {drawings}", flush=True)
+        times.append(redraw(page, granularity, sent))
+        print(f"  {scheme}-{granularity}: {_told(times[-1])}", flush=True)
     return times
 
 
-def medians(what: str, times: list[tuple[float, float, float]]) -> None:
+def medians(what: str, times: list[tuple[float, ...]]) -> list[float]:
     found = [statistics.median(column) for column in zip(*times, strict=True)]
     print(f"{what}, medians of {len(times)}: {_told(found)}", flush=True)
+    return found
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
+        sent = Sent(page)
         with running_app(Path(folder) / "app.log") as address:
             print(f"first page of a fresh server: {first_page(page, address):.1f} s", flush=True)
             times = []
             for format in FORMATS:
                 page.goto(f"{address}/?scheme={format}-sym-b64&pinned=none&ref=random:normal?outliers=0.001")
-                times += redraws(page, f"{format}-sym")
-            medians("control to new numbers, 16.8M weights", times)
+                times += redraws(page, f"{format}-sym", sent)
+            ours = medians("control to new numbers, 16.8M weights", times)
         with running_app(Path(folder) / "bare.log", "tests/benchmarks/bare_page.py") as address:
             times = []
             for number in range(2):
                 page.goto(address)
-                times += redraws(page, f"bare {number}")
-            medians("a bare page", times)
+                times += redraws(page, f"bare {number}", sent)
+            bare = medians("a bare page", times)
+        ratios = [own / theirs for own, theirs in zip(ours, bare, strict=True)]
+        print(f"of the bare page's time: in the window {ratios[0]:.2f}, on the page {ratios[1]:.2f}")
 
 
 if __name__ == "__main__":

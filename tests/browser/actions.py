@@ -14,12 +14,12 @@ THEMES = {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 21, 28)"}  # and the g
 FIGURES_HAVE_THEIR_WIDTH = """
 () => [...document.querySelectorAll('.js-plotly-plot')].filter(e => e.checkVisibility()).every(figure => {
   const drawn = figure.querySelector('.main-svg')?.getBoundingClientRect().width;
-  return Math.abs(drawn - figure.closest('[data-testid=stPlotlyChart]').getBoundingClientRect().width) < 2;
+  return Math.abs(drawn - figure.closest('.qv-figure').getBoundingClientRect().width) < 2;
 })
 """
 UNNAMED_CHARTS = """
-[...document.querySelectorAll('[data-testid=stPlotlyChart]')]
-  .filter(c => !c.querySelector('[aria-label], [alt]') && !c.getAttribute('aria-label')).length
+[...document.querySelectorAll('.qv-figure, .js-plotly-plot')]
+  .filter(c => !c.closest('.qv-figure')?.querySelector('[role=img]').ariaLabel).length
 """
 
 
@@ -33,13 +33,13 @@ def page_without_figures(context: BrowserContext) -> Page:
     nothing = {
         "responseCode": 200,
         "responseHeaders": [{"name": "Content-Type", "value": "text/javascript"}],
-        "body": base64.b64encode(b"export const PlotlyChart = () => null; export default PlotlyChart").decode(),
+        "body": base64.b64encode(b"export const begin = async () => ({show() {}, remove() {}})").decode(),
     }
     session.on(
         "Fetch.requestPaused",
         lambda asked: session.send("Fetch.fulfillRequest", nothing | {"requestId": asked["requestId"]}),
     )
-    session.send("Fetch.enable", {"patterns": [{"urlPattern": "*/PlotlyChart.*.js"}]})
+    session.send("Fetch.enable", {"patterns": [{"urlPattern": "*/figure.js?*"}]})
     return page
 
 

@@ -14,7 +14,7 @@ SMALL = "ref=random:normal%3Frows%3D64%26cols%3D256"
 PAGES = {
     "": "Explore", "learn": "Learn", "compare": "Compare", "outliers": "Outliers", "quality": "Quality",
     "whole_model": "Whole model", "published_files": "Published files", "throughput": "Throughput",
-    "number_formats": "Number formats",
+    "number_formats": "Number formats", "glossary": "Glossary",
 }  # fmt: skip
 READABLE = 4.5  # WCAG 2.2, 1.4.3: contrast of text to its ground
 
@@ -75,6 +75,13 @@ def test_on_a_phone_nothing_lies_on_a_legend_and_nothing_runs_out_of_the_screen(
     context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = opened(context.new_page(), address)
     settled(page)
-    expect(page.locator(".modebar-container").first).not_to_be_visible()
+    figure = page.locator(".qv-figure").first
+    more, save = (figure.get_by_role("button", name=name) for name in ("Tools of the figure", "Save as a picture"))
+    expect(more).to_be_visible()
+    expect(save).not_to_be_visible()
+    more.tap()
+    expect(save).to_be_visible()
+    bar, legend = (figure.locator(at).first.bounding_box() for at in (".qv-bar", ".annotation-text"))
+    assert bar["y"] > legend["y"] + legend["height"]
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     context.close()

@@ -209,7 +209,7 @@ def test_a_row_opens_its_scheme_in_explore(window, address, path, named):
     link.click()
     expect(window.get_by_role("heading", name=f"{view['tensor']} under {scheme}", exact=True)).to_be_visible()
     asked = parse_qs(urlsplit(window.url).query)
-    assert urlsplit(window.url).path == "/" and asked["ref"] == ["demo"]
+    assert urlsplit(window.url).path == "/explore" and asked["ref"] == ["demo"]
     assert (asked["scheme"], asked["tensor"]) == ([scheme], [view["tensor"]])
     at_rest(window)
     assert not window.faults

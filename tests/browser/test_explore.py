@@ -15,7 +15,7 @@ SMALL = "random:normal?rows=512&cols=1024&outliers=0.001"
 
 
 def test_the_default_view_draws_every_figure(page, address):
-    page.goto(address)
+    page.goto(f"{address}/explore")
     heading(page, "weight under int4-sym-tensor")
     expect(page.locator(".js-plotly-plot .main-svg").nth(3)).to_be_attached()
     expect(page.get_by_text(re.compile("set the scale of the whole tensor"))).to_be_visible()

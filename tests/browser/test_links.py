@@ -12,7 +12,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from pages.components.link.address import NAMES, PAGES, SIDEBAR
 from tests.sources.gguf_builder import demo
 
-from .actions import page_without_figures
+from .actions import heading, page_without_figures
 
 pytestmark = pytest.mark.browser
 REF = "random:normal?rows=64&cols=128&outliers=0.001"
@@ -25,14 +25,14 @@ SHORT = {"measured": "int4-asym-b32", "tokens": "512", "context": "128"}
 # another value, as far as there are such, None where the address has no word for it; then what it has besides.
 SETTINGS: dict[str, list[tuple[dict[str, tuple], dict]]] = {
     "learn": [
-        ({"chapter": ("1 What a weight costs",), "learn_size": ("70", "0.5")}, {}),
+        ({"chapter": ("1 What a weight costs",), "learn_size": ("70", "0.5"), "present": ("false",)}, {}),
         ({"learn_format": ("fp4_e2m1",), "learn_value": ("-1.3",)}, {"chapter": "2 How a float is built"}),
         ({**{f"learn_n{i}": (("-1", "1") if i % 2 else ("0", "0.37")) for i in range(1, 7)}, "learn_bits": ("2", "8"),
           "learn_symmetry": ("asymmetric", "symmetric")}, {"chapter": "3 Rounding to integers"}),
         ({"learn_sigmas": ("100", "0")}, {"chapter": "4 One outlier"}),
         ({"learn_block": ("16", "all"), "learn_codes": ("asymmetric",)}, {"chapter": "5 Blocks"}),
         ({"learn_sentence": ("The earth was without",), "learn_model_bits": ("2",),
-          "learn_model_codes": ("asymmetric",)},
+          "learn_model_codes": ("asymmetric",), "learn_tokens": ("512",)},
          {"chapter": "6 What a model does"}),
         ({"learn_model": ("70b",)}, {"chapter": "7 Speed"}),
         ({"learn_shipped": ("AWQ",)}, {"chapter": "8 What people ship"}),
@@ -96,6 +96,7 @@ SETTINGS: dict[str, list[tuple[dict[str, tuple], dict]]] = {
           "block_type": ("q4_k", "q8_0", "tq1_0"),
           "packed_format": ("GPTQ int4 g32", "MLX int4 g32", "GPTQ int8 g32")}, {}),
     ],
+    "glossary": [({"term": ("", "sqnr_db", "scale")}, {})],
 }  # fmt: skip
 
 
@@ -210,6 +211,26 @@ def test_a_link_shows_afresh_and_on_back_what_it_says(window, address, file, pat
         window.go_back()
         window.wait_for_url(f"{address}/{at}?**")
         assert seen(window, first) == first, said
+
+
+def test_the_bare_address_is_learn_at_first_and_explore_for_whoever_returns(page, address):
+    side = page.get_by_test_id("stSidebar")
+    for _ in range(2):  # who has only looked at it finds it again
+        page.goto(address)
+        heading(page, "Learn")
+    side.get_by_role("link", name="Explore", exact=True).click()
+    page.wait_for_url(f"{address}/explore")
+    heading(page, "weight under int4-sym-tensor")
+    at_rest(page)
+    page.go_back()
+    heading(page, "Learn")
+    for path, title in {
+        "": "Explore", "?learn_size=70": "Learn", "explore": "Explore", "?rows=0:64": "Explore", "learn": "Learn",
+        "gguf_files": "Published files",
+    }.items():  # fmt: skip
+        page.goto(f"{address}/{path}")
+        expect(page).to_have_title(f"{title} · quantviz")
+        expect(page.get_by_text("Page not found")).to_have_count(0)
 
 
 def test_a_choice_that_two_pages_share_is_one_step_and_goes_along(window, address):

@@ -32,6 +32,7 @@ LINKS = {  # page -> values of its link
         "block_type",
         "packed_format",
     ),
+    "glossary": ("term",),
 }
 # What of the page itself may be a link: the navigation, to this app under the same address.
 MADE = """

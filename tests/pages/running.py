@@ -8,6 +8,8 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
+from quantviz.figures import from_bytes
+
 APP = Path(__file__).parents[2] / "app.py"
 DEFAULT_PAGE = "explore"
 WAITS, PAUSE = 400, 0.3  # looks at a page at work, and seconds between them
@@ -19,14 +21,18 @@ def shown(element: object) -> str:
     return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", str(element.value).replace("\u2060", "")).replace("\u00a0", " ")
 
 
+def figures(app: AppTest) -> list[dict]:
+    """What the browser is sent of each figure on the page: its data, layout, alternative text and so on."""
+    return [from_bytes(element.proto.bytes) for element in app.get("bidi_component")]
+
+
 def opened(page: str = DEFAULT_PAGE, **address: str | list[str]) -> AppTest:
     """The page under an address, at rest. ref is SMALL unless it is given; "" leaves the app's own default."""
     app = AppTest.from_file(str(APP), default_timeout=120)
     for name, value in {"ref": SMALL, **address}.items():
         if name != "ref" or value:
             app.query_params[name] = value
-    if page != DEFAULT_PAGE:
-        app.switch_page(f"pages/{page}.py")
+    app.switch_page(f"pages/{page}.py")
     return settled(app)
 
 

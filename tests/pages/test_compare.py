@@ -155,4 +155,22 @@ def test_the_data_is_json(monkeypatch):
     settled(app)
     document = json.loads(kept["JSON"])
     assert [row["scheme"] for row in document["schemes"]] == ["int4-sym-b64", "int4-sym-tensor", "nf4-b64"]
-    assert document["ref"] == SMALL and kept["CSV"].startswith("scheme,")
+    assert document["ref"] == SMALL and kept["CSV"].startswith("ref,tensor,scheme,")
+
+
+def test_the_table_for_a_paper_has_the_chosen_columns():
+    app = opened("compare", schemes=["int4-sym-b32", "fp8_e4m3", "nvfp4"])
+    app.session_state["compare_more"] = "Data and link"
+    app.session_state["typeset_form"] = "LaTeX"
+    settled(app)
+    columns = next(box for box in app.multiselect if box.label == "Columns")
+    columns.set_value(["scheme", "sqnr_db", "bits_per_weight"])
+    settled(app)
+    table = next(code.value for code in app.code if "booktabs" in code.value)
+    first = next(m.value for m in app.dataframe if "sqnr_db" in m.value).set_index("scheme")["sqnr_db"]
+    assert "int4-sym-b32 & " in table and r"{SQNR (dB)}" in table and r"fp8\_e4m3" in table
+    assert f"{first['int4-sym-b32']:.2f}" in table and "S[table-format=2.2]" in table
+    assert "random:normal" in table and "quantviz " in table
+    app.session_state["typeset_form"] = "Markdown"
+    settled(app)
+    assert any("| SQNR (dB) |" in code.value for code in app.code) and not app.exception

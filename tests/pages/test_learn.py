@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pages.components.learn.chapters import CHAPTERS
-from tests.pages.running import opened, settled, shown
+from tests.pages.running import figures, opened, settled, shown
 
 TITLES = list(CHAPTERS)
 
@@ -22,7 +22,7 @@ def test_every_chapter_is_drawn_and_leads_to_the_next():
     app = opened("learn", chapter=TITLES[0])
     for i, title in enumerate(TITLES):
         assert not app.exception and not app.error, title
-        assert app.get("plotly_chart") or title == TITLES[-1], title
+        assert figures(app) or title == TITLES[-1], title
         assert any(t.label == "Show the answer" for t in app.toggle), title
         if i + 1 < len(TITLES):
             next(b for b in app.button if b.label == TITLES[i + 1]).click()
@@ -40,6 +40,28 @@ def test_a_number_that_is_moved_changes_the_figures():
     after = next(t.value for t in app.dataframe if "arithmetic" in t.value)
     assert after["code"].tolist() == ["-3", "2", "1", "-2", "2", "-7"]
     assert app.query_params["learn_n1"] == "-0.2"
+
+
+def test_the_passage_that_a_model_goes_on_with_stands_beside_that_of_the_stored_one():
+    app = opened("learn", chapter=TITLES[5], learn_model_bits="2")
+    body = next(html.proto.body for html in app.get("html") if "qv-passages" in html.proto.body)
+    assert "as stored" in body and "int2-sym-b32" in body and body.count("listitem") == 2 and "<mark>" in body
+
+
+def test_claims_about_language_models_are_decided_at_a_press():
+    """Each chapter shows its own of them; more text would leave less doubt."""
+    for chapter, claims in ((5, "567"), (3, "9"), (7, "6"), (8, "5")):
+        app = opened("learn", chapter=TITLES[chapter], learn_tokens="512")
+        press = [b for b in app.button if b.label == "Measure it here"]
+        if chapter < 7:  # the last two show what was measured before
+            assert "Nothing measured yet" in said(app)
+            press[0].click()
+            app = settled(app)
+        else:
+            assert not press
+        assert not app.exception and not app.error
+        assert "Nothing measured yet" not in said(app) and "reads 512 tokens" in said(app)
+        assert [c for c in "56789" if f"Claim {c} " in said(app)] == list(claims)
 
 
 @pytest.mark.parametrize(

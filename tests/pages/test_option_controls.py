@@ -8,7 +8,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import quantviz as qv
+from pages.components.shared.glossary_links import to_term
 from quantviz import QuantvizError, Scheme
+from quantviz.lessons.glossary import option_key
 from quantviz.schemes import OPTIONS, Option
 
 WIDGETS = {"buttons": "button_group", "list": "selectbox", "toggle": "toggle", "number": "number_input"}
@@ -50,7 +52,7 @@ def test_every_declared_option_has_a_control(option: Option) -> None:
     app = opened(chosen.key)
     widget = control(app, option)
     assert widget.proto.label == option.control.label
-    assert widget.proto.help == option.control.help.format(fmt=scheme.fmt)
+    assert widget.proto.help == f"{option.control.help.format(fmt=scheme.fmt)}\n\n{to_term(option_key(option.key))}"
     value, default = (getattr(s, option.field) for s in (chosen, scheme))
     toggles = option.control.kind == "toggle"
     assert widget.value == (True if toggles else value)

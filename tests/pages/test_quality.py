@@ -21,7 +21,7 @@ from quantviz.quality.results import Continuation, SuperWeights
 from quantviz.sources.demo import FOLDER
 from tests.quality.made_up import collapsed, result
 
-from .running import APP, SMALL, opened, settled
+from .running import APP, SMALL, figures, opened, settled
 
 FEW = ["int8-sym-b32", "int4-asym-b32"]
 
@@ -125,7 +125,7 @@ def test_the_first_view_measures_the_demo_and_judges_the_claims(measuring):
     assert "the second half is scored, as llama.cpp" in text
     assert "million tokens of training" in text
     assert [m.label for m in app.metric][0] == "Perplexity as stored"
-    assert len(app.get("plotly_chart")) == 4  # both costs, the largest weights, the training
+    assert len(figures(app)) == 4  # both costs, the largest weights, the training
 
 
 def test_what_differs_is_marked_by_more_than_colour_and_escaped():

@@ -29,6 +29,7 @@ ESCAPED = {"plain", "name"}
 OURS = {
     "len", "count", "size", "shape", "share", "duration", "tooltip", "difference", "number", "bits", "decibels",
     "decimals", "signed", "about", "value_text", "upper", "short", "digits", "exact", "alt_text", "plural",
+    "metric_help", "to_term",
 }  # fmt: skip
 DECLARED = {
     "label",

@@ -19,6 +19,7 @@ from quantviz.throughput.results import WORKLOADS
 from tests.sources.builders import safetensors, weights
 
 from .fake_measurements import fake_run
+from .running import figures
 
 APP = Path(__file__).parents[2] / "app.py"
 REF = "random:normal?rows=128&cols=256&outliers=0.001"
@@ -101,7 +102,7 @@ def test_a_run_gives_card_table_bounds_verdict_and_speed_beside_error():
     assert "Claim 8" in text and "Whether the claim holds cannot be told here" in text, "claim 8 has its verdict"
     assert "bf16: " in text and "memory gives" in text, "what bounds it"
     assert "Speed beside error" in text and "SQNR on weight" in text
-    assert len(app.get("plotly_chart")) == 2
+    assert len(figures(app)) == 2
     roofline = tables(app)["device"].device.tolist()
     assert roofline[0] == "A processor of the tests" and roofline[-1] == "measured here"
     assert any("iq1_s" in m.value for m in app.markdown), "what has no kernel is named with the reason"
@@ -118,7 +119,7 @@ def test_figures_arrive_while_it_runs_and_stop_keeps_them(monkeypatch):
         time.sleep(0.05)
     app.run()
     assert STOP in keys(app) and START not in keys(app)
-    assert "scheme" in tables(app) and app.get("plotly_chart")
+    assert "scheme" in tables(app) and figures(app)
     settled(pressed(app, STOP))
     assert run.wait(5) and run.report.finished.stopped
     assert "ended early: stopped by a visitor" in said(app)
@@ -141,7 +142,7 @@ def test_whoever_comes_second_sees_who_is_ahead_and_no_figure(monkeypatch):
     time.sleep(0.1)
     app.run()
     assert "goes first on this device" in said(app)
-    assert "scheme" not in tables(app) and not app.get("plotly_chart")
+    assert "scheme" not in tables(app) and not figures(app)
     gate.set()
     assert tables(settled(app))["scheme"].scheme.tolist() == FEW, "it began by itself"
 

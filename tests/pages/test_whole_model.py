@@ -9,7 +9,7 @@ from pages.components.selection import ModelRef
 from pages.components.whole_model.controls import Ask
 from pages.components.whole_model.take_along import sweep_command, sweep_snippet
 from pages.components.whole_model.weighing import Weighing
-from tests.pages.running import opened, settled, shown
+from tests.pages.running import figures, opened, settled, shown
 
 SCHEMES = ["int3-asym-b32", "int4-asym-b32", "int8-sym-b32"]
 LAYER = "model.layers.1.mlp.down_proj.weight"
@@ -47,7 +47,7 @@ def test_totals_and_the_ranking_are_those_of_evaluate(app):
     assert ranked["error_share"].sum() == pytest.approx(1)
     alone = qv.evaluate(qv.open_model("demo").open(LAYER), SCHEMES[0], detail="metrics").metrics
     assert ranked.loc[LAYER, "sqnr_db"] == alone["sqnr_db"]
-    assert "carries" in said(app) and len(app.get("plotly_chart")) >= 4
+    assert "carries" in said(app) and len(figures(app)) >= 4
 
 
 def test_a_cell_opens_its_tensor_under_every_scheme():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from quantviz import QuantvizError, figures
@@ -54,8 +55,8 @@ def block_section(view: View, evaluation: Evaluation, importance: Importance | N
     with left:
         _block_text(evaluation)
         place = opened_block(evaluation)
-        chart(figures.error_map(evaluation, place), "map", on_select=_open_clicked, selection_mode="points")
         rows, cols = evaluation.block_errors.shape
+        chart(figures.error_map(evaluation, place), "map", (rows, cols), _open_clicked)
         st.caption(f"{rows:,} × {cols:,} blocks. Click the map to open the worst block nearby.")
     with right:
         block = _block(view, evaluation, place, importance)
@@ -100,7 +101,7 @@ def _block(view: View, evaluation: Evaluation, place: tuple[int, int], importanc
     st.markdown(f"**{name}** · {say.plain(_where(block))}")
     if said := block_sentence(block, evaluation.statistics):
         say.text(said)
-    chart(figures.block(block), "block")
+    chart(figures.block(block), "block", (block.rows, block.cols))
     return block
 
 
@@ -155,8 +156,10 @@ def _weights(view: View, block: Block) -> None:
     st.markdown(f"**Weight by weight** · {say.plain(rule_text(block))}")
     if block.unpacked is not None:
         say.caption(Scheme.parse(block.scheme).fmt.rule)
+    # Of its few different texts each is sent once, however many weights there are.
+    rows = pd.DataFrame(block_rows(block)).astype({"code": "category", "arithmetic": "category"})
     st.dataframe(
-        block_rows(block), hide_index=True, height=300, key="block_table", column_config=weight_columns(block),
+        rows, hide_index=True, height=300, key="block_table", column_config=weight_columns(block),
     )  # fmt: skip
     if str(Scheme.parse(block.scheme).granularity) in ("None", "tensor") and block.original.size < view.weights:
         st.caption(f"The first {count(block.original.size)} of {count(view.weights)} weights.")

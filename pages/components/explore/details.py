@@ -15,7 +15,7 @@ from .. import say
 from ..selection import Importance, View
 from ..shared.snippet import tensor_snippet
 from ..shared.tables import all_metrics, table
-from ..shared.take_along import DATA, PYTHON, downloads, link_note, more
+from ..shared.take_along import DATA, PYTHON, downloads, link_note, more, of_view
 from .block import opened_block, shown_weight
 
 
@@ -57,7 +57,7 @@ def _data(view: View, evaluation: Evaluation, importance: Importance | None) -> 
     downloads(
         (view.at.tensor, view.scheme.key),
         {
-            "ref": view.at.source.ref, "tensor": view.at.tensor, "rows": view.at.rows,
+            **of_view(view),
             "importance": importance and importance.file, **export.evaluation_dict(evaluation),
         },
         export.metrics_table(evaluation),

@@ -12,8 +12,8 @@ from quantviz.text.wording import bits, share
 
 from .. import say
 from ..link import choices
-from ..shared.charts import chart
-from .parts import claim, made, question, try_it
+from .parts import claim, lead_on, made, question, try_it
+from .presenting import show
 
 SYMMETRIES = {"symmetric": "sym", "asymmetric": "asym"}
 _NAMES = {block: str(block) if block else "all" for block in BLOCKS}
@@ -34,7 +34,7 @@ def draw() -> None:
     if points is None:
         return
     block = next(b for b, name in _NAMES.items() if name == shown)
-    chart(figures.lessons.block_curve(points, block), "learn_blocks")
+    show(figures.lessons.block_curve(points, block), "learn_blocks")
     here = next(p for p in points if p.block == block)
     say.text(f"{here.scheme}: error {share(here.relative_error)} of ‖x‖ at {bits(here.bits)} bits a weight.")
     _picture(block, key)
@@ -44,7 +44,7 @@ def draw() -> None:
         "blocks",
     )
     claim(4, claims.blocks_contain)
-    try_it("Sweep the block size of a real layer", "outliers", ref="demo")
+    lead_on("Sweep the block size of a real layer", "outliers", ref="demo", scheme=here.scheme)
 
 
 def _picture(block: int, symmetry: str) -> None:
@@ -54,7 +54,7 @@ def _picture(block: int, symmetry: str) -> None:
         return
     scheme, before, after = found
     st.markdown(f"**The same blocks on a picture**, with {BITS:d} bits so that it shows")
-    chart(figures.picture_pair(before, after, scheme), "learn_picture")
+    show(figures.picture_pair(before, after, scheme), "learn_picture")
     st.caption(
         "Bands are levels that are missing; seams are the edges of blocks; a block with a bright spot turns coarse."
     )

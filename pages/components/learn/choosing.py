@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import streamlit as st
 
-from quantviz.lessons.choosing import RUNTIMES, WISHES, advise
+from quantviz.lessons.choosing import RUNTIMES, WISHES, Advice, advise
 from quantviz.lessons.memory import MODELS, memory, sizes
 from quantviz.text.wording import bits, number, size
 
 from .. import say
 from ..link import choices
 from ..shared.tables import table
-from .parts import question, try_it
+from .model_claims import model_claims
+from .parts import lead_on, question
 
 
 @st.fragment
 def draw() -> None:
+    advice = _advice()
+    model_claims(5)
+    chosen = {} if advice.chosen is None else {"measured": advice.chosen.scheme}
+    lead_on("Measure it on a language model", "quality", **chosen)
+
+
+def _advice() -> Advice:
     st.markdown("Four questions, and an answer with its numbers. It counts the weights alone, scales included.")
     left, right = st.columns(2)
     billions = float(choices.one_of(
@@ -51,7 +59,7 @@ def draw() -> None:
         "pages/compare.py", label="Compare these schemes on a layer", icon=":material/arrow_outward:",
         query_params={"ref": ["demo"], "schemes": schemes},
     )  # fmt: skip
-    try_it("Measure them on a language model", "quality")
+    return advice
 
 
 def _answer(billions: float) -> str:

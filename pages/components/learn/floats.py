@@ -18,8 +18,8 @@ from .. import say
 from ..link import choices
 from ..link.address import put
 from ..shared import bit_toggles
-from ..shared.charts import chart
-from .parts import claim, made, question, try_it
+from .parts import claim, lead_on, made, question
+from .presenting import show
 
 FORMATS = ("fp16", "bf16", "fp8_e4m3", "fp4_e2m1")
 DEFAULT_FORMAT, DEFAULT_VALUE = "fp8_e4m3", "0.1"
@@ -50,7 +50,7 @@ def draw() -> None:
     statistics = made("layer", None, lambda: qv.describe(_layer()))
     if statistics is None:
         return
-    chart(figures.lessons.near_zero(statistics, ("int8", "fp8_e4m3", "nf4", "fp4_e2m1")), "learn_near_zero")
+    show(figures.lessons.near_zero(statistics, ("int8", "fp8_e4m3", "nf4", "fp4_e2m1")), "learn_near_zero")
     st.caption(
         "Each format's largest value stands at the layer's largest weight. Integers are spread evenly; floats and nf4 "
         "lie densest near zero, where most weights are."
@@ -64,7 +64,7 @@ def draw() -> None:
         "floats",
     )
     claim(2, lambda: claims.near_zero(_layer(), f"{LAYER} of the demo model"))
-    try_it("See this layer in Explore", ref="demo", tensor=LAYER, scheme="fp8_e4m3")
+    lead_on("See this layer in Explore", ref="demo", tensor=LAYER, scheme=name)
 
 
 def _layer() -> Any:

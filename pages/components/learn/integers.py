@@ -12,9 +12,9 @@ from quantviz.text.wording import number
 
 from .. import say
 from ..link import choices
-from ..shared.charts import chart
 from ..shared.tables import table
-from .parts import claim, made, question, try_it
+from .parts import claim, lead_on, made, question
+from .presenting import show
 
 SYMMETRIES = ("symmetric", "asymmetric")
 KEYS = tuple(f"learn_n{i}" for i in range(1, len(SIX) + 1))
@@ -41,7 +41,7 @@ def draw() -> None:
         return
     sym, asym = both
     r = sym if shown == SYMMETRIES[0] else asym
-    chart(figures.lessons.rounding_line(r), "learn_rounding")
+    show(figures.lessons.rounding_line(r), "learn_rounding")
     _arithmetic(r)
     st.markdown("**What is the average error?** Four honest answers, of the same numbers")
     columns = averages([sym, asym])
@@ -55,7 +55,7 @@ def draw() -> None:
     )
     claim(3, claims.six_numbers)
     typed = ",".join(repr(n) for n in numbers)
-    try_it("Try it in Explore", ref=f"values:{typed}", scheme=r.scheme)
+    lead_on("Try it in Explore", ref=f"values:{typed}", scheme=r.scheme)
 
 
 def _arithmetic(r: Rounded) -> None:

@@ -11,8 +11,8 @@ from quantviz.text.wording import number, size
 
 from .. import say
 from ..link import choices
-from ..shared.charts import chart
-from .parts import claim, question, try_it
+from .parts import claim, lead_on, question
+from .presenting import show
 
 DEFAULT = "8"
 
@@ -28,11 +28,11 @@ def draw() -> None:
         st.select_slider, "Weights of the model, in billions", "learn_size", [number(b) for b in MODELS], DEFAULT,
     ))  # fmt: skip
     stored, here = sizes(billions), memory()
-    chart(figures.lessons.memory_bars(stored, here), "learn_memory")
+    show(figures.lessons.memory_bars(stored, here), "learn_memory")
     whole, small = stored[0], next(s for s in stored if s.scheme.startswith("int4"))
     say.text(
         f"{number(billions)} billion weights of 4 bytes take {size(whole.nbytes)}; with 4 bits a weight and the scales "
-        f"that go with them, {size(small.nbytes)}: one {number(whole.nbytes / small.nbytes, 2)}th."
+        f"that go with them, {size(small.nbytes)}, {number(whole.nbytes / small.nbytes, 2)} times less."
     )
     question(
         "What is the largest of these models whose weights fit into the memory of this machine with 4 bits a weight?",
@@ -40,7 +40,7 @@ def draw() -> None:
         "memory",
     )
     claim(1, claims.bytes_a_weight)
-    try_it("See one format bit by bit", "number_formats")
+    lead_on("See one format bit by bit", "number_formats")
 
 
 def _answer(here: int | None) -> str:

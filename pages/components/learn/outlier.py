@@ -10,8 +10,9 @@ from quantviz.text.wording import number, share
 
 from .. import say
 from ..link import choices
-from ..shared.charts import chart
-from .parts import made, question, try_it
+from .model_claims import largest_claim
+from .parts import lead_on, made, question
+from .presenting import show
 
 
 @st.fragment
@@ -24,10 +25,17 @@ def draw() -> None:
         "How far out the outlier lies, in standard deviations", "learn_sigmas", 4.0, 0.0, float(MOST_SIGMAS), 1.0,
         draw="slider",
     )  # fmt: skip
+    _pulled(sigmas)
+    largest_claim()
+    far = {"inject_magnitude": str(int(sigmas))} if sigmas else {}
+    lead_on("Inject it into a real layer", "outliers", ref="demo", edit="inject", inject_count="1", **far)
+
+
+def _pulled(sigmas: float) -> None:
     p = made("outlier", sigmas, lambda: pulled(sigmas))
     if p is None:
         return
-    chart(figures.lessons.pulled(p), "learn_outlier")
+    show(figures.lessons.pulled(p), "learn_outlier")
     whole, blocks = p.neighbours
     say.text(
         f"With one scale for all, the other weights lose {share(p.neighbours[whole])} of themselves (‖e‖/‖x‖) and "
@@ -42,4 +50,3 @@ def draw() -> None:
         ),
         "outlier",
     )
-    try_it("Inject outliers into a real layer", "outliers", ref="demo", edit="inject")

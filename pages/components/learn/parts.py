@@ -44,3 +44,13 @@ def claim(number: int, decide: Callable[[], Verdict]) -> None:
 def try_it(label: str, page: str = "explore", **state: str) -> None:
     """A link to another page of the app with the chapter's state."""
     st.page_link(f"pages/{page}.py", label=label, icon=":material/arrow_outward:", query_params=link(page, **state))
+
+
+def lead_on(label: str, page: str = "explore", **state: str) -> None:
+    """The end of a chapter: the same, and a link to the chapter as it stands, for others to open."""
+    with st.container(horizontal=True):
+        try_it(label, page, **state)
+        here = {name: texts for name, texts in link("learn").items() if name != "present"}
+        st.page_link(
+            "pages/learn.py", label="Link to this chapter as it stands", icon=":material/link:", query_params=here
+        )

@@ -18,10 +18,11 @@ from quantviz.text.wording import number, share
 
 from .. import say
 from ..link import choices
-from ..shared.charts import chart
 from ..shared.tables import table
 from .floats import LAYER
-from .parts import made, question, try_it
+from .model_claims import model_claims
+from .parts import lead_on, made, question
+from .presenting import show
 
 NAMES = tuple(item.name for item in SHIPPED)
 
@@ -55,20 +56,21 @@ def draw() -> None:
         lambda: say.text(_answer(found)),
         "shipped",
     )
-    try_it(f"Open it in Explore: {say.name(item.scheme)}", ref="demo", tensor=LAYER, scheme=item.scheme)
+    model_claims(6)
+    lead_on(f"Open it in Explore: {say.name(item.scheme)}", ref="demo", tensor=LAYER, scheme=item.scheme)
 
 
 def _picture(item: Shipped) -> None:
     scheme = Scheme.parse(item.scheme)
     if item.packed:
         layouts = [layout for c in conformance() for layout in c.layouts if layout.stored_as == item.packed]
-        chart(figures.packed_layout(layouts[0].fields), "learn_packed")
+        show(figures.packed_layout(layouts[0].fields), "learn_packed")
     elif scheme.format in BLOCK_TYPES:
-        chart(block_layout(BLOCK_TYPES[scheme.format]), "learn_block_layout")
+        show(block_layout(BLOCK_TYPES[scheme.format]), "learn_block_layout")
     else:
         element = bits.element(get(scheme.format))
         rows = [FormatRow(element), FormatRow(get("int4"), _reach(element) / 7)]
-        chart(number_line(rows, whole_range(rows)), "learn_levels")
+        show(number_line(rows, whole_range(rows)), "learn_levels")
         st.caption("Its levels, over those of a 4-bit integer with the same largest value.")
 
 

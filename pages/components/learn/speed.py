@@ -13,13 +13,13 @@ from quantviz.throughput import Doing, Report
 
 from .. import say
 from ..link import choices
-from ..shared.charts import chart
 from ..shared.tables import table
 from ..shared.verdict import card
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
 from ..work.tasks import KeptResult
-from .parts import question, try_it
+from .parts import lead_on, question
+from .presenting import show
 
 _reports: BoundedCache[Report] = BoundedCache(4, lambda _: 1)
 
@@ -35,7 +35,7 @@ def draw() -> None:
     )  # fmt: skip
     task = _task()
     report = task.ready
-    chart(figures.lessons.tokens_allowed(speed.allowed(model, report)), "learn_ceilings")
+    show(figures.lessons.tokens_allowed(speed.allowed(model, report)), "learn_ceilings")
     st.caption(
         "By the bandwidth in each maker's data sheet; computed, not measured. Pale: the weights do not fit into its "
         "memory."
@@ -58,7 +58,7 @@ def draw() -> None:
     )
     with st.container(border=True):
         card(speed.verdict(report))
-    try_it("Measure every scheme", "throughput")
+    lead_on("Measure every scheme", "throughput", throughput_model=model)
 
 
 def _task() -> KeptResult:

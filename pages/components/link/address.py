@@ -22,10 +22,11 @@ SIDEBAR = ("ref", "tensor", "rows", "scheme", "pinned")  # on every page
 SHARED = ("axis", "range")  # meant to be the same on both pages that have them
 PAGES = {
     "learn": (
-        "chapter", "learn_size", "learn_format", "learn_value", "learn_n1", "learn_n2", "learn_n3", "learn_n4",
+        "chapter", "present", "learn_size", "learn_format", "learn_value",
+        "learn_n1", "learn_n2", "learn_n3", "learn_n4",
         "learn_n5", "learn_n6", "learn_bits", "learn_symmetry", "learn_sigmas", "learn_block", "learn_codes",
         "learn_sentence", "learn_model_bits", "learn_model_codes", "learn_model", "learn_shipped", "learn_weights",
-        "learn_gigabytes", "learn_runtime", "learn_wish",
+        "learn_gigabytes", "learn_runtime", "learn_wish", "learn_tokens",
     ),
     "explore": (*SHARED, "block", "stored"),
     "compare": ("schemes",),
@@ -50,6 +51,7 @@ PAGES = {
         "number_format", "number_value", "number_scale", "line_formats", "line_window", "line_axis", "block_type",
         "packed_format",
     ),
+    "glossary": ("term",),
 }  # fmt: skip
 # Where two pages call different things by one name, one of the keys differs from the name in the address.
 NAMES = {"throughput_model": "model", "throughput_schemes": "schemes", "sweep_schemes": "schemes", "plan_bits": "bits"}
@@ -73,6 +75,11 @@ def begin(page: str) -> None:
     state[_BOX] = st.container()
     for text in state[_SAID].values():
         say.notice(text, state[_BOX])
+
+
+def page() -> str:
+    """The page that is drawn, by its key in PAGES."""
+    return st.session_state.get(_PAGE, "")
 
 
 def is_going_back() -> bool:

@@ -210,7 +210,7 @@ def toggle(label: str, key: str, *, on: Any = st, **more: Any) -> bool:
     """Off unless it is chosen."""
 
     def read(texts: list[str]) -> bool:
-        said = texts[-1].lower()
+        said = {"1": "true", "0": "false"}.get(texts[-1], texts[-1].lower())
         if said not in ("true", "false"):
             raise QuantvizError(f"{label} is true or false, not {texts[-1]!r}.")
         return said == "true"

@@ -9,7 +9,7 @@ from quantviz.outliers import export
 
 from ..selection import View
 from ..shared.snippet import given_to_evaluate, importance_loading, opening
-from ..shared.take_along import DATA, PYTHON, downloads, link_note, more
+from ..shared.take_along import DATA, PYTHON, downloads, link_note, more, of_view
 from . import laboratory
 from .sections import chosen_bits, symmetry_of
 
@@ -78,7 +78,7 @@ def _data(view: View, before: Evaluation, after: Evaluation | None) -> None:
         return
     carried, points, growing, treated = found
     document = {
-        "ref": view.at.source.ref, "tensor": view.at.tensor, "rows": view.at.rows, "scheme": view.scheme.key,
+        **of_view(view), "scheme": view.scheme.key,
         "importance": view.importance and view.importance.file,
         "edit": export.edit_dict(view.at.edit), "before": before.metrics, "after": after and after.metrics,
         "attribution": export.attribution_dict(carried, st.session_state.get("beyond", 6.0)),

@@ -9,7 +9,7 @@ import streamlit as st
 from quantviz import figures
 from quantviz.evaluation import Evaluation
 from quantviz.formats import IntFormat
-from quantviz.metrics import METRICS, difference, tooltip, value_text
+from quantviz.metrics import METRICS, difference, value_text
 from quantviz.outliers.attribution import Attribution, largest_table
 from quantviz.outliers.cures import EQUAL_BITS, Treated
 from quantviz.outliers.sentences import (
@@ -28,6 +28,7 @@ from ..link.state import choose_scheme
 from ..selection import View
 from ..shared.axis_controls import axis_controls
 from ..shared.charts import chart
+from ..shared.glossary_links import metric_help
 from ..shared.tables import table
 from . import laboratory
 
@@ -47,7 +48,7 @@ def before_and_after(view: View, before: Evaluation, after: Evaluation | None) -
     if after is None:
         with said:
             _figures(before, None)
-        chart(figures.weights(before, axis=axis, full=full), "before")
+        chart(figures.weights(before, axis=axis, full=full), "before", (axis, full))
         note = figures.outside_note(before.statistics)
         if note and not full:
             say.caption(note)
@@ -59,7 +60,7 @@ def before_and_after(view: View, before: Evaluation, after: Evaluation | None) -
     for column, name, evaluation, fig in zip(st.columns(2, gap="medium"), names, (before, after), drawn, strict=True):
         with column:
             say.bold(name)
-            chart(fig, "after" if evaluation is after else "before")
+            chart(fig, "after" if evaluation is after else "before", (axis, full))
             _figures(evaluation, before if evaluation is after else None)
             s = evaluation.statistics
             note = figures.outside_note(s) or ""
@@ -72,7 +73,7 @@ def _figures(evaluation: Evaluation, other: Evaluation | None) -> None:
         metric, value = METRICS[name], evaluation.metrics[name]
         change = difference(name, value, other.metrics[name]) if other else None
         label = SHORT.get(name, metric.label)
-        say.metric(label, value_text(name, value), change, metric.direction, help=tooltip(metric), on=column)
+        say.metric(label, value_text(name, value), change, metric.direction, help=metric_help(metric), on=column)
 
 
 # -- who carries the error ---------------------------------------------------------------------
@@ -236,9 +237,9 @@ def _cure_table(view: View, treated: list[Treated]) -> None:
         how={"SQNR": decibels, "weighted MSE": partial(value_text, "weighted_mse"), "bits": bits},
         height="content", key="cure_table", selection_mode="single-row", on_select=lambda: _open(applied),
         config={
-            "SQNR": column(help=tooltip(METRICS["sqnr_db"])),
-            "weighted MSE": column(help=tooltip(METRICS["weighted_mse"])),
-            "bits": column(help=tooltip(METRICS["bits_per_weight"])),
+            "SQNR": column(help=metric_help(METRICS["sqnr_db"])),
+            "weighted MSE": column(help=metric_help(METRICS["weighted_mse"])),
+            "bits": column(help=metric_help(METRICS["bits_per_weight"])),
         },
     )  # fmt: skip
     if st.session_state.pop("_cure_taken", False):

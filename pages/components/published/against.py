@@ -6,7 +6,7 @@ import streamlit as st
 
 from quantviz import QuantvizError, figures
 from quantviz.checkpoints.names import has_gguf_names
-from quantviz.metrics import METRICS, tooltip, value_text
+from quantviz.metrics import METRICS, value_text
 from quantviz.published.beside import Against, Pair, Pairs, against, pair_up, sentence, whole
 from quantviz.sources import Model, SeveralFiles
 from quantviz.sources.files import SINGLE_TENSORS
@@ -18,6 +18,7 @@ from ..link.address import put
 from ..link.state import choose_ref
 from ..selection import DEMO_REF, ModelRef, View
 from ..shared.charts import chart
+from ..shared.glossary_links import metric_help
 from ..shared.headline import HEADLINES
 from ..shared.importance_upload import importance_upload
 from ..shared.results import LARGE
@@ -124,7 +125,9 @@ def _shown(a: Against, original: str, file: str, view: View, packed: bool) -> No
     say.text(sentence(a))
     shown = [name for name in HEADLINES if name in e.metrics]
     for column, name in zip(st.columns(len(shown)), shown, strict=True):
-        column.metric(METRICS[name].label, value_text(name, e.metrics[name]), help=tooltip(METRICS[name]), border=True)
+        column.metric(
+            METRICS[name].label, value_text(name, e.metrics[name]), help=metric_help(METRICS[name]), border=True
+        )
     chart(figures.weights(e), "against_weights")
     left, right = st.columns(2, gap="medium")
     with left:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from quantviz.quality.data import CALIBRATION_TOKENS, HALF_OF_DEMO
+from quantviz.text.numbers import whole_number
 from quantviz.text.wording import plural
 
 from .. import say
@@ -70,7 +71,8 @@ def data_controls() -> Data | None:
 def _now() -> str:
     """What is chosen, for the label."""
     tokens = address.chosen_text("calibration_tokens") or str(CALIBRATION_TOKENS)
-    shown = plural(int(tokens), "token") if tokens.isdecimal() else f"{tokens} tokens"
+    known = whole_number(tokens)
+    shown = f"{tokens} tokens" if known is None else plural(known, "token")
     of = "a text of your own" if address.chosen_text("calibration_text") == OWN else HALF_OF_DEMO
     also = ", with an imatrix" if address.chosen_text("imatrix") == "true" else ""
     return f"{shown} of {of}{also}"

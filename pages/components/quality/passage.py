@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import streamlit as st
 
 from quantviz.quality.continuation import DEFAULT_PROMPT
-from quantviz.quality.results import Continuation
-from quantviz.quality.text.words import difference_text
 
 from ..link import choices
+from ..shared.passages import passages
 from ..work.jobs import Job
 from .state import Ask
 from .tasks import going_on, without_refusals
 
 LENGTH, LENGTHS = 40, (10, 120)
-AS_STORED = "as stored"
 
 
 @st.fragment
@@ -44,23 +40,5 @@ def _so_far(job: Job) -> None:
 
 def _draw(found: list) -> None:
     written = without_refusals(found)
-    if not written:
-        return
-    st.html(f'<div class="qv-passages" role="list">{"".join(_passage(c) for c in written)}</div>')
-    st.caption("Boxed and underlined: tokens that the model as it is stored does not have at that place.")
-
-
-def _passage(c: Continuation) -> str:
-    """A row: the scheme, how far it agrees, and the text, in which a run of other tokens is one mark."""
-    text, inside = [], False
-    for piece, other in zip(c.pieces, c.differs, strict=True):
-        if other != inside:
-            text.append("<mark>" if other else "</mark>")
-            inside = other
-        text.append(escape(piece).replace("\n", "<br>"))
-    text.append("</mark>" * inside)
-    return (
-        f'<div role="listitem"><div class="qv-scheme">{escape(c.scheme or AS_STORED)}</div>'
-        f'<div class="qv-agrees">{escape(difference_text(c))}</div>'
-        f'<div class="qv-text"><span class="qv-prompt">{escape(c.prompt)}</span>{"".join(text)}</div></div>'
-    )
+    if written:
+        passages(written)

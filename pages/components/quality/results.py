@@ -8,7 +8,6 @@ from functools import partial
 import streamlit as st
 
 from quantviz import figures
-from quantviz.metrics import tooltip
 from quantviz.quality.results import QUALITY_METRICS, QualityResult
 from quantviz.quality.tables import quality_table
 from quantviz.quality.text.words import added_text, calibration_sentence, metric_text, summary, with_error
@@ -16,6 +15,7 @@ from quantviz.text.wording import count, decimals
 
 from .. import say
 from ..shared.charts import chart
+from ..shared.glossary_links import metric_help
 from ..shared.left_out import left_out
 from ..shared.tables import NONE, height, metric_headings, open_in_explore, table
 from . import state as quality_state
@@ -41,10 +41,10 @@ def results_section(ask: Ask, schemes: Sequence[str], live: bool = False) -> lis
         say.caption(f"Scored: {using.text}. Calibrated on: {calibration_sentence(using)}")
     left, right = st.columns(2, gap="medium")
     with left:
-        st.subheader("Perplexity added", help=tooltip(QUALITY_METRICS["perplexity_ratio"]))
+        st.subheader("Perplexity added", help=metric_help(QUALITY_METRICS["perplexity_ratio"]))
         chart(figures.quality.ratios(results, schemes), f"ratios{mark}")
     with right:
-        st.subheader("KL divergence", help=tooltip(QUALITY_METRICS["kl_mean"]))
+        st.subheader("KL divergence", help=metric_help(QUALITY_METRICS["kl_mean"]))
         chart(figures.quality.divergences(results, schemes), f"divergences{mark}")
     st.caption(
         "Bars: one standard error either way, that of perplexity from token by token differences. Lines join integer "
@@ -73,8 +73,9 @@ def _baseline(results: list[QualityResult]) -> None:
 
 def _table(results: list[QualityResult], mark: str) -> None:
     frame = quality_table(results)
+    first = COLUMNS.index("kl_mean") + 1  # so that what it costs stands beside what it gains
     data = ["uses_data", "calibration_tokens", "quantizing_seconds"] if any(r.uses_data for r in results) else []
-    shown = frame[["scheme", *data[:1], *COLUMNS, "seconds", *data[1:], "notices"]]
+    shown = frame[["scheme", *data[:1], *COLUMNS[:first], *data[1:], *COLUMNS[first:], "seconds", "notices"]]
     if any(not r.complete for r in results):
         shown.insert(1, "windows", [f"{r.windows} of {r.windows_total}" for r in results])
     plainly = {name: partial(metric_text, name) for name in COLUMNS}
@@ -113,6 +114,6 @@ def _headings() -> dict:
             "them, or an imatrix, by which k- and i-quants search.",
         ),
         "calibration_tokens": column("Calibration tokens", help="How many were read for it; none of them is scored."),
-        "quantizing_seconds": column("of which quantizing", help="Seconds of calibrating and quantizing."),
+        "quantizing_seconds": column("Seconds to quantize", help="Of calibrating and quantizing, the rest left out."),
         "notices": column("Notices", width="large"),
     }

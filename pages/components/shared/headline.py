@@ -6,13 +6,14 @@ import streamlit as st
 
 from quantviz.evaluation import Evaluation
 from quantviz.evaluation.sentences import pinned_sentence, sentences
-from quantviz.metrics import METRICS, difference, tooltip, value_text
+from quantviz.metrics import METRICS, difference, value_text
 from quantviz.text.wording import shape
 
 from .. import say
 from ..link.address import changing
 from ..link.state import NOTHING, choose_pinned, choose_scheme
 from ..selection import View
+from .glossary_links import metric_help
 
 HEADLINES = (
     "mean_relative_error", "relative_l2_error", "sqnr_db", "max_abs_error", "zeroed_fraction", "bits_per_weight",
@@ -73,5 +74,5 @@ def _figures(evaluation: Evaluation, pinned: Evaluation | None) -> None:
         change = difference(name, value, pinned.metrics[name]) if compared else None
         say.metric(
             metric.label, value_text(name, value), change, metric.direction,
-            help=tooltip(metric), border=True, on=column,
+            help=metric_help(metric), border=True, on=column,
         )  # fmt: skip

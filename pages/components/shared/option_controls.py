@@ -8,10 +8,12 @@ from typing import Any
 import streamlit as st
 
 from quantviz.errors import QuantvizError
+from quantviz.lessons.glossary import option_key
 from quantviz.schemes import OPTIONS, Option, Scheme
 from quantviz.schemes.option import Group
 
 from .. import say
+from .glossary_links import to_term
 
 
 def option_controls(scheme: Scheme, group: Group, change: Callable[[str], None]) -> None:
@@ -40,7 +42,8 @@ def _fits(scheme: Scheme, option: Option, value: Any) -> bool:
 def _draw(option: Option, scheme: Scheme, change: Callable[[str], None]) -> None:
     control, value, key = option.control, getattr(scheme, option.field), f"scheme_{option.key}"
     st.session_state[key] = value != option.default if control.kind == "toggle" else value
-    more = {"key": key, "on_change": change, "args": (option.key,), "help": control.help.format(fmt=scheme.fmt)}
+    helped = f"{control.help.format(fmt=scheme.fmt)}\n\n{to_term(option_key(option.key))}"
+    more = {"key": key, "on_change": change, "args": (option.key,), "help": helped}
     match control.kind:
         case "toggle":
             st.toggle(control.label, **more)

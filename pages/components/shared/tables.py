@@ -10,10 +10,11 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from quantviz.evaluation import Evaluation
-from quantviz.metrics import METRICS, Metric, tooltip, value_text
+from quantviz.metrics import METRICS, Metric, value_text
 
 from .. import say
 from ..link.address import link
+from .glossary_links import metric_help
 
 Written = Mapping[str, Callable[[Any], str]]
 
@@ -65,7 +66,7 @@ def height(frame: pd.DataFrame) -> int | str:
 
 def metric_headings(metrics: Iterable[Metric]) -> dict[str, Any]:
     """Headings of columns of metrics, with formula, unit and direction when the pointer is on them."""
-    return {m.name: st.column_config.Column(m.label, help=tooltip(m)) for m in metrics}
+    return {m.name: st.column_config.Column(m.label, help=metric_help(m)) for m in metrics}
 
 
 def all_metrics(evaluation: Evaluation, key: str) -> None:

@@ -12,10 +12,13 @@ from quantviz.text.plain import plain
 from quantviz.text.spreadsheets import csv_text, file_name
 
 from .. import say
-from ..selection import UPLOAD
+from ..selection import UPLOAD, View
+from ..work import cached
 from .access import is_loopback
 from .charts import picture_setting
+from .typeset import typeset_section
 
+ABOUT = ("ref", "revision", "tensor", "rows", "scheme", "text")  # of a document: where it is from
 PYTHON, COMMAND, DATA = "Python", "Command line", "Data and link"
 Table = tuple[Iterable[object], Iterable[Iterable[Any]]]
 
@@ -31,19 +34,38 @@ def more(key: str, sections: Mapping[str, Callable[[], Any]]) -> None:
 def downloads(
     name: Iterable[object], document: Any = None, table: Table | None = None, help: str | None = None, pictures=True
 ) -> None:
-    """Buttons for the data of a page. name: parts of the files' name.  table: heading and rows of the CSV."""
-    called = file_name("quantviz", *name)
+    """Buttons for the data of a page. name: parts of the files' name.  table: heading and rows of the CSV.
+
+    What of a document says where it is from stands in each row of the CSV and in the caption of a paper's table.
+    """
+    called, told = file_name("quantviz", *name), document if isinstance(document, Mapping) else {}
+    about = {key: told[key] for key in ABOUT if told.get(key)}
+    table = table and (list(table[0]), [list(row) for row in table[1]])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if document is not None:
             _button("JSON", json.dumps(plain(document), indent=1), f"{called}.json", "application/json")
         if table is not None:
-            _button("CSV", csv_text(*table), f"{called}.csv", "text/csv", help)
+            _button("CSV", csv_text(*_told(*table, about)), f"{called}.csv", "text/csv", help)
         if pictures:
             picture_setting()
+    if table is not None:
+        typeset_section(called, table, about)
+
+
+def _told(heading: list[object], rows: list[list[Any]], about: Mapping[str, Any]) -> Table:
+    """With a column for each thing that all rows have in common."""
+    more = {name: value for name, value in about.items() if name not in heading}
+    return [*more, *heading], [[*more.values(), *row] for row in rows]
 
 
 def _button(label: str, text: str, name: str, kind: str, help: str | None = None) -> None:
     st.download_button(label, text, name, kind, icon=":material/download:", on_click="ignore", help=help)
+
+
+def of_view(view: View) -> dict[str, Any]:
+    """What a page's data are of, for its document."""
+    revision = cached.opened(view.at.source).revision
+    return {"ref": view.at.source.ref, "revision": revision, "tensor": view.at.tensor, "rows": view.at.rows}
 
 
 def link_note(*refs: str, uploads: bool = False) -> None:

@@ -21,7 +21,8 @@ _BADGES = {
 def card(verdict: Verdict) -> None:
     """Finding, statement, summary and evidence."""
     icon, color = _BADGES[verdict.finding]
-    st.badge(f"Claim {verdict.claim} {verdict.finding}", icon=icon, color=color)
+    finding = "cannot be decided" if verdict.finding == "cannot tell" else verdict.finding
+    st.badge(f"Claim {verdict.claim} {say.plain(finding)}", icon=icon, color=color)
     say.bold(f"“{verdict.statement}”")
     say.text(verdict.summary)
     if verdict.evidence:

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from ..link.address import link
+from ..link.address import NAMES, PAGES, SIDEBAR, link
 from ..link.state import current
 from ..selection import View
 
@@ -18,8 +18,11 @@ a symmetry and a block size, and see what is lost. Every format is computed exac
 """
 
 
-FIRST = "explore"  # the page of the bare address
-
+# What the bare address shows: to a visitor who was never here, and to one who was. An address with choices shows the
+# page that takes them; before there was Learn, Explore was the only one there.
+LANDING, RETURNED = "learn", "explore"
+_SEEN = "quantviz_seen"  # a cookie that says no more than that somebody was here, and goes after a year
+_HAS_RETURNED, _HERE = "_has_returned", "_here"
 
 # Title and icon of each page by the name that its address and its script have, in the order of the sidebar.
 _PAGES = {
@@ -32,6 +35,7 @@ _PAGES = {
     "published_files": ("Published files", ":material/deployed_code:"),
     "throughput": ("Throughput", ":material/speed:"),
     "number_formats": ("Number formats", ":material/123:"),
+    "glossary": ("Glossary", ":material/dictionary:"),
 }
 # Pages by what they are about, in the order of the sidebar; the first group has no heading.
 _GROUPS = {
@@ -39,7 +43,7 @@ _GROUPS = {
     "One tensor": ("explore", "compare", "outliers"),
     "A model": ("quality", "whole_model", "published_files"),
     "This machine": ("throughput",),
-    "Reference": ("number_formats",),
+    "Reference": ("number_formats", "glossary"),
 }
 # Addresses that pages had before: links that were made then still lead to them.
 _BEFORE = {"gguf_files": "published_files"}
@@ -47,21 +51,48 @@ _BEFORE = {"gguf_files": "published_files"}
 
 def pages() -> dict[str, StreamlitPage]:
     """Every page of the app by its name. Without icons: the browser would fetch one from another host for its tab."""
-    return {
-        name: st.Page(f"pages/{name}.py", title=title, default=name == FIRST) for name, (title, _) in _PAGES.items()
-    }
+    return {name: st.Page(f"pages/{name}.py", title=title) for name, (title, _) in _PAGES.items()}
 
 
 def navigation() -> tuple[str, StreamlitPage]:
     """The page that the address asks for, and its name. Links to the pages are drawn by `page_links`."""
+    home = _home()
     earlier = [st.Page(f"pages/{now}.py", title=_PAGES[now][0], url_path=was) for was, now in _BEFORE.items()]
-    page = st.navigation([*pages().values(), *earlier], position="hidden")
-    return _BEFORE.get(page.url_path, page.url_path) or FIRST, page
+    # Streamlit serves its default page at the bare address alone: a page of its own leaves /learn and /explore valid.
+    bare = st.Page(f"pages/{home}.py", title=_PAGES[home][0], url_path="home", default=True)
+    page = st.navigation([*pages().values(), *earlier, bare], position="hidden")
+    name = _BEFORE.get(page.url_path, page.url_path) or home
+    st.session_state[_HERE] = name, page
+    return name, page
+
+
+def _home() -> str:
+    """The page of the bare address: by what it asks for; without that, what this visitor found there at first."""
+    asked = set(st.query_params)
+    for name in (LANDING, RETURNED):
+        if asked & {NAMES.get(key, key) for key in PAGES[name]}:
+            return name
+    if asked & set(SIDEBAR):
+        return RETURNED
+    returned = st.session_state.setdefault(_HAS_RETURNED, _SEEN in st.context.cookies)
+    return RETURNED if returned else LANDING
+
+
+def remember(page: str) -> None:
+    """Lets the browser keep that somebody was here, once they have done anything but open the landing page."""
+    if _SEEN in st.context.cookies or (page == LANDING and not st.query_params):
+        return
+    with st.container(key="remember"):  # takes no room: shell/style.py
+        st.html(
+            f"<script>document.cookie = '{_SEEN}=1; path=/; max-age=31536000; samesite=strict'</script>",
+            unsafe_allow_javascript=True,
+        )
 
 
 def page_links() -> None:
     """Links that carry what is chosen to each page: those of st.navigation would lead to its defaults first."""
-    every = pages()
+    here, page = st.session_state[_HERE]
+    every = pages() | {here: page}  # under the address at hand, so that it is marked as the one that is open
     for group, names in _GROUPS.items():
         if group:
             st.caption(group)

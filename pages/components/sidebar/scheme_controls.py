@@ -16,6 +16,7 @@ from .. import say
 from ..link import choices
 from ..link.address import chosen_text
 from ..link.state import DEFAULT_PINNED, DEFAULT_SCHEME, NOTHING, choose_scheme
+from ..shared.glossary_links import to_term
 from ..shared.option_controls import moved_to, option_controls
 
 FAMILIES = {
@@ -44,14 +45,14 @@ def scheme_controls() -> tuple[Scheme, Scheme | None]:
     above = st.container()
     text = choices.text(
         "Scheme key", "scheme", DEFAULT_SCHEME, check=Scheme.parse, empty="",
-        help="The scheme as one word; write your own, such as int4-asym-b48.",
+        help=f"The scheme as one word; write your own, such as int4-asym-b48.\n\n{to_term('scheme')}",
     )  # fmt: skip
     scheme = Scheme.parse(text)
     with above:
         _controls(scheme)
     pinned = choices.text(
         "Pinned scheme", "pinned", DEFAULT_PINNED, check=_pinned, empty=NOTHING,
-        help="What the headline figures are compared with: a scheme key, or none.",
+        help=f"What the headline figures are compared with: a scheme key, or none.\n\n{to_term('pinned')}",
     )  # fmt: skip
     return scheme, _pinned(pinned)
 
@@ -85,7 +86,8 @@ def _controls(scheme: Scheme) -> None:
         shown["scheme_granularity"] = str(scheme.granularity) if scheme.granularity else CAST
         st.selectbox(
             "Granularity", offered, key="scheme_granularity", on_change=_change, args=("granularity",),
-            help="Which weights share a scale: all, a channel (one output row), a block of N along a row, or a tile.",
+            help="Which weights share a scale: all, a channel (one output row), a block of N along a row, or a tile."
+            f"\n\n{to_term('granularity')}",
         )  # fmt: skip
     else:
         st.text_input("Granularity", f"b{scheme.fmt.block}, fixed", disabled=True)
@@ -93,7 +95,8 @@ def _controls(scheme: Scheme) -> None:
         shown["scheme_symmetry"] = scheme.symmetry
         st.segmented_control(
             "Symmetry", SYMMETRIES, key="scheme_symmetry", required=True, on_change=_change, args=("symmetry",),
-            help="sym: zero-centred, scale only. asym: scale and integer zero point. offset: scale and float minimum.",
+            help="sym: zero-centred, scale only. asym: scale and integer zero point. offset: scale and float minimum."
+            f"\n\n{to_term('symmetry')}",
             width="stretch",
         )  # fmt: skip
     if isinstance(scheme.fmt, BlockType):

@@ -33,8 +33,8 @@ def where_section(ask: Ask, view: View, frame: pd.DataFrame, live: bool = False)
         st.subheader("Where it hurts", anchor=False)
     scheme, metric = (ask.schemes[0], DEFAULT_METRIC) if live else _chosen(ask, frame)
     opened = None if live else _opened(frame)
-    more = {} if live else {"on_select": _open_clicked, "selection_mode": "points"}
-    chart(layer_map(frame, scheme, metric, opened), "layer_map_live" if live else "layer_map", **more)
+    on_select = None if live else _open_clicked
+    chart(layer_map(frame, scheme, metric, opened), "layer_map_live" if live else "layer_map", on_select=on_select)
     if live:
         return
     said = "Brighter is worse, on the same colours for every scheme. Press a cell to see its tensors."

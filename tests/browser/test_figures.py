@@ -1,0 +1,137 @@
+"""Figures follow the hand in a real browser: redrawn in place and once, keeping their zoom; and what if they cannot."""
+
+from __future__ import annotations
+
+import base64
+import random
+import re
+import zlib
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from pages.components.shared import charts
+
+from .actions import go, settled
+
+pytestmark = pytest.mark.browser
+SMALL = "random:normal?rows=64&cols=512&outliers=0.01"
+TEN = [f"int{bits}-{kind}-b{block}" for block in (32, 64) for bits in (4, 3, 8) for kind in ("sym", "asym")][:10]
+DRAWN = """() => {
+  window.drawn = {};
+  for (const plot of document.querySelectorAll('.js-plotly-plot')) {
+    const key = plot.closest('[class*=st-key-figure_]').className.match(/st-key-(figure_\\w+)/)[1];
+    plot.on('plotly_afterplot', () => window.drawn[key] = (window.drawn[key] ?? 0) + 1);
+  }
+}"""
+ALL_SHOW = "scheme => document.querySelector('.st-key-figure_weights [role=img]').ariaLabel.includes(scheme + ',')"
+RANGE = "document.querySelector('.st-key-figure_weights .js-plotly-plot')._fullLayout.xaxis.range"
+TRACE = RANGE.replace("_fullLayout.xaxis.range", "_fullData[0]")
+WIDTH = f"{RANGE}[1] - {RANGE}[0]"
+# The CRC-32 of each inflated text, so that no large ones are handed over.
+INFLATED = """async ([packed, sizes]) => {
+  const {inflate} = await window.ours;
+  const crc = bytes => {
+    let sum = -1;
+    for (const byte of bytes) {
+      sum ^= byte;
+      for (let i = 0; i < 8; i++) sum = sum >>> 1 ^ 0xEDB88320 & -(sum & 1);
+    }
+    return ~sum >>> 0;
+  };
+  return packed.map((text, i) => crc(inflate(Uint8Array.from(atob(text), c => c.charCodeAt(0)), sizes[i])));
+}"""
+FIGURES = ["block", "codes", "errors", "map", "weights"]
+
+
+def test_zoom_stays_over_ten_changes_of_scheme_and_each_figure_is_drawn_once_a_change(page: Page, address: str):
+    go(page, address, ref=SMALL, scheme="int2-sym-b32")
+    expect(page.locator(".js-plotly-plot .main-svg .xtick").nth(8)).to_be_attached()
+    page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length === 5")
+    area = page.locator(".st-key-figure_weights .nsewdrag")
+    area.scroll_into_view_if_needed()
+    box, whole = area.bounding_box(), page.evaluate(WIDTH)
+    across = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.3 * box["width"], across)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], across, steps=4)
+    page.mouse.up()
+    page.wait_for_function(f"{WIDTH} < {whole / 2}")
+    zoomed = page.evaluate(RANGE)
+    page.evaluate(DRAWN)
+    key = page.get_by_test_id("stSidebar").get_by_role("textbox", name="Scheme key")
+    for scheme in TEN:
+        page.evaluate("window.drawn = {}")
+        key.fill(scheme)
+        key.press("Enter")
+        page.wait_for_function(ALL_SHOW, arg=scheme)
+        page.wait_for_function("Object.keys(window.drawn).length === 5")
+        settled(page)
+        page.wait_for_timeout(150)
+        assert page.evaluate("window.drawn") == {f"figure_{name}": 1 for name in FIGURES}, scheme
+        assert page.evaluate(RANGE) == zoomed
+    legend = page.locator(".st-key-figure_weights .annotation-text").first
+    legend.click(position={"x": 30, "y": 8})
+    page.wait_for_function(f"{TRACE}.visible === false")
+    key.fill("nf4-b64")
+    key.press("Enter")
+    page.wait_for_function(ALL_SHOW, arg="nf4-b64")
+    assert page.evaluate(f"[{TRACE}.name, {TRACE}.visible]") == ["original", False]
+    page.locator(".st-key-figure_weights .qv-figure").hover()
+    page.locator(".st-key-figure_weights").get_by_role("button", name="Show all").click()
+    page.wait_for_function(f"{WIDTH} > {whole * 0.99} && {TRACE}.visible === true")
+
+
+def test_the_script_reads_what_was_compressed(page: Page):
+    ours = (Path(charts.__file__).parent / "browser" / "inflate.js").read_text("utf-8")
+    load = "s => { window.ours = import(URL.createObjectURL(new Blob([s], {type: 'text/javascript'}))) }"
+    page.evaluate(load, ours)
+    rng = random.Random(0)
+    kinds = [
+        rng.randbytes,
+        lambda n: b"x" * n,
+        lambda n: bytes(rng.choices(b"abc", k=n)),
+        lambda n: (b'{"a":1,' * n)[:n],
+    ]
+    cases = [(kind(size), level) for size in (0, 1, 300, 70_000) for kind in kinds for level in (0, 1, 9)]
+    packed = [base64.b64encode(zlib.compress(data, level)).decode() for data, level in cases]
+    fixed = zlib.compressobj(9, strategy=zlib.Z_FIXED)
+    cases.append((b"as it is told", 9))
+    packed.append(base64.b64encode(fixed.compress(cases[-1][0]) + fixed.flush()).decode())
+    found = page.evaluate(INFLATED, [packed, [len(data) for data, _ in cases]])
+    assert found == [zlib.crc32(data) for data, _ in cases]
+
+
+def test_where_the_script_is_blocked_the_page_says_so_and_draws_without_it(page: Page, address: str):
+    page.route("**/component/**", lambda route: route.abort())
+    go(page, address, ref=SMALL, scheme="int4-sym-b32")
+    expect(page.get_by_text("blocks the script that redraws figures in place")).to_be_visible()
+    expect(page.get_by_test_id("stPlotlyChart")).to_have_count(5)
+    expect(page.locator(".qv-figure")).to_have_count(0)
+
+
+def test_a_figure_for_a_paper_is_dark_on_white_with_a_caption(page, address, tmp_path):
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    go(page, address, ref=SMALL, scheme="int4-sym-b64")
+    figure = page.locator(".qv-figure").first
+    expect(figure.locator(".main-svg").first).to_be_attached()
+    figure.hover()
+    figure.get_by_role("button", name="Save for a paper").click()
+    asked = page.locator("dialog.qv-paper")
+    asked.get_by_label("Kind").select_option("SVG")
+    asked.get_by_label("Width").fill("80")
+    asked.get_by_label("Height").fill("60")
+    asked.get_by_label("Title").fill("a <b> & c")
+    expect(asked.get_by_label("Caption")).to_have_value(re.compile("under int4-sym-b64, quantviz "))
+    with page.expect_download() as saved:
+        asked.get_by_role("button", name="Save").click()
+    assert saved.value.suggested_filename.endswith("int4-sym-b64.svg")
+    saved.value.save_as(tmp_path / "figure.svg")
+    drawn = ElementTree.parse(tmp_path / "figure.svg").getroot()
+    text = "".join(drawn.itertext())
+    assert (drawn.get("width"), drawn.get("height")) == ("80mm", "60mm")
+    assert "a <b> & c" in text and "under int4-sym-b64" in text and "font/woff2;base64" in text
+    ground = next(node for node in drawn.iter("{http://www.w3.org/2000/svg}rect"))
+    assert "fill: rgb(255, 255, 255)" in ground.get("style")
