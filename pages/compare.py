@@ -57,6 +57,8 @@ if evaluations:
     if importance is not None and importance.calibration is not None:
         st.subheader("Bits against the error of the layer's output")
         chart(figures.trade_off(evaluations, pinned, metric="output_sqnr_db"), "output_trade_off")
+        if any(scheme.act is not None for scheme in schemes):
+            st.caption("Of the weights alone: what quantizing the inputs adds (act=) stands in the table below.")
         if told := list(filter(None, [output_sentence(frame), joint_sentence(frame)])):
             say.text(*told)
 table_section(view, frame)

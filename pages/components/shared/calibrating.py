@@ -23,8 +23,8 @@ MADE_UP = 4096
 _FROM_MODEL, _MADE_UP = "model", "made up"
 _HELP = """
 What flows into the layer while a text is read: a sample of its inputs and their second moment `E[x xᵀ]`.
-It adds the error of the layer's **output**, and lets `solver=gptq` and `solver=awq` quantize by it. Its diagonal
-`E[x²]` is the importance that `clip=mse` and GGUF's block types search by.
+It adds the error of the layer's **output**, and lets `solver=gptq`, `solver=awq` and `smooth=` quantize by it. Its
+diagonal `E[x²]` is the importance that `clip=mse` and GGUF's block types search by.
 """
 _found: BoundedCache[Importance] = BoundedCache(1 << 30, lambda i: _nbytes(i.calibration))
 
@@ -36,7 +36,10 @@ def calibration_controls(view: View) -> Importance | None:
     task = _of_model(view) if is_model else _made_up(view)
     kind = _FROM_MODEL if is_model else _MADE_UP
     if chosen is None or chosen[0] != kind or (chosen[1:] != _asked(view) and view.at.source.ref != DEMO_REF):
-        st.markdown("**Calibration**: for `solver=gptq`, `solver=awq` and the error of the layer's output.", help=_HELP)
+        st.markdown(
+            "**Calibration**: for `solver=gptq`, `solver=awq`, `smooth=`, and the error of the layer's output, with "
+            "`act=` that with quantized inputs.", help=_HELP,
+        )  # fmt: skip
         label = "Let the model read a text" if is_model else "Make up inputs"
         st.button(label, icon=":material/input:", on_click=_choose, args=(kind, *_asked(view)), help=_explained(view))
         return None
