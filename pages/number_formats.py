@@ -125,7 +125,11 @@ def one_value(f, reading: numerals.Reading, scale_reading: numerals.Reading | No
     with left:
         st.subheader("Arithmetic")
         steps = worked.arithmetic(f, reading.code, scale)
-        st.code("\n".join([steps[0], *(s if s.startswith("≈") else f"= {s}" for s in steps[1:])]), language=None)
+        st.code(
+            "\n".join([steps[0], *(s if s.startswith("≈") else f"= {s}" for s in steps[1:])]),
+            language=None,
+            wrap_lines=True,
+        )
         if remark := worked.remark(f, reading.code):
             say.info(remark)
     with right:
@@ -207,7 +211,11 @@ def take_away(f, reading: numerals.Reading, scale_reading: numerals.Reading | No
         st.download_button("Values as JSON", as_json, f"{f.name}.json", "application/json", on_click="ignore")
         picture_setting()
     st.caption("The same in Python:")
-    st.code(numerals.value_snippet(f, reading.text, scale_reading and scale_reading.text), language="python")
+    st.code(
+        numerals.value_snippet(f, reading.text, scale_reading and scale_reading.text),
+        language="python",
+        wrap_lines=True,
+    )
 
 
 @st.fragment

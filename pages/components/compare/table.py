@@ -100,7 +100,7 @@ def take_along(view: View, frame: pd.DataFrame, importance: Importance | None) -
     """Code, data and the link."""
     keys, pinned = frame.scheme.tolist(), view.pinned and view.pinned.key
     more("compare_more", {
-        PYTHON: lambda: st.code(comparison_snippet(view, keys, pinned, importance), language="python"),
+        PYTHON: lambda: st.code(comparison_snippet(view, keys, pinned, importance), language="python", wrap_lines=True),
         DATA: lambda: _data(view, frame, importance),
     })  # fmt: skip
 

@@ -31,7 +31,7 @@ def details_section(view: View, evaluation: Evaluation, importance: Importance |
 def _python(view: View, evaluation: Evaluation, importance: Importance | None) -> None:
     axis, full = st.session_state.get("axis", "log"), st.session_state.get("range") == "all"
     place, around = opened_block(evaluation), shown_weight(view, evaluation)
-    st.code(tensor_snippet(view, place, importance, axis, full, around), language="python")
+    st.code(tensor_snippet(view, place, importance, axis, full, around), language="python", wrap_lines=True)
 
 
 def _metrics(evaluation: Evaluation) -> None:

@@ -19,7 +19,11 @@ def details_section(view: View, before: Evaluation, after: Evaluation | None) ->
 
 
 def _python(view: View) -> None:
-    st.code(outlier_snippet(view, chosen_bits(view), st.session_state.get("beyond", 6.0)), language="python")
+    st.code(
+        outlier_snippet(view, chosen_bits(view), st.session_state.get("beyond", 6.0)),
+        language="python",
+        wrap_lines=True,
+    )
 
 
 def outlier_snippet(view: View, bits: int, sigmas: float) -> str:

@@ -24,7 +24,7 @@ _COLUMNS = ("bits_per_weight", "sqnr_db", "relative_l2_error", "max_abs_error")
 def details(a: Against, original: str, file: str) -> None:
     more("against_details", {
         "All metrics": lambda: all_metrics(a.evaluation, "against_metrics"),
-        PYTHON: lambda: st.code(against_snippet(a.pair, original, file), language="python"),
+        PYTHON: lambda: st.code(against_snippet(a.pair, original, file), language="python", wrap_lines=True),
         DATA: lambda: _data(a, original, file),
     })  # fmt: skip
 

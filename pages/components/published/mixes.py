@@ -97,7 +97,8 @@ def _all(every: dict[str, Recipe | str]) -> None:
 
 def _details(r: Recipe, ref: str) -> None:
     more("mix_details", {
-        "Every tensor": lambda: _every_tensor(r), PYTHON: lambda: st.code(_snippet(r, ref), language="python"),
+        "Every tensor": lambda: _every_tensor(r),
+        PYTHON: lambda: st.code(_snippet(r, ref), language="python", wrap_lines=True),
         DATA: lambda: _data(r, ref),
     })  # fmt: skip
 

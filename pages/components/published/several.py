@@ -147,7 +147,7 @@ def _shown(found: Many, refs: Sequence[str], original: str) -> None:
             say.caption(f"{ref}: {len(f.refused) - 3:,} more tensors are left out.")
     _types(found, refs)
     more("several_more", {
-        PYTHON: lambda: st.code(several_snippet(original, refs), language="python"),
+        PYTHON: lambda: st.code(several_snippet(original, refs), language="python", wrap_lines=True),
         DATA: lambda: _data(found, rows, refs, original),
     })  # fmt: skip
 

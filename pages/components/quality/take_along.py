@@ -24,7 +24,7 @@ def take_along(
     ask: Ask, schemes: tuple[str, ...], results: Sequence[QualityResult], supers: list[SuperWeights]
 ) -> None:
     more("quality_more", {
-        PYTHON: lambda: st.code(quality_snippet(ask, schemes), language="python"),
+        PYTHON: lambda: st.code(quality_snippet(ask, schemes), language="python", wrap_lines=True),
         COMMAND: lambda: st.code(quality_command(ask, schemes), language="bash", wrap_lines=True),
         DATA: lambda: _data(ask, results, supers),
     })  # fmt: skip

@@ -64,13 +64,14 @@ def _times(shape: tuple[int, int]) -> str:
 
 def take_along(plan: Plan, report: Report | None) -> None:
     more("throughput_more", {
-        PYTHON: lambda: st.code(speed_snippet(plan), language="python"), COMMAND: lambda: _command(plan),
+        PYTHON: lambda: st.code(speed_snippet(plan), language="python", wrap_lines=True),
+        COMMAND: lambda: _command(plan),
         DATA: lambda: _data(report),
     })  # fmt: skip
 
 
 def _command(plan: Plan) -> None:
-    st.code(speed_command(plan), language="bash")
+    st.code(speed_command(plan), language="bash", wrap_lines=True)
     st.caption("With --json it prints one JSON document: the device's card and every measurement.")
 
 

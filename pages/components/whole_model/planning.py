@@ -154,7 +154,7 @@ def _recipe(p: Plan, ask: Ask) -> None:
     )  # fmt: skip
     for told in made.notes:
         say.caption(told)
-    st.code(made.text, language=None, height=220)
+    st.code(made.text, language=None, height=220, wrap_lines=True)
     best = p.best_uniform
     schemes = [measured, *([best.name] if best else [])]
     st.page_link(

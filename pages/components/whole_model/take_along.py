@@ -17,8 +17,8 @@ from .controls import Ask
 
 def take_along(ask: Ask, frame: pd.DataFrame) -> None:
     more("whole_model_more", {
-        PYTHON: lambda: st.code(sweep_snippet(ask), language="python"),
-        COMMAND: lambda: st.code(sweep_command(ask), language="sh"),
+        PYTHON: lambda: st.code(sweep_snippet(ask), language="python", wrap_lines=True),
+        COMMAND: lambda: st.code(sweep_command(ask), language="sh", wrap_lines=True),
         DATA: lambda: _data(ask, frame),
     })  # fmt: skip
 
