@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+REFERENCE = "$"
 ALIGNED = 8  # bytes: every array begins at a multiple of this
 STEPS = 255  # of a heat map's colours: a screen shows no more shades
 NEAR = 1e-4  # of the mean distance between numbers: what float32 may move one of them by
@@ -22,7 +23,8 @@ def to_bytes(fig: go.Figure, **facts: Any) -> bytes:
 
     4 bytes: how many follow; and by zlib: 4 bytes, the length of the JSON; the JSON {"data", "layout", **facts}; then
     the arrays. All lengths and numbers are little-endian.
-    Where an array stood, the JSON has {"array": [kind, offset, length]}, with "columns" where it has two dimensions.
+    Where an array stood, the JSON has {"$": [kind, offset, length]}, with "columns" where it has two dimensions: no
+    property of Plotly has that name.
     The offset counts from the end of the JSON, filled up with spaces to a multiple of 8 bytes. A heat map whose values
     are not shown on hovering is sent in 255 steps: {"from": zmin, "step": …} beside its array of whole numbers.
     Numbers that JSON has no word for are null: Plotly leaves a gap.
@@ -47,9 +49,9 @@ def from_bytes(sent: bytes) -> dict[str, Any]:
     start = 4 + int.from_bytes(sent[:4], "little")
 
     def read(found: dict) -> Any:
-        if "array" not in found:
+        if REFERENCE not in found:
             return found
-        kind, offset, length = found["array"]
+        kind, offset, length = found[REFERENCE]
         array = np.frombuffer(sent, f"<{kind}", length, start + offset)
         if "step" in found:
             array = (found["from"] + found["step"] * array).astype(np.float32)
@@ -115,7 +117,7 @@ class _Arrays:
             data_and_gap = data + b"\0" * (-len(data) % ALIGNED)
             self.parts.append(data_and_gap)
             self._length += len(data_and_gap)
-        found = {"array": [kind, self._known[kind, data], array.size]}
+        found = {REFERENCE: [kind, self._known[kind, data], array.size]}
         return found if array.ndim == 1 else found | {"columns": array.shape[1]}
 
 

@@ -71,3 +71,10 @@ def test_words_stay_words_and_the_theme_is_left_to_the_page():
         "data": [{"y": [1], "text": ["ä 中", "</script>"], "name": "$x$", "type": "scatter"}], "layout": {"height": 90},
         "alt": "what it shows",
     }  # fmt: skip
+
+
+def test_no_property_of_plotly_is_taken_for_an_array():
+    bars = {"array": [1.0, 2.0, 3.0], "arrayminus": np.float32([1, 2, 3])}
+    read = sent(go.Scatter(y=[1, 2, 3], error_y=bars, customdata=[{"from": 1, "step": 2}]))["data"][0]
+    assert read["error_y"]["array"] == [1, 2, 3] and read["error_y"]["arrayminus"].tolist() == [1, 2, 3]
+    assert read["customdata"] == [{"from": 1, "step": 2}]

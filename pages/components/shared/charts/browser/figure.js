@@ -92,8 +92,13 @@ class Figure {
     layout.annotations = layout.annotations?.filter(note => note.name !== "wide" || size.width >= WIDE);
     layout.annotations?.forEach(note => struck(note, this.hidden));
     const data = copied(this.data).map(trace => this.hidden.has(trace.name) ? {...trace, visible: false} : trace);
-    Plotly.react(this.node, data, layout, {displayModeBar: false, responsive: false});
-    if (isFirst) this.equip();
+    try {
+      Plotly.react(this.node, data, layout, {displayModeBar: false, responsive: false});
+      if (isFirst) this.equip();
+    } catch (problem) {
+      this.node.textContent = `This figure could not be drawn. ${this.facts.alt}`;
+      reportError(problem);
+    }
   }
 
   equip() {

@@ -11,10 +11,10 @@ export function unpack(bytes) {
   const {buffer} = inflate(bytes.subarray(4), size);
   const length = new DataView(buffer).getUint32(0, true), start = 4 + length;
   const text = new TextDecoder().decode(new Uint8Array(buffer, 4, length));
-  return JSON.parse(text, (_, value) => Array.isArray(value?.array) ? array(value, buffer, start) : value);
+  return JSON.parse(text, (_, value) => value?.$ ? array(value, buffer, start) : value);
 }
 
-function array({array: [kind, offset, length], columns, from, step}, buffer, start) {
+function array({$: [kind, offset, length], columns, from, step}, buffer, start) {
   let numbers = new KINDS[kind](buffer, start + offset, length);
   if (step) numbers = Float32Array.from(numbers, n => from + step * n);
   if (!columns) return numbers;
