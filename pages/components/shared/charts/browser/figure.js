@@ -61,6 +61,7 @@ class Figure {
     const {data, layout, ...facts} = unpack(this.sent);
     Object.assign(this, {data, layout, facts});
     this.node.setAttribute("aria-label", facts.alt);
+    layout.height ??= 450;  // as Plotly would
     this.box.style.height = `${layout.height}px`;
     ask(this);
   }

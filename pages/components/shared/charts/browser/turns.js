@@ -32,7 +32,7 @@ function take(figure) {
 function plan() {
   if (planned || !waiting.size) return;
   planned = true;
-  idle(work, {timeout: 100});
+  idle(work, {timeout: 25});
 }
 
 function work(deadline) {
