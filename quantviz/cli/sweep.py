@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,39 +11,62 @@ import typer
 from ..errors import QuantvizError
 from ..text.printable import LONGEST_NAME, printable
 from .output import ProgressLine, print_json, print_table
-from .parameters import AsJson, Ref, whole
+from .parameters import AsJson, Ref, whole, with_groups
 from .terminal import complain
 
 WORST = 10  # tensors that are listed a scheme
 
 
+@dataclass(frozen=True)
+class Which:
+    tensors: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="Only tensors in whose names this matches somewhere.")
+    ] = None
+    roles: Annotated[str | None, typer.Option(metavar="ROLE,...", help="Only these: mlp down, attention q …")] = None
+    sample: Annotated[
+        str | None, typer.Option(metavar="1%|N", help="Read a share, or a number, of each tensor's weights.")
+    ] = None
+    seed: Annotated[int, typer.Option(metavar="N", parser=whole, help="Of the sample.")] = 0
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is known of the layers' inputs."""
+
+    importance: Annotated[
+        str | None, typer.Option(metavar="FILE", help="An imatrix in GGUF, or activations: adds weighted errors.")
+    ] = None
+    calibration: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What `calibrate` writes: adds the errors of layers' outputs; solver=gptq "
+                     "and awq look at it."),
+    ] = None  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Computing:
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", parser=whole, help="So many processes of this machine.")
+    ] = None
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A running Dask cluster, such as tcp://10.0.0.1:8786.")
+    ] = None
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a sweep into FILE.parquet stopped.")] = False
+
+
+@with_groups
 def sweep(
     ref: Ref,
     scheme: Annotated[list[str], typer.Argument(metavar="SCHEME", help="Scheme keys, such as int4-asym-b64.")],
     out: Annotated[
         Path, typer.Option(metavar="FILE.parquet", help="A folder of Parquet files that is made for what comes.")
     ],
-    tensors: Annotated[
-        str | None, typer.Option(metavar="REGEX", help="Only tensors in whose names this matches somewhere.")
-    ] = None,
-    roles: Annotated[str | None, typer.Option(metavar="ROLE,...", help="Only these: mlp down, attention q …")] = None,
-    sample: Annotated[
-        str | None, typer.Option(metavar="1%|N", help="Read a share, or a number, of each tensor's weights.")
-    ] = None,
-    importance: Annotated[
-        str | None, typer.Option(metavar="FILE", help="An imatrix in GGUF, or activations: adds weighted errors.")
-    ] = None,
+    which: Which = Which(),
+    inputs: Inputs = Inputs(),
     detail: Annotated[
         str, typer.Option(metavar="full|metrics", help="metrics leaves out what needs counting, and takes less time.")
     ] = "full",
-    seed: Annotated[int, typer.Option(metavar="N", parser=whole, help="Of the sample.")] = 0,
-    workers: Annotated[
-        int | None, typer.Option(metavar="N", parser=whole, help="So many processes of this machine.")
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A running Dask cluster, such as tcp://10.0.0.1:8786.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a sweep into FILE.parquet stopped.")] = False,
+    computing: Computing = Computing(),
     as_json: AsJson = False,
 ) -> None:
     """Measures what each SCHEME loses on every weight matrix of a model; one row a tensor and scheme."""
@@ -52,9 +76,8 @@ def sweep(
 
     with ProgressLine() as line:
         frames = begin(
-            ref, scheme, out, tensors=tensors, roles=_words(roles), sample=sample, importance=importance,
-            detail=detail, seed=seed, workers=workers, scheduler=scheduler, resume=resume,
-            progress=line.of("weights measured"),
+            ref, scheme, out, detail=detail, progress=line.of("weights measured"), **asdict(inputs),
+            **asdict(computing), **asdict(which) | {"roles": _words(which.roles)},
         )  # fmt: skip
         frame = pd.concat(list(frames), ignore_index=True)
     for notice in _notices(frame):

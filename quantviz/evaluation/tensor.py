@@ -40,6 +40,7 @@ class Evaluation:
     are None with detail="metrics".
     percentile_resolution: relative width of the bins from which abs_error_p* are read.
     notices: sentences the reader should see, such as scales that vanished in fp16.
+    sums: what one pass over the weights adds up; None of a comparison of two tensors.
     """
 
     scheme: str
@@ -54,6 +55,7 @@ class Evaluation:
     block_errors: np.ndarray | None = None
     percentile_resolution: float = PERCENTILE_RESOLUTION
     notices: tuple[str, ...] = ()
+    sums: metrics.Sums | None = None
 
 
 def describe(w: Any, progress: Progress | None = None) -> TensorStatistics:
@@ -124,7 +126,9 @@ def evaluate(
     lacking = remarks(scheme, calibration is not None, calibration is not None and calibration.has_sample)
     said = (*stored.remarks, *scheme.shape_notices(*stored.matrix), *result.notices, *lacking)
     seconds = time.perf_counter() - began
-    return Evaluation(scheme.key, stored.shape, stored.stored_as, name, seconds, values, notices=said, **extra)
+    return Evaluation(
+        scheme.key, stored.shape, stored.stored_as, name, seconds, values, notices=said, sums=result.sums, **extra
+    )  # fmt: skip
 
 
 def _measure(

@@ -22,7 +22,7 @@ from ..sources.files import home_path
 from . import engine, worker
 from .dataset import Dataset
 from .frame import as_frame, as_table
-from .given import Importance
+from .given import Importance, Inputs
 from .ranges import default_budget
 from .sampling import Sample
 from .spec import Spec
@@ -42,6 +42,8 @@ class Options(TypedDict, total=False):
 
     tensors: regular expression that names must match somewhere.  roles: of `checkpoints.names.roles.ROLES`.
     importance: path of an imatrix or of activations.  sample: "1%" or a number of weights of each tensor.
+    calibration: path of calibrations, as `quantviz.calibrate` saves them, which workers read themselves: adds the
+    errors of layers' outputs, and lets solvers look at inputs.
     seed: of the sample.  detail: "metrics" leaves out what needs counting.
     workers: processes of this machine; without, and without a scheduler, threads of this process.
     scheduler: address of a running Dask cluster.  resume: go on with `out` where it stopped.
@@ -53,6 +55,7 @@ class Options(TypedDict, total=False):
     tensors: str | None
     roles: Iterable[str] | None
     importance: str | os.PathLike[str] | None
+    calibration: str | os.PathLike[str] | None
     sample: str | int | None
     seed: int
     detail: str
@@ -97,7 +100,7 @@ class _Plan:
     model: Model
     targets: list[Target]
     job: Job
-    importance: Importance | None
+    importance: Importance | Inputs | None
     progress: Callable[[int, int], object]
     workers: int | None
     scheduler: str | None
@@ -117,7 +120,7 @@ def _planned(ref: str, keys: Iterable[str | Scheme], options: Options) -> _Plan:
     if scheduler and isinstance(where.get("token"), str):
         raise QuantvizError("A token does not travel to the workers of a cluster; set HF_TOKEN where they run.")
     sample = None if options.get("sample") is None else Sample.parse(options["sample"], seed)
-    importance = Importance(options["importance"]) if options.get("importance") else None
+    importance = _given(options)
     model = open_model(ref, **where)
     pattern, roles = options.get("tensors") or "", tuple(dict.fromkeys(options.get("roles") or ()))
     found = sorted(targets(model, pattern, roles), key=lambda target: target.role in _LAST)
@@ -132,6 +135,16 @@ def _planned(ref: str, keys: Iterable[str | Scheme], options: Options) -> _Plan:
     )  # fmt: skip
     progress = options.get("progress") or (lambda done, total: None)
     return _Plan(spec, model, found, job, importance, progress, workers, scheduler)
+
+
+def _given(options: Options) -> Importance | Inputs | None:
+    if not options.get("calibration"):
+        return Importance(options["importance"]) if options.get("importance") else None
+    if options.get("importance"):
+        raise QuantvizError("Give either importance or a calibration, which holds it too.")
+    if options.get("sample") is not None:
+        raise QuantvizError("Give either a sample or a calibration, which takes all rows of a tensor.")
+    return Inputs(options["calibration"])
 
 
 def _as_text(sample: Sample | None) -> str:

@@ -17,6 +17,7 @@ from ..schemes import Scheme
 from ..sources import Model
 from .bands import measure
 from .frame import SUMS
+from .given import Fed
 from .results import Measured, Refusal
 from .targets import Target
 
@@ -166,7 +167,7 @@ class _Gone(Exception):
 def _measured(job: Job, target: Target, importance: Any, live: Live | None) -> list[Measured | Refusal]:
     """Tried a second time where the source may have been at fault, if it is still what it was."""
     outcomes: list[Measured | Refusal] = []
-    fits = _fitting(job, target, importance is not None)
+    fits = _fitting(job, target, importance)
     for again in (False, True):
         try:
             model = _MODELS.get(job, again)
@@ -181,14 +182,14 @@ def _measured(job: Job, target: Target, importance: Any, live: Live | None) -> l
     return outcomes
 
 
-def _fitting(job: Job, target: Target, weighted: bool) -> set[str]:
+def _fitting(job: Job, target: Target, importance: Any) -> set[str]:
     """The schemes that nothing known beforehand speaks against."""
     found = set()
     for key in job.schemes:
         scheme = Scheme.parse(key)
         try:
             scheme.check_shape(*target.shape)
-            scheme.check_importance_given(weighted)
+            scheme.check_importance_given(importance is not None, isinstance(importance, Fed))
         except QuantvizError:
             continue
         found.add(key)
