@@ -72,10 +72,12 @@ IN_TURN = (
     "tests/kernels/test_engines.py", "tests/kernels/test_options.py", "tests/kernels/test_conformance",
     "tests/kernels/test_hostile.py", "tests/kernels/test_", "tests/kernels/cuda/test_in_interpreter.py",
     "tests/checkpoints/", "tests/kernels/", "tests/throughput/test_in_interpreter.py",
-    f"{BUTTONS}[explore]", f"{LINKS}[explore]", f"{LINKS}[outliers]", "tests/browser/test_throughput.py",
-    f"{BUTTONS}[quality]", f"{LINKS}[quality]", f"{BUTTONS}[outliers]", "tests/browser/test_published_files.py",
-    "tests/browser/test_quality.py", "tests/browser/test_explore.py", BUTTONS, LINKS, "tests/browser/",
-    "tests/test_cli_signals.py", "tests/sources/", "tests/evaluation/", "tests/quality/", "tests/pages/",
+    "tests/browser/test_accessibility.py", f"{LINKS}[explore]", f"{LINKS}[outliers]",
+    "tests/browser/test_throughput.py", f"{BUTTONS}[quality]", f"{LINKS}[quality]",
+    "tests/browser/test_published_files.py", "tests/browser/test_quality.py", "tests/browser/test_explore.py",
+    BUTTONS, LINKS, "tests/browser/",
+    "tests/pages/test_links.py", "tests/test_cli_signals.py", "tests/sources/", "tests/evaluation/",
+    "tests/quality/", "tests/pages/",
 )  # fmt: skip
 
 

@@ -46,6 +46,7 @@ def test_no_page_breaks_a_rule_of_wcag(lasting: BrowserContext, page: Page, addr
         expect(at.get_by_test_id("stSidebar").get_by_role("link", name="Number formats")).to_be_visible()
         expect(at.locator("[data-testid=stMain] [data-testid=stProgress]")).to_have_count(0)
         at.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+        expect(at.locator("[data-stale=true]")).to_have_count(0)  # what is about to change is paler than it stays
         for theme, ground in THEMES.items():
             at.emulate_media(color_scheme=theme)
             expect(at.get_by_test_id("stApp")).to_have_css("background-color", ground)

@@ -12,6 +12,8 @@ from tests.pages.running import opened, settled, shown
 from tests.sources.conftest import hub  # noqa: F401
 from tests.sources.gguf_builder import demo
 
+# What keeps a page quick, where the link does not say otherwise.
+LIGHT = {"quality": {"measured": "int8-sym-b32", "tokens": "256"}}
 SLOW = ({"chapter": "6 What a model does"},)  # its model is loaded by tests of the chapter
 
 
@@ -21,7 +23,7 @@ def test_nothing_of_a_link_is_left_out(path, tmp_path, hub):  # noqa: F811
     for said in [said for page, said in _views() if page == path]:
         if any(part.items() <= said.items() for part in SLOW):
             continue
-        said = {"ref": REF} | said | ({"ref": file} if said.get("ref") == FILE else {})
+        said = {"ref": REF} | LIGHT.get(path, {}) | said | ({"ref": file} if said.get("ref") == FILE else {})
         app = opened(path, **{name: list(v) if isinstance(v, tuple) else v for name, v in said.items()})
         assert not app.exception, said
         assert not any("The link asks for" in shown(w) for w in app.warning), (said, [shown(w) for w in app.warning])
@@ -49,7 +51,7 @@ def press_all(app) -> None:
             assert not app.exception, pressed
 
 
-@pytest.mark.parametrize("path", ["compare", "outliers", "number_formats", "learn", "whole_model"])
+@pytest.mark.parametrize("path", ["explore", "compare", "outliers", "number_formats", "learn", "whole_model"])
 def test_every_button_of_a_page_with_a_random_tensor(path):
     press_all(opened(path, ref=REF, **QUICK.get(path, {})))
 
