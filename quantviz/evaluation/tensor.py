@@ -124,11 +124,9 @@ def evaluate(
     extra = {} if result.counts is None else counted(result.counts, values, bins, statistics, stored.size)
     name = "cpu" if scheme.uses_data and device == "cuda" else use.name(scheme, weights is not None, stored.is_wide)
     lacking = remarks(scheme, calibration is not None, calibration is not None and calibration.has_sample)
-    said = (*stored.remarks, *scheme.shape_notices(*stored.matrix), *result.notices, *lacking)
+    extra["notices"] = (*stored.remarks, *scheme.shape_notices(*stored.matrix), *result.notices, *lacking)
     seconds = time.perf_counter() - began
-    return Evaluation(
-        scheme.key, stored.shape, stored.stored_as, name, seconds, values, notices=said, sums=result.sums, **extra
-    )  # fmt: skip
+    return Evaluation(scheme.key, stored.shape, stored.stored_as, name, seconds, values, sums=result.sums, **extra)
 
 
 def _measure(

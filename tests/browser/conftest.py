@@ -71,6 +71,7 @@ def lasting(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) ->
 def page(lasting: BrowserContext) -> Iterator[Page]:
     """A window of a visitor who was never here: whatever the app keeps in the browser is forgotten afterwards."""
     before = set(lasting.pages)
+    lasting.clear_cookies()  # a window that lasts over a file's tests may have left some
     page = lasting.new_page()
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
