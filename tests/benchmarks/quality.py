@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import torch
-from quantviz.quality.model.room import SLACK
+from quantviz.quality.model.memory_needed import SLACK
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
