@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 
 import torch
-from quantviz.quality.model.memory_needed import SLACK
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from quantviz.quality.measure import measure_quality
 from quantviz.quality.model.loading import open_language_model
+from quantviz.quality.model.memory_needed import SLACK
 from quantviz.quality.passage import Passage
 from quantviz.quality.session import text_of
 from tests.quality.models import as_gguf, random_llama
