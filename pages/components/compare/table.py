@@ -18,7 +18,8 @@ from ..link.state import choose_pinned
 from ..selection import Importance, View
 from ..shared.snippet import comparison_snippet
 from ..shared.tables import BEST, NONE, as_styler, height, metric_headings, open_in_explore, table
-from ..shared.take_along import DATA, PYTHON, downloads, link_note, more, of_view
+from ..shared.take_along import DATA, PYTHON, downloads, link_note, more
+from ..shared.typeset import of_view
 
 FIGURES, AGAINST = "Figures", "Against the pinned"
 FIRST = ("bits_per_weight", "sqnr_db", "mean_relative_error", "relative_l2_error")  # columns that stand first

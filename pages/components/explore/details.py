@@ -15,7 +15,8 @@ from .. import say
 from ..selection import Importance, View
 from ..shared.snippet import tensor_snippet
 from ..shared.tables import all_metrics, table
-from ..shared.take_along import DATA, PYTHON, downloads, link_note, more, of_view
+from ..shared.take_along import DATA, PYTHON, downloads, link_note, more
+from ..shared.typeset import of_view
 from .block import opened_block, shown_weight
 
 

@@ -9,7 +9,8 @@ from quantviz.outliers import export
 
 from ..selection import View
 from ..shared.snippet import given_to_evaluate, importance_loading, opening
-from ..shared.take_along import DATA, PYTHON, downloads, link_note, more, of_view
+from ..shared.take_along import DATA, PYTHON, downloads, link_note, more
+from ..shared.typeset import of_view
 from . import laboratory
 from .sections import chosen_bits, symmetry_of
 

@@ -17,7 +17,7 @@ from .. import say
 from ..link.address import chosen_text, link
 from ..link.state import DEFAULT_REF, choose_ref
 from ..shared.charts import chart
-from ..shared.importance_upload import importance_in_use, take_importance
+from ..shared.importance_upload import importance_in_use, importance_name, take_importance
 from ..shared.tables import table
 from .state import Ask
 from .tasks import Collected, activations, layer_errors, without_refusals
@@ -48,7 +48,7 @@ def activations_section(ask: Ask, results: Sequence[QualityResult]) -> None:
 
 def _take_along(ask: Ask, collected: Collected) -> None:
     content, layers = collected.content, collected.activations.layers
-    name = f"importance-{ask.source.ref.rsplit('/', 1)[-1].replace(':', '-')}.safetensors"
+    name = importance_name(ask.source.ref)
     st.caption(f"{len(layers):,} layers over {count(collected.tokens)} tokens, {size(len(content))}.")
     with st.container(horizontal=True):
         st.download_button(

@@ -103,6 +103,11 @@ def take_importance(name: str, content: bytes | memoryview) -> None:
     st.session_state["importance_entry"] = None
 
 
+def importance_name(ref: str) -> str:
+    """What a file of importance is called that the model of this reference made."""
+    return f"importance-{ref.rsplit('/', 1)[-1].replace(':', '-')}.safetensors"
+
+
 def importance_in_use() -> str | None:
     """The name of the file that importance comes from, if there is one."""
     return st.session_state.get("_importance", (None,))[0]

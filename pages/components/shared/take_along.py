@@ -12,8 +12,7 @@ from quantviz.text.plain import plain
 from quantviz.text.spreadsheets import csv_text, file_name
 
 from .. import say
-from ..selection import UPLOAD, View
-from ..work import cached
+from ..selection import UPLOAD
 from .access import is_loopback
 from .charts import picture_setting
 from .typeset import typeset_section
@@ -60,12 +59,6 @@ def _told(heading: list[object], rows: list[list[Any]], about: Mapping[str, Any]
 
 def _button(label: str, text: str, name: str, kind: str, help: str | None = None) -> None:
     st.download_button(label, text, name, kind, icon=":material/download:", on_click="ignore", help=help)
-
-
-def of_view(view: View) -> dict[str, Any]:
-    """What a page's data are of, for its document."""
-    revision = cached.opened(view.at.source).revision
-    return {"ref": view.at.source.ref, "revision": revision, "tensor": view.at.tensor, "rows": view.at.rows}
 
 
 def link_note(*refs: str, uploads: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,12 +10,15 @@ import pandas as pd
 import streamlit as st
 
 from quantviz import __version__
+from quantviz.errors import QuantvizError
 from quantviz.metrics import METRICS, value_text
 from quantviz.text.spreadsheets import file_name
 from quantviz.text.typeset import NONE, latex, markdown
 from quantviz.text.wording import count, number
 
 from .. import say
+from ..selection import View
+from ..work import cached
 
 FORMS = {"LaTeX": (latex, "latex", ".tex"), "Markdown": (markdown, "markdown", ".md")}
 _DIGITS = 12  # of a revision
@@ -47,6 +51,14 @@ def typeset_section(called: str, table: tuple[Iterable[object], Iterable[Iterabl
     st.download_button(
         "The file", made, f"{called}{ending}", "text/plain", icon=":material/download:", on_click="ignore"
     )
+
+
+def of_view(view: View) -> dict[str, Any]:
+    """What a page's data and figures are of. No revision where the file changed since it was opened."""
+    revision = ""
+    with contextlib.suppress(QuantvizError):
+        revision = cached.opened(view.at.source).revision
+    return {"ref": view.at.source.ref, "revision": revision, "tensor": view.at.tensor, "rows": view.at.rows}
 
 
 def made_of(about: Mapping[str, Any]) -> str:

@@ -13,7 +13,13 @@ from quantviz.text.wording import count
 
 from .. import say
 from ..selection import ModelRef, View
-from ..shared.importance_upload import forget_button, importance_file, importance_in_use, take_importance
+from ..shared.importance_upload import (
+    forget_button,
+    importance_file,
+    importance_in_use,
+    importance_name,
+    take_importance,
+)
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
 from ..work.tasks import KeptResult, steps
@@ -39,7 +45,7 @@ def weighing_controls(source: ModelRef, view: View) -> Weighing | None:
     """Draws where importance comes from; None where errors are not weighed."""
     with st.expander("Inputs of the layers: importance"):
         st.markdown("With it the table has the error **weighed by the inputs**, and a plan can go by it.")
-        task, name = _reading(source, view), f"importance-{source.ref.rsplit('/', 1)[-1].replace(':', '-')}.safetensors"
+        task, name = _reading(source, view), importance_name(source.ref)
         if importance_in_use() is None:
             st.button(
                 "Let the model read a text", icon=":material/input:", on_click=_ask_for, args=(task, name), help=_HELP

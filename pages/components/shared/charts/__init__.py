@@ -18,8 +18,7 @@ from quantviz.text.spreadsheets import file_name
 
 from ... import say
 from ...link.address import page
-from ...work import cached
-from ..typeset import made_of
+from ..typeset import made_of, of_view
 from .component import in_place
 
 PICTURES = ("PNG", "SVG")
@@ -59,9 +58,7 @@ def _paper(key: str) -> dict[str, str]:
     view, on = st.session_state.get("_view"), page()
     told: dict[str, object] = {}
     if view and view.at and on in _OF_TENSOR:
-        told = {"tensor": view.at.tensor, "ref": view.at.source.ref, "rows": view.at.rows}
-        told |= {"revision": cached.opened(view.at.source).revision}
-        told |= {"scheme": view.scheme.key} if on in _OF_SCHEME else {}
+        told = of_view(view) | ({"scheme": view.scheme.key} if on in _OF_SCHEME else {})
     elif view and view.at and on == "whole_model":
         told = {"ref": view.at.source.ref}
     name = file_name("quantviz", key, *(told[part] for part in ("tensor", "scheme") if part in told))
