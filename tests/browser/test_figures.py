@@ -11,8 +11,10 @@ from xml.etree import ElementTree
 
 import pytest
 from playwright.sync_api import Page, expect
+from plotly.graph_objects import Bar, Figure
 
 from pages.components.shared import charts
+from quantviz.figures import to_bytes
 
 from .actions import go, settled
 
@@ -42,6 +44,23 @@ INFLATED = """async ([packed, sizes]) => {
     return ~sum >>> 0;
   };
   return packed.map((text, i) => crc(inflate(Uint8Array.from(atob(text), c => c.charCodeAt(0)), sizes[i])));
+}"""
+# Shows a figure, or one and then the other in its place, and takes it away at once; gives how often Plotly drew.
+PASSING = """async packets => {
+  const {show, remove} = await window.qvFigures;
+  const sent = packets.map(packet => Uint8Array.from(atob(packet), c => c.charCodeAt(0)));
+  let drawn = 0;
+  for (const times of [1, 2]) {
+    const parentElement = document.body.appendChild(document.createElement('div'));
+    for (const data of sent.slice(0, times)) {
+      show({parentElement, data, setTriggerValue() {}});
+      drawn += parentElement.querySelectorAll('.main-svg').length > 0;
+    }
+    remove(parentElement);
+    parentElement.remove();
+  }
+  await new Promise(done => setTimeout(done, 300));
+  return drawn;
 }"""
 FIGURES = ["block", "codes", "errors", "map", "weights"]
 
@@ -83,6 +102,14 @@ def test_zoom_stays_over_ten_changes_of_scheme_and_each_figure_is_drawn_once_a_c
     page.locator(".st-key-figure_weights .qv-figure").hover()
     page.locator(".st-key-figure_weights").get_by_role("button", name="Show all").click()
     page.wait_for_function(f"{WIDTH} > {whole * 0.99} && {TRACE}.visible === true")
+
+
+def test_a_figure_that_goes_while_it_is_drawn_goes_quietly(page: Page, address: str):
+    go(page, address, ref=SMALL, scheme="int4-sym-b32")
+    expect(page.locator(".qv-figure .main-svg").first).to_be_attached()
+    bars = [to_bytes(Figure(Bar(y=[1, 2, height])), alt="three bars") for height in (3, 4)]
+    assert page.evaluate(PASSING, [base64.b64encode(packet).decode() for packet in bars]) == 3
+    assert not page.problems
 
 
 def test_the_script_reads_what_was_compressed(page: Page):

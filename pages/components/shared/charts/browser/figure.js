@@ -94,7 +94,7 @@ class Figure {
     layout.annotations?.forEach(note => struck(note, this.hidden));
     const data = copied(this.data).map(trace => this.hidden.has(trace.name) ? {...trace, visible: false} : trace);
     try {
-      Plotly.react(this.node, data, layout, {displayModeBar: false, responsive: false});
+      this.drawing = Plotly.react(this.node, data, layout, {displayModeBar: false, responsive: false});
       if (isFirst) this.equip();
     } catch (problem) {
       this.node.textContent = `This figure could not be drawn. ${this.facts.alt}`;
@@ -132,16 +132,17 @@ class Figure {
 
   use(tool) {
     this.tool = tool;
-    Plotly.relayout(this.node, {dragmode: tool});
+    this.drawing = Plotly.relayout(this.node, {dragmode: tool});
   }
 
+  // Plotly looks at the figure once more when it has drawn it, which may be after the page has no place for it.
   remove() {
     leave(this);
     this.unwatch();
     this.sizes.disconnect();
     clearTimeout(this.resizing);
-    Plotly.purge(this.node);
     this.box.remove();
+    Promise.allSettled([this.drawing]).then(() => Plotly.purge(this.node));
   }
 }
 
