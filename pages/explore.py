@@ -11,6 +11,7 @@ from pages.components.explore.output import output_section
 from pages.components.explore.picture import picture_section
 from pages.components.explore.small import is_small, small_section
 from pages.components.explore.stored import stored_section
+from pages.components.explore.turning import turned, turning_slider
 from pages.components.shared.axis_controls import axis_controls
 from pages.components.shared.charts import chart
 from pages.components.shared.headline import headline
@@ -42,9 +43,14 @@ def histograms() -> None:
     title, counts, span = st.columns([3, 1.2, 1.2], vertical_alignment="bottom")
     title.subheader("Weights before and after")
     axis, full = axis_controls(counts, span)
-    chart(figures.weights(evaluation, pinned, axis, full), "weights", (axis, full))
+    slider = st.container()
+    now = turned(view, importance)
+    shown, beside = (now.evaluation, now.pinned) if now and now.evaluation else (evaluation, pinned)
+    chart(figures.weights(shown, beside, axis, full), "weights", (axis, full))
     note = figures.outside_note(evaluation.statistics)
-    if note and not full:
+    if now:
+        st.caption("While the slider moves, the figures are of some rows; of all of them when it rests.")
+    elif note and not full:
         say.caption(note)
     left, right = st.columns(2, gap="medium")
     with left:
@@ -52,15 +58,16 @@ def histograms() -> None:
             "Errors",
             help="Dequantized minus original, over what rounding gives if weights lie evenly in their intervals.",
         )
-        expected = cached.predicted_errors(view.at, evaluation, importance)
-        chart(figures.errors(evaluation, expected, axis), "errors", axis)
+        expected = cached.predicted_errors(view.at, evaluation, importance) if shown is evaluation else None
+        chart(figures.errors(shown, expected, axis), "errors", axis)
     with right:
         st.subheader("How often each code is used")
-        usage = figures.code_usage(evaluation)
+        usage = figures.code_usage(shown)
         if usage is None:
             st.caption("fp32 has 4.3 billion codes, too many to count.")
         else:
-            chart(usage, "codes", view.scheme.format)
+            chart(usage, "codes", shown.scheme.partition("-")[0])
+    turning_slider(view, now, slider)
 
 
 with drawn:  # first of all, so that the browser draws while the rest is made

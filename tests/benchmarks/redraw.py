@@ -4,7 +4,7 @@ The layer has 4096 × 4096 weights. A round begins when an option of the granula
 stand when the last figure that shows something new has been drawn: of those in the window, and of all on the page.
 Drawings that show nothing new are counted, and so are the bytes that the server sends. Each scheme is new to the
 server, so nothing comes from a cache but the tensor and its statistics. Before that, the first page of a fresh server
-is timed; after it, the same changes on a bare page, whose five figures show random numbers: what Streamlit itself takes
+is timed; after it, how often a figure follows a slider that is dragged without a pause, and the same changes on a bare page, whose five figures show random numbers: what Streamlit itself takes
 on this machine, where it draws each figure anew, and once more at its exact width.
 """
 
@@ -27,6 +27,7 @@ FORMATS = ["int4", "int3", "int8"]
 # A figure counts as drawn when Plotly says so, and as new when its data (a sample of them) or its range differ from
 # what it showed before; the round is over when none was drawn for QUIET milliseconds.
 QUIET = 250
+DRAGGED, FOLLOWING = 10, 3  # seconds, and the figures that follow a slider
 WATCH = """
 () => {
   window.drawn = [];
@@ -119,6 +120,29 @@ def redraws(page: Page, scheme: str, sent: Sent) -> list[tuple[float, ...]]:
     return times
 
 
+def follows(page: Page) -> float:
+    """How often a second the first figure shows something new while a slider is dragged to and fro."""
+    box = page.get_by_role("slider", name="Block").bounding_box()
+    across = box["y"] + box["height"] / 2
+
+    def to(part: float) -> None:
+        page.mouse.move(box["x"] + part * box["width"], across)
+
+    to(0.5)
+    page.mouse.down()
+    to(0.1)
+    page.wait_for_timeout(2000)  # until the sample has been read
+    page.evaluate("window.drawn = []")
+    began = time.perf_counter()
+    while (passed := time.perf_counter() - began) < DRAGGED:
+        to(0.1 + 0.8 * abs(1 - passed % 2))
+        page.wait_for_timeout(15)
+    drawn = page.evaluate("window.drawn.filter(([, isNew]) => isNew).length")
+    page.mouse.up()
+    settle(page)
+    return drawn / FOLLOWING / DRAGGED
+
+
 def medians(what: str, times: list[tuple[float, ...]]) -> list[float]:
     found = [statistics.median(column) for column in zip(*times, strict=True)]
     print(f"{what}, medians of {len(times)}: {_told(found)}", flush=True)
@@ -136,6 +160,7 @@ def main() -> None:
             for format in FORMATS:
                 page.goto(f"{address}/?scheme={format}-sym-b64&pinned=none&ref=random:normal?outliers=0.001")
                 times += redraws(page, f"{format}-sym", sent)
+            print(f"a slider that is dragged: {follows(page):.1f} times a second, three figures", flush=True)
             ours = medians("control to new numbers, 16.8M weights", times)
         with running_app(Path(folder) / "bare.log", "tests/benchmarks/bare_page.py") as address:
             times = []

@@ -104,6 +104,26 @@ def test_zoom_stays_over_ten_changes_of_scheme_and_each_figure_is_drawn_once_a_c
     page.wait_for_function(f"{WIDTH} > {whole * 0.99} && {TRACE}.visible === true")
 
 
+def test_figures_follow_a_slider_by_a_sample_and_the_page_where_it_rests(page: Page, address: str):
+    go(page, address, ref="random:normal?rows=512&cols=2048&outliers=0.001", scheme="int4-sym-b64")
+    slider = page.get_by_role("slider", name="Block")
+    box = slider.bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2, steps=5)
+    expect(page.get_by_text(re.compile("int4-sym-tensor, sample of [0-9.]+% of the rows"))).to_be_visible()
+    page.wait_for_function(ALL_SHOW, arg="int4-sym-tensor")
+    expect(page.get_by_role("heading", name="weight under int4-sym-b64")).to_be_visible()
+    page.mouse.up()
+    expect(page.get_by_role("heading", name="weight under int4-sym-tensor")).to_be_visible()
+    expect(page.get_by_text("sample of")).to_have_count(0)
+    page.get_by_label("What the slider turns").select_option("Outlier magnitude")
+    page.get_by_role("slider", name="Outlier magnitude").press("ArrowLeft")
+    expect(page.get_by_text(re.compile("int4-sym-tensor, sample of"))).to_be_visible()
+    page.wait_for_url(re.compile("magnitude%3D17"))
+    settled(page)
+
+
 def test_a_figure_that_goes_while_it_is_drawn_goes_quietly(page: Page, address: str):
     go(page, address, ref=SMALL, scheme="int4-sym-b32")
     expect(page.locator(".qv-figure .main-svg").first).to_be_attached()

@@ -30,6 +30,7 @@ from quantviz.sources import Model, TensorInfo
 from quantviz.sources.files import home_path
 from quantviz.sources.picture import PREFIX
 from quantviz.statistics import TensorStatistics
+from quantviz.sweep.glance import glance as some_rows
 from quantviz.tensors import StoredTensor
 from quantviz.text.wording import size
 
@@ -68,6 +69,7 @@ _models: BoundedCache[Model] = BoundedCache(200, lambda _: 1)
 _tensors: BoundedCache[StoredTensor] = BoundedCache(
     MEMORY, lambda t: max(t.nbytes, MEMORY >> 8)
 )  # so, at most 256 open files
+_glances: BoundedCache[StoredTensor] = BoundedCache(64 << 20, lambda t: t.data.nbytes)
 _statistics: BoundedCache[TensorStatistics] = BoundedCache(1000, lambda _: 1)
 _evaluations: BoundedCache[Evaluation] = BoundedCache(512 << 20, _evaluation_bytes)
 _predictions: BoundedCache[tuple] = BoundedCache(1000, lambda _: 1)
@@ -144,6 +146,20 @@ def evaluate(at: TensorPart, key: str, importance: Importance | None, job: Job) 
             stored, key, device=default_engine(), statistics=statistics, progress=progress, **_given(importance)
         ),
     )
+
+
+def glance(at: TensorPart, key: str, importance: Importance | None = None) -> tuple[Evaluation, float]:
+    """The evaluation of some of the tensor's rows, in a moment, and the share of the rows that these are."""
+    model = _models.get(at.source, lambda: qv.open_model(at.source.opens, root=at.source.root))
+    info = model.info(at.tensor)
+    first, end = at.rows or (0, info.rows)
+
+    def read() -> StoredTensor:
+        return some_rows(lambda a, b: model.open(at.tensor, (first + a, first + b)), end - first, info.cols)
+
+    few = _glances.get(at, read)
+    known = {"importance": importance.values} if importance else {}
+    return qv.evaluate(few, key, device=default_engine(), **known), few.rows / (end - first)
 
 
 def _given(importance: Importance | None) -> dict:
