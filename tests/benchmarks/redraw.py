@@ -4,8 +4,9 @@ The layer has 4096 × 4096 weights. A round begins when an option of the granula
 stand when the last figure that shows something new has been drawn: of those in the window, and of all on the page.
 Drawings that show nothing new are counted, and so are the bytes that the server sends. Each scheme is new to the
 server, so nothing comes from a cache but the tensor and its statistics. Before that, the first page of a fresh server
-is timed; after it, how often a figure follows a slider that is dragged without a pause, and the same changes on a bare page, whose five figures show random numbers: what Streamlit itself takes
-on this machine, where it draws each figure anew, and once more at its exact width.
+is timed; after it, how often figures follow a slider that is dragged without a pause; then the same changes on a bare
+page, whose five figures show random numbers: what Streamlit itself takes on this machine, where it draws each figure
+anew, and once more at its exact width.
 """
 
 from __future__ import annotations
