@@ -12,7 +12,7 @@ from pages.components.shared.importance_upload import importance_upload
 from pages.components.shared.left_out import left_out
 from pages.components.shared.results import outcomes
 from pages.components.shared.scheme_set import scheme_set, served_table
-from pages.components.shell.frame import opened_view
+from pages.components.shell.frame import end_page, opened_view
 from pages.components.work import cached
 from quantviz import QuantvizError, figures
 from quantviz.evaluation import Evaluation, default_engine
@@ -31,14 +31,14 @@ schemes = scheme_set(view)
 importance = importance_upload(view)
 if not schemes:
     st.info("Choose schemes above, or press one of the sets.", icon=":material/balance:")
-    st.stop()
+    end_page()
 try:
     found = outcomes(view, schemes, importance, partial_table)
 except QuantvizError as problem:
     say.error(problem)
-    st.stop()
+    end_page()
 if found is None:  # not computed yet: the page shows progress, or asks first
-    st.stop()
+    end_page()
 
 frame = tabulate(found)
 evaluations = [outcome for outcome in found if isinstance(outcome, Evaluation)]

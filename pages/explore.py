@@ -17,7 +17,7 @@ from pages.components.shared.charts import chart
 from pages.components.shared.headline import headline
 from pages.components.shared.importance_upload import importance_upload
 from pages.components.shared.results import against_pinned, evaluated
-from pages.components.shell.frame import opened_view
+from pages.components.shell.frame import end_page, opened_view
 from pages.components.work import cached
 from quantviz import QuantvizError, figures
 
@@ -31,9 +31,9 @@ try:
         evaluation = evaluated(view, view.scheme, importance)
 except QuantvizError as problem:
     say.error(problem)
-    st.stop()
+    end_page()
 if evaluation is None:  # not computed yet: the page shows progress, or asks first
-    st.stop()
+    end_page()
 with first:
     pinned, unfit = against_pinned(view, importance)
 

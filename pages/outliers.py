@@ -13,7 +13,7 @@ from pages.components.outliers.details import details_section
 from pages.components.outliers.sections import attribution_section, before_and_after, cures_section, curves_section
 from pages.components.shared.importance_upload import importance_upload
 from pages.components.shared.results import evaluated
-from pages.components.shell.frame import opened_view
+from pages.components.shell.frame import end_page, opened_view
 from quantviz import QuantvizError
 from quantviz.evaluation.sentences import on_top_of
 from quantviz.text.wording import shape
@@ -27,9 +27,9 @@ try:
         before = evaluated(view, view.scheme, view.importance)
 except QuantvizError as problem:
     say.error(problem)
-    st.stop()
+    end_page()
 if before is None:  # not computed yet: the page shows progress, or asks first
-    st.stop()
+    end_page()
 
 with first:
     say.title(f"Outliers of {view.info.name} under {view.scheme}")
@@ -46,7 +46,7 @@ if edited.at.edit:
         edited = view
     else:
         if after is None:
-            st.stop()
+            end_page()
 
 for task in (laboratory.attribution(edited), laboratory.cures(edited)):
     task.begin()  # in the background, while what comes first is drawn

@@ -13,7 +13,7 @@ from pages.components.quality.run import measure
 from pages.components.quality.schemes import quality_schemes
 from pages.components.quality.take_along import take_along
 from pages.components.quality.verdicts import fragility_section, verdicts_section
-from pages.components.shell.frame import require_app
+from pages.components.shell.frame import end_page, require_app
 
 require_app()
 view = current()
@@ -22,12 +22,12 @@ st.caption("Error in the weights is a proxy. This is the thing itself: how the m
 ask = quality_controls(view)
 schemes = quality_schemes(view)
 if ask is None:
-    st.stop()
+    end_page()
 if not schemes:
     st.info("Choose schemes above, or press one of the sets.", icon=":material/psychology:")
-    st.stop()
+    end_page()
 if not measure(ask, schemes, lambda: results_section(ask, schemes, live=True)):
-    st.stop()  # the results so far are drawn under the progress
+    end_page()  # the results so far are drawn under the progress
 
 results = results_section(ask, schemes)
 if results:

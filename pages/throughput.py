@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components.shell.frame import opened_view
+from pages.components.shell.frame import end_page, opened_view
 from pages.components.throughput.controls import idle_card, throughput_controls
 from pages.components.throughput.details import take_along
 from pages.components.throughput.live import live, outcome, start_controls
@@ -17,7 +17,7 @@ view = opened_view()
 st.title("Throughput", anchor=False)
 plan = throughput_controls(view)
 if plan is None:  # the page says what is missing
-    st.stop()
+    end_page()
 
 run = runs.find(plan)
 report = run.report if run else None

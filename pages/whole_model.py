@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.components import say
-from pages.components.shell.frame import opened_view
+from pages.components.shell.frame import end_page, opened_view
 from pages.components.whole_model.controls import sweep_controls
 from pages.components.whole_model.kl import kl_section
 from pages.components.whole_model.maps import ranking_section, roles_section, where_section
@@ -19,10 +19,10 @@ st.title("Whole model", anchor=False)
 say.caption(f"{view.at.source.ref}: every weight matrix under every scheme, each tensor read once.")
 ask = sweep_controls(view)
 if ask is None:  # the page says why
-    st.stop()
+    end_page()
 frame = swept(ask, view, lambda rows: where_section(ask, view, rows, live=True))
 if frame is None:  # the rows so far are drawn under the progress
-    st.stop()
+    end_page()
 totals_section(ask, frame)
 where_section(ask, view, frame)
 ranking_section(ask, view, frame)

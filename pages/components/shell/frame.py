@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
@@ -23,6 +24,7 @@ a symmetry and a block size, and see what is lost. Every format is computed exac
 LANDING, RETURNED = "learn", "explore"
 _SEEN = "quantviz_seen"  # a cookie that says no more than that somebody was here, and goes after a year
 _HAS_RETURNED, _HERE = "_has_returned", "_here"
+ENDS = "_page_may_end"  # of the session: whether somebody waits for `PageEnded`
 
 # Title and icon of each page by the name that its address and its script have, in the order of the sidebar.
 _PAGES = {
@@ -116,12 +118,23 @@ def require_app() -> None:
         st.rerun()
 
 
+class PageEnded(BaseException):
+    """A page has drawn what there is to draw. Not an error: fragments and pages show errors themselves."""
+
+
+def end_page() -> NoReturn:
+    """Ends the page here; what app.py draws after it is drawn. After `st.stop` Streamlit draws nothing any more."""
+    if st.session_state.get(ENDS):
+        raise PageEnded
+    st.stop()
+
+
 def opened_view() -> View:
     """What the sidebar says, for a page about a tensor; the page ends here while no tensor is open."""
     require_app()
     view = current()
     if view.at is None:  # the sidebar says why
-        st.stop()
+        end_page()
     return view
 
 

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import RerunException
 
 from ..link.address import chosen
 from ..selection import View
-from ..shell.frame import page_links
+from ..shell.frame import ENDS, PageEnded, page_links
 from .scheme_controls import chosen_schemes, scheme_controls
 from .tensor_controls import tensor_controls
 
@@ -27,17 +26,26 @@ def around(page: str, run: Callable[[], None]) -> None:
     view = _known(page)
     if view is None:
         _drawn(page)
-        return run()
+        return _to_its_end(run)
     st.session_state["_view"] = view
     try:
-        run()
-    except RerunException:
-        raise
-    except BaseException:  # the page has stopped, or failed: it still has a sidebar
+        _to_its_end(run)
+    except Exception:  # the page shows it, and still has a sidebar
         _drawn(page)
         raise
     if _drawn(page) != view:
         st.rerun()
+
+
+def _to_its_end(run: Callable[[], None]) -> None:
+    """Runs the page to its last line, or to where it ends itself."""
+    st.session_state[ENDS] = True
+    try:
+        run()
+    except PageEnded:
+        pass
+    finally:
+        st.session_state[ENDS] = False
 
 
 def _known(page: str) -> View | None:
