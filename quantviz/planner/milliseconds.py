@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import QuantvizError
+from .damage import has_head
 from .rules import Rules
 from .table import Table
 
@@ -93,8 +94,7 @@ def seconds_of(t: Table, times: Times, rules: Rules, model: Model | None) -> tup
 
 
 def _multiplied(t: Table) -> np.ndarray:
-    roles = t.tensors["role"].to_numpy()
-    return (roles != "embedding") | (not (roles == "head").any())
+    return (t.tensors["role"] != "embedding").to_numpy(bool) | has_head(t.tensors)
 
 
 def _share_of_experts(t: Table, model: Model | None) -> tuple[float, list[str]]:

@@ -12,7 +12,7 @@ import quantviz as qv
 from quantviz import throughput
 from quantviz.errors import QuantvizError
 from quantviz.planner import Rules, Times, parse_size, plan
-from quantviz.planner.damage import damages
+from quantviz.planner.damage import damages, grades_of
 from quantviz.planner.milliseconds import measure
 
 from .frames import demo, frame_of, made_up, row
@@ -49,6 +49,28 @@ def test_error_of_outputs_is_that_of_weights_where_all_inputs_are_alike() -> Non
     assert damages(frame_of([alike, worse, unseen]), "output").tolist() == [1.0, 2.0, 1.0]
     with pytest.raises(QuantvizError, match="without importance"):
         damages(frame_of([unseen]), "output")
+
+
+def test_error_of_outputs_over_a_calibration_is_that_held_out_and_of_weights_where_nothing_is_known() -> None:
+    told = row("a.weight", (4, 8), "int4-sym-b32", 2.0, squared=64.0, output_relative_error=0.5)
+    apart = told | {"tensor": "b.weight", "heldout_output_relative_error": 0.25}
+    acting = apart | {"tensor": "c.weight", "joint_output_relative_error": 1.0}
+    unseen = row("d.weight", (4, 8), "int4-sym-b32", 2.0, squared=64.0)
+    frame = frame_of([told, apart, acting, unseen])
+    assert damages(frame, "calibrated").tolist() == [8.0, 2.0, 32.0, 1.0]
+    assert grades_of(frame) == ("weights", "calibrated") and grades_of(frame_of([unseen])) == ("weights",)
+    assert plan(frame, bits=6, damage="calibrated").damage == 43.0
+    with pytest.raises(QuantvizError, match="without a calibration"):
+        damages(frame_of([unseen]), "calibrated")
+
+
+def test_the_head_counts_as_all_layers() -> None:
+    names = ("model.embed_tokens.weight", "model.layers.0.mlp.up_proj.weight", "model.layers.0.mlp.down_proj.weight")
+    tied = frame_of([row(name, (4, 8), "int4-sym-b32", 2.0, squared=64.0) for name in names])
+    assert damages(tied, "weights").tolist() == [2.0, 1.0, 1.0]
+    apart = frame_of([*tied.to_dict("records"), row("lm_head.weight", (2, 8), "int4-sym-b32", 1.0, squared=32.0)])
+    assert damages(apart, "weights").tolist() == [1.0, 1.0, 1.0, 2.0]
+    assert damages(apart[apart["role"] == "head"], "weights").tolist() == [0.5]  # nothing to count as
 
 
 def test_kl_is_shared_out_and_carried_over_by_the_squared_error() -> None:
@@ -210,7 +232,6 @@ def test_allowed_schemes_alone_are_chosen() -> None:
 
 def test_a_floor_binds_embeddings_and_head_alone() -> None:
     frame = made_up(TENSORS | HEADS, SCHEMES)
-    assert "matters more than another" in plan(frame, bits=4).notices[0]
     assert plan(frame, bits=8, rules=Rules(keep=("embed_tokens", "lm_head"))).notices == ()
     for floor in (4, "4.5", "int4-sym-b32"):
         made = plan(frame, bits=4, rules=Rules(floor=floor))
