@@ -29,8 +29,10 @@ class Within:
         str | None, typer.Option(metavar="4.2GB", help="Budget: size of the file; GB is 10⁹ bytes, GiB 2³⁰.")
     ] = None
     ms: Annotated[
-        float | None, typer.Option(metavar="N", help="Budget: milliseconds a token, as measured on this machine.")
-    ] = None
+        float | None, typer.Option(metavar="N", help="Budget: milliseconds a token. Every shape of layer is timed here "
+                                   "under every scheme that is multiplied here, a second or two each, and longer where "
+                                   "kernels are compiled first; Ctrl-C stops it.")
+    ] = None  # fmt: skip
 
     @property
     def amounts(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -156,18 +157,30 @@ def test_milliseconds_count_what_is_multiplied() -> None:
 
 
 def test_times_are_those_of_the_linear_workload(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    asked, told = [], []
 
-    def timed(work: throughput.Plan) -> throughput.Report:
-        asked.append((work.device, work.workloads, work.schemes, work.layer, work.batch))
-        line = throughput.Measurement("linear", "int4-sym-b32", work.layer, 1, "cpu", median_s=work.layer[0] / 1e6)
-        return throughput.Report().take(line).take(throughput.Refused("linear", "q4_0", "No kernel."))
+    def timed(work: throughput.Plan) -> Iterator[throughput.Event]:
+        asked.append((work.device, work.workloads, work.schemes, work.layer, work.batch, work.bandwidth))
+        yield throughput.Doing("linear: packing and checking int4-sym-b32", 0, 2)
+        yield throughput.Refused("linear", "q4_0", "No kernel.")
+        yield throughput.Doing("linear: measuring", 0, work.rounds)
+        yield throughput.Measurement("linear", "int4-sym-b32", work.layer, 1, "cpu", median_s=work.layer[0] / 1e6)
 
-    monkeypatch.setattr(throughput, "measure", timed)
-    found = measure([(64, 128), (128, 64), (64, 128)], ("int4-sym-b32", "q4_0"), "cpu")
-    assert asked == [("cpu", ("linear",), ("int4-sym-b32", "q4_0"), shape, 1) for shape in ((64, 128), (128, 64))]
+    monkeypatch.setattr(throughput, "run", timed)
+    schemes = ("int4-sym-b32", "q4_0")
+    found = measure([(64, 128), (128, 64), (64, 128)], schemes, "cpu", lambda *said: told.append(said))
+    assert asked == [("cpu", ("linear",), schemes, shape, 1, False) for shape in ((64, 128), (128, 64))]
     assert found.seconds == {(64, 128, "int4-sym-b32"): 64e-6, (128, 64, "int4-sym-b32"): 128e-6}
     assert found.refused == {(64, 128, "q4_0"): "No kernel.", (128, 64, "q4_0"): "No kernel."}
+    assert told[0] == ("timing layers of 64 × 128", 0, 12) and told[-1] == ("timing layers of 128 × 64", 7, 12)
+
+
+def test_what_progress_raises_stops_the_timing() -> None:
+    def stop(what: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure([(64, 128)], ("int4-sym-b32",), "cpu", stop)
 
 
 def test_a_token_meets_some_experts_of_a_layer() -> None:
