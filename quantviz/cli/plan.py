@@ -189,7 +189,8 @@ def _print_totals(made: Plan) -> None:
     if made.milliseconds is not None:
         print(f"{made.milliseconds:.4g} ms a token in these tensors.")
     grade = made.grade
-    print(f"Damage: {grade.label}, {grade.formula}: {number(made.damage, 4)} {grade.unit}. {grade.sums}")
+    print(f"Damage: {grade.label}, {grade.formula}: {number(made.damage, 4)} {grade.unit}.")
+    print(grade.sums)
     gap = made.solution.gap
     proven = "the least there is, which is proven" if gap < 1e-9 else f"at most {100 * gap:.3g}% above the least"
     print(f"Within {made.budget.text()} that is {proven} ({made.solution.seconds:.2f} s).\n")
