@@ -16,10 +16,7 @@ TESTS = sorted(ROOT.glob("tests/**/*.py"))
 MAX_LINES, MAX_TEST_LINES = 300, 400
 MAX_FUNCTION_LINES, MAX_PARAMETERS = 60, 9
 # Functions that are longer, or take more, than that: (lines, parameters). It may only shrink: mended ones leave it.
-TOO_MUCH = {
-    # An option of a command is a parameter of its function.
-    "quantviz/cli/plan.py plan": (57, 12),
-}
+TOO_MUCH: dict[str, tuple[int, int]] = {}
 # What each folder or loose module of quantviz may import, besides itself; typing-only imports count.
 # fmt: off
 GROUND = {"errors", "text"}

@@ -66,6 +66,11 @@ def _outputs_in_words(codes: TensorInfo, beside: Companions) -> bool:
     return len(codes.shape) == len(scale) == 2 and -(-scale[1] // 8) == codes.shape[1] and scale[0] <= codes.shape[0]
 
 
+def _inputs_in_words(codes: TensorInfo, beside: Companions) -> bool:
+    """Eight inputs of an output in a word of 32 bits, beside a scale of every output or of all."""
+    return len(codes.shape) == 2 and beside["_scale"].shape in ((), (1,), codes.shape[:1])
+
+
 def _packed_inputs(codes: TensorInfo, beside: Companions) -> bool:
     """GPTQ packs the inputs of a column, so that scales and codes have a column an output."""
     return codes.cols == beside[".scales"].cols
@@ -183,6 +188,8 @@ FORMATS: tuple[PackedFormat, ...] = (
     PackedFormat("int8 with scales", "", ("int8",), {"_scale": ANY}, ("_zero_point",),
                  methods=("modelopt", "quark", *_CT)),
     PackedFormat("Quark int4", "", ("I32",), {"_scale": ANY}, ("_zero_point",), _outputs_in_words, methods=("quark",)),
+    PackedFormat("Quark int4", "", ("I32",), {"_scale": ANY, "_zero_point": ("I32",)}, fits=_inputs_in_words,
+                 methods=("quark",)),
     # of no writer that is known
     *(PackedFormat("codes with scales of an unknown format", "", CODES, {scale: ANY}, (
         "_zero_point", ".zero_point", ".zeros", ".zero", ".biases", ".qzeros", ".mins", "_min", ".g_idx"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from ..errors import QuantvizError
 from .output import ProgressLine, print_json, print_table
-from .parameters import AsJson
+from .parameters import AsJson, with_groups
 from .terminal import complain, own_output
 
 if TYPE_CHECKING:
@@ -17,35 +18,77 @@ if TYPE_CHECKING:
     from ..planner.alternatives import Alternative
 
 
-def plan(
-    sweep: Annotated[Path, typer.Argument(metavar="FILE.parquet", help="What `sweep` wrote.")],
+@dataclass(frozen=True)
+class Within:
+    """One budget."""
+
     bits: Annotated[
         float | None, typer.Option(metavar="N", help="Budget: bits a weight over the tensors of the sweep.")
-    ] = None,
+    ] = None
     size: Annotated[
         str | None, typer.Option(metavar="4.2GB", help="Budget: size of the file; GB is 10⁹ bytes, GiB 2³⁰.")
-    ] = None,
+    ] = None
     ms: Annotated[
-        float | None, typer.Option(metavar="N", help="Budget: milliseconds a token, as measured on this machine.")
-    ] = None,
-    damage: Annotated[str, typer.Option(metavar="weights|output|kl", help="What is summed and made least.")] = (
-        "weights"
-    ),
+        float | None, typer.Option(metavar="N", help="Budget: milliseconds a token. Every shape of layer is timed here "
+                                   "under every scheme that is multiplied here, a second or two each, and longer where "
+                                   "kernels are compiled first; Ctrl-C stops it.")
+    ] = None  # fmt: skip
+
+    @property
+    def amounts(self) -> dict[str, Any]:
+        return {"bits": self.bits, "nbytes": self.size, "ms": self.ms}
+
+
+@dataclass(frozen=True)
+class Harm:
+    damage: Annotated[
+        str, typer.Option(metavar="weights|output|calibrated|kl", help="What is summed and made least: the error of "
+                          "the weights; of outputs by importance, or over a calibration, where the sweep has it; the "
+                          "KL divergence.")
+    ] = "weights"  # fmt: skip
     sensitivity: Annotated[
         Path | None, typer.Option(metavar="FILE.parquet", help="What `sensitivity` wrote, for --damage kl.")
-    ] = None,
+    ] = None
+
+    @property
+    def felt(self) -> Any:
+        """The frame of the sensitivity, if there is one."""
+        from ..sensitivity import load_sensitivity
+
+        return None if self.sensitivity is None else load_sensitivity(self.sensitivity).frame
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a plan must keep to."""
+
     keep: Annotated[
         list[str] | None, typer.Option(metavar="PATTERN", help="Tensors that stay as stored. Repeatable.")
-    ] = None,
+    ] = None
     allow: Annotated[
         list[str] | None, typer.Option(metavar="SCHEME", help="A scheme to choose from; default all. Repeatable.")
-    ] = None,
+    ] = None
     share: Annotated[
         str, typer.Option(metavar="A,B|none", help="What gets one scheme: qkv, gate-up, experts, patterns.")
-    ] = "experts",
+    ] = "experts"
     floor_embedding: Annotated[
         str | None, typer.Option(metavar="SCHEME|BITS", help="The least that embeddings and head get.")
-    ] = None,
+    ] = None
+
+    @property
+    def rules(self) -> Rules:
+        from ..planner import Rules
+
+        shared = () if self.share.strip() == "none" else tuple(part.strip() for part in self.share.split(","))
+        return Rules(tuple(self.allow or ()), tuple(self.keep or ()), shared, self.floor_embedding)
+
+
+@with_groups
+def plan(
+    sweep: Annotated[Path, typer.Argument(metavar="FILE.parquet", help="What `sweep` wrote.")],
+    within: Within = Within(),
+    harm: Harm = Harm(),
+    bound: Bound = Bound(),
     export: Annotated[
         str | None,
         typer.Option(
@@ -56,14 +99,12 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Chooses a scheme for each tensor of a sweep, so that the summed damage is least within one budget."""
-    from ..planner import Rules, recipe
+    from ..planner import recipe
     from ..planner.recipes import checked
 
     if export is not None:
         checked(export)
-    shared = () if share.strip() == "none" else tuple(part.strip() for part in share.split(","))
-    rules = Rules(tuple(allow or ()), tuple(keep or ()), shared, floor_embedding)
-    made = _made(sweep, sensitivity, rules, damage, {"bits": bits, "nbytes": size, "ms": ms})
+    made = _made(sweep, within, harm, bound.rules)
     for notice in made.notices:
         complain(notice)
     if export is not None:
@@ -76,21 +117,22 @@ def plan(
     return print_json(made.record()) if as_json else _print(made)
 
 
-def _made(sweep: Path, sensitivity: Path | None, rules: Rules, damage: str, budget: dict[str, Any]) -> Plan:
+def _made(sweep: Path, within: Within, harm: Harm, rules: Rules) -> Plan:
     from ..planner import plan
     from ..planner.milliseconds import times_of
     from ..planner.table import table
 
     own_output()
     frame, ref = _read_sweep(sweep)
-    felt = None if sensitivity is None else _read_sensitivity(sensitivity)
-    times = None
-    if budget["ms"] is not None and budget["bits"] is None and budget["nbytes"] is None:
+    felt, times = harm.felt, None
+    if within.ms is not None and within.bits is None and within.size is None:
         with ProgressLine() as line:
             times = times_of(
-                table(frame, damage, felt), rules, progress=lambda what, done, total: line.of(what)(done, total)
+                table(frame, harm.damage, felt), rules, progress=lambda what, done, total: line.of(what)(done, total)
             )
-    return plan(frame, **budget, damage=damage, rules=rules, sensitivity=felt, model=_opened(ref), times=times)
+    return plan(
+        frame, **within.amounts, damage=harm.damage, rules=rules, sensitivity=felt, model=_opened(ref), times=times
+    )
 
 
 def _read_sweep(path: Path) -> tuple[Any, str]:
@@ -101,12 +143,6 @@ def _read_sweep(path: Path) -> tuple[Any, str]:
     if not found.complete:
         complain("The sweep is not complete: what is not there yet is not planned.")
     return found.frame, found.spec.ref
-
-
-def _read_sensitivity(path: Path) -> Any:
-    from ..sensitivity import load_sensitivity
-
-    return load_sensitivity(path).frame
 
 
 def _opened(ref: str) -> Any:
@@ -153,7 +189,8 @@ def _print_totals(made: Plan) -> None:
     if made.milliseconds is not None:
         print(f"{made.milliseconds:.4g} ms a token in these tensors.")
     grade = made.grade
-    print(f"Damage: {grade.label.lower()}, {grade.formula}: {number(made.damage, 4)} {grade.unit}".rstrip() + ".")
+    print(f"Damage: {grade.label}, {grade.formula}: {number(made.damage, 4)} {grade.unit}.")
+    print(grade.sums)
     gap = made.solution.gap
     proven = "the least there is, which is proven" if gap < 1e-9 else f"at most {100 * gap:.3g}% above the least"
     print(f"Within {made.budget.text()} that is {proven} ({made.solution.seconds:.2f} s).\n")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import QuantvizError
+from .damage import has_head
 from .rules import Rules
 from .table import Table
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ..sources import Model
 
 CASTS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}  # what multiplies a tensor that stays as stored
-ROUNDS, SECONDS = 5, 4.0  # of a shape, all schemes in turns
+ROUNDS = 3  # of a shape, all schemes in turns, each timed three times a round
 _ACTIVE = ("num_experts_per_tok", "num_experts_per_token", "moe_top_k", "experts_per_token", "top_k")
 _EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
 Progress = Callable[[str, int, int], None]
@@ -40,18 +41,22 @@ def measure(
 ) -> Times:  # fmt: skip
     """Each shape under each scheme, one token at a time, the weights read from memory anew each time.
 
-    device: None is the best here. Raises QuantvizError where the device cannot be used.
+    device: None is the best here.  progress: called as progress(what, done, total); what it raises stops the work.
+    Raises QuantvizError where the device cannot be used.
     """
     from .. import throughput
 
     shapes, schemes = tuple(dict.fromkeys(shapes)), tuple(dict.fromkeys(schemes))
+    steps = len(schemes) + ROUNDS + 1
     seconds, refused = {}, {}
-    for done, (rows, cols) in enumerate(shapes):
-        if progress is not None:
-            progress(f"timing layers of {rows:,} × {cols:,}", done, len(shapes))
-        work = throughput.Plan.make(device, ["linear"], schemes, layer=(rows, cols), rounds=ROUNDS, seconds=SECONDS)
-        device = work.device
-        report = throughput.measure(work)
+    for at, (rows, cols) in enumerate(shapes):
+        work = throughput.Plan.make(device, ["linear"], schemes, layer=(rows, cols), rounds=ROUNDS, seconds=0.0)
+        device, report, done = work.device, throughput.Report(), at * steps
+        for event in throughput.run(replace(work, bandwidth=False)):
+            report = report.take(event)
+            if progress is not None and isinstance(event, throughput.Doing):
+                progress(f"timing layers of {rows:,} × {cols:,}", done, len(shapes) * steps)
+                done += 1
         for line in report.of("linear"):
             if line.median_s is not None:
                 seconds[rows, cols, line.scheme] = line.median_s
@@ -93,8 +98,7 @@ def seconds_of(t: Table, times: Times, rules: Rules, model: Model | None) -> tup
 
 
 def _multiplied(t: Table) -> np.ndarray:
-    roles = t.tensors["role"].to_numpy()
-    return (roles != "embedding") | (not (roles == "head").any())
+    return (t.tensors["role"] != "embedding").to_numpy(bool) | has_head(t.tensors)
 
 
 def _share_of_experts(t: Table, model: Model | None) -> tuple[float, list[str]]:

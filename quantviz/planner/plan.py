@@ -12,7 +12,7 @@ from ..text.plain import plain
 from .alternatives import Alternative, best_within, kept_name, mixes, uniform
 from .budget import Budget, budget_of
 from .damage import Grade, grade_of
-from .rules import GUARDED, Rules
+from .rules import Rules
 from .solve import Solution, solve
 from .table import KEPT, Options, Table, options, table
 
@@ -155,7 +155,8 @@ def plan(
     frame: of the sweep; rows that it refused are no options.
     bits: a weight, over these tensors.  nbytes: of the file, as a number or as 4.2GB (10⁹) or 4GiB (2³⁰): these tensors
     and, where `model` is given, all else as it is stored.  ms: milliseconds a token takes in these tensors.
-    damage: "weights", "output" (a sweep with importance), or "kl" with `sensitivity`.
+    damage: "weights", "output" (a sweep with importance), "calibrated" (one with a calibration), or "kl" with
+    `sensitivity`.
     model: the one that was swept, for the rest of its file and for llama.cpp's mixes.
     times: measured before; without, `ms` measures each shape and scheme on this machine.
     Raises QuantvizError for a budget below the smallest plan or above the largest, for rules that mean nothing, and
@@ -174,11 +175,6 @@ def plan(
     o = options(t, rules, damage, seconds)
     budget.check(float(np.nanmin(o.cost, axis=1).sum()), float(np.nanmax(o.cost, axis=1).sum()))
     solution = solve(o.cost, o.damage, budget.cost)
-    if damage != "kl" and rules.floor is None and (t.tensors["role"].isin(GUARDED) & ~o.kept).any():
-        notices.append(
-            "Errors do not show that a weight of the embedding or the head often matters more than another: give "
-            "them a floor (--floor-embedding), or plan by kl."
-        )
     named, why = mixes(t, model, seconds) if model is not None else ((), "")
     notices += [why] if why else []
     if budget.kind == "size" and rest is None:

@@ -26,6 +26,7 @@ class Plan:
     tensor: [rows, cols] that quantize, dequantize and evaluate take.  layer: [out, in] of the linear workload.
     batch: tokens multiplied at once.  model: whose decode step is timed.
     rounds: how often all contenders take turns.  seconds: after which no round begins that the median does not need.
+    bandwidth: whether the memory's is measured too, and with every workload again, for lines to be held against.
     """
 
     device: str
@@ -37,6 +38,7 @@ class Plan:
     model: ModelShape
     rounds: int
     seconds: float
+    bandwidth: bool = True
 
     @classmethod
     def make(

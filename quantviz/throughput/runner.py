@@ -58,15 +58,16 @@ def _measure(plan: Plan, cancel: threading.Event) -> Iterator[Event]:
     bench = Bench(plan.device, card, cancel)
     try:
         clock = clock_of(plan.device)
-        until = time.monotonic() + plan.seconds
-        with device_errors(plan.device, "Measuring the memory's bandwidth"):
-            copy, read = bandwidth(bench.torch_device, card.cache_bytes, card.free_bytes)
-            yield Doing("memory bandwidth", 0, BANDWIDTH_ROUNDS)
-            for done in rounds([copy, read], clock, BANDWIDTH_ROUNDS, until, cancel):
-                yield Doing("memory bandwidth", done, BANDWIDTH_ROUNDS)
-        if cancel.is_set():
-            return
-        yield _with_bandwidth(card, copy, read)
+        until, copy = time.monotonic() + plan.seconds, None
+        if plan.bandwidth:
+            with device_errors(plan.device, "Measuring the memory's bandwidth"):
+                copy, read = bandwidth(bench.torch_device, card.cache_bytes, card.free_bytes)
+                yield Doing("memory bandwidth", 0, BANDWIDTH_ROUNDS)
+                for done in rounds([copy, read], clock, BANDWIDTH_ROUNDS, until, cancel):
+                    yield Doing("memory bandwidth", done, BANDWIDTH_ROUNDS)
+            if cancel.is_set():
+                return
+            yield _with_bandwidth(card, copy, read)
         for place, workload in enumerate(plan.workloads):
             left = max(until - time.monotonic(), 0) / (len(plan.workloads) - place)
             yield from _workload(workload, plan, bench, clock, copy, left)
@@ -82,11 +83,11 @@ def _with_bandwidth(card: Card, copy: Contender, read: Contender) -> Card:
 
 
 def _workload(
-    workload: str, plan: Plan, bench: Bench, clock: Clock, copy: Contender, seconds: float
+    workload: str, plan: Plan, bench: Bench, clock: Clock, copy: Contender | None, seconds: float
 ) -> Iterator[Event]:
     """One workload: every contender made and checked, then all of them timed in turns.
 
-    seconds: for the rounds alone, not for making the contenders.
+    copy: of memory, measured with them; or None.  seconds: for the rounds alone, not for making the contenders.
     """
     make = layers.contenders if workload in MULTIPLIES else tensors.contenders
     ready: list[Contender] = []
@@ -109,14 +110,16 @@ def _workload(
 
 
 def _timed(
-    workload: str, plan: Plan, bench: Bench, clock: Clock, copy: Contender, seconds: float, ready: Sequence[Contender]
-) -> Iterator[Event]:
-    ceiling = Contender(None, copy.runs, copy.bytes_moved)  # measured again with them, so that a drift slows all alike
+    workload: str, plan: Plan, bench: Bench, clock: Clock, copy: Contender | None, seconds: float,
+    ready: Sequence[Contender],
+) -> Iterator[Event]:  # fmt: skip
+    # measured again with them, so that a drift slows all alike
+    ceiling = copy and Contender(None, copy.runs, copy.bytes_moved)
     until = time.monotonic() + seconds
     yield Doing(f"{workload}: measuring", 0, plan.rounds)
     try:
         with device_errors(bench.device, workload):
-            for done in rounds([ceiling, *ready], clock, plan.rounds, until, bench.cancel):
+            for done in rounds([*filter(None, [ceiling]), *ready], clock, plan.rounds, until, bench.cancel):
                 for contender in ready:
                     yield _line(contender, ceiling, ready)
                 yield Doing(f"{workload}: measuring", done, plan.rounds)
@@ -127,9 +130,9 @@ def _timed(
                 yield Refused(workload, contender.line.scheme, f"Its timing broke off, so no time stands: {problem}")
         return
     for contender in ready:
-        if contender.times and ceiling.times:
+        if contender.times and (ceiling is None or ceiling.times):
             yield replace(_line(contender, ceiling, ready), final=not bench.cancel.is_set())
 
 
-def _line(contender: Contender, ceiling: Contender, ready: Sequence[Contender]) -> Measurement:
+def _line(contender: Contender, ceiling: Contender | None, ready: Sequence[Contender]) -> Measurement:
     return with_times(contender, math.prod(contender.line.shape), ceiling, ready)

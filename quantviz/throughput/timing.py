@@ -154,7 +154,7 @@ def bandwidth(device: str, cache: int, free: int | None) -> tuple[Contender, Con
     )
 
 
-def with_times(contender: Contender, weights: int, copy: Contender, others: Sequence[Contender]) -> Measurement:
+def with_times(contender: Contender, weights: int, copy: Contender | None, others: Sequence[Contender]) -> Measurement:
     """The line of a contender with what its times and those of the others say."""
     line, spread = contender.line, contender.spread
     assert line is not None
@@ -168,7 +168,7 @@ def with_times(contender: Contender, weights: int, copy: Contender, others: Sequ
     return replace(
         line, median_s=spread.median_s, min_s=spread.min_s, max_s=spread.max_s, repeats=spread.repeats,
         weights_per_s=weights / spread.median_s, bytes_per_s=contender.bytes_per_s,
-        share_of_copy=contender.bytes_per_s / copy.bytes_per_s if copy.times else None,
+        share_of_copy=contender.bytes_per_s / copy.bytes_per_s if copy and copy.times else None,
         tokens_per_s=line.batch / spread.median_s if line.workload == "decode" and line.batch else None,
         speedup_over_bf16=factor("bf16"), speedup_over_fp32=factor("fp32"),
     )  # fmt: skip

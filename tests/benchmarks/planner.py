@@ -4,6 +4,10 @@
 
 --pays      measures, on the demo model, each tensor alone under three schemes, and plans beside uniform schemes and
             q4_k_m at their sizes, for each grade of damage (some ten minutes on two cores)
+
+What plans go by (importance, calibrations, the KL divergence of each tensor alone) is from the second half of the
+demo's book, what they are held against from the first. A difference of KL divergences is paired over its windows, and
+so is its standard error.
 """
 
 from __future__ import annotations
@@ -17,9 +21,16 @@ import numpy as np
 import pandas as pd
 
 import quantviz as qv
+from quantviz.checkpoints.names.fused import canonical
 from quantviz.planner import Rules, plan, recipe
 from quantviz.quality.model.activations import collect_activations
-from tests.planner.frames import frame_of, made_up, measured
+from quantviz.quality.model.layers import Mixture
+from quantviz.quality.passage import Passage
+from quantviz.quality.scoring import ratio_of_sums
+from quantviz.quality.session import open_session
+from quantviz.quality.text.texts import calibration_text, demo_text
+from quantviz.sensitivity.trials import Trial, Trials
+from tests.planner.frames import frame_of, made_up, row
 
 SHAPES = {
     "self_attn.q_proj": (4096, 4096), "self_attn.k_proj": (1024, 4096), "self_attn.v_proj": (1024, 4096),
@@ -30,8 +41,10 @@ MANY = tuple(f"int{bits}-{sym}-b{g}" for bits in (2, 3, 4, 6, 8) for sym in ("sy
 SCHEMES = ("int2-asym-b32", "int3-sym-b32", "int3-asym-b64", "int4-sym-b32", "int4-asym-b64", "int5-sym-b32",
            "int6-sym-b32", "int8-sym-b32", "q3_k", "q4_k", "q5_k", "q6_k")  # fmt: skip
 ALONE = ("int2-asym-b32", "int3-sym-b32", "int4-sym-b32")
-KINDS = (("weights", None), ("output", None), ("kl", None), ("weights", "q6_k"), ("output", "q6_k"))  # grade, floor
-TOKENS = 4096
+CHEAP = ("weights", "output", "calibrated")
+KINDS = (*((grade, None) for grade in (*CHEAP, "kl")), *((grade, "q6_k") for grade in CHEAP))  # grade, floor
+TOKENS = 4096  # of the text that plans go by
+SCORED = 13_824  # the first half of the book: 27 windows
 
 
 def timing(budgets: tuple[float, ...] = (2.6, 3.1, 3.7, 4.5, 5.37, 6.2, 7.4), tensors: int = 300) -> None:
@@ -51,42 +64,59 @@ def timing(budgets: tuple[float, ...] = (2.6, 3.1, 3.7, 4.5, 5.37, 6.2, 7.4), te
             print(f"{bits:<5} {','.join(rules.share) or '-':<13} {took:7.2f}  {made.solution.gap:10.1e}  {above:.1e}")
 
 
-def swept() -> pd.DataFrame:
-    model = qv.open_model("demo")
-    names = [info.name for info in model.tensors if len(info.shape) == 2]
-    acts = collect_activations("demo", tokens=TOKENS)
-    known = {name: acts.importance(name) if name in acts.sums else None for name in names}
-    return frame_of(measured(name, model.open(name), s, known[name]) for name in names for s in SCHEMES)
+def known() -> dict[str, np.ndarray]:
+    """Importance of the linear layers, by tensor."""
+    acts = collect_activations("demo", calibration_text(), tokens=TOKENS, samples=1)
+    return {name: acts.importance(name) for name in acts.sums}
 
 
-def divergence(tables: list[str]) -> dict[str, tuple[float, float]]:
-    """KL divergence and its standard error where the result tells one."""
+def swept(importance: dict[str, np.ndarray]) -> pd.DataFrame:
+    """The demo model's matrices under SCHEMES, with importance and with calibrations where there are such."""
+    model, fed, rows = qv.open_model("demo"), qv.calibrate("demo", tokens=TOKENS), []
+    for info in model.tensors:
+        if len(info.shape) != 2:
+            continue
+        w = model.open(info.name)
+        for s in SCHEMES:
+            e = qv.evaluate(
+                w, s, importance.get(info.name), detail="metrics",
+                calibration=fed[info.name] if info.name in importance else None,
+            )  # fmt: skip
+            weighed = ("weighted_squared_error", "importance") if info.name in importance else ()
+            others = {name: getattr(e.sums, name) for name in ("squared", *weighed)} | e.metrics
+            rows.append(row(info.name, info.shape, e.scheme, e.sums.squared_error, w.stored_as, **others))
+    return frame_of(rows)
+
+
+def alone() -> pd.DataFrame:
+    """What each tensor does alone."""
+    found = qv.sensitivity("demo", ALONE, "tensor", text=calibration_text(), tokens=TOKENS)
+    return pd.concat(list(found), ignore_index=True)
+
+
+def divergence(tables: list[str], importance: dict[str, np.ndarray]) -> dict[str, Trial]:
+    """The demo model under each table, over the first half of its book."""
     found = {}
-    for result in qv.measure_quality("demo", tables, tokens=TOKENS):
-        if result.complete:
-            found[result.scheme] = result
+    with open_session("demo", None, importance=importance) as session:
+        trials = Trials(session, Passage.of(session.opened, demo_text(), SCORED, 512, "llama.cpp"))
+        for table in tables:
+            made = trials.run(Mixture.parse(table).assign(session.layers, session.targets), table)
+            assert isinstance(made, Trial), made.reason
+            found[table] = made
             print(".", end="", file=sys.stderr, flush=True)
     return found
 
 
-def alone(frame: pd.DataFrame) -> pd.DataFrame:
-    """What each tensor does alone, as a sensitivity's frame."""
-    tables = {f"{name.removesuffix('.weight')}={s}": (name, s) for name in frame["tensor"].unique() for s in ALONE}
-    got = divergence(list(tables))
-    return pd.DataFrame(
-        {"by": "tensor", "unit": name, "scheme": s, "kl_mean": got[key].kl_mean} for key, (name, s) in tables.items()
-    )
-
-
 def definitions(frame: pd.DataFrame, felt: pd.DataFrame) -> None:
     """How well what can be made of the sums goes with the KL divergence of single tensors."""
-    d = felt.merge(frame, left_on=["unit", "scheme"], right_on=["tensor", "scheme"])
+    d = felt[["unit", "scheme", "kl_mean"]].merge(frame, left_on=["unit", "scheme"], right_on=["tensor", "scheme"])
     relative = d.squared_error / d.squared
     weighted = d.weighted_squared_error
     candidates = {
         "Σe²": d.squared_error, "Σe²/n": d.squared_error / d.weights, "Σe²/Σx²": relative,
         "√n·Σe²/Σx²": np.sqrt(d.weights) * relative, "n·Σe²/Σx²": d.weights * relative, "Σh·e²": weighted,
         "n·Σh·e²/(mean(h)·Σx²)": d.weights * weighted / (d.importance / d.weights * d.squared),
+        "n·‖Ex‖²/‖Wx‖²": d.weights * d.heldout_output_relative_error**2,
     }  # fmt: skip
     linear = weighted.notna()
     print("\nspread of ln(KL / damage), rank correlation: 28 linear layers x 3 schemes | with the embedding")
@@ -98,36 +128,42 @@ def definitions(frame: pd.DataFrame, felt: pd.DataFrame) -> None:
         print(f"{name:<24} {said[0]} | {said[1] if not value.isna().any() else '-'}")
 
 
-def pays(frame: pd.DataFrame, felt: pd.DataFrame) -> None:
-    """Measured KL divergence of plans beside uniform schemes and q4_k_m of the same size, the embedding included."""
-    model = qv.open_model("demo")
-    mix = qv.published.mixes.recipe(model, "q4_k_m")
+def held_against(frame: pd.DataFrame) -> dict[str, tuple[str, float]]:
+    """Name -> the table of quality, and its bits a weight: two uniform schemes and llama.cpp's mix."""
+    mix = qv.published.mixes.recipe(qv.open_model("demo"), "q4_k_m")
     spelled = {line.name: line.kind for line in mix.lines}
     names = frame["tensor"].unique()
-    from quantviz.checkpoints.names.fused import canonical
-
     mixed = ";".join(f"{name.removesuffix('.weight')}={spelled[canonical(name).name]}" for name in names)
-    held = {"int3-sym-b32": "model=int3-sym-b32", "int4-sym-b32": "model=int4-sym-b32", "q4_k_m": mixed}
     weights = frame.drop_duplicates("tensor")["weights"].sum()
-    bits = {s: frame[frame["scheme"] == s]["bits"].sum() / weights for s in ("int3-sym-b32", "int4-sym-b32")}
-    bits["q4_k_m"] = 8 * sum(line.nbytes for line in mix.lines if len(line.shape) == 2) / weights
+    found = {
+        s: (f"model={s}", frame[frame["scheme"] == s]["bits"].sum() / weights) for s in ("int3-sym-b32", "int4-sym-b32")
+    }
+    bits = 8 * sum(line.nbytes for line in mix.lines if len(line.shape) == 2)
+    return found | {"q4_k_m": (mixed, bits / weights)}
+
+
+def pays(frame: pd.DataFrame, felt: pd.DataFrame, importance: dict[str, np.ndarray]) -> None:
+    """Measured KL divergence of plans beside uniform schemes and q4_k_m of the same size, the embedding included."""
+    held = held_against(frame)
     plans = {
-        (at, grade, floor): plan(
-            frame, bits=bits[at], damage=grade, sensitivity=felt, model=model, rules=Rules(floor=floor)
-        )
-        for at in held for grade, floor in KINDS
+        (at, grade, floor): plan(frame, bits=bits, damage=grade, sensitivity=felt, rules=Rules(floor=floor))
+        for at, (_, bits) in held.items() for grade, floor in KINDS
     }  # fmt: skip
     tables = {key: recipe(made, "quantviz").text.strip() for key, made in plans.items()}
-    got = divergence(list(dict.fromkeys([*held.values(), *tables.values()])))
-    print("\nsize of        bits/weight  damage    floor   KL divergence      of the plan / of what it is held against")
-    for at, table in held.items():
-        base = got[table].kl_mean
-        print(f"{at:<14} {bits[at]:<12.4f} -                {base:.5f}")
+    got = divergence(list(dict.fromkeys([*(table for table, _ in held.values()), *tables.values()])), importance)
+    weights = plans["q4_k_m", "kl", None].weights
+    print("\nsize of      bits/weight  MB      damage      floor  KL divergence      less what it is held against")
+    for at, (table, bits) in held.items():
+        base = got[table]
+        size = f"{bits:<12.4f} {bits * weights / 8e6:.4f}"
+        print(f"{at:<12} {size} {'-':<18} {base.figures.kl_mean:.5f} ± {base.kl_se:.5f}")
         for grade, floor in KINDS:
             made, result = plans[at, grade, floor], got[tables[at, grade, floor]]
-            total = f"; summed damage {made.damage:.5f}" if grade == "kl" else ""
-            head = f"{'':<14} {made.bits_per_weight:<12.4f} {grade:<9} {floor or '-':<6}"
-            print(f"{head} {result.kl_mean:.5f}  {result.kl_mean / base:.3f}{total}")
+            less, error = ratio_of_sums(result.kl - base.kl, base.places)
+            size = f"{made.bits_per_weight:<12.4f} {made.bits / 8e6:.4f}"
+            ratio = result.figures.kl_mean / base.figures.kl_mean
+            print(f"{'':<12} {size} {grade:<11} {floor or '-':<6} {result.figures.kl_mean:.5f} ± {result.kl_se:.5f}  "
+                  f"{less:+.5f} ± {error:.5f} (×{ratio:.3f})", flush=True)  # fmt: skip
 
 
 def main() -> None:
@@ -137,10 +173,10 @@ def main() -> None:
     print(f"{os.cpu_count()} processors; load {os.getloadavg()[0]:.1f}")
     timing()
     if asked.pays:
-        frame = swept()
-        felt = alone(frame)
+        importance = known()
+        frame, felt = swept(importance), alone()
         definitions(frame, felt)
-        pays(frame, felt)
+        pays(frame, felt, importance)
 
 
 if __name__ == "__main__":

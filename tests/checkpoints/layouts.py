@@ -77,7 +77,7 @@ ALL = (
     Example("ModelOpt NVFP4", {"l.weight": ("U8", (OUT, IN // 2)), "l.weight_scale": ("F8_E4M3", (OUT, IN // 16)),
                                "l.weight_scale_2": ("F32", ()), "l.input_scale": ("F32", ())}, "modelopt", True),
     Example("Quark int4", {"l.weight": ("I32", (IN, OUT // 8)), "l.weight_scale": ("BF16", (IN // 32, OUT)),
-                           "l.weight_zero_point": ("I32", (IN // 32, OUT // 8))}, "quark"),
+                           "l.weight_zero_point": ("I32", (IN // 32, OUT // 8))}, "quark", True),
     Example("ModelOpt NVFP4, stacked experts", {
         "l.experts.down_proj": ("U8", (2, IN // 2, OUT)),
         "l.experts.down_proj_weight_scale": ("F8_E4M3", (2, IN // 16, OUT)),

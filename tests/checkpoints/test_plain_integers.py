@@ -44,8 +44,9 @@ def test_bitnet_without_a_linear_class_divides_and_says_so(tmp_path: Path) -> No
     model = qv.open_model(changed(case, config={}).write(tmp_path / "a"))
     assert np.array_equal(model.load("l.weight"), case.expected)
     assert "names no linear_class" in model.open("l.weight").notices[0]
-    zero = changed(case, {"l.weight_scale": empty("F32", 1)})
-    assert "no numbers" in refusal(tmp_path / "b", zero)
+    for scale in ("00000000", "c2160100", "0100807f"):  # 0, 1e-40 whose reciprocal is infinite, a signalling NaN
+        least = changed(case, {"l.weight_scale": ("F32", (1,), bytes.fromhex(scale))})
+        assert "no numbers" in refusal(tmp_path / scale, least)
     assert "I32" in refusal(tmp_path / "c", changed(case, {"l.weight_scale": empty("I32", 1)}))
 
 

@@ -116,3 +116,9 @@ def test_a_scale_of_the_inputs_is_told_and_counted(tmp_path: Path) -> None:
     model = qv.open_model(changed(case, {"l._weight_act_pre_scale": empty("BF16", 96)}).write(tmp_path))
     (notice,) = model.open("l.weight").notices
     assert "act_pre_scale" in notice and model.info("l.weight").nbytes == case.nbytes + 192
+
+
+def test_scales_beyond_float32_give_no_numbers(tmp_path: Path) -> None:
+    case = case_of("torchao", SWIZZLED)
+    beyond = ("F32", (), np.float32(3e38).tobytes())
+    assert "no numbers" in refusal(tmp_path, changed(case, {"l._weight_per_tensor_scale": beyond}))

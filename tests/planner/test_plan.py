@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import quantviz as qv
 from quantviz import throughput
 from quantviz.errors import QuantvizError
 from quantviz.planner import Rules, Times, parse_size, plan
-from quantviz.planner.damage import damages
+from quantviz.planner.damage import damages, grades_of
 from quantviz.planner.milliseconds import measure
 
 from .frames import demo, frame_of, made_up, row
@@ -49,6 +50,28 @@ def test_error_of_outputs_is_that_of_weights_where_all_inputs_are_alike() -> Non
     assert damages(frame_of([alike, worse, unseen]), "output").tolist() == [1.0, 2.0, 1.0]
     with pytest.raises(QuantvizError, match="without importance"):
         damages(frame_of([unseen]), "output")
+
+
+def test_error_of_outputs_over_a_calibration_is_that_held_out_and_of_weights_where_nothing_is_known() -> None:
+    told = row("a.weight", (4, 8), "int4-sym-b32", 2.0, squared=64.0, output_relative_error=0.5)
+    apart = told | {"tensor": "b.weight", "heldout_output_relative_error": 0.25}
+    acting = apart | {"tensor": "c.weight", "joint_output_relative_error": 1.0}
+    unseen = row("d.weight", (4, 8), "int4-sym-b32", 2.0, squared=64.0)
+    frame = frame_of([told, apart, acting, unseen])
+    assert damages(frame, "calibrated").tolist() == [8.0, 2.0, 32.0, 1.0]
+    assert grades_of(frame) == ("weights", "calibrated") and grades_of(frame_of([unseen])) == ("weights",)
+    assert plan(frame, bits=6, damage="calibrated").damage == 43.0
+    with pytest.raises(QuantvizError, match="without a calibration"):
+        damages(frame_of([unseen]), "calibrated")
+
+
+def test_the_head_counts_as_all_layers() -> None:
+    names = ("model.embed_tokens.weight", "model.layers.0.mlp.up_proj.weight", "model.layers.0.mlp.down_proj.weight")
+    tied = frame_of([row(name, (4, 8), "int4-sym-b32", 2.0, squared=64.0) for name in names])
+    assert damages(tied, "weights").tolist() == [2.0, 1.0, 1.0]
+    apart = frame_of([*tied.to_dict("records"), row("lm_head.weight", (2, 8), "int4-sym-b32", 1.0, squared=32.0)])
+    assert damages(apart, "weights").tolist() == [1.0, 1.0, 1.0, 2.0]
+    assert damages(apart[apart["role"] == "head"], "weights").tolist() == [0.5]  # nothing to count as
 
 
 def test_kl_is_shared_out_and_carried_over_by_the_squared_error() -> None:
@@ -134,18 +157,30 @@ def test_milliseconds_count_what_is_multiplied() -> None:
 
 
 def test_times_are_those_of_the_linear_workload(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    asked, told = [], []
 
-    def timed(work: throughput.Plan) -> throughput.Report:
-        asked.append((work.device, work.workloads, work.schemes, work.layer, work.batch))
-        line = throughput.Measurement("linear", "int4-sym-b32", work.layer, 1, "cpu", median_s=work.layer[0] / 1e6)
-        return throughput.Report().take(line).take(throughput.Refused("linear", "q4_0", "No kernel."))
+    def timed(work: throughput.Plan) -> Iterator[throughput.Event]:
+        asked.append((work.device, work.workloads, work.schemes, work.layer, work.batch, work.bandwidth))
+        yield throughput.Doing("linear: packing and checking int4-sym-b32", 0, 2)
+        yield throughput.Refused("linear", "q4_0", "No kernel.")
+        yield throughput.Doing("linear: measuring", 0, work.rounds)
+        yield throughput.Measurement("linear", "int4-sym-b32", work.layer, 1, "cpu", median_s=work.layer[0] / 1e6)
 
-    monkeypatch.setattr(throughput, "measure", timed)
-    found = measure([(64, 128), (128, 64), (64, 128)], ("int4-sym-b32", "q4_0"), "cpu")
-    assert asked == [("cpu", ("linear",), ("int4-sym-b32", "q4_0"), shape, 1) for shape in ((64, 128), (128, 64))]
+    monkeypatch.setattr(throughput, "run", timed)
+    schemes = ("int4-sym-b32", "q4_0")
+    found = measure([(64, 128), (128, 64), (64, 128)], schemes, "cpu", lambda *said: told.append(said))
+    assert asked == [("cpu", ("linear",), schemes, shape, 1, False) for shape in ((64, 128), (128, 64))]
     assert found.seconds == {(64, 128, "int4-sym-b32"): 64e-6, (128, 64, "int4-sym-b32"): 128e-6}
     assert found.refused == {(64, 128, "q4_0"): "No kernel.", (128, 64, "q4_0"): "No kernel."}
+    assert told[0] == ("timing layers of 64 × 128", 0, 12) and told[-1] == ("timing layers of 128 × 64", 7, 12)
+
+
+def test_what_progress_raises_stops_the_timing() -> None:
+    def stop(what: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure([(64, 128)], ("int4-sym-b32",), "cpu", stop)
 
 
 def test_a_token_meets_some_experts_of_a_layer() -> None:
@@ -210,7 +245,6 @@ def test_allowed_schemes_alone_are_chosen() -> None:
 
 def test_a_floor_binds_embeddings_and_head_alone() -> None:
     frame = made_up(TENSORS | HEADS, SCHEMES)
-    assert "matters more than another" in plan(frame, bits=4).notices[0]
     assert plan(frame, bits=8, rules=Rules(keep=("embed_tokens", "lm_head"))).notices == ()
     for floor in (4, "4.5", "int4-sym-b32"):
         made = plan(frame, bits=4, rules=Rules(floor=floor))

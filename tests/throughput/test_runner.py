@@ -76,6 +76,14 @@ def test_a_whole_run_tells_all_in_order() -> None:
     assert len(partial) == 3 and partial[0].repeats < partial[-1].repeats == step.repeats
 
 
+def test_without_bandwidth_nothing_is_copied_and_lines_are_held_against_nothing() -> None:
+    events = list(run(replace(plan(["linear"], SCHEMES[1:]), bandwidth=False)))
+    assert len([e for e in events if isinstance(e, Card)]) == 1
+    assert not any(isinstance(e, Doing) and "bandwidth" in e.what for e in events)
+    lines = [e for e in events if isinstance(e, Measurement) and e.final]
+    assert len(lines) == 2 and all(m.median_s > 0 and m.repeats >= 3 and m.share_of_copy is None for m in lines)
+
+
 def test_bytes_and_memory_are_those_that_are_moved_and_held() -> None:
     report = measure(plan(["linear", "quantize"], ["bf16", "int4-asym-b64"]))
     packed = linear_cpu.pack(np.ones((192, 512), np.float32), "int4-asym-b64").nbytes

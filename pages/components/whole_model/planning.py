@@ -7,7 +7,8 @@ import streamlit as st
 
 from quantviz import figures
 from quantviz.errors import QuantvizError
-from quantviz.planner import GROUPS, Plan, Rules, plan
+from quantviz.planner import GRADES, GROUPS, Plan, Rules, plan
+from quantviz.planner.damage import grade_of, grades_of
 from quantviz.planner.plan import scheme_text
 from quantviz.planner.recipes import FORMATS, recipe
 from quantviz.sweep.totals import totals
@@ -26,9 +27,6 @@ from .kl import measured_kl
 
 STEP = 0.05  # bits
 FLOORS = {"any": None, "4 bits": "4", "5 bits": "5", "6 bits": "6", "8 bits": "8"}
-DAMAGES = {
-    "weights": "error of the weights", "output": "error of the outputs", "kl": "KL divergence",
-}  # fmt: skip
 _plans: BoundedCache[Plan] = BoundedCache(200, lambda _: 1)
 
 
@@ -68,7 +66,7 @@ def planner_section(ask: Ask, view: View, frame: pd.DataFrame) -> None:
     _recipe(p, ask)
 
 
-def _controls(ask: Ask, frame: pd.DataFrame, sensitivity: object) -> tuple[float, str, Rules] | None:
+def _controls(ask: Ask, frame: pd.DataFrame, sensitivity: pd.DataFrame | None) -> tuple[float, str, Rules] | None:
     taken = totals(frame)["bits_per_weight"].dropna()
     if len(taken) < 2:
         st.info("A plan needs two schemes to choose from; choose more above.", icon=":material/tune:")
@@ -80,11 +78,11 @@ def _controls(ask: Ask, frame: pd.DataFrame, sensitivity: object) -> tuple[float
         "Bits a weight", "plan_bits", round((first + last) / 2 / STEP) * STEP, round(first, 2), round(last, 2), STEP,
         on=left, draw="slider", help="Over all tensors of the sweep, scales and all else included.",
     )  # fmt: skip
-    grades = ["weights"] + ["output"] * bool(frame["importance"].notna().any()) + ["kl"] * (sensitivity is not None)
     damage = choices.one_of(
-        middle.selectbox, "Damage", "plan_damage", grades, "weights", missing=_not_there,
-        named=lambda name: DAMAGES.get(name, name),
-        help="What is added up over tensors. The KL divergence is there once it was measured.",
+        middle.selectbox, "Damage", "plan_damage", list(grades_of(frame, sensitivity)), "weights", missing=_not_there,
+        named=lambda name: GRADES[name].label if name in GRADES else name,
+        help="What is added up over tensors. The KL divergence is there once it was measured, the errors of outputs "
+        "where a sweep has importance or a calibration.",
     )  # fmt: skip
     shared = choices.some_of(
         right.multiselect, "Share one scheme", "plan_shared", list(GROUPS), [], placeholder="nothing",
@@ -93,8 +91,7 @@ def _controls(ask: Ask, frame: pd.DataFrame, sensitivity: object) -> tuple[float
     left, right = st.columns([3, 2])
     floor = choices.one_of(
         right.segmented_control, "Embedding and head, at least", "plan_floor", list(FLOORS), "any",
-        help="The error of the weights does not show that a weight of the embedding or the head often matters more "
-        "than another.",
+        help="How much they matter more than layers do is a rule of thumb unless damage is the KL divergence.",
     )  # fmt: skip
     kept = choices.text(
         "Kept as stored", "plan_kept", on=left, placeholder="nothing: patterns such as embed_tokens, layers.0",
@@ -105,9 +102,7 @@ def _controls(ask: Ask, frame: pd.DataFrame, sensitivity: object) -> tuple[float
 
 
 def _not_there(name: str) -> None:
-    if name in DAMAGES:
-        raise QuantvizError(f"This sweep has no {DAMAGES[name]} to plan by.")
-    raise QuantvizError(f"There is no damage {name!r}; choose of {', '.join(DAMAGES)}.")
+    raise QuantvizError(f"This sweep holds no figures to plan by: {grade_of(name).label}.")
 
 
 def _headline(p: Plan) -> None:

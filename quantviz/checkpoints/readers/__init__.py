@@ -23,6 +23,7 @@ from . import (
     modelopt_int4,
     modelopt_stacked,
     quanto,
+    quark,
     refused,
     torchao,
 )
@@ -33,6 +34,7 @@ READERS: Mapping[str, Reads] = {
     "AWQ": awq.layer,
     "compressed-tensors packed integers": compressed_integers.layer,
     "ModelOpt int4 AWQ": modelopt_int4.layer,
+    "Quark int4": quark.layer,
     "MLX affine": mlx.layer,
     "HQQ": hqq.layer,
     # integers and levels in bytes

@@ -92,7 +92,7 @@ class _Gemm:
         low, high = first // 32, -(-last // 32)  # 32 outputs fill whole words, however many bits they have
         words = words[:, low * bits : high * bits]
         if bits == 4:
-            codes = _of_four(words)
+            codes = of_four(words)
         else:
             count = min(high * 32, self.outputs) - low * 32
             codes = np.ascontiguousarray(from_words(words, bits, count).T)
@@ -104,15 +104,18 @@ class _Gemm:
         return codes[first - low * 32 : last - low * 32]
 
 
-def _of_four(words: np.ndarray) -> np.ndarray:
-    """uint8 [8 · m, n]: codes of 4 bits in words [n, m], interleaved, each output's in a row."""
+def of_four(words: np.ndarray, order: tuple[int, ...] = ORDER) -> np.ndarray:
+    """uint8 [8 · m, n]: codes of 4 bits in words [n, m], each output's in a row.
+
+    order: which of eight outputs lies where in a word, from the lowest bits up.
+    """
     turned = np.ascontiguousarray(words.T).view(np.uint32)
     codes = np.empty((len(turned), 8, turned.shape[1]), np.uint8)
     low = turned & np.uint32(0x0F0F0F0F)
     high = turned >> np.uint32(4) & np.uint32(0x0F0F0F0F)
     for at in range(4):  # bytes of a word
-        codes[:, ORDER[2 * at]] = low.view(np.uint8)[:, at::4]
-        codes[:, ORDER[2 * at + 1]] = high.view(np.uint8)[:, at::4]
+        codes[:, order[2 * at]] = low.view(np.uint8)[:, at::4]
+        codes[:, order[2 * at + 1]] = high.view(np.uint8)[:, at::4]
     return codes.reshape(-1, turned.shape[1])
 
 

@@ -50,6 +50,6 @@ def layer(found: Found) -> Layer:
 def _unpack(divides: bool, arrays: Arrays, first: int, last: int) -> Unpacked:
     codes = from_parts_of_rows(arrays["weight"], 2, first, last)
     scale = arrays["scale"].reshape(1, 1)
-    with np.errstate(divide="ignore"):  # a scale of 0 gives no numbers, which whoever asks refuses
+    with np.errstate(all="ignore"):  # a scale near 0, or that is none, gives no numbers, which whoever asks refuses
         scales = np.broadcast_to(np.float32(1) / scale if divides else scale, (last - first, 1))
     return Unpacked(codes, scales, numbers=_LEVELS[codes])

@@ -15,7 +15,6 @@ _WHY: Mapping[str, str] = {
     "SpQR": "it needs tiles with scales of two levels, and the outliers that are kept apart, put together",
     "VPTQ": "it needs tables of vectors and of residuals, outlier columns and a permutation, put together",
     "GPTQ or AWQ": "its shapes are those of neither",
-    "Quark int4": "whether they are signed, and in which order eight of them lie in a word, its settings alone say",
     "HIGGS": "it needs a table of vectors, and the Hadamard transform of each group undone",
     "FP-Quant": "it needs the Hadamard transform of each group undone",
 }

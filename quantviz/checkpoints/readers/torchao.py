@@ -253,7 +253,8 @@ def _unpack_microscaled(
         stored = stored[_swizzled(np.arange(first, last)[:, None], np.arange(grid.cols // grid.width), grid)]
     scales = (e4m3() if nvidia else e8m0())[stored]
     if "per_tensor_scale" in arrays:
-        scales = arrays["per_tensor_scale"] * scales
+        with np.errstate(over="ignore"):  # whoever reads weights refuses those that are not finite
+            scales = arrays["per_tensor_scale"] * scales
     return Unpacked(codes, scales, width=grid.width, numbers=numbers, stored={"scale": stored})
 
 

@@ -1,16 +1,20 @@
 """Makes data/modelopt_*.npz: layers that ModelOpt's own tensors pack and read back.
 
-pip install torch nvidia-modelopt==0.47.0, then, from the root: python -m tests.checkpoints.home.modelopt
+pip install torch nvidia-modelopt==0.47.0 transformers datasets, then, from the root:
+python -m tests.checkpoints.home.modelopt
 It packs int4 in pairs of rows and has no function that reads these on a CPU: what it packed, times its scale, is
 expected there.
 """
 
 from __future__ import annotations
 
+from copy import deepcopy
 from importlib.metadata import version
 
+import modelopt.torch.quantization as mtq
 import torch
 from modelopt.torch.export.quant_utils import pack_int4_in_uint8, to_quantized_weight
+from modelopt.torch.export.unified_export_hf import _export_quantized_weight
 from modelopt.torch.quantization.qtensor import FP8QTensor, MXFP4QTensor, MXFP8QTensor, NVFP4QTensor
 
 from tests.checkpoints.golden import Case, save
@@ -85,7 +89,27 @@ def int4(shape: tuple[int, ...], group: int, dtype: torch.dtype, twice: bool = F
     return case(name, "l.weight", tensors, found, config(algorithm, group))
 
 
+def w4a8_exported() -> Case:
+    """A layer that ModelOpt calibrates as W4A8 AWQ and exports itself; what its first quantizer gives is expected."""
+    how = deepcopy(mtq.W4A8_AWQ_BETA_CFG)
+    for rule in how["quant_cfg"]:
+        if rule["quantizer_name"] == "*weight_quantizer":
+            rule["cfg"][0]["block_sizes"] = {-1: 32, "type": "static"}
+    model = torch.nn.Sequential(torch.nn.Linear(96, 64, bias=False))
+    model[0].weight.data = uneven(64, 96, seed=32)
+    layer = mtq.quantize(model, how, lambda m: m(torch.randn(64, 96)))[0]
+    found = layer.weight_quantizer[0](layer.weight.detach())
+    smooth = layer.input_quantizer._pre_quant_scale
+    _export_quantized_weight(layer, torch.float32)
+    spread = layer.weight_scale.repeat_interleave(32, -1)
+    names = ("weight", "weight_scale", "weight_scale_2", "input_scale")
+    tensors = {f"l.{name}": getattr(layer, name) for name in names} | {"l.pre_quant_scale": smooth}
+    found = (found / spread).round() * spread  # it divides by the scale's reciprocal, which is off by a last place
+    return case("W4A8 exported", "l.weight", tensors, found, config("W4A8_AWQ", 32))
+
+
 if __name__ == "__main__":
+    torch.manual_seed(0)
     wide = uneven(40, 96, seed=7).abs()
     cases = [
         *(nvfp4(shape, dtype) for shape in ((64, 96), (40, 160), (3, 16)) for dtype in (torch.float32, torch.bfloat16)),
@@ -102,5 +126,5 @@ if __name__ == "__main__":
         int4(shape, group, dtype)
         for shape, group in (((64, 96), 32), ((40, 160), 16), ((6, 128), 128), ((3, 8, 64), 16))
         for dtype in (torch.float32, torch.bfloat16)
-    ] + [int4((64, 96), 32, torch.bfloat16, True), int4((3, 8, 64), 16, torch.float32, True)]
+    ] + [int4((64, 96), 32, torch.bfloat16, True), int4((3, 8, 64), 16, torch.float32, True), w4a8_exported()]
     save("modelopt_int4", "nvidia-modelopt", version("nvidia-modelopt"), cases)
