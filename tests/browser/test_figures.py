@@ -15,6 +15,7 @@ from plotly.graph_objects import Bar, Figure
 
 from pages.components.shared import charts
 from quantviz.figures import to_bytes
+from quantviz.figures.style import ORIGINAL, figure, legend
 
 from .actions import go, settled
 
@@ -61,6 +62,19 @@ PASSING = """async packets => {
   }
   await new Promise(done => setTimeout(done, 300));
   return drawn;
+}"""
+# Shows a figure so many pixels wide; gives its rows of legend, and whether all end inside it.
+NARROW = """async ([packet, width]) => {
+  const {show, remove} = await window.qvFigures;
+  const parentElement = document.querySelector('.qv-figure').parentElement.appendChild(document.createElement('div'));
+  parentElement.style.width = `${width}px`;
+  show({parentElement, data: Uint8Array.from(atob(packet), c => c.charCodeAt(0)), setTriggerValue() {}});
+  await new Promise(done => setTimeout(done, 200));
+  const rows = [...parentElement.querySelectorAll('.annotation-text')].map(row => row.getBoundingClientRect());
+  const right = parentElement.getBoundingClientRect().right, top = parentElement.getBoundingClientRect().top;
+  remove(parentElement);
+  parentElement.remove();
+  return [rows.length, rows.every(row => row.right <= right && row.top >= top)];
 }"""
 FIGURES = ["block", "codes", "errors", "map", "weights"]
 
@@ -124,12 +138,16 @@ def test_figures_follow_a_slider_by_a_sample_and_the_page_where_it_rests(page: P
     settled(page)
 
 
-def test_a_figure_that_goes_while_it_is_drawn_goes_quietly(page: Page, address: str):
+def test_a_figure_goes_quietly_while_it_is_drawn_and_its_legend_keeps_inside(page: Page, address: str):
     go(page, address, ref=SMALL, scheme="int4-sym-b32")
     expect(page.locator(".qv-figure .main-svg").first).to_be_attached()
     bars = [to_bytes(Figure(Bar(y=[1, 2, height])), alt="three bars") for height in (3, 4)]
     assert page.evaluate(PASSING, [base64.b64encode(packet).decode() for packet in bars]) == 3
     assert not page.problems
+    entries = [("solid", ORIGINAL, f"name {i} of <a> & line") for i in range(4)]
+    packet = to_bytes(figure([Bar(y=[1, 2])], "two bars", "x", "y", annotations=[legend(*entries)]), alt="two bars")
+    found = [page.evaluate(NARROW, [base64.b64encode(packet).decode(), width]) for width in (900, 420, 240)]
+    assert found == [[1, True], [2, True], [4, True]]
 
 
 def test_the_script_reads_what_was_compressed(page: Page):

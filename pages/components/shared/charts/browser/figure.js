@@ -1,6 +1,6 @@
 // A figure in the page: a box that stays as long as its key is drawn, and in which Plotly redraws in place.
 import {bar} from "./bar.js";
-import {pressed, struck} from "./legend.js";
+import {pressed, struck, wrapped} from "./legend.js";
 import {same, unpack} from "./packet.js";
 import {themed, watch} from "./theme.js";
 import {ask, enter, leave} from "./turns.js";
@@ -92,6 +92,7 @@ class Figure {
     if (this.facts.clicks) Object.assign(layout, {clickmode: "event", hovermode: layout.hovermode ?? "closest"});
     layout.annotations = layout.annotations?.filter(note => note.name !== "wide" || size.width >= WIDE);
     layout.annotations?.forEach(note => struck(note, this.hidden));
+    wrapped(layout, size.width, layout.template.layout.font.family);
     const data = copied(this.data).map(trace => this.hidden.has(trace.name) ? {...trace, visible: false} : trace);
     try {
       this.drawing = Plotly.react(this.node, data, layout, {displayModeBar: false, responsive: false});
