@@ -20,6 +20,7 @@ from ..shared.snippet import comparison_snippet
 from ..shared.tables import BEST, NONE, as_styler, height, metric_headings, open_in_explore, table
 from ..shared.take_along import DATA, PYTHON, downloads, link_note, more
 from ..shared.typeset import of_view
+from .several_table import Several, tensors_data, tensors_python
 
 FIGURES, AGAINST = "Figures", "Against the pinned"
 FIRST = ("bits_per_weight", "sqnr_db", "mean_relative_error", "relative_l2_error")  # columns that stand first
@@ -97,12 +98,17 @@ def _row_buttons(scheme: str, pinned: str | None) -> None:
             st.button(f"Pin {say.name(scheme)}", icon=":material/keep:", on_click=choose_pinned, args=(scheme,))
 
 
-def take_along(view: View, frame: pd.DataFrame, importance: Importance | None) -> None:
-    """Code, data and the link."""
+def take_along(view: View, frame: pd.DataFrame, importance: Importance | None, several: Several | None = None) -> None:
+    """Code, data and the link, of the comparison and of that of several tensors."""
     keys, pinned = frame.scheme.tolist(), view.pinned and view.pinned.key
+    more_tensors = {} if several is None else {
+        f"{PYTHON}, all tensors": lambda: tensors_python(view, several),
+        f"{DATA}, all tensors": lambda: tensors_data(view, several),
+    }  # fmt: skip
     more("compare_more", {
         PYTHON: lambda: st.code(comparison_snippet(view, keys, pinned, importance), language="python", wrap_lines=True),
         DATA: lambda: _data(view, frame, importance),
+        **more_tensors,
     })  # fmt: skip
 
 
