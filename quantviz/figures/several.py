@@ -53,12 +53,13 @@ def over_tensors(
     moved_apart(labels, ends[1] - ends[0], _LINE / height)
     for label in labels:
         label["y"] += ends[0]
+    pad = 0.5 if ticks["between"] else 0.1 + 0.02 * len(names)
     widest = max((len(label["text"]) for label in labels), default=0)
     return figure(
         traces, _alt(known, metric, against), ticks["title"], "", _TOP + height + ticks["room"],
-        xaxis={"range": [-0.5, max(len(names), 1) - 0.5], "showgrid": False} | ticks["axis"], yaxis=axis,
+        xaxis={"range": [-pad, max(len(names), 1) - 1 + pad], "showgrid": False} | ticks["axis"], yaxis=axis,
         annotations=[*labels, *ticks["groups"]], shapes=ticks["between"],
-        margin={"l": 84, "r": 16 + _LETTER * widest, "t": _TOP, "b": ticks["room"]},
+        margin={"l": 76, "r": 16 + _LETTER * widest, "t": _TOP, "b": ticks["room"]},
     )  # fmt: skip
 
 
