@@ -50,8 +50,9 @@ def tensors_table(frame: pd.DataFrame, metric: str, against: str | None) -> None
     headings = {"tensor": st.column_config.Column("Tensor", pinned=True)}
     event = table(styled, how, "tensors_table", headings, height=height(rows), on_select="rerun",
                   selection_mode="single-row")  # fmt: skip
-    said = f"{METRICS[metric].label} of each tensor under each scheme."
-    st.caption(said + (" Bold on green: the best of its row." if best else ""))
+    if known:
+        said = f"{METRICS[metric].label} of each tensor under each scheme."
+        st.caption(said + (" Bold on green: the best of its row." if best else ""))
     picked = event["selection"]["rows"]
     if picked and picked[0] < len(rows):
         _open_buttons(rows.tensor.iloc[picked[0]])
