@@ -18,7 +18,7 @@ from .sensitivity import log_axis
 from .style import QUIET, end_name, figure, moved_apart, plotly_text
 
 MOST_LINES = 24  # schemes that are drawn
-_TICKS = 40  # tensors that are numbered
+_TICKS = 30  # tensors that are numbered
 _RUN = 3  # tensors that play one part, in the mean: then layers are numbered
 _LETTER, _LINE = 6.6, 16  # pixels: of a letter, of the name of a line
 _LONGEST = 30  # letters of the name of a line, or of a tensor under the axis
@@ -123,8 +123,8 @@ def _ticks(names: Sequence[str]) -> dict:
          "text": plotly_text(_cut(short(part)))} for part, at, members in runs
     ] if layers and len(runs) > 1 else []  # fmt: skip
     title = f"layer of {plotly_text(short(runs[0][0]))}" if layers and len(runs) == 1 else ""
-    angle = 0 if layers else 40 if len(names) <= _ASLANT else 90
-    room = 52 if layers else 24 + math.sin(math.radians(angle)) * _LETTER * max(map(len, texts), default=0)
+    angle = None if layers else 40 if len(names) <= _ASLANT else 90
+    room = 52 if layers else 24 + math.sin(math.radians(angle or 0)) * _LETTER * max(map(len, texts), default=0)
     axis = {"tickvals": list(places), "ticktext": texts, "tickangle": angle}
     return {"title": title, "axis": axis, "groups": groups, "between": between, "room": room}
 

@@ -13,7 +13,7 @@ from quantviz.figures.several import MOST_LINES
 from quantviz.metrics import METRICS
 from quantviz.schemes import Scheme
 from quantviz.sources import Model
-from quantviz.sweep.families import ANY, families, family, fits, named, own_layer, resolved, short
+from quantviz.sweep.families import families, family, fits, named, own_layer, resolved, short
 from quantviz.sweep.several import MEDIAN, sentences
 from quantviz.sweep.summary import metrics_of
 from quantviz.sweep.targets import matrices
@@ -87,22 +87,24 @@ def _chosen(view: View, model: Model) -> list[str]:
         placeholder="Choose tensors, or type a part of their names such as q_proj",
         format_func=lambda text: f"{text} · {plural(len(parts[text]), 'tensor')}" if text in parts else text,
     )  # fmt: skip
+    held = set(named(model, texts))
     with above:
-        for text, label in _sets(view.at.tensor, names):
-            if text not in texts:
-                st.button(label, icon=":material/add:", on_click=_add, args=(texts, text), key=f"several_{label}")
+        for pattern, label in _sets(view.at.tensor, names, held):
+            st.button(label, icon=":material/add:", on_click=_add, args=(texts, pattern), key=f"several_{label}")
     if not texts:
         say.caption("Add tensors to see whether the schemes do on them as they do on this one.")
     return texts
 
 
-def _sets(tensor: str, names: Sequence[str]) -> list[tuple[str, str]]:
-    """(pattern, label) of what a press adds: the tensor's part in all layers, and all of its layer."""
+def _sets(tensor: str, names: Sequence[str], held: set[str]) -> list[tuple[str, str]]:
+    """(pattern, label) of what a press adds: the tensor's part in all layers, and all of its layer; not what is `held`
+    already.
+    """
     found = []
     for pattern, what in ((family(tensor), short(family(tensor))), (own_layer(tensor), "of this layer")):
-        many = sum(fits(pattern, name) for name in names) if pattern and ANY in pattern else 0
-        if many > 1:
-            found.append((pattern, f"All {say.name(what)} ({many:,})"))
+        members = [name for name in names if pattern and fits(pattern, name)]
+        if len(members) > 1 and not held.issuperset(members):
+            found.append((pattern, f"All {say.name(what)} ({len(members):,})"))
     return found
 
 

@@ -52,7 +52,8 @@ def tensors_table(frame: pd.DataFrame, metric: str, against: str | None) -> None
                   selection_mode="single-row")  # fmt: skip
     if known:
         said = f"{METRICS[metric].label} of each tensor under each scheme."
-        st.caption(said + (" Bold on green: the best of its row." if best else ""))
+        said += " Bold on green: the best of its row." if best else ""
+        st.caption(said + (" Why there is no figure is said in the last column." if why else ""))
     picked = event["selection"]["rows"]
     if picked and picked[0] < len(rows):
         _open_buttons(rows.tensor.iloc[picked[0]])
