@@ -35,14 +35,13 @@ def partial_table(found: list[Outcome], pinned: Scheme | None) -> None:
 
 
 def table_section(view: View, frame: pd.DataFrame) -> None:
-    title, mode = st.columns([3, 2], vertical_alignment="bottom")
-    title.subheader("Every metric", help="Click a heading to sort, hover it for its formula, tick a row to open it.")
+    st.subheader("Every metric", help="Click a heading to sort, hover it for its formula, tick a row to open it.")
     pinned = view.pinned and view.pinned.key
     shown = FIGURES
     if pinned in comparison.with_figures(frame):
-        shown = mode.segmented_control(
+        shown = st.segmented_control(  # at the left: the table's own toolbar lies over the right end
             "Show", [FIGURES, AGAINST], default=FIGURES, required=True, key="compare_shown",
-            label_visibility="collapsed", width="stretch",
+            label_visibility="collapsed", width="content",
         )  # fmt: skip
     event = _draw(frame, pinned, shown, "compare_table", on_select="rerun", selection_mode="single-row")
     rows = event["selection"]["rows"]
