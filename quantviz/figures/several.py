@@ -20,7 +20,7 @@ from .style import QUIET, end_name, figure, moved_apart, plotly_text
 MOST_LINES = 24  # schemes that are drawn
 _TICKS = 30  # tensors that are numbered
 _RUN = 3  # tensors that play one part, in the mean: then layers are numbered
-_LETTER, _LINE = 6.6, 16  # pixels: of a letter, of the name of a line
+_LETTER, _LINE = 7, 16  # pixels: of a letter, of the name of a line
 _LONGEST = 30  # letters of the name of a line, or of a tensor under the axis
 _SHORT, _ASLANT = 16, 16  # letters of a scheme beside the axis; names that stand aslant, more stand upright
 _LEAST, _TOP = 360, 12  # pixels: of the axes' height, above them

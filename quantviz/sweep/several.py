@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
+from ..calibration.importance import entry_of, importance_names, load_importance, of_rows
 from ..checkpoints.names.roles import role
 from ..errors import QuantvizError
 from ..evaluation.comparison import Outcome, Refusal, distinct, evaluations, metric_columns
@@ -18,6 +20,7 @@ from ..text.wording import plural
 from .families import layer_of, named
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 MEDIAN = "median"  # of all tensors, for `gaps`
@@ -26,30 +29,43 @@ Found = Iterable[tuple[str, Sequence[Outcome]]]  # tensors, and what each scheme
 
 def compare_tensors(
     model: Model, tensors: Sequence[str], keys: Iterable[str | Scheme], rows: tuple[int, int] | None = None,
-    device: str = "cpu", detail: str = "full",
+    device: str = "cpu", detail: str = "full", importance: str | os.PathLike[str] | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """A row a tensor and scheme: "tensor", "role", "layer", "scheme", every metric that applies, "seconds", "notices",
     and in "refused" the sentence that says why there are no figures.
 
     tensors: names, parts of names, and patterns in which `*` stands for any text.  rows: (from, to) of each tensor, as
-    far as it has them.  A tensor at a time is open. Raises QuantvizError for a name that means none, and a wrong key.
+    far as it has them.  importance: path of an imatrix or of activations, which weighs those tensors that it names.
+    A tensor at a time is open. Raises QuantvizError for a name that means none, a wrong key, a file of no importance.
 
     >>> import quantviz as qv
     >>> frame = compare_tensors(qv.open_model("demo"), ["k_proj"], ["int4-sym-b32", "nf4-b64"], detail="metrics")
     >>> frame.tensor.nunique(), frame.layer.tolist()[:4], frame.scheme.tolist()[:2]
     (4, [0, 0, 1, 1], ['int4-sym-b32', 'nf4-b64'])
     """
-    schemes = distinct(keys)
-    names = named(model, tensors)
-    return tabulate_tensors((name, _measured(model, name, schemes, rows, device, detail)) for name in names)
+    schemes, entries = distinct(keys), () if importance is None else importance_names(importance)
+
+    def measured(name: str) -> list[Outcome]:
+        info = model.info(name)
+        try:
+            part = rows_within(rows, info)
+            weights = importance_within(importance, entries, info, part)
+            return list(evaluations(model.open(name, part), schemes, weights, device, detail))
+        except QuantvizError as problem:
+            return [Refusal(scheme.key, str(problem)) for scheme in schemes]
+
+    return tabulate_tensors((name, measured(name)) for name in named(model, tensors))
 
 
-def _measured(model: Model, name: str, schemes: Sequence[Scheme], rows, device: str, detail: str) -> list[Outcome]:
-    try:
-        stored = model.open(name, rows_within(rows, model.info(name)))
-        return list(evaluations(stored, schemes, device=device, detail=detail))
-    except QuantvizError as problem:
-        return [Refusal(scheme.key, str(problem)) for scheme in schemes]
+def importance_within(
+    path: str | os.PathLike[str] | None, entries: Collection[str], info: TensorInfo, rows: tuple[int, int] | None
+) -> np.ndarray | None:
+    """What a file holds for a tensor, or for some of its rows; None where none of its entries is called so.
+
+    Raises QuantvizError where what it holds does not fit.
+    """
+    entry = entry_of(info.name, entries)
+    return None if entry is None else of_rows(load_importance(path, entry, info.cols), info.rows, rows)
 
 
 def rows_within(rows: tuple[int, int] | None, info: TensorInfo) -> tuple[int, int] | None:

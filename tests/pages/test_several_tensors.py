@@ -10,6 +10,7 @@ import pytest
 import quantviz as qv
 from pages.components.compare import several, several_run
 from pages.components.work import cached, tensors
+from tests.calibration.test_energy import imatrix
 from tests.pages.running import figures, opened, settled, shown
 from tests.sources.builders import safetensors
 from tests.sources.gguf_builder import demo
@@ -162,3 +163,22 @@ def test_code_and_data_to_take_along():
     assert kept["CSV"].startswith("ref,revision,rows,tensor,role,layer,scheme,")
     latex = next(code.value for code in app.code if "booktabs" in code.value)
     assert "{SQNR of} & {int4-sym-b64 (dB)} & {nf4-b64 (dB)}" in latex and r"self\_attn.q\_proj" in latex
+
+
+def test_a_file_of_importance_weighs_each_tensor_that_it_names(tmp_path):
+    entries = {f"blk.{i}.attn_q.weight": (np.arange(1, 257)[None] + i, [1]) for i in (0, 1, 3)}
+    path = imatrix(tmp_path / "some.gguf", entries)
+    app = compare(ALL_Q, schemes=["iq1_s", "nf4-b64"])
+    app.file_uploader(key="importance_file").set_value(("some.gguf", path.read_bytes(), "application/octet-stream"))
+    settled(app)
+    app.selectbox(key="tensors_metric").set_value("weighted_mse")
+    found = table(settled(app)).set_index("tensor")
+    assert found.iq1_s.notna().tolist() == [True, True, False, True]
+    assert "importance" in found["not measured"][Q.format(2)]
+    assert "Errors of 3 of 4 tensors are weighed by some.gguf" in said(app)
+    w, h = qv.open_model("demo").open(Q.format(3), (0, 16)), np.arange(1, 257, dtype=np.float32) + 3
+    assert found["nf4-b64"][Q.format(3)] == qv.evaluate(w, "nf4-b64", h).metrics["weighted_mse"]
+    made = qv.compare_tensors(qv.open_model("demo"), [ALL_Q], ["iq1_s"], (0, 16), importance=path, detail="metrics")
+    np.testing.assert_array_equal(made.weighted_mse, found.iq1_s)
+    taken(app, "Python, all tensors")
+    assert "rows=(0, 16), importance='some.gguf')" in app.code[0].value

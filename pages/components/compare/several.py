@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -24,12 +25,13 @@ from ..link import address, choices
 from ..link.address import put
 from ..selection import Importance, View
 from ..shared.charts import chart
+from ..shared.importance_upload import importance_in_use, importance_of_each
 from ..work import cached, jobs
 from .several_run import measured
 from .several_table import Several, tensors_table
 
 MOST = 2048  # measurements at a time: tensors times schemes
-MOST_TEXTS = 64  # names and patterns
+MOST_TEXTS, MOST_OFFERED = 64, 2000  # names and patterns chosen; names in the list, any others may be typed
 FIGURES, PINNED = "nothing", "pinned"
 AGAINST = {FIGURES: "Figures", PINNED: "Against the pinned", MEDIAN: "Against each scheme's median"}
 _HELP = (
@@ -59,13 +61,17 @@ def several_section(view: View, schemes: Sequence[Scheme], importance: Importanc
         names = names[:most]
         texts = names
     pinned = view.pinned and view.pinned.key
-    if importance is not None:
-        say.caption(f"Without importance and calibration, which are of {view.at.tensor} alone.")
-    frame = measured(view, model, names, schemes, lambda rows: _figure(rows, "sqnr_db", pinned, None, live=True))
+    calibrated = importance is not None and importance.calibration is not None
+    weigh = None if calibrated else importance_of_each()
+    if importance is not None and weigh is None:
+        say.caption(f"Without what is known of the inputs, which is of {view.at.tensor} alone.")
+    live = partial(_figure, metric="sqnr_db", pinned=pinned, against=None, live=True)
+    frame = measured(view, model, names, schemes, weigh, live)
     if frame is None:  # the tensors so far are drawn under the progress
         return None
     shown = _shown(frame, pinned)
-    return shown and Several(tuple(dict.fromkeys([*texts, view.at.tensor])), frame, *shown)
+    file = importance_in_use() if weigh else None
+    return shown and Several(tuple(dict.fromkeys([*texts, view.at.tensor])), frame, *shown, file)
 
 
 # -- which tensors -------------------------------------------------------------------------------
@@ -82,7 +88,7 @@ def _chosen(view: View, model: Model) -> list[str]:
     parts = families(names)
     above = st.container(horizontal=True, vertical_alignment="bottom")
     texts = choices.some_of(
-        st.multiselect, f"Tensors beside {say.name(view.at.tensor)}", "tensors", [*parts, *names], [],
+        st.multiselect, f"Tensors beside {say.name(view.at.tensor)}", "tensors", [*parts, *names[:MOST_OFFERED]], [],
         check=lambda texts: _checked(model, texts), most=MOST_TEXTS, help=_HELP,
         placeholder="Choose tensors, or type a part of their names such as q_proj",
         format_func=lambda text: f"{text} · {plural(len(parts[text]), 'tensor')}" if text in parts else text,

@@ -24,12 +24,15 @@ WHY = "not measured"
 
 @dataclass(frozen=True, eq=False)
 class Several:
-    """What is shown.  texts: names and patterns that give the tensors.  against: as `figures.over_tensors` takes it."""
+    """What is shown.  texts: names and patterns that give the tensors.  against: as `figures.over_tensors` takes it.
+    importance: the name of the file that weighs the errors; None without.
+    """
 
     texts: tuple[str, ...]
     frame: pd.DataFrame
     metric: str
     against: str | None
+    importance: str | None = None
 
 
 def tensors_table(frame: pd.DataFrame, metric: str, against: str | None) -> None:
@@ -81,7 +84,7 @@ def _open_buttons(tensor: str) -> None:
 def tensors_python(view: View, several: Several) -> None:
     keys = several.frame.scheme.unique().tolist()
     pinned = view.pinned and view.pinned.key
-    code = tensors_snippet(view, several.texts, keys, (several.metric, pinned, several.against))
+    code = tensors_snippet(view, several.texts, keys, (several.metric, pinned, several.against), several.importance)
     st.code(code, language="python", wrap_lines=True)
 
 
@@ -98,7 +101,8 @@ def tensors_data(view: View, several: Several) -> None:
     held = frame.dropna(axis="columns", how="all")
     downloads(
         ("tensors", view.at.source.ref),
-        {"ref": about["ref"], "revision": about["revision"], "rows": about["rows"], "tensors": held.to_dict("records")},
+        {"ref": about["ref"], "revision": about["revision"], "rows": about["rows"], "importance": several.importance,
+         "tensors": held.to_dict("records")},
         (held.columns, held.itertuples(index=False, name=None)),
         paper=paper,
     )  # fmt: skip

@@ -139,18 +139,23 @@ def comparison_snippet(view: View, keys: list[str], pinned: str | None, importan
 
 
 def tensors_snippet(
-    view: View, tensors: Sequence[str], keys: list[str], drawn: tuple[str, str | None, str | None]
+    view: View,
+    tensors: Sequence[str],
+    keys: list[str],
+    drawn: tuple[str, str | None, str | None],
+    importance: str | None = None,
 ) -> str:
     """A script that measures several tensors, and draws them. drawn: the metric, the pinned scheme, against what."""
     metric, pinned, against = drawn
-    rows = f", rows={view.at.rows}" if view.at.rows else ""
+    given = f", rows={view.at.rows}" if view.at.rows else ""
+    given += f", importance={PurePath(importance).name!r}" if importance else ""
     lines = [
         "import quantviz as qv",
         "",
         *opening(view)[:-1],
         f"tensors = {list(tensors)!r}",
         f"keys = {keys!r}",
-        f"table = qv.compare_tensors(model, tensors, keys{rows})",
+        f"table = qv.compare_tensors(model, tensors, keys{given})",
         "print(table.to_string())",
         f"qv.figures.over_tensors(table, {metric!r}, {pinned!r}, {against!r}).show()",
     ]
