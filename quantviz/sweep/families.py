@@ -83,13 +83,25 @@ def resolved(model: Model, text: str) -> str:
 
     Raises QuantvizError where no weight matrix of the model is meant.
     """
-    names = matrices(model)
-    if any(text == info.name for info in model.tensors) or (ANY in text and any(fits(text, n) for n in names)):
+    names, around = matrices(model), f"{ANY}{text}{ANY}"
+    if any(text == info.name for info in model.tensors) or any(fits(text, name) for name in names):
         return text
-    around = f"{ANY}{text}{ANY}"
-    if ANY not in text and any(fits(around, name) for name in names):
+    if any(fits(around, name) for name in names):
         return around
     raise QuantvizError(f"No weight matrix of {model.ref} is called {text!r}.{did_you_mean(text, names)}")
+
+
+def folded(texts: Iterable[str]) -> list[str]:
+    """Names and patterns without those that another of them stands for.
+
+    >>> folded(["a.1.q", "a.*.q", "a.1.k", "a.2.q", "a.1.k"])
+    ['a.*.q', 'a.1.k']
+    """
+    kept: list[str] = []
+    for text in texts:
+        if not any(fits(other, text) for other in kept):
+            kept = [*(other for other in kept if not fits(text, other)), text]
+    return kept
 
 
 def named(model: Model, texts: Sequence[str]) -> list[str]:

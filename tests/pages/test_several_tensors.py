@@ -52,6 +52,8 @@ def test_nothing_chosen_says_what_to_do_and_a_press_adds_the_part_in_all_layers(
     assert not any("self_attn.q_proj (4)" in button.label for button in app.button)
     press(app, "All of this layer (7)")
     assert len(table(app)) == 10 and app.session_state["_chosen"]["tensors"][1] == "model.layers.1.*"
+    app.multiselect(key="tensors").set_value([ALL_Q, Q.format(0), Q.format(2)])  # as "select all matches" has it
+    assert len(table(settled(app))) == 4 and app.session_state["_chosen"]["tensors"] == [ALL_Q]
 
 
 def test_the_figures_are_those_of_the_tensors_alone_and_nothing_is_measured_twice(monkeypatch):

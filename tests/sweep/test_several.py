@@ -52,7 +52,8 @@ def test_a_part_of_a_name_means_all_that_have_it_family_by_family(demo):
     assert named(demo, ["model.norm.weight"]) == ["model.norm.weight"]  # what is no matrix may be named
     layer = named(demo, [own_layer(Q.format(1))])
     assert len(layer) == 7 and not any("norm" in name for name in layer)
-    assert resolved(demo, "q_proj") == "*q_proj*" and resolved(demo, Q.format("*")) == Q.format("*")
+    assert resolved(demo, "layers.*.q") == "*layers.*.q*" and resolved(demo, "q_proj") == "*q_proj*"
+    assert resolved(demo, Q.format("*")) == Q.format("*")
     assert families([Q.format(0), Q.format(10), "lm_head.weight"]) == {Q.format("*"): [Q.format(0), Q.format(10)]}
     assert short("lm_head.weight") == "lm_head" and short("*.weight") == "*"
 

@@ -14,7 +14,7 @@ from quantviz.figures.several import MOST_LINES
 from quantviz.metrics import METRICS
 from quantviz.schemes import Scheme
 from quantviz.sources import Model
-from quantviz.sweep.families import families, family, fits, named, own_layer, resolved, short
+from quantviz.sweep.families import families, family, fits, folded, named, own_layer, resolved, short
 from quantviz.sweep.several import MEDIAN, sentences
 from quantviz.sweep.summary import metrics_of
 from quantviz.sweep.targets import matrices
@@ -90,6 +90,7 @@ def _chosen(view: View, model: Model) -> list[str]:
     texts = choices.some_of(
         st.multiselect, f"Tensors beside {say.name(view.at.tensor)}", "tensors", [*parts, *names[:MOST_OFFERED]], [],
         check=lambda texts: _checked(model, texts), most=MOST_TEXTS, help=_HELP,
+        filter_mode="contains",
         placeholder="Choose tensors, or type a part of their names such as q_proj",
         format_func=lambda text: f"{text} · {plural(len(parts[text]), 'tensor')}" if text in parts else text,
     )  # fmt: skip
@@ -121,7 +122,7 @@ def _checked(model: Model, texts: Sequence[str]) -> tuple[list[str], list[str]]:
             found.append(resolved(model, text))
         except QuantvizError as problem:
             problems.append(f"{problem} It is left out.")
-    return found, problems
+    return folded(found), problems
 
 
 def _add(texts: Sequence[str], text: str) -> None:

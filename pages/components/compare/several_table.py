@@ -12,7 +12,7 @@ from quantviz.metrics import METRICS, difference, value_text
 from quantviz.sweep.several import best_of_each, by_scheme, gaps, reasons
 
 from .. import say
-from ..link.address import link
+from ..link.address import link, put
 from ..selection import View
 from ..shared.snippet import tensors_snippet
 from ..shared.tables import BEST, NONE, as_styler, height, table
@@ -71,14 +71,14 @@ def _marks(values: pd.DataFrame, best: dict[str, list[str]]) -> pd.DataFrame:
 
 def _open_buttons(tensor: str) -> None:
     with st.container(horizontal=True):
-        for page, label, icon in (
-            ("compare", "Compare schemes on", ":material/balance:"),
-            ("explore", "Open in Explore:", ":material/search_insights:"),
-        ):
-            st.page_link(
-                f"pages/{page}.py", label=f"{label} {say.name(tensor)}", icon=icon,
-                query_params=link(page, tensor=tensor),
-            )  # fmt: skip
+        st.button(
+            f"Compare schemes on {say.name(tensor)}", icon=":material/balance:", on_click=put,
+            kwargs={"tensor": tensor, "block": None, "stored": None},
+        )  # fmt: skip
+        st.page_link(
+            "pages/explore.py", label=f"Open {say.name(tensor)} in Explore", icon=":material/search_insights:",
+            query_params=link("explore", tensor=tensor),
+        )  # fmt: skip
 
 
 def tensors_python(view: View, several: Several) -> None:
