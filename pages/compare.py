@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.components import say
 from pages.components.compare.pictures import pictures_section
+from pages.components.compare.several import several_section
 from pages.components.compare.table import partial_table, table_section, take_along
 from pages.components.shared.charts import chart
 from pages.components.shared.importance_upload import importance_upload
@@ -69,5 +70,6 @@ if evaluations:
         "Each panel shows the same range of weights, counts on a logarithmic axis."
         + f" The first {MOST_PANELS} of {len(evaluations)} schemes." * (len(evaluations) > MOST_PANELS)
     )
+several = several_section(view, schemes, importance)
 served_table()
-take_along(view, frame, importance)
+take_along(view, frame, importance, several)

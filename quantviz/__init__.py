@@ -28,6 +28,7 @@ _PUBLIC = {
     "gptq_story": ".calibration.gptq_story",
     "layer_output": ".evaluation.layer_output",
     "compare": ".evaluation.comparison",
+    "compare_tensors": ".sweep.several",
     "evaluations": ".evaluation.comparison",
     "tabulate": ".evaluation.comparison",
     "best": ".evaluation.comparison",
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from .schemes import Scheme, catalogue
     from .sensitivity.dataset import load_sensitivity
     from .sweep.reading import load_sweep
+    from .sweep.several import compare_tensors
 
 
 def __getattr__(name: str) -> Any:

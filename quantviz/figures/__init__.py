@@ -10,6 +10,7 @@ from .packed import packed_layout
 from .picture import picture_grid, picture_pair
 from .planner import plan_front, plan_map
 from .sending import from_bytes, to_bytes
+from .several import over_tensors
 from .small import MOST_LINES, weights_on_lines
 from .stored import stored_codes, stored_scales, stored_zeros
 from .style import alt_text
@@ -35,6 +36,7 @@ __all__ = [
     "mix_map",
     "outliers",
     "outside_note",
+    "over_tensors",
     "plan_front",
     "plan_map",
     "packed_layout",

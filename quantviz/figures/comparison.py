@@ -232,7 +232,7 @@ def _title(e: Evaluation, is_pinned: bool, corner: tuple[int, int]) -> dict:
 def _ends(low: float, high: float) -> list[dict]:
     """Where the last row's first panel begins and ends; all are alike."""
     ends = _written(number(low, 3), 0, 0, "top", 10), _written(number(high, 3), _WIDTH, 0, "top", 10)
-    return [ends[0], ends[1] | {"xanchor": "right"}]
+    return [ends[0], ends[1] | {"xanchor": "right", "align": "right"}]
 
 
 def _written(text: str, x: float, y: float, anchor: str, size: int) -> dict:

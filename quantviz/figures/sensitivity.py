@@ -46,15 +46,15 @@ def predicted(agreement: Agreement, grade: str = "squared_error", scheme: str = 
     traces = [_marks(drawn[drawn["role"] == name], grade, *ROLE_STYLES[name]) for name in roles]
     rows = legend_rows([(SHOWN[ROLE_STYLES[name][1]], ROLE_STYLES[name][0], name) for name in roles])
     title = f"{metric.label}: {metric.formula}{f', {metric.unit}' if metric.unit else ''}"
-    x = {"autorange": "reversed"} if linear else _log_axis([float(value) for value in drawn[grade]])
+    x = {"autorange": "reversed"} if linear else log_axis([float(value) for value in drawn[grade]])
     return figure(
         traces, _predicted_alt(agreement, grade, scheme, len(drawn), len(own)), title, "mean KL divergence, nats",
-        SCATTER_HEIGHT, xaxis={"gridcolor": QUIET, **x}, yaxis=_log_axis([float(v) for v in drawn["kl_mean"]]),
+        SCATTER_HEIGHT, xaxis={"gridcolor": QUIET, **x}, yaxis=log_axis([float(v) for v in drawn["kl_mean"]]),
         annotations=rows, margin={"l": 78, "r": 14, "t": 12 + LEGEND_ROW * len(rows), "b": 48},
     )  # fmt: skip
 
 
-def _log_axis(values: list[float]) -> dict[str, Any]:
+def log_axis(values: list[float]) -> dict[str, Any]:
     """From the least to the greatest with some room: grades of one scheme often lie within a tenth of each other."""
     low, high = (math.log10(min(values)), math.log10(max(values))) if values else (-4.0, 0.0)
     room = ROOM * (high - low) or LEAST_ROOM

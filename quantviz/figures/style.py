@@ -50,19 +50,20 @@ def plotly_text(text: object) -> str:
 def legend(*entries: tuple[str, str, str]) -> dict:
     """(mark, colour, name) of each trace as one line of text: Plotly's own legend takes longer than the traces.
 
+    It begins at its left end (align) also in a saved picture, whose letters are wider than those of the page.
     A click on an entry is reported with the annotation of this name, so that a page can switch its trace off.
     """
     text = " \u2003".join(
         f'<span style="color:{color}">{MARKS[mark]}</span> {plotly_text(name)}' for mark, color, name in entries
     )
-    place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
+    place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom", "align": "left"}
     return place | {"text": text, "showarrow": False, "font": {"size": 13}, "name": LEGEND, "captureevents": True}
 
 
 def end_name(text: str, y: float, color: str) -> dict:
     """The name of a line, right of the axis at the height where the line ends."""
     return {"x": 1, "xref": "paper", "xanchor": "left", "xshift": 7, "y": y, "showarrow": False, "text": text,
-            "font": {"color": color, "size": 12}}  # fmt: skip
+            "align": "left", "font": {"color": color, "size": 12}}  # fmt: skip
 
 
 def moved_apart(names: list[dict], top: float, gap: float = 0.075) -> list[dict]:

@@ -88,6 +88,17 @@ def targets(model: Model, tensors: str = "", roles: Sequence[str] = ()) -> list[
     return kept
 
 
+def matrices(model: Model) -> list[str]:
+    """The names of the tensors that hold weight matrices, in the model's order; one for all experts that lie in it."""
+    return [info.name for info in model.tensors if _is_matrix(info)]
+
+
+def layer_span(name: str) -> tuple[int, int] | None:
+    """Where in a tensor's name the number of its layer stands; None where it has none."""
+    found = _LAYER.search(name)
+    return found and found.span(1)
+
+
 def _is_matrix(info: TensorInfo) -> bool:
     if len(info.shape) < 2 or not info.size or _NO_MATRIX.search(info.name):
         return False

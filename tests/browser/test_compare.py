@@ -54,4 +54,8 @@ def test_a_typed_key_joins_and_a_wrong_one_is_said(page, address):
 
 def test_nothing_spills_over_and_figures_have_words(page, address):
     go(page, address, ["int4-sym-b64", "mxfp4", "nf4-b64"], pinned="int4-sym-b64")
+    page.get_by_test_id("stDataFrame").first.hover()
+    choice = page.get_by_role("radio", name="Against the pinned").bounding_box()
+    bar = page.get_by_test_id("stElementToolbar").first.bounding_box()
+    assert choice["x"] + choice["width"] <= bar["x"], "the table's toolbar lies over the choice above it"
     assert_fits_and_is_described(page)

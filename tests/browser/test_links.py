@@ -48,7 +48,12 @@ SETTINGS: dict[str, list[tuple[dict[str, tuple], dict]]] = {
           "rows": ("", "0:1", "0:64", "3:60"), "block": ("", "0,0", "0,1")}, {"ref": "demo", "scheme": "int4-sym-b32"}),
         ({"stored": ("0, 0", "7, 3")}, {"ref": FILE}),
     ],
-    "compare": [({"schemes": ("", "int4-sym-b64", ("nf4-b64", "q4_0", "int8-sym-tensor:keep=1%"))}, {})],
+    "compare": [
+        ({"schemes": ("", "int4-sym-b64", ("nf4-b64", "q4_0", "int8-sym-tensor:keep=1%"))}, {}),
+        ({"tensors": ("model.layers.*.self_attn.k_proj.weight", (LAYER, "model.embed_tokens.weight")),
+          "tensors_metric": ("sqnr_db", "rmse"), "tensors_against": ("nothing", "pinned", "median")},
+         {"ref": "demo", "rows": "0:8", "schemes": "nf4-b64"}),
+    ],
     "outliers": [
         ({"edit": ("as it is",)}, {}),
         ({"inject_count": ("8", "1", "1000000000000", "65"), "inject_magnitude": ("20", "0.01", "1000000000", "5"),

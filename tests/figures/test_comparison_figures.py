@@ -10,6 +10,7 @@ from quantviz import figures
 from quantviz.evaluation.comparison import evaluations, pareto
 from quantviz.evaluation.limits import gaussian_sqnr_db, optimal_scalar
 from quantviz.figures.comparison import COLUMNS, MOST_PANELS, PANEL_BINS
+from quantviz.figures.style import ORIGINAL, end_name
 
 KEYS = ("int4-sym-tensor", "int4-sym-b64", "int4-asym-b64", "nf4-b64", "mxfp4", "int8-sym-b64", "fp32")
 MOST_BYTES = 400_000
@@ -34,6 +35,11 @@ def points(figure) -> dict[str, tuple[float, float]]:
         if trace.text is not None
         for key, x, y in zip(trace.text, trace.x, trace.y, strict=True)
     }
+
+
+def test_words_stand_at_their_anchor_whatever_the_width_of_their_letters(made):
+    notes = figures.histogram_grid(made).layout.annotations
+    assert all(note.align == note.xanchor for note in notes) and end_name("a", 0, ORIGINAL)["align"] == "left"
 
 
 def test_every_scheme_stands_at_its_bits_and_error(made, limits):

@@ -20,6 +20,7 @@ from ..shared.snippet import comparison_snippet
 from ..shared.tables import BEST, NONE, as_styler, height, metric_headings, open_in_explore, table
 from ..shared.take_along import DATA, PYTHON, downloads, link_note, more
 from ..shared.typeset import of_view
+from .several_table import Several, tensors_data, tensors_python
 
 FIGURES, AGAINST = "Figures", "Against the pinned"
 FIRST = ("bits_per_weight", "sqnr_db", "mean_relative_error", "relative_l2_error")  # columns that stand first
@@ -34,14 +35,13 @@ def partial_table(found: list[Outcome], pinned: Scheme | None) -> None:
 
 
 def table_section(view: View, frame: pd.DataFrame) -> None:
-    title, mode = st.columns([3, 2], vertical_alignment="bottom")
-    title.subheader("Every metric", help="Click a heading to sort, hover it for its formula, tick a row to open it.")
+    st.subheader("Every metric", help="Click a heading to sort, hover it for its formula, tick a row to open it.")
     pinned = view.pinned and view.pinned.key
     shown = FIGURES
     if pinned in comparison.with_figures(frame):
-        shown = mode.segmented_control(
+        shown = st.segmented_control(  # at the left: the table's own toolbar lies over the right end
             "Show", [FIGURES, AGAINST], default=FIGURES, required=True, key="compare_shown",
-            label_visibility="collapsed", width="stretch",
+            label_visibility="collapsed", width="content",
         )  # fmt: skip
     event = _draw(frame, pinned, shown, "compare_table", on_select="rerun", selection_mode="single-row")
     rows = event["selection"]["rows"]
@@ -97,12 +97,17 @@ def _row_buttons(scheme: str, pinned: str | None) -> None:
             st.button(f"Pin {say.name(scheme)}", icon=":material/keep:", on_click=choose_pinned, args=(scheme,))
 
 
-def take_along(view: View, frame: pd.DataFrame, importance: Importance | None) -> None:
-    """Code, data and the link."""
+def take_along(view: View, frame: pd.DataFrame, importance: Importance | None, several: Several | None = None) -> None:
+    """Code, data and the link, of the comparison and of that of several tensors."""
     keys, pinned = frame.scheme.tolist(), view.pinned and view.pinned.key
+    more_tensors = {} if several is None else {
+        f"{PYTHON}, all tensors": lambda: tensors_python(view, several),
+        f"{DATA}, all tensors": lambda: tensors_data(view, several),
+    }  # fmt: skip
     more("compare_more", {
         PYTHON: lambda: st.code(comparison_snippet(view, keys, pinned, importance), language="python", wrap_lines=True),
         DATA: lambda: _data(view, frame, importance),
+        **more_tensors,
     })  # fmt: skip
 
 

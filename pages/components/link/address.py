@@ -29,7 +29,7 @@ PAGES = {
         "learn_gigabytes", "learn_runtime", "learn_wish", "learn_tokens",
     ),
     "explore": (*SHARED, "block", "stored"),
-    "compare": ("schemes",),
+    "compare": ("schemes", "tensors", "tensors_metric", "tensors_against"),
     "outliers": (
         *SHARED, "edit", "inject_count", "inject_magnitude", "inject_where", "inject_channel", "inject_seed",
         "remove_by", "remove_sigmas", "remove_percent", "remove_how", "beyond", "bits", "swept", "along",
@@ -54,7 +54,8 @@ PAGES = {
     "glossary": ("term",),
 }  # fmt: skip
 # Where two pages call different things by one name, one of the keys differs from the name in the address.
-NAMES = {"throughput_model": "model", "throughput_schemes": "schemes", "sweep_schemes": "schemes", "plan_bits": "bits"}
+NAMES = {"throughput_model": "model", "throughput_schemes": "schemes", "sweep_schemes": "schemes", "plan_bits": "bits",
+         "tensors_metric": "metric", "tensors_against": "against"}  # fmt: skip
 
 _PAGE, _CHOSEN, _SAID, _BOX, _INSIDE, _SEEN = "_page", "_chosen", "_said", "_notices", "_changing", "_address"
 

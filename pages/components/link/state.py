@@ -17,6 +17,7 @@ DEFAULT_SCHEME = "int4-sym-tensor"
 DEFAULT_PINNED = "int4-sym-b64"
 NOTHING = "none"
 ANOTHER_TENSOR = dict.fromkeys(("rows", "block", "stored"))  # choices dropped when another tensor is chosen
+ANOTHER_SOURCE = dict.fromkeys(("tensor", "tensors")) | ANOTHER_TENSOR  # and when another source is
 
 
 def current() -> View:
@@ -35,7 +36,7 @@ def choose_pinned(key: str) -> None:
 
 def choose_ref(ref: str) -> None:
     """For callbacks: another source, of which no tensor and no rows are chosen yet."""
-    put(ref=None if ref == DEFAULT_REF else ref, tensor=None, **ANOTHER_TENSOR)
+    put(ref=None if ref == DEFAULT_REF else ref, **ANOTHER_SOURCE)
 
 
 def parse_rows(text: str, info: TensorInfo) -> tuple[int, int] | None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
 from quantviz.calibration.importance import entry_of, importance_names
 from quantviz.errors import QuantvizError
+from quantviz.sources import TensorInfo
 from quantviz.text.wording import count
 
 from .. import say
 from ..selection import Importance, View
 from ..work import cached
+from ..work.tensors import importance_named
 from .calibrating import calibration_controls
 from .uploads import upload_folder
 
@@ -56,6 +60,16 @@ def importance_upload(view: View) -> Importance | None:
             f"Importance from {name}{f', {found.entry}' if found.entry else ''}: {count(view.info.cols)} channels."
         )
     return found
+
+
+def importance_of_each() -> Callable[[TensorInfo, tuple[int, int] | None], Importance | None] | None:
+    """How tensors are weighed by the file in use, each by the entry of its own name; None where no file names any."""
+    kept = st.session_state.get("_importance")
+    try:
+        entries = importance_names(kept[1]) if kept else ()
+    except QuantvizError:  # the page has said so
+        return None
+    return partial(importance_named, *kept, entries) if entries else None
 
 
 def importance_file() -> tuple[str, str] | None:

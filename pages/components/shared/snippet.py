@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePath
 
 from quantviz.sources.picture import is_picture
@@ -133,6 +134,30 @@ def comparison_snippet(view: View, keys: list[str], pinned: str | None, importan
         "limits = qv.optimal_scalar(results[0].statistics.histogram)",
         f"qv.figures.trade_off(results, {pinned!r}, limits).show()",
         f"qv.figures.histogram_grid(results, {pinned!r}).show()",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def tensors_snippet(
+    view: View,
+    tensors: Sequence[str],
+    keys: list[str],
+    drawn: tuple[str, str | None, str | None],
+    importance: str | None = None,
+) -> str:
+    """A script that measures several tensors, and draws them. drawn: the metric, the pinned scheme, against what."""
+    metric, pinned, against = drawn
+    given = f", rows={view.at.rows}" if view.at.rows else ""
+    given += f", importance={PurePath(importance).name!r}" if importance else ""
+    lines = [
+        "import quantviz as qv",
+        "",
+        *opening(view)[:-1],
+        f"tensors = {list(tensors)!r}",
+        f"keys = {keys!r}",
+        f"table = qv.compare_tensors(model, tensors, keys{given})",
+        "print(table.to_string())",
+        f"qv.figures.over_tensors(table, {metric!r}, {pinned!r}, {against!r}).show()",
     ]
     return "\n".join(lines) + "\n"
 

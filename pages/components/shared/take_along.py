@@ -31,9 +31,11 @@ def more(key: str, sections: Mapping[str, Callable[[], Any]]) -> None:
 
 
 def downloads(
-    name: Iterable[object], document: Any = None, table: Table | None = None, help: str | None = None, pictures=True
-) -> None:
+    name: Iterable[object], document: Any = None, table: Table | None = None, help: str | None = None, pictures=True,
+    paper: Table | None = None,
+) -> None:  # fmt: skip
     """Buttons for the data of a page. name: parts of the files' name.  table: heading and rows of the CSV.
+    paper: heading, as it is to stand, and rows of the table for a paper, where that is another.
 
     What of a document says where it is from stands in each row of the CSV and in the caption of a paper's table.
     """
@@ -48,7 +50,7 @@ def downloads(
         if pictures:
             picture_setting()
     if table is not None:
-        typeset_section(called, table, about)
+        typeset_section(called, paper or table, about, bool(paper))
 
 
 def _told(heading: list[object], rows: list[list[Any]], about: Mapping[str, Any]) -> Table:

@@ -26,8 +26,13 @@ _FIRST = 5  # columns that are chosen at first
 _ABOUT = {"tensor": "", "ref": "of ", "revision": "at revision ", "rows": "rows ", "scheme": "under ", "text": "on "}
 
 
-def typeset_section(called: str, table: tuple[Iterable[object], Iterable[Iterable[Any]]], about: Mapping) -> None:
-    """Draws the choice of form and columns, and the table. called: of the file.  about: what its caption names."""
+def typeset_section(
+    called: str, table: tuple[Iterable[object], Iterable[Iterable[Any]]], about: Mapping, is_headed: bool = False
+) -> None:
+    """Draws the choice of form and columns, and the table. called: of the file.  about: what its caption names.
+    is_headed: whether its columns are named as they are to stand there.
+    """
+    heading = str if is_headed else _heading
     names, rows = [str(name) for name in table[0]], [list(row) for row in table[1]]
     left, right = st.columns([1, 3], vertical_alignment="bottom")
     form = left.segmented_control(
@@ -38,7 +43,7 @@ def typeset_section(called: str, table: tuple[Iterable[object], Iterable[Iterabl
         return
     chosen = right.multiselect(
         "Columns", names, default=names[:_FIRST], key=f"typeset_{file_name(*names)[:40]}",
-        format_func=lambda name: say.plain(_heading(name)),
+        format_func=lambda name: say.plain(heading(name)),
     )  # fmt: skip
     if not chosen:
         st.caption("Choose the columns of the table above.")
@@ -46,7 +51,7 @@ def typeset_section(called: str, table: tuple[Iterable[object], Iterable[Iterabl
     write, language, ending = FORMS[form]
     places = [names.index(name) for name in chosen]
     texts = [[_text(names[i], row[i]) for i in places] for row in rows]
-    made = write([_heading(name) for name in chosen], texts, made_of(about))
+    made = write([heading(name) for name in chosen], texts, made_of(about))
     st.code(made, language=language)
     st.download_button(
         "The file", made, f"{called}{ending}", "text/plain", icon=":material/download:", on_click="ignore"

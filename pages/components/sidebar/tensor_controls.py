@@ -15,7 +15,7 @@ from quantviz.text.wording import count, number, shape, size
 from .. import say
 from ..link import address, choices
 from ..link.address import chosen_text, put
-from ..link.state import ANOTHER_TENSOR, DEFAULT_REF, SIX_NUMBERS, choose_ref, parse_rows
+from ..link.state import ANOTHER_SOURCE, ANOTHER_TENSOR, DEFAULT_REF, SIX_NUMBERS, choose_ref, parse_rows
 from ..selection import DEMO_REF, UPLOAD, ModelRef, TensorPart
 from ..shared import uploads
 from ..shared.access import files_root, hub_token
@@ -33,7 +33,7 @@ def tensor_controls() -> tuple[TensorPart, TensorInfo, str | bool | None] | None
     st.subheader("Tensor")
     above = st.container()
     ref = choices.text(
-        "Reference", "ref", DEFAULT_REF, check=_is_given, empty="", then=partial(put, tensor=None, **ANOTHER_TENSOR),
+        "Reference", "ref", DEFAULT_REF, check=_is_given, empty="", then=partial(put, **ANOTHER_SOURCE),
         help="The source as one line: the same words open it in Python and on the command line.",
     )  # fmt: skip
     with above:

@@ -102,10 +102,15 @@ def opening(source: ModelRef, token: str | bool | None, kind: str | None = None)
     )
 
 
-def _tensor(at: TensorPart, progress: Callable | None = None) -> StoredTensor:
-    model = _models.peek(at.source)
+def _model(source: ModelRef) -> Model:
+    model = _models.peek(source)
     if model is None:
-        raise qv.QuantvizError(f"{at.source.ref} has been closed; load the page again.")
+        raise qv.QuantvizError(f"{source.ref} has been closed; load the page again.")
+    return model
+
+
+def _tensor(at: TensorPart, progress: Callable | None = None) -> StoredTensor:
+    model = _model(at.source)
     info = model.info(at.tensor)
     start, stop = at.rows or (0, info.rows)
     if at.source.opens.startswith("random:") and 4 * (stop - start) * info.cols > LARGEST_RANDOM:
@@ -120,15 +125,20 @@ def _tensor(at: TensorPart, progress: Callable | None = None) -> StoredTensor:
     return _tensors.get(at, lambda: outliers.apply(before, at.edit, _statistics_of(unedited, before)))
 
 
-def _statistics_of(at: TensorPart, stored: StoredTensor, job: Job | None = None) -> TensorStatistics:
-    progress = job.step("reading its statistics", "weights") if job else None
+def _statistics_of(at: TensorPart, stored: StoredTensor, progress: Callable | None = None) -> TensorStatistics:
     return _statistics.get(at, lambda: qv.describe(stored, progress))
 
 
 def described(at: TensorPart, job: Job) -> tuple[StoredTensor, TensorStatistics]:
     """The tensor and its statistics, reported to `job` step by step."""
     stored = _tensor(at, job.step("loading", "B"))
-    return stored, _statistics_of(at, stored, job)
+    return stored, _statistics_of(at, stored, job.step("reading its statistics", "weights"))
+
+
+def described_apart(at: TensorPart, loading: Callable, reading: Callable) -> tuple[StoredTensor, TensorStatistics]:
+    """`described` for one of many tensors: it is not kept open. loading, reading: are told how far that is."""
+    stored = _model(at.source).open(at.tensor, at.rows, loading)
+    return stored, _statistics_of(at, stored, reading)
 
 
 def ready(at: TensorPart, key: str, importance: Importance | None = None) -> Evaluation | None:
@@ -239,9 +249,17 @@ def compare(at: TensorPart, keys: list[str], importance: Importance | None, job:
     progress = job.step("", "weights")
     for i, key in enumerate(keys):
         job.name = f"{key}, {i + 1} of {len(keys)}"
-        make = partial(_slim, stored, key, importance, statistics, part_of(progress, i, len(keys)))
-        _compared.get((at, key, importance and importance.digest), make)
+        compare_one(at, key, importance, stored, statistics, part_of(progress, i, len(keys)))
     return len(keys)
+
+
+def compare_one(
+    at: TensorPart, key: str, importance: Importance | None, stored: StoredTensor, statistics: TensorStatistics,
+    progress: Callable,
+) -> Evaluation:  # fmt: skip
+    """What `compared` has from then on."""
+    make = partial(_slim, stored, key, importance, statistics, progress)
+    return _compared.get((at, key, importance and importance.digest), make)
 
 
 def _slim(

@@ -29,11 +29,14 @@ _CHOSEN = "picture_chosen"  # of the session: figures do not know yet
 _BLOCKED = "figures_blocked"  # of the session: "new" until the page has said so, then "known"
 
 
-def chart(fig: Figure, key: str, keeps: object = "", on_select: Callable[[], None] | None = None) -> None:
+def chart(
+    fig: Figure, key: str, keeps: object = "", on_select: Callable[[], None] | None = None, of_model: bool = False
+) -> None:
     """Draws `fig`; its camera button saves it in the kind of file chosen on the page.
 
     key: of the page: a figure with the same key is redrawn where it stands.
     keeps: what a visitor's zoom belongs to, beside the key and the tensor; where it changes, all is shown again.
+    of_model: whether it is of the model, also on a page whose other figures are of one tensor.
     on_select: called when a point is clicked, which is then in st.session_state[f"figure_{key}"]["selection"].
     """
     if st.session_state.get(_BLOCKED) == "new":
@@ -43,7 +46,7 @@ def chart(fig: Figure, key: str, keeps: object = "", on_select: Callable[[], Non
     if _BLOCKED in st.session_state:
         return _anew(fig, name, picture, on_select)
     told = {"alt": alt_text(fig), "picture": picture, "keeps": _kept(key, keeps), "clicks": on_select is not None,
-            "paper": _paper(key)}  # fmt: skip
+            "paper": _paper(key, of_model)}  # fmt: skip
     in_place(to_bytes(fig, **told), name, on_select, _set_blocked)
 
 
@@ -53,14 +56,14 @@ def _picture(key: str) -> dict[str, object]:
     return {"format": kind, "filename": f"quantviz-{key}", "scale": SCALE if kind == "png" else 1}
 
 
-def _paper(key: str) -> dict[str, str]:
+def _paper(key: str, of_model: bool) -> dict[str, str]:
     """How a figure for a paper is called, and what stands under it: of what it is, as far as all of it is of one."""
     view, on = st.session_state.get("_view"), page()
     told: dict[str, object] = {}
-    if view and view.at and on in _OF_TENSOR:
-        told = of_view(view) | ({"scheme": view.scheme.key} if on in _OF_SCHEME else {})
-    elif view and view.at and on == "whole_model":
+    if view and view.at and (of_model or on == "whole_model"):
         told = {"ref": view.at.source.ref}
+    elif view and view.at and on in _OF_TENSOR:
+        told = of_view(view) | ({"scheme": view.scheme.key} if on in _OF_SCHEME else {})
     name = file_name("quantviz", key, *(told[part] for part in ("tensor", "scheme") if part in told))
     return {"name": name, "caption": made_of(told)}
 
