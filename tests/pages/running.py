@@ -23,7 +23,8 @@ def shown(element: object) -> str:
 
 def figures(app: AppTest) -> list[dict]:
     """What the browser is sent of each figure on the page: its data, layout, alternative text and so on."""
-    return [from_bytes(element.proto.bytes) for element in app.get("bidi_component")]
+    drawn = [element.proto for element in app.get("bidi_component") if element.proto.component_name == "figure"]
+    return [from_bytes(proto.bytes) for proto in drawn]
 
 
 def opened(page: str = DEFAULT_PAGE, **address: str | list[str]) -> AppTest:
