@@ -39,35 +39,41 @@ with first:
 
 
 @st.fragment
-def histograms() -> None:
-    title, counts, span = st.columns([3, 1.2, 1.2], vertical_alignment="bottom")
-    title.subheader("Weights before and after")
-    axis, full = axis_controls(counts, span)
+def turning_weights(axis: str, full: bool) -> None:
+    """Runs alone, and as often as it can, while the slider is dragged."""
     slider = st.container()
     now = turned(view, importance)
     shown, beside = (now.evaluation, now.pinned) if now and now.evaluation else (evaluation, pinned)
     chart(figures.weights(shown, beside, axis, full), "weights", (axis, full))
     note = figures.outside_note(evaluation.statistics)
     if now:
-        st.caption("While the slider moves, the figures are of some rows; of all of them when it rests.")
+        st.caption(f"While the slider moves, this figure is of some rows. The others are of {say.plain(view.scheme)}.")
     elif note and not full:
         say.caption(note)
+    turning_slider(view, now, slider)
+
+
+@st.fragment
+def histograms() -> None:
+    title, counts, span = st.columns([3, 1.2, 1.2], vertical_alignment="bottom")
+    title.subheader("Weights before and after")
+    axis, full = axis_controls(counts, span)
+    turning_weights(axis, full)
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader(
             "Errors",
             help="Dequantized minus original, over what rounding gives if weights lie evenly in their intervals.",
         )
-        expected = cached.predicted_errors(view.at, evaluation, importance) if shown is evaluation else None
-        chart(figures.errors(shown, expected, axis), "errors", axis)
+        expected = cached.predicted_errors(view.at, evaluation, importance)
+        chart(figures.errors(evaluation, expected, axis), "errors", axis)
     with right:
         st.subheader("How often each code is used")
-        usage = figures.code_usage(shown)
+        usage = figures.code_usage(evaluation)
         if usage is None:
             st.caption("fp32 has 4.3 billion codes, too many to count.")
         else:
-            chart(usage, "codes", shown.scheme.partition("-")[0])
-    turning_slider(view, now, slider)
+            chart(usage, "codes", view.scheme.format)
 
 
 with drawn:  # first of all, so that the browser draws while the rest is made

@@ -4,7 +4,7 @@ The layer has 4096 × 4096 weights. A round begins when an option of the granula
 stand when the last figure that shows something new has been drawn: of those in the window, and of all on the page.
 Drawings that show nothing new are counted, and so are the bytes that the server sends. Each scheme is new to the
 server, so nothing comes from a cache but the tensor and its statistics. Before that, the first page of a fresh server
-is timed; after it, how often figures follow a slider that is dragged without a pause; then the same changes on a bare
+is timed; after it, how often a figure follows a slider that is dragged without a pause; then the same changes on a bare
 page, whose five figures show random numbers: what Streamlit itself takes on this machine, where it draws each figure
 anew, and once more at its exact width.
 """
@@ -28,7 +28,7 @@ FORMATS = ["int4", "int3", "int8"]
 # A figure counts as drawn when Plotly says so, and as new when its data (a sample of them) or its range differ from
 # what it showed before; the round is over when none was drawn for QUIET milliseconds.
 QUIET = 250
-DRAGGED, FOLLOWING = 10, 3  # seconds, and the figures that follow a slider
+DRAGGED = 10  # seconds
 WATCH = """
 () => {
   window.drawn = [];
@@ -122,7 +122,7 @@ def redraws(page: Page, scheme: str, sent: Sent) -> list[tuple[float, ...]]:
 
 
 def follows(page: Page) -> float:
-    """How often a second the first figure shows something new while a slider is dragged to and fro."""
+    """How often a second the figure shows something new while a slider is dragged to and fro."""
     box = page.get_by_role("slider", name="Block").bounding_box()
     across = box["y"] + box["height"] / 2
 
@@ -141,7 +141,7 @@ def follows(page: Page) -> float:
     drawn = page.evaluate("window.drawn.filter(([, isNew]) => isNew).length")
     page.mouse.up()
     settle(page)
-    return drawn / FOLLOWING / DRAGGED
+    return drawn / DRAGGED
 
 
 def medians(what: str, times: list[tuple[float, ...]]) -> list[float]:
@@ -161,7 +161,7 @@ def main() -> None:
             for format in FORMATS:
                 page.goto(f"{address}/?scheme={format}-sym-b64&pinned=none&ref=random:normal?outliers=0.001")
                 times += redraws(page, f"{format}-sym", sent)
-            print(f"a slider that is dragged: {follows(page):.1f} times a second, three figures", flush=True)
+            print(f"a slider that is dragged: {follows(page):.1f} times a second", flush=True)
             ours = medians("control to new numbers, 16.8M weights", times)
         with running_app(Path(folder) / "bare.log", "tests/benchmarks/bare_page.py") as address:
             times = []
