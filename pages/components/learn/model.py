@@ -28,6 +28,7 @@ _written: BoundedCache[list[Continuation]] = BoundedCache(50, lambda _: 1)
 _found: BoundedCache[dict[str | None, NextWords]] = BoundedCache(50, lambda _: 1)
 
 
+@st.fragment
 def draw() -> None:
     scheme = _sentence()
     model_claims(5, 6, 7)

@@ -24,6 +24,7 @@ from .presenting import show
 _reports: BoundedCache[Report] = BoundedCache(4, lambda _: 1)
 
 
+@st.fragment
 def draw() -> None:
     st.markdown(
         "To write one word, a model reads every weight once. On most devices memory is slower than arithmetic, so the "
