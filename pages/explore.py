@@ -54,7 +54,7 @@ def histograms() -> None:
         say.caption(note)
     left, right = st.columns(2, gap="medium")
     with left:
-        st.subheader(
+        say.subheader(
             "Errors",
             help="Dequantized minus original, over what rounding gives if weights lie evenly in their intervals.",
         )

@@ -14,7 +14,7 @@ from quantviz.metrics import METRICS, Metric, value_text
 
 from .. import say
 from ..link.address import link
-from .glossary_links import metric_help
+from ..terms import explained, metric_help
 
 Written = Mapping[str, Callable[[Any], str]]
 
@@ -42,6 +42,7 @@ def fitted(frame: pd.DataFrame, how: Written, config: Mapping[str, Any]) -> dict
     found = {}
     for name in frame.columns:
         column = dict(config.get(name) or st.column_config.Column())
+        column["help"] = explained(column.get("label") or name, column.get("help"))
         text, values = how.get(name, str), frame[name].drop_duplicates().dropna()
         longest = max((len(text(value)) for value in values), default=1)
         heading = len(str(column.get("label") or name)) + (3 if column.get("help") else 1)
