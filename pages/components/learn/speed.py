@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 
 import streamlit as st
@@ -10,6 +11,7 @@ from quantviz import figures
 from quantviz.lessons import speed
 from quantviz.text.wording import number, size
 from quantviz.throughput import Doing, Report
+from quantviz.throughput.roofline import Ceiling
 
 from .. import say
 from ..link import choices
@@ -36,7 +38,9 @@ def draw() -> None:
     )  # fmt: skip
     task = _task()
     report = task.ready
-    show(figures.lessons.tokens_allowed(speed.allowed(model, report)), "learn_ceilings")
+    found = speed.allowed(model, report)
+    show(figures.lessons.tokens_allowed(found), "learn_ceilings")
+    say.text(_in_words(found))
     st.caption(
         "By the bandwidth in each maker's data sheet; computed, not measured. Pale: the weights do not fit into its "
         "memory."
@@ -60,6 +64,13 @@ def draw() -> None:
     with st.container(border=True):
         card(speed.verdict(report))
     lead_on("Measure every scheme", "throughput", throughput_model=model)
+
+
+def _in_words(found: Sequence[Ceiling]) -> str:
+    """Of this machine where it was measured, else of the first device."""
+    own = [c for c in found if c.measured] or [c for c in found if c.device == found[0].device]
+    told = ", ".join(f"{number(c.tokens_per_s, 3)} in {c.scheme}" for c in own)
+    return f"{own[0].device}, which reads {size(own[0].bytes_per_s)}/s, writes at most so many tokens a second: {told}."
 
 
 def _task() -> KeptResult:

@@ -28,6 +28,10 @@ _RULES = """
     color: light-dark(#FFFFFF, #11151C) !important; }
   /* What is pressed is 24 pixels high at least (WCAG 2.2, 2.5.8). */
   [data-testid="stMultiSelect"] button[aria-label="Clear all"] { min-width: 1.75rem; min-height: 1.75rem; }
+  /* Where the keyboard is, is boxed: a grey ground alone does not show it. */
+  a:focus-visible, label:has(input[role="switch"]:focus-visible),
+  [data-testid="stElementToolbar"] button:focus-visible {
+    outline: 2px solid light-dark(#0968AA, #4FA8E0) !important; outline-offset: 1px; border-radius: 4px; }
   /* A way out where no script of a figure could run. */
   [data-testid="stApp"]:not(:has([class*="st-key-figure_"] .stBidiComponent [data-testid="stAlertContainer"]))
     .st-key-draw_anew { display: none; }
