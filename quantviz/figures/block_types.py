@@ -77,5 +77,7 @@ def _bars(start: list[float], length: list[float], at: list[str], role: str) -> 
 
 def _legend(roles: Iterable[str]) -> dict:
     """Fields of two kinds are striped in the colours of both."""
-    entries = [("solid", _COLORS[r][0], r if _COLORS[r][1] is None else f"{r} (striped)") for r in roles]
+    entries = [
+        ("solid", _COLORS[r][0], r if _COLORS[r][1] is None else f"{r.replace(' and ', '/')}, striped") for r in roles
+    ]
     return legend(*entries)

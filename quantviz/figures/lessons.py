@@ -16,7 +16,7 @@ from ..lessons.rounding import Rounded
 from ..statistics import TensorStatistics
 from ..text.wording import bits, number, share, size
 from ..throughput.roofline import Ceiling
-from .number_line import FormatRow, Linear, ticks
+from .number_line import FormatRow, Linear, ticks, whole_range
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, UNCHECKED, figure, legend, plotly_text
 
 _MOST_NAMED = 12  # numbers whose code stands beside them
@@ -68,12 +68,18 @@ def rounding_line(r: Rounded) -> go.Figure:
             text=[number(v) for v in x.tolist()], hovertemplate="number %{text}<extra></extra>", **UNCHECKED,
         ),
         go.Scatter(
-            x=y, y=np.zeros(len(y)), mode="markers+text" if len(x) <= _MOST_NAMED else "markers", text=codes,
-            textposition="bottom center", textfont={"size": 14}, cliponaxis=False, customdata=r.sums,
+            x=y, y=np.zeros(len(y)), mode="markers", text=codes, cliponaxis=False, customdata=r.sums,
             marker={"size": 13, "color": DEQUANTIZED, "symbol": "diamond"},
             hovertemplate="code %{text}: %{customdata}<extra></extra>", **UNCHECKED,
         ),
     ]  # fmt: skip
+    if len(x) <= _MOST_NAMED:  # below the ticks
+        traces.append(
+            go.Scatter(
+                x=y, y=np.full(len(y), -0.32), mode="text", text=codes, textfont={"size": 14}, cliponaxis=False,
+                hoverinfo="skip", **UNCHECKED,
+            )
+        )  # fmt: skip
     gap = np.full(len(x), np.nan)
     joined = go.Scatter(
         x=np.stack([x, y, gap], 1).reshape(-1), y=np.tile([0.92, 0.08, np.nan], len(x)), mode="lines", hoverinfo="skip",
@@ -106,10 +112,9 @@ def near_zero(statistics: TensorStatistics, formats: Sequence[str]) -> go.Figure
     reach = statistics.max_abs / sigma
     names, places = [], []
     for i, name in enumerate(formats):
-        f = get(name)
-        unit = FormatRow(f, 1.0)
-        line = FormatRow(f, reach / unit.largest)
-        at, low = ticks(line, (-reach, reach), Linear()), -0.18 * (i + 1)
+        line = FormatRow(get(name))
+        values = ticks(line, whole_range([line]), Linear())
+        at, low = values * (reach / line.largest), -0.18 * (i + 1)
         traces.append(
             go.Scatter(
                 x=at, y=np.full(len(at), low), mode="markers", hoverinfo="skip",
@@ -233,11 +238,13 @@ def tokens_allowed(found: Sequence[Ceiling]) -> go.Figure:
         )  # fmt: skip
         entries.append(("solid", color, scheme))
     best = max(found, key=lambda c: c.tokens_per_s)
+    marks = [factor * 10.0**power for power in range(-3, 8) for factor in (1, 3)]
     return figure(
         bars, f"Tokens a second that memory allows on {len(devices)} devices; the most is "
         f"{number(best.tokens_per_s, 3)} on {best.device} with {best.scheme}.",
         "tokens a second, at most", "", 80 + 46 * len(devices),
         barmode="group", bargap=0.2, margin={"l": 170, "r": 20, "t": 34, "b": 48},
-        xaxis={"type": "log", "gridcolor": QUIET}, yaxis={"autorange": "reversed", "showgrid": False},
+        xaxis={"type": "log", "gridcolor": QUIET, "tickvals": marks, "ticktext": [number(mark) for mark in marks]},
+        yaxis={"autorange": "reversed", "showgrid": False},
         annotations=[_from_the_edge(legend(*entries), 170)],
     )  # fmt: skip

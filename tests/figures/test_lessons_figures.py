@@ -37,3 +37,12 @@ def test_plotly_takes_every_property_and_the_figure_can_be_enlarged(name):
     large = enlarged(fig, 1.6)
     assert alt_text(large) == alt_text(fig) and len(alt_text(fig)) > 40
     assert large.layout.height == pytest.approx(1.6 * fig.layout.height)
+
+
+def test_every_value_of_a_format_stands_where_its_largest_is_the_layer_s():
+    statistics = qv.describe(np.random.default_rng(0).standard_normal((64, 64), np.float32))
+    reach = statistics.max_abs / statistics.std
+    nf4, fp4, fp8 = lessons.near_zero(statistics, ("nf4", "fp4_e2m1", "fp8_e4m3")).data[1:]
+    assert [len(trace.x) for trace in (nf4, fp4, fp8)] == [16, 15, 253]
+    for trace in (nf4, fp4, fp8):
+        assert (trace.x[0], trace.x[-1]) == (pytest.approx(-reach), pytest.approx(reach))

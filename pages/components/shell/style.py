@@ -39,6 +39,7 @@ _RULES = """
   @media (hover: none) { .js-plotly-plot .modebar-container { display: none; } }
   @media (max-width: 640px) {
     [data-testid="stMainBlockContainer"] { padding: 3rem 1rem 4rem; }
+    .st-key-learn_numbers [data-testid="stColumn"] { min-width: 28%; flex: 1 1 28%; }
     .qv-passages > div { grid-template-columns: 1fr !important; }
     .qv-passages > div > * { grid-column: 1 !important; grid-row: auto !important; }
     /* A row of choices that is too wide for the screen goes on in the next line, at its own width. */
