@@ -73,11 +73,12 @@ def rounding_line(r: Rounded) -> go.Figure:
             hovertemplate="code %{text}: %{customdata}<extra></extra>", **UNCHECKED,
         ),
     ]  # fmt: skip
-    if len(x) <= _MOST_NAMED:  # below the ticks
+    if len(x) <= _MOST_NAMED:  # below the ticks, each once
+        named = dict(zip(y.tolist(), codes, strict=True))
         traces.append(
             go.Scatter(
-                x=y, y=np.full(len(y), -0.32), mode="text", text=codes, textfont={"size": 14}, cliponaxis=False,
-                hoverinfo="skip", **UNCHECKED,
+                x=list(named), y=[-0.32] * len(named), mode="text", text=list(named.values()), textfont={"size": 14},
+                cliponaxis=False, hoverinfo="skip", **UNCHECKED,
             )
         )  # fmt: skip
     gap = np.full(len(x), np.nan)

@@ -43,7 +43,7 @@ def fitted(frame: pd.DataFrame, how: Written, config: Mapping[str, Any]) -> dict
     for name in frame.columns:
         column = dict(config.get(name) or st.column_config.Column())
         column["help"] = explained(column.get("label") or name, column.get("help"))
-        text, values = how.get(name, str), frame[name].drop_duplicates().dropna()
+        text, values = how.get(name, str), (v for v in set(frame[name].tolist()) if not pd.isna(v))
         longest = max((len(text(value)) for value in values), default=1)
         heading = len(str(column.get("label") or name)) + (3 if column.get("help") else 1)
         if column.get("width") is None:
