@@ -41,9 +41,10 @@ def draw() -> None:
     found = speed.allowed(model, report)
     show(figures.lessons.tokens_allowed(found), "learn_ceilings")
     say.text(_in_words(found))
-    st.caption(
-        "By the bandwidth in each maker's data sheet; computed, not measured. Pale: the weights do not fit into its "
-        "memory."
+    here = "" if report is None else ", and of this machine as measured"
+    say.caption(
+        f"By the bandwidth in each maker's data sheet{here}; the tokens are computed. Pale: the weights do not fit "
+        "into its memory."
     )
     if report is None:
         st.markdown("**What this machine gives** is measured on a model of half a billion weights: some ten seconds.")
