@@ -61,7 +61,7 @@ def histograms() -> None:
     turning_weights(axis, full)
     left, right = st.columns(2, gap="medium")
     with left:
-        st.subheader(
+        say.subheader(
             "Errors",
             help="Dequantized minus original, over what rounding gives if weights lie evenly in their intervals.",
         )

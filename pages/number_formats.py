@@ -84,10 +84,10 @@ def headline(value: float, typed: bits.Number | None) -> None:
     becomes, error, relative = st.columns(3)
     becomes.metric("Becomes", numerals.digits(value), help=f"Exactly {numerals.exact(value, 200)}")
     if typed is None:
-        error.metric("Error", "none", help="A bit pattern was given: nothing was rounded.")
+        say.metric("Error", "none", on=error, help="A bit pattern was given: nothing was rounded.")
         return
     if not math.isfinite(value):
-        error.metric("Error", "beyond float32", help="Code times scale overflows float32.")
+        say.metric("Error", "beyond float32", on=error, help="Code times scale overflows float32.")
         return
     e = Fraction(value) - Fraction(typed)
     error.metric("Error (dequantized minus original)", number(float(e)))

@@ -56,9 +56,10 @@ MAY_IMPORT = {
 }
 # What each folder of pages/components may import of the others; a page's own folder may use all but other pages'.
 COMPONENTS = {
-    "say": set(), "selection": set(), "link": {"say", "selection"}, "work": {"say", "selection", "link"},
-    "shared": {"say", "selection", "link", "work"}, "shell": {"say", "selection", "link", "work"},
-    "sidebar": {"say", "selection", "link", "work", "shared", "shell"},
+    "terms": set(), "say": {"terms"}, "selection": set(), "link": {"terms", "say", "selection"},
+    "work": {"say", "selection", "link"}, "shared": {"terms", "say", "selection", "link", "work"},
+    "shell": {"say", "selection", "link", "work"},
+    "sidebar": {"terms", "say", "selection", "link", "work", "shared", "shell"},
 }
 # fmt: on
 SHARED_FOLDERS = set(COMPONENTS)

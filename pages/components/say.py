@@ -16,6 +16,8 @@ import streamlit as st
 from quantviz.text.printable import LONGEST, LONGEST_NAME, printable
 from quantviz.text.wording import MINUS
 
+from .terms import explained
+
 _JOINER = "\u2060"  # has no width; breaks up what Streamlit replaces after it has read the Markdown
 # Characters that Markdown reads anywhere in a line; the underline only outside of words such as q4_0.
 _INLINE = re.compile(r"[\\`*\[\]<>$~|{}^]|(?<![^\W_])_|_(?![^\W_])|&(?=[#\w])|:(?=[a-z])")
@@ -101,6 +103,7 @@ def metric(
 
     help: Markdown of this app's own.
     """
+    help = explained(label, help)
     if change is None:
         on.metric(plain(label), plain(value), help=help, border=border)
         return
@@ -114,4 +117,4 @@ def metric(
 
 def subheader(text: object, on: Any = st, *, help: str | None = None) -> None:
     """help: Markdown of this app's own."""
-    on.subheader(name(text), anchor=False, help=help)
+    on.subheader(name(text), anchor=False, help=explained(text, help))

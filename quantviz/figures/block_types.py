@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from ..block_types import ROLES, BlockType
 from ..text.wording import number, plural
-from .style import DEQUANTIZED, ORIGINAL, REFERENCE, figure, legend
+from .style import DEQUANTIZED, ORIGINAL, REFERENCE, UNCHECKED, figure, legend
 
 # A role's colour, and of a field that two share the second's, drawn as stripes.
 _COLORS = {
@@ -36,7 +36,7 @@ def block_layout(kind: BlockType) -> go.Figure:
     alt = f"A block of {kind.name}, {kind.nbytes} bytes for {kind.block} weights. {told}."
     roles = {f.role for f in kind.fields}
     return figure(
-        [go.Bar(**b) for b in bars], alt, f"byte of the {kind.nbytes}", "", 150, barmode="overlay",
+        [go.Bar(**b, **UNCHECKED) for b in bars], alt, f"byte of the {kind.nbytes}", "", 150, barmode="overlay",
         xaxis={"range": [0, kind.nbytes], "showgrid": False}, yaxis={"visible": False},
         annotations=[_legend(r for r in ROLES if r in roles)], margin={"l": 10, "r": 10, "t": 30, "b": 48},
     )  # fmt: skip
@@ -54,7 +54,9 @@ def block_type_bits(kinds: Iterable[BlockType]) -> go.Figure:
         drawn = [i for i, bits in enumerate(held) if bits]
         names = [ordered[i].name for i in drawn]
         bars = _bars([start[i] for i in drawn], [held[i] for i in drawn], names, role)
-        traces.append(go.Bar(**bars, hovertemplate=f"%{{y}}: {role}, %{{x:.4g}} bits a weight<extra></extra>"))
+        traces.append(
+            go.Bar(**bars, hovertemplate=f"%{{y}}: {role}, %{{x:.4g}} bits a weight<extra></extra>", **UNCHECKED)
+        )
     told = ", ".join(f"{k.name} {number(k.bits_per_weight)}" for k in reversed(ordered))
     return figure(
         traces, f"Bits per weight of {len(ordered)} block types: {told}.", "bits per weight", "",
@@ -75,5 +77,7 @@ def _bars(start: list[float], length: list[float], at: list[str], role: str) -> 
 
 def _legend(roles: Iterable[str]) -> dict:
     """Fields of two kinds are striped in the colours of both."""
-    entries = [("solid", _COLORS[r][0], r if _COLORS[r][1] is None else f"{r} (striped)") for r in roles]
+    entries = [
+        ("solid", _COLORS[r][0], r if _COLORS[r][1] is None else f"{r.replace(' and ', '/')}, striped") for r in roles
+    ]
     return legend(*entries)

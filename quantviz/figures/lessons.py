@@ -16,8 +16,8 @@ from ..lessons.rounding import Rounded
 from ..statistics import TensorStatistics
 from ..text.wording import bits, number, share, size
 from ..throughput.roofline import Ceiling
-from .number_line import FormatRow, Linear, ticks
-from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, plotly_text
+from .number_line import FormatRow, Linear, ticks, whole_range
+from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, UNCHECKED, figure, legend, plotly_text
 
 _MOST_NAMED = 12  # numbers whose code stands beside them
 
@@ -35,7 +35,7 @@ def memory_bars(stored: Sequence[Stored], memory: int | None) -> go.Figure:
         marker={"color": [ORIGINAL if fit else DEQUANTIZED for fit in fits]},
         text=[f"{size(s.nbytes)}" for s in stored], textposition="outside", cliponaxis=False, textfont={"size": 14},
         customdata=[bits(s.bits) for s in stored],
-        hovertemplate="%{y}: %{text}, %{customdata} bits a weight<extra></extra>",
+        hovertemplate="%{y}: %{text}, %{customdata} bits a weight<extra></extra>", **UNCHECKED,
     )  # fmt: skip
     most = max(s.nbytes for s in stored) / 1e9
     shapes, entries = [], [("solid", ORIGINAL, "fits here"), ("solid", DEQUANTIZED, "does not")]
@@ -61,23 +61,30 @@ def rounding_line(r: Rounded) -> go.Figure:
     traces = [
         go.Scatter(
             x=levels, y=np.zeros(len(levels)), mode="markers", hovertemplate="level %{x:.6g}<extra></extra>",
-            marker={"symbol": "line-ns", "size": 22, "line": {"width": 2, "color": REFERENCE}},
+            marker={"symbol": "line-ns", "size": 22, "line": {"width": 2, "color": REFERENCE}}, **UNCHECKED,
         ),
         go.Scatter(
             x=x, y=np.ones(len(x)), mode="markers", marker={"size": 13, "color": ORIGINAL},
-            text=[number(v) for v in x.tolist()], hovertemplate="number %{text}<extra></extra>",
+            text=[number(v) for v in x.tolist()], hovertemplate="number %{text}<extra></extra>", **UNCHECKED,
         ),
         go.Scatter(
-            x=y, y=np.zeros(len(y)), mode="markers+text" if len(x) <= _MOST_NAMED else "markers", text=codes,
-            textposition="bottom center", textfont={"size": 14}, cliponaxis=False, customdata=r.sums,
+            x=y, y=np.zeros(len(y)), mode="markers", text=codes, cliponaxis=False, customdata=r.sums,
             marker={"size": 13, "color": DEQUANTIZED, "symbol": "diamond"},
-            hovertemplate="code %{text}: %{customdata}<extra></extra>",
+            hovertemplate="code %{text}: %{customdata}<extra></extra>", **UNCHECKED,
         ),
     ]  # fmt: skip
+    if len(x) <= _MOST_NAMED:  # below the ticks, each once
+        named = dict(zip(y.tolist(), codes, strict=True))
+        traces.append(
+            go.Scatter(
+                x=list(named), y=[-0.32] * len(named), mode="text", text=list(named.values()), textfont={"size": 14},
+                cliponaxis=False, hoverinfo="skip", **UNCHECKED,
+            )
+        )  # fmt: skip
     gap = np.full(len(x), np.nan)
     joined = go.Scatter(
         x=np.stack([x, y, gap], 1).reshape(-1), y=np.tile([0.92, 0.08, np.nan], len(x)), mode="lines", hoverinfo="skip",
-        line={"color": QUIET, "width": 2},
+        line={"color": QUIET, "width": 2}, **UNCHECKED,
     )  # fmt: skip
     ends = np.concatenate([x, levels])
     margin = 0.06 * float(np.ptp(ends)) or 1.0
@@ -100,20 +107,19 @@ def near_zero(statistics: TensorStatistics, formats: Sequence[str]) -> go.Figure
     traces = [
         go.Bar(
             x=(edges[:-1] + edges[1:]) / 2, y=h.counts / top, width=np.diff(edges), hoverinfo="skip",
-            marker={"color": ORIGINAL, "line": {"width": 0}},
+            marker={"color": ORIGINAL, "line": {"width": 0}}, **UNCHECKED,
         )
     ]  # fmt: skip
     reach = statistics.max_abs / sigma
     names, places = [], []
     for i, name in enumerate(formats):
-        f = get(name)
-        unit = FormatRow(f, 1.0)
-        line = FormatRow(f, reach / unit.largest)
-        at, low = ticks(line, (-reach, reach), Linear()), -0.18 * (i + 1)
+        line = FormatRow(get(name))
+        values = ticks(line, whole_range([line]), Linear())
+        at, low = values * (reach / line.largest), -0.18 * (i + 1)
         traces.append(
             go.Scatter(
                 x=at, y=np.full(len(at), low), mode="markers", hoverinfo="skip",
-                marker={"symbol": "line-ns", "size": 12, "line": {"width": 1.3, "color": DEQUANTIZED}},
+                marker={"symbol": "line-ns", "size": 12, "line": {"width": 1.3, "color": DEQUANTIZED}}, **UNCHECKED,
             )
         )  # fmt: skip
         names.append(f"{name}, {len(at):,}")
@@ -144,6 +150,7 @@ def pulled(p: Pulled) -> go.Figure:
                     x=np.arange(len(values)), y=np.clip(values, -reach, reach), mode="markers", yaxis=f"y{axis}",
                     marker={"symbol": "circle", "size": pixels, "color": color}, cliponaxis=False,
                     text=[number(v) for v in values.tolist()], hovertemplate="weight %{x}: %{text}<extra></extra>",
+                    **UNCHECKED,
                 )
             )  # fmt: skip
         layout[f"yaxis{axis}"] = {"domain": [bottom + 0.04, bottom + height - 0.1], "range": [-reach, reach],
@@ -173,10 +180,11 @@ def block_curve(points: Sequence[BlockPoint], shown: int) -> go.Figure:
         text=[str(p.block) if p.block else "one scale" for p in points], textposition="top right",
         textfont={"size": 13}, line={"color": ORIGINAL, "width": 2}, marker={"size": 9}, cliponaxis=False,
         customdata=[p.scheme for p in points], hovertemplate="%{customdata}: %{y:.1%} at %{x:.4g} bits<extra></extra>",
+        **UNCHECKED,
     )  # fmt: skip
     mark = go.Scatter(
         x=[here.bits], y=[here.relative_error], mode="markers", hoverinfo="skip",
-        marker={"symbol": "circle-open", "size": 20, "color": DEQUANTIZED, "line": {"width": 3}},
+        marker={"symbol": "circle-open", "size": 20, "color": DEQUANTIZED, "line": {"width": 3}}, **UNCHECKED,
     )  # fmt: skip
     return figure(
         [line, mark], f"Error against bits a weight for blocks from the whole tensor to 16 weights; {here.scheme} has "
@@ -193,7 +201,7 @@ def next_words(stored: NextWords, shown: NextWords) -> go.Figure:
         go.Bar(
             x=r.probabilities, y=words, orientation="h", marker={"color": color}, cliponaxis=False,
             text=[share(p) for p in r.probabilities], textposition="outside", textfont={"size": 13},
-            hovertemplate="%{y}: %{text}<extra></extra>",
+            hovertemplate="%{y}: %{text}<extra></extra>", **UNCHECKED,
         )
         for r, color in ((stored, ORIGINAL), (shown, DEQUANTIZED))
     ]  # fmt: skip
@@ -226,16 +234,18 @@ def tokens_allowed(found: Sequence[Ceiling]) -> go.Figure:
                 y=[plotly_text(c.device) for c in drawn], x=[c.tokens_per_s for c in drawn], orientation="h",
                 marker={"color": color, "opacity": [0.3 if c.fits is False else 1.0 for c in drawn]},
                 customdata=[number(c.tokens_per_s, 3) for c in drawn],
-                hovertemplate=f"%{{y}}, {plotly_text(scheme)}: %{{customdata}} tokens/s<extra></extra>",
+                hovertemplate=f"%{{y}}, {plotly_text(scheme)}: %{{customdata}} tokens/s<extra></extra>", **UNCHECKED,
             )
         )  # fmt: skip
         entries.append(("solid", color, scheme))
     best = max(found, key=lambda c: c.tokens_per_s)
+    marks = [factor * 10.0**power for power in range(-3, 8) for factor in (1, 3)]
     return figure(
         bars, f"Tokens a second that memory allows on {len(devices)} devices; the most is "
         f"{number(best.tokens_per_s, 3)} on {best.device} with {best.scheme}.",
         "tokens a second, at most", "", 80 + 46 * len(devices),
         barmode="group", bargap=0.2, margin={"l": 170, "r": 20, "t": 34, "b": 48},
-        xaxis={"type": "log", "gridcolor": QUIET}, yaxis={"autorange": "reversed", "showgrid": False},
+        xaxis={"type": "log", "gridcolor": QUIET, "tickvals": marks, "ticktext": [number(mark) for mark in marks]},
+        yaxis={"autorange": "reversed", "showgrid": False},
         annotations=[_from_the_edge(legend(*entries), 170)],
     )  # fmt: skip

@@ -6,15 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
+import plotly.graph_objects as go
 
 from ..formats.bits import AnyFormat, code_at, encode, rank_of, ranks, ranks_between, value
 from ..formats.numerals import digits, short
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+from .style import UNCHECKED, figure
 
 MOST_TICKS = 1200  # a row: about one a pixel; all values of up to 8 bits fit
 # Okabe and Ito's colours, told apart by colour-blind readers and on light and dark grounds.
@@ -102,37 +100,43 @@ def number_line(
 
     logarithmic: both signs on one logarithmic axis, with the stretch around 0 linear.
     """
-    import plotly.graph_objects as go
-
     place = _symmetric_log(lines, window) if logarithmic else Linear()
-    figure = go.Figure()
+    traces = []
     for row, line in enumerate(lines):
-        values = ticks(line, window, place)
-        colour = COLOURS[row % len(COLOURS)]
-        figure.add_scatter(
-            x=place(values), y=[row] * len(values), mode="markers", name=line.format.name,
-            marker=dict(symbol="line-ns", size=30, line=dict(width=1.4, color=colour)),
-            customdata=[short(v) for v in values], hovertemplate="%{customdata}",
-        )  # fmt: skip
+        traces.append(_values(line, row, ticks(line, window, place), place))
         if line.landed is not None and window[0] <= line.landed <= window[1]:
-            figure.add_scatter(
-                x=[float(place(line.landed))], y=[row], mode="markers", name=f"lands in {line.format.name}",
-                marker=dict(symbol="diamond", size=13, color=MARK_COLOUR, line=dict(width=1.5, color="#222222")),
-                customdata=[digits(line.landed)], hovertemplate="becomes %{customdata}",
-            )  # fmt: skip
+            traces.append(_landed(line, row, place))
+    shapes = []
     if marked is not None and window[0] <= marked <= window[1]:
-        figure.add_vline(x=float(place(marked)), line=dict(color=MARK_COLOUR, width=1.5, dash="dash"))
-    figure.update_layout(
-        height=MARGIN_HEIGHT + ROW_HEIGHT * len(lines), showlegend=False, hovermode="closest",
-        margin=dict(l=10, r=20, t=20, b=50), dragmode="pan", meta={"alt": describe(lines, window, marked)},
-        paper_bgcolor="rgba(0, 0, 0, 0)", plot_bgcolor="rgba(0, 0, 0, 0)",
+        at = float(place(marked))
+        shapes = [{"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "y domain",
+                   "line": {"color": MARK_COLOUR, "width": 1.5, "dash": "dash"}}]  # fmt: skip
+    axis = _labelled_axis(lines[0], window, place)
+    return figure(
+        traces, describe(lines, window, marked), axis.pop("said"), "", MARGIN_HEIGHT + ROW_HEIGHT * len(lines),
+        margin={"l": 10, "r": 20, "t": 20, "b": 50}, dragmode="pan", shapes=shapes, xaxis=axis,
+        yaxis={
+            "tickvals": list(range(len(lines))), "automargin": True,
+            "ticktext": [_row_label(line, len(in_view(line, window))) for line in lines],
+            "range": [len(lines) - 0.4, -0.6], "fixedrange": True, "showgrid": False,
+        },
     )  # fmt: skip
-    figure.update_yaxes(
-        tickvals=list(range(len(lines))), ticktext=[_row_label(line, len(in_view(line, window))) for line in lines],
-        range=[len(lines) - 0.4, -0.6], fixedrange=True, showgrid=False, zeroline=False,
+
+
+def _values(line: FormatRow, row: int, values: np.ndarray, place: Place) -> go.Scatter:
+    return go.Scatter(
+        x=place(values), y=[row] * len(values), mode="markers", name=line.format.name,
+        marker={"symbol": "line-ns", "size": 30, "line": {"width": 1.4, "color": COLOURS[row % len(COLOURS)]}},
+        customdata=[short(v) for v in values], hovertemplate="%{customdata}", **UNCHECKED,
     )  # fmt: skip
-    _label_axis(figure, lines[0], window, place)
-    return figure
+
+
+def _landed(line: FormatRow, row: int, place: Place) -> go.Scatter:
+    return go.Scatter(
+        x=[float(place(line.landed))], y=[row], mode="markers", name=f"lands in {line.format.name}",
+        marker={"symbol": "diamond", "size": 13, "color": MARK_COLOUR, "line": {"width": 1.5, "color": "#222222"}},
+        customdata=[digits(line.landed)], hovertemplate="becomes %{customdata}", **UNCHECKED,
+    )  # fmt: skip
 
 
 def describe(lines: Sequence[FormatRow], window: tuple[float, float], marked: float | None = None) -> str:
@@ -170,19 +174,19 @@ def _smallest_magnitudes(line: FormatRow, window: tuple[float, float]) -> list[f
     return [m for m in magnitudes if m]
 
 
-def _label_axis(figure: go.Figure, main: FormatRow, window: tuple[float, float], place: Place) -> None:
+def _labelled_axis(main: FormatRow, window: tuple[float, float], place: Place) -> dict:
+    """The axis of values, and under "said" what is written below it."""
     low, high = float(place(window[0])), float(place(window[1]))
     pad = (high - low or 1) * 0.02
-    figure.update_xaxes(range=[low - pad, high + pad], title_text="value", zeroline=True)
-    if isinstance(place, SymmetricLog):
-        labels = _log_labels(place.threshold, window)
-        if len(labels) < FEWEST_LABELS:  # a close-up: label values of the format itself
-            values = ticks(main, window, place)
-            labels = {float(v): short(v) for v in values[:: -(-len(values) // (2 * LABELS_A_SIDE)) or 1]}
-        figure.update_xaxes(
-            title_text="value (logarithmic on both sides of 0)",
-            tickvals=[float(place(v)) for v in labels], ticktext=list(labels.values()),
-        )  # fmt: skip
+    axis = {"range": [low - pad, high + pad], "zeroline": True, "said": "value"}
+    if isinstance(place, Linear):
+        return axis
+    labels = _log_labels(place.threshold, window)
+    if len(labels) < FEWEST_LABELS:  # a close-up: label values of the format itself
+        values = ticks(main, window, place)
+        labels = {float(v): short(v) for v in values[:: -(-len(values) // (2 * LABELS_A_SIDE)) or 1]}
+    where, texts = [float(place(v)) for v in labels], list(labels.values())
+    return axis | {"tickvals": where, "ticktext": texts, "said": "value (logarithmic on both sides of 0)"}
 
 
 def _log_labels(threshold: float, window: tuple[float, float]) -> dict[float, str]:

@@ -10,7 +10,7 @@ import numpy as np
 from ..evaluation import describe
 from ..kernels import quantize
 from ..quality.results import Verdict
-from ..text.wording import number, share
+from ..text.wording import bits, number, share
 from .outlier import BLOCKS, block_sizes
 from .rounding import SIX, rounded
 
@@ -32,7 +32,9 @@ def bytes_a_weight() -> Verdict:
     w = np.linspace(-1, 1, 1024, dtype=np.float32)[None]
     taken = {key: quantize(w, key).nbytes / w.size for key in _BYTES}
     held = taken == _BYTES
-    evidence = tuple(f"{key}: {number(nbytes)} bytes a weight." for key, nbytes in taken.items())
+    evidence = tuple(
+        f"{key}: {number(nbytes)} {'byte' if nbytes == 1 else 'bytes'} a weight." for key, nbytes in taken.items()
+    )
     summary = "So it is stored here." if held else "Not all of these are stored so here."
     return Verdict(1, STATEMENTS[1], "holds" if held else "does not hold", summary, evidence)
 
@@ -88,7 +90,7 @@ def blocks_contain() -> Verdict:
     )
     evidence = (
         "The tensor is random, one weight in a thousand lies 20 standard deviations out; the error is ‖e‖/‖x‖.",
-        *(f"{p.scheme}: {share(p.relative_error)} at {number(p.bits)} bits a weight." for p in inside),
+        *(f"{p.scheme}: {share(p.relative_error)} at {bits(p.bits)} bits a weight." for p in inside),
     )
     finding = "holds" if held else "does not hold"
     return Verdict(4, STATEMENTS[4], finding, summary, evidence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +13,7 @@ from ..metrics import BETTER, METRICS, Metric
 from ..quality.results import QUALITY_METRICS
 from ..schemes import OPTIONS
 from ..text.wording import number
-from .words import WORDS
+from .words import CALLED, WORDS
 
 GROUPS = ("Words", "Measures", "What it does to a language model", "Number formats", "GGUF's block types", "Options")
 
@@ -42,6 +43,22 @@ def option_key(option: str) -> str:
 def terms() -> dict[str, Term]:
     """All terms by key, group by group."""
     return {term.key: term for term in _declared()}
+
+
+def term_of(label: str) -> str | None:
+    """The key of the term that a control, a figure or a column is called by; None where that names no term.
+
+    >>> term_of("Granularity"), term_of("Schemes (3)"), term_of("Scale, stored as fp16"), term_of("Seed")
+    ('granularity', 'scheme', 'scale', None)
+    """
+    names = _names()
+    return names.get(label.casefold()) or names.get(re.split(r" \(|, ", label.casefold(), maxsplit=1)[0])
+
+
+@cache
+def _names() -> dict[str, str]:
+    named = {term.name.casefold(): key for key, term in reversed(terms().items())}
+    return named | {label.casefold(): key for label, key in CALLED.items()}
 
 
 def found(wanted: str) -> list[Term]:

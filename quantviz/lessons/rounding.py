@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import QuantvizError
-from ..evaluation import evaluate
+from ..evaluation import describe, evaluate
 from ..inspection import inspect_block
 from ..inspection.worked import arithmetic, code_text, code_values
 from ..metrics import METRICS
@@ -45,8 +45,9 @@ def rounded(numbers: Sequence[float], key: str) -> Rounded:
         raise QuantvizError(f"{len(numbers)} numbers are given; this takes 1 to {MOST}.")
     row = np.asarray(numbers, np.float32)[None]
     scheme = Scheme.parse(key)
-    found = evaluate(row, scheme)
-    block = inspect_block(row, scheme, 0, 0, found.statistics)
+    statistics = describe(row)
+    found = evaluate(row, scheme, detail="metrics", statistics=statistics)
+    block = inspect_block(row, scheme, 0, 0, statistics)
     levels = code_values(scheme)[1]
     if block.scale is not None:
         levels = block.scale * (levels - (block.zero_point or 0)) + (block.minimum or 0.0)

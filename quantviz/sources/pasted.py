@@ -156,6 +156,8 @@ def _no_number(entry: str, nth: int, where: str) -> QuantvizError:
     shown = repr(printable(entry, QUOTED))
     if entry.lower().lstrip("+-") in _NO_NUMBERS:
         return QuantvizError(f"{shown} ({place}) is no finite number, and quantization needs those; leave it out.")
+    if re.fullmatch(r"[-+]?[0-9]{0,20}\.?[0-9]{1,20}[eE]\+?[0-9]{1,4}", entry):
+        return QuantvizError(f"{shown} ({place}) is beyond float32, whose largest is 3.4e38.")
     return QuantvizError(f"{shown} ({place}) is no number; {WRITE}.")
 
 

@@ -109,10 +109,9 @@ def ceilings(model: ModelShape, schemes: Iterable[str], card: Card | None = None
     if card and here:
         rows.append((card.name, here, card.memory_bytes, True, "measured in this run"))
     rows += [(d.name, d.bytes_per_s, d.memory_bytes, False, d.source) for d in DEVICES]
-    found = []
+    taken, found = {key: bytes_per_token(model, key, batch) for key in keys}, []
     for name, bandwidth, memory, measured, source in rows:
-        for key in keys:
-            each = bytes_per_token(model, key, batch)
+        for key, each in taken.items():
             fits = None if memory is None else each * batch <= memory
             found.append(Ceiling(name, key, bandwidth / each, each, bandwidth, fits, measured, source))
     return found

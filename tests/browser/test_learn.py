@@ -6,65 +6,73 @@ import re
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from pages.components.learn.chapters import CHAPTERS as _CHAPTERS
 
-from .actions import heading
+from .actions import FIGURES_HAVE_THEIR_WIDTH, heading
 from .conftest import PATIENCE
 
 pytestmark = pytest.mark.browser
 CHAPTERS = list(_CHAPTERS)
-# Chapter -> label of its slider, and what is read before and after a press of the arrow.
+# Chapter -> role and name of a control, the key that moves it, and the numbers that follow it.
 MOVED = {
-    "1 What a weight costs": ("Weights of the model, in billions", "8 billion weights", "14 billion weights"),
-    "3 Rounding to integers": ("Number 1", "Scale 0.127143", "Scale 0.125714"),
-    "4 One outlier": ("How far out the outlier lies", "38 of 127 become zero", "of 127 become zero"),
-    "5 Blocks": ("Weights a block", "int4-sym-b64: error", "int4-sym-b32: error"),
+    "1 What a weight costs": ("slider", "Weights of the model, in billions", "ArrowRight", r"4 bytes take [0-9.]+ GB"),
+    "2 How a float is built": ("button", "mantissa bit 0", "Space", r"becomes [0-9.]+:"),
+    "3 Rounding to integers": ("slider", "Number 1", "ArrowRight", r"Scale 0\.[0-9]+"),
+    "4 One outlier": ("slider", "How far out the outlier lies", "ArrowRight", r"lose [0-9.]+% of"),
+    "5 Blocks": ("slider", "Weights a block", "ArrowLeft", r"error [0-9.]+% of ‖x‖ at [0-9.]+ bits"),
+    "6 What a model does": ("slider", "Bits a weight", "ArrowRight", r"KL divergence\s+[0-9.]+"),
+    "7 Speed": ("slider", "Model, in weights", "ArrowRight", r"second: [0-9.,]+ in bf16"),
+    "8 What people ship": ("radio", "FP8", "Space", r"You meet it in: .*"),
+    "9 Which to use": ("slider", "Weights of the model, in billions", "ArrowRight", r"bits a weight, [0-9.]+ GB"),
 }
+TABS = 80  # more than there are places to go to in a chapter
+WIDE, PHONE = {"width": 1280, "height": 1000}, {"width": 390, "height": 844}
 
 
-def test_a_slider_moved_with_the_keyboard_changes_the_numbers(page: Page, address: str):
+def reach(page: Page, wanted: Locator, key: str) -> None:
+    """Goes on until the keyboard is there."""
+    for _ in range(TABS):
+        if wanted.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press(key)
+    raise AssertionError(f"{key} does not lead to {wanted}.")
+
+
+def moved(page: Page, main: Locator, chapter: str, way: str) -> None:
+    """Moves the chapter's control, which `way` leads to, and waits until other numbers stand there."""
+    role, name, key, numbers = MOVED[chapter]
+    expect(main).to_contain_text(re.compile(numbers), use_inner_text=True)
+    before = re.search(numbers, main.inner_text())[0]
+    reach(page, main.get_by_role(role, name=name).first, way)  # a group is one stop: from behind, its last
+    page.keyboard.press(key)
+    expect(main).not_to_contain_text(before, use_inner_text=True)
+    assert re.search(numbers, main.inner_text()), chapter
+
+
+def test_the_keyboard_alone_goes_through_all_chapters_and_nothing_scrolls_sideways(page: Page, address: str):
     page.set_default_timeout(PATIENCE)
-    for chapter, (label, before, after) in MOVED.items():
-        page.goto(f"{address}/learn?{urlencode({'chapter': chapter})}")
-        main = page.get_by_test_id("stMain")
-        expect(main.get_by_text(before).first).to_be_visible()
-        slider = main.get_by_role("slider", name=label).first
-        was = slider.get_attribute("aria-valuenow")
-        slider.focus()
-        page.keyboard.press("ArrowRight")
-        expect(slider).not_to_have_attribute("aria-valuenow", was)
-        expect(main.get_by_text(after).first).to_be_visible()
-        expect(page.get_by_test_id("stException")).to_have_count(0)
-
-
-def at_rest(page: Page) -> None:
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
-    expect(page.get_by_test_id("stMain").get_by_test_id("stProgress")).to_have_count(0)
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-
-
-def test_chapters_follow_one_another_and_nothing_scrolls_sideways_on_a_phone(page: Page, address: str):
-    """With the keyboard alone: to the answer, and on to the next chapter."""
-    page.set_default_timeout(PATIENCE)
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(f"{address}/learn")
+    page.set_viewport_size(WIDE)
+    page.goto(f"{address}/learn?learn_gigabytes=64")
     main = page.get_by_test_id("stMain")
-    for i, title in enumerate(CHAPTERS):
+    answer = main.get_by_role("switch", name="Show the answer")
+    for before, title in zip([None, *CHAPTERS], CHAPTERS, strict=False):
+        if before:
+            reach(page, main.get_by_role("button", name=title), "Tab")
+            page.keyboard.press("Enter")
         expect(main.get_by_role("radio", name=title)).to_be_checked()
-        at_rest(page)
-        answer = main.get_by_role("switch", name="Show the answer")
-        answer.focus()
+        moved(page, main, title, "Shift+Tab" if before else "Tab")
+        reach(page, answer, "Tab")
         page.keyboard.press("Space")
         expect(answer).to_be_checked()
-        at_rest(page)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), title
+        for size in (PHONE, WIDE):
+            page.set_viewport_size(size)
+            page.wait_for_function(FIGURES_HAVE_THEIR_WIDTH)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (title, size)
         assert main.get_by_test_id("stPageLink").count() > 1, title
         assert main.get_by_test_id("stMarkdownBadge").or_(main.get_by_text("Claim ")).count(), title
-        if i + 1 < len(CHAPTERS):
-            main.get_by_role("button", name=CHAPTERS[i + 1]).focus()
-            page.keyboard.press("Enter")
+        expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
 def test_a_class_sees_large_type_and_keys_turn_the_chapters(page: Page, address: str):

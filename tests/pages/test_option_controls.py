@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import quantviz as qv
-from pages.components.shared.glossary_links import to_term
+from pages.components.terms import to_term
 from quantviz import QuantvizError, Scheme
 from quantviz.lessons.glossary import option_key
 from quantviz.schemes import OPTIONS, Option

@@ -127,6 +127,7 @@ def test_a_column_is_a_row_and_lines_are_rows():
         ("1, -inf", "'-inf' (the 2nd entry) is no finite number"),
         ("[0.5, null]", "'null' (the 2nd entry) is no finite number"),
         ("1e39", "beyond float32"),
+        ("2, -1e400", "'-1e400' (the 2nd entry) is beyond float32"),
         ("1, 2, 3\n4, 5", "Line 2 has 2 numbers and line 1 3"),
         ("1, 2,, 3", "a comma with no number beside it, after '2'"),
         ("1, 2,", "may have been cut off"),

@@ -19,6 +19,7 @@ from ..link.address import chosen_text, put
 from ..link.state import parse_place
 from ..selection import Importance, View
 from ..shared.charts import chart
+from ..terms import explained
 from ..work import cached
 from .solved import quantized, story_section
 
@@ -172,7 +173,7 @@ def weight_columns(block: Block, arithmetic: str | int = "large") -> dict[str, o
         block.names[0]: st.column_config.NumberColumn(format="%.6g"),
         "arithmetic": st.column_config.TextColumn(width=arithmetic),
         block.names[1]: st.column_config.NumberColumn(format="%.6g"),
-        "error": st.column_config.NumberColumn(format="%.3g", help="dequantized − original"),
-        "scale": st.column_config.NumberColumn(format="%.4g", help=own),
+        "error": st.column_config.NumberColumn(format="%.3g", help=explained("Error", "dequantized − original")),
+        "scale": st.column_config.NumberColumn(format="%.4g", help=explained("Scale", own)),
         "minimum": st.column_config.NumberColumn(format="%.4g", help=own),
     }

@@ -48,7 +48,7 @@ def _tensor(statistics: TensorStatistics) -> None:
     facts = statistics_facts(statistics)
     for start in range(0, len(facts), 4):
         for column, fact in zip(st.columns(4), facts[start : start + 4], strict=False):
-            column.metric(fact.label, fact.text, help=fact.meaning)
+            say.metric(fact.label, fact.text, help=fact.meaning, on=column)
     st.markdown("**Largest weights**")
     how = {"row": count, "column": count, "weight": partial(number, fixed=True), "in σ": partial(decimals, places=2)}
     table(largest_weights_table(statistics), how, "largest_of_tensor", height=300)

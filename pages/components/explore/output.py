@@ -8,11 +8,12 @@ from quantviz import Quantized, figures
 from quantviz.evaluation import Evaluation
 from quantviz.evaluation.layer_output import LayerOutput, layer_sentences
 from quantviz.evaluation.sentences import output_sentence
-from quantviz.metrics import METRICS, tooltip, value_text
+from quantviz.metrics import METRICS, value_text
 
 from .. import say
 from ..selection import Importance, View
 from ..shared.charts import chart
+from ..terms import metric_help
 from ..work import cached
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
@@ -30,7 +31,7 @@ def output_section(view: View, evaluation: Evaluation, importance: Importance | 
     """Nothing where the layer's inputs are not known."""
     if importance is None or importance.calibration is None:
         return
-    st.subheader(
+    say.subheader(
         "The layer's inputs and its output",
         help="From the calibration's inputs: what the layer is fed, what of it meets the codes, and which input "
         "channels carry the error of its output.",
@@ -39,7 +40,7 @@ def output_section(view: View, evaluation: Evaluation, importance: Importance | 
     for column, name in zip(st.columns(max(len(names), 4)), names, strict=False):
         metric = METRICS[name]
         say.metric(
-            metric.label, value_text(name, evaluation.metrics[name]), None, metric.direction, help=tooltip(metric),
+            metric.label, value_text(name, evaluation.metrics[name]), None, metric.direction, help=metric_help(metric),
             on=column,
         )  # fmt: skip
     if text := output_sentence(evaluation):

@@ -27,7 +27,7 @@ def is_small(view: View) -> bool:
 
 def small_section(view: View, evaluation: Evaluation, importance: Importance | None) -> None:
     """Each weight on the line of its block with its code, and in a table with the arithmetic."""
-    st.subheader("Weight by weight", help="Each weight of the tensor: the code that is stored, and its meaning.")
+    say.subheader("Weight by weight", help="Each weight of the tensor: the code that is stored, and its meaning.")
     scheme = Scheme.parse(evaluation.scheme)
     if scheme.rotate != "none":
         st.caption("Rows are rotated before they are quantized: these are the rotated weights.")

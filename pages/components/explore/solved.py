@@ -32,7 +32,7 @@ def story_section(view: View, block: Block, importance: Importance | None) -> No
     """Column by column, for the row of the block that is drawn; nothing for other schemes than GPTQ's."""
     if view.scheme.solver != "gptq" or importance is None:
         return
-    st.subheader(
+    say.subheader(
         "The story of GPTQ on this block",
         help="Columns are rounded one after the other. What a column errs by is handed to those still to come, as far "
         "as the inputs say that they can make up for it, so that the error of the layer's output stays small.",

@@ -28,9 +28,11 @@ def draw() -> None:
         "**Asymmetric** ones begin at the smallest number and end at the largest; a **zero point** says which code is "
         "0. Drag a number and watch."
     )
+    with st.container(key="learn_numbers"):  # three in a row on a phone
+        columns = st.columns(len(SIX))
     numbers = [
         choices.number(f"Number {i + 1:d}", key, start, -1.0, 1.0, 0.01, on=column, draw="slider")
-        for i, (column, key, start) in enumerate(zip(st.columns(len(SIX)), KEYS, SIX, strict=True))
+        for i, (column, key, start) in enumerate(zip(columns, KEYS, SIX, strict=True))
     ]
     left, right = st.columns(2)
     bits = int(choices.number("Bits", "learn_bits", 4, 2, 8, on=left, draw="slider"))
@@ -63,9 +65,14 @@ def _arithmetic(r: Rounded) -> None:
     say.caption(f"Scale {number(r.scale or 0.0, 6)}{zero}.")
     table(
         {"number": [number(v) for v in r.numbers], "code": list(r.codes), "arithmetic": list(r.sums),
-         "error": [number(b - a, 3) for a, b in zip(r.numbers, r.made, strict=True)]},
+         "error": [_error(b - a, r.scale or 0.0) for a, b in zip(r.numbers, r.made, strict=True)]},
         {}, "learn_codes", height="content",
     )  # fmt: skip
+
+
+def _error(error: float, scale: float) -> str:
+    """What float32 leaves over where a number is one of the values counts as nothing."""
+    return number(0.0 if abs(error) < 1e-5 * scale else error, 3)
 
 
 def _worst(r: Rounded) -> str:

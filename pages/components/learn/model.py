@@ -13,7 +13,6 @@ from quantviz.text.wording import number, share
 
 from .. import say
 from ..link import choices
-from ..shared.glossary_links import to_term
 from ..shared.passages import passages
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
@@ -28,6 +27,7 @@ _written: BoundedCache[list[Continuation]] = BoundedCache(50, lambda _: 1)
 _found: BoundedCache[dict[str | None, NextWords]] = BoundedCache(50, lambda _: 1)
 
 
+@st.fragment
 def draw() -> None:
     scheme = _sentence()
     model_claims(5, 6, 7)
@@ -62,12 +62,11 @@ def _sentence() -> str:
     say.metric("Likeliest next word", f"{shown.likeliest.strip()}", on=columns[0], border=True)
     say.metric(
         "KL divergence", number(shown.kl, 3), border=True, on=columns[1],
-        help="Of the next word's distribution from that of the model as it is stored: `Σ p·ln(p/q)` in nats."
-        f"\n\n{to_term('kl_mean')}",
+        help="Of the next word's distribution from that of the model as it is stored: `Σ p·ln(p/q)` in nats.",
     )  # fmt: skip
     say.metric(
         "Perplexity of the sentence", number(shown.perplexity, 4), border=True, on=columns[2],
-        help=f"e to the mean of −ln p over its words but the first.\n\n{to_term('perplexity')}",
+        help="e to the mean of −ln p over its words but the first.",
     )  # fmt: skip
     say.caption(f"As it is stored, the model's perplexity on this sentence is {number(stored.perplexity, 4)}.")
     _passage(sentence, scheme)

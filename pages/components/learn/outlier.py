@@ -23,7 +23,7 @@ def draw() -> None:
     )
     sigmas = choices.number(
         "How far out the outlier lies, in standard deviations", "learn_sigmas", 4.0, 0.0, float(MOST_SIGMAS), 1.0,
-        draw="slider",
+        draw="slider", format="%g",
     )  # fmt: skip
     _pulled(sigmas)
     largest_claim()
@@ -39,8 +39,9 @@ def _pulled(sigmas: float) -> None:
     whole, blocks = p.neighbours
     say.text(
         f"With one scale for all, the other weights lose {share(p.neighbours[whole])} of themselves (‖e‖/‖x‖) and "
-        f"{p.zeroed[whole]} of {WEIGHTS - 1} become zero; in blocks of 32 {share(p.neighbours[blocks])} and "
-        f"{p.zeroed[blocks]}: only those in the outlier's own block suffer."
+        f"{p.zeroed[whole]} of {WEIGHTS - 1} become zero. With a scale for each 32 they lose "
+        f"{share(p.neighbours[blocks])}, and {p.zeroed[blocks]} become zero: only those in the outlier's own block "
+        "suffer."
     )
     question(
         "How far out must the outlier lie for symmetric 4-bit codes to turn nearly all its neighbours into zero?",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 
 import streamlit as st
@@ -10,6 +11,7 @@ from quantviz import figures
 from quantviz.lessons import speed
 from quantviz.text.wording import number, size
 from quantviz.throughput import Doing, Report
+from quantviz.throughput.roofline import Ceiling
 
 from .. import say
 from ..link import choices
@@ -24,6 +26,7 @@ from .presenting import show
 _reports: BoundedCache[Report] = BoundedCache(4, lambda _: 1)
 
 
+@st.fragment
 def draw() -> None:
     st.markdown(
         "To write one word, a model reads every weight once. On most devices memory is slower than arithmetic, so the "
@@ -35,10 +38,13 @@ def draw() -> None:
     )  # fmt: skip
     task = _task()
     report = task.ready
-    show(figures.lessons.tokens_allowed(speed.allowed(model, report)), "learn_ceilings")
-    st.caption(
-        "By the bandwidth in each maker's data sheet; computed, not measured. Pale: the weights do not fit into its "
-        "memory."
+    found = speed.allowed(model, report)
+    show(figures.lessons.tokens_allowed(found), "learn_ceilings")
+    say.text(_in_words(found))
+    here = "" if report is None else ", and of this machine as measured"
+    say.caption(
+        f"By the bandwidth in each maker's data sheet{here}; the tokens are computed. Pale: the weights do not fit "
+        "into its memory."
     )
     if report is None:
         st.markdown("**What this machine gives** is measured on a model of half a billion weights: some ten seconds.")
@@ -59,6 +65,13 @@ def draw() -> None:
     with st.container(border=True):
         card(speed.verdict(report))
     lead_on("Measure every scheme", "throughput", throughput_model=model)
+
+
+def _in_words(found: Sequence[Ceiling]) -> str:
+    """Of this machine where it was measured, else of the first device."""
+    own = [c for c in found if c.measured] or [c for c in found if c.device == found[0].device]
+    told = ", ".join(f"{number(c.tokens_per_s, 3)} in {c.scheme}" for c in own)
+    return f"{own[0].device}, which reads {size(own[0].bytes_per_s)}/s, writes at most so many tokens a second: {told}."
 
 
 def _task() -> KeptResult:

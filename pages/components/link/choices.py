@@ -16,6 +16,7 @@ import streamlit as st
 from quantviz.errors import QuantvizError
 from quantviz.text.wording import number as written
 
+from ..terms import explained
 from . import address
 
 MOST_NAMED, MOST_SHOWN = 12, 3  # options that a notice offers, and names
@@ -57,6 +58,7 @@ class _Choice:
         """more: the widget's other arguments. Its own default must be the value it shows: if a run is cut short, the
         browser draws the widget anew with that default, and reports it as if the visitor had chosen it.
         """
+        more["help"] = explained(label, more.get("help"))
         return draw(label, *options, key=self.key, on_change=self._take, args=(st.session_state[self.key],), **more)
 
     def _take(self, shown: Any) -> None:

@@ -29,10 +29,11 @@ def block_types() -> None:
     weights, size, bits, group = st.columns(4)
     weights.metric("Weights a block", count(kind.block))
     size.metric("Bytes a block", count(kind.nbytes))
-    bits.metric(
-        "Bits per weight", number(kind.bits_per_weight, 6), help="8 · bytes / weights: everything stored counts."
-    )
-    group.metric("Weights a scale", count(kind.group), help="How many neighbours share a scale.")
+    say.metric(
+        "Bits per weight", number(kind.bits_per_weight, 6), help="8 · bytes / weights: everything stored counts.",
+        on=bits,
+    )  # fmt: skip
+    say.metric("Weights a scale", count(kind.group), help="How many neighbours share a scale.", on=group)
     say.text(kind.rule)
     chart(block_layout(kind), "block_layout")
     st.dataframe(

@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.components import say
 from pages.components.shared.charts import chart
+from pages.components.terms import explained
 from quantviz.figures import alt_text
 from quantviz.figures import number_line as line
 from quantviz.formats import FORMATS, FloatFormat, bits, worked
@@ -24,8 +25,10 @@ SPREAD = ("largest", "smallest normal", "smallest subnormal", "epsilon")  # colu
 def all_formats() -> None:
     st.subheader("All formats side by side")
     table = pd.DataFrame([_written(worked.properties(f)) for f in FORMATS.values()])
-    config = {name: st.column_config.Column(help=meaning) for name, meaning in worked.PROPERTIES.items()}
-    config |= {name: st.column_config.Column(help=worked.PROPERTIES[name], width=w) for name, w in WIDTHS.items()}
+    column = st.column_config.Column
+    config = {name: column(help=explained(name, meaning)) for name, meaning in worked.PROPERTIES.items()}
+    config["source"] = column(help=worked.PROPERTIES["source"])  # of the format: the term is where tensors come from
+    config |= {name: config[name] | {"width": w} for name, w in WIDTHS.items()}
     st.dataframe(table, hide_index=True, column_config=config, height=520, placeholder="–")
     st.caption(
         "Casts round to nearest, ties to even, and saturate: a number beyond the range becomes the largest finite "

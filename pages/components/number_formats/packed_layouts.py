@@ -48,8 +48,8 @@ def packed_formats() -> None:
     )  # fmt: skip
     layout, c = layouts[name]
     bits, rule = st.columns([1, 3], vertical_alignment="center")
-    bits.metric(
-        "Bits per weight", number(layout.bits_per_weight, 6),
+    say.metric(
+        "Bits per weight", number(layout.bits_per_weight, 6), on=bits,
         help="8 · bytes / weights of a small layer that was read: scales, zero points and orders count, and so they "
         "weigh more than in a large layer where one is for all of it.",
     )  # fmt: skip

@@ -28,8 +28,8 @@ from ..link.state import choose_scheme
 from ..selection import View
 from ..shared.axis_controls import axis_controls
 from ..shared.charts import chart
-from ..shared.glossary_links import metric_help
 from ..shared.tables import table
+from ..terms import metric_help
 from . import laboratory
 
 HEADLINES = ("rmse", "relative_l2_error", "mean_relative_error", "zeroed_fraction")
@@ -81,7 +81,7 @@ def _figures(evaluation: Evaluation, other: Evaluation | None) -> None:
 
 @st.fragment
 def attribution_section(view: View) -> None:
-    st.subheader("Who carries the error", help="Σe² and Σ|e| of the weights in each band, over those of all weights.")
+    say.subheader("Who carries the error", help="Σe² and Σ|e| of the weights in each band, over those of all weights.")
     found = laboratory.attribution(view).result()
     if found is None:
         return
@@ -155,7 +155,7 @@ def chosen_bits(view: View) -> int:
 
 @st.fragment
 def curves_section(view: View) -> None:
-    st.subheader("Do blocks contain outliers?", help="Integers under one scale for all, a scale a row, or blocks.")
+    say.subheader("Do blocks contain outliers?", help="Integers under one scale for all, a scale a row, or blocks.")
     with st.container(horizontal=True):
         chosen = choices.one_of(st.segmented_control, "Bits", "bits", BITS, str(default_bits(view)))
         metric = choices.one_of(

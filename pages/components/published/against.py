@@ -18,11 +18,11 @@ from ..link.address import put
 from ..link.state import choose_ref
 from ..selection import DEMO_REF, ModelRef, View
 from ..shared.charts import chart
-from ..shared.glossary_links import metric_help
 from ..shared.headline import HEADLINES
 from ..shared.importance_upload import importance_upload
 from ..shared.results import LARGE
 from ..sidebar.tensor_controls import choose_file, source_for
+from ..terms import metric_help
 from ..work import cached, jobs
 from ..work.bounded import BoundedCache
 from ..work.visitors import agree, agreed

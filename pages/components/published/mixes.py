@@ -59,13 +59,13 @@ def _one(r: Recipe, ref: str) -> None:
         "Size", size(r.nbytes), border=True,
         help="All tensors, padded as in the file. The header comes on top: names, and the tokenizer, some megabytes.",
     )  # fmt: skip
-    columns[1].metric(
-        "Bits per weight", bits(r.bits_per_weight), border=True,
+    say.metric(
+        "Bits per weight", bits(r.bits_per_weight), border=True, on=columns[1],
         help="`8 · bytes / weights`, norms and everything else that is not quantized included; lower is smaller.",
     )  # fmt: skip
     columns[2].metric("Weights", count(r.weights), border=True)
-    columns[3].metric(
-        "Types", f"{len(r.kinds)}", border=True,
+    say.metric(
+        "Types", f"{len(r.kinds)}", border=True, on=columns[3],
         help="  \n".join(f"{say.name(kind)}: {share(n / r.weights)} of the weights" for kind, n in r.kinds.items()),
     )  # fmt: skip
     chart(figures.mix_map(r), "mix_map")

@@ -26,7 +26,7 @@ OTHER_PAGES = ("explore", "compare", "outliers")
 
 
 def activations_section(ask: Ask, results: Sequence[QualityResult]) -> None:
-    st.subheader(
+    say.subheader(
         "Activations",
         help="`E[x²]` of each input channel says how much an error in its weights costs: importance, as llama.cpp's "
         "imatrix has it. It is collected while the model as it is stored reads the text.",

@@ -15,9 +15,9 @@ from quantviz.text.wording import count, decimals
 
 from .. import say
 from ..shared.charts import chart
-from ..shared.glossary_links import metric_help
 from ..shared.left_out import left_out
 from ..shared.tables import NONE, height, metric_headings, open_in_explore, table
+from ..terms import metric_help
 from . import state as quality_state
 from .state import Ask
 
@@ -65,7 +65,7 @@ def _baseline(results: list[QualityResult]) -> None:
         ("Computed in", f"{r.dtype}, {r.device}", "What the model multiplies in, and where. Schemes round in float32."),
     )  # fmt: skip
     for column, (label, value, meaning) in zip(st.columns(len(facts)), facts, strict=True):
-        column.metric(say.name(label), say.plain(value), help=say.plain(meaning), border=True)
+        say.metric(label, value, help=say.plain(meaning), border=True, on=column)
 
 
 # -- the table -----------------------------------------------------------------------------------

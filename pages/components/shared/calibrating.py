@@ -13,6 +13,7 @@ from quantviz.text.wording import count, plural
 
 from .. import say
 from ..selection import DEMO_REF, Importance, View
+from ..terms import explained
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
 from ..work.tasks import KeptResult, steps
@@ -38,7 +39,7 @@ def calibration_controls(view: View) -> Importance | None:
     if chosen is None or chosen[0] != kind or (chosen[1:] != _asked(view) and view.at.source.ref != DEMO_REF):
         st.markdown(
             "**Calibration**: for `solver=gptq`, `solver=awq`, `smooth=`, and the error of the layer's output, with "
-            "`act=` that with quantized inputs.", help=_HELP,
+            "`act=` that with quantized inputs.", help=explained("Calibration", _HELP),
         )  # fmt: skip
         label = "Let the model read a text" if is_model else "Make up inputs"
         st.button(label, icon=":material/input:", on_click=_choose, args=(kind, *_asked(view)), help=_explained(view))

@@ -13,7 +13,7 @@ from .. import say
 from ..link.address import changing
 from ..link.state import NOTHING, choose_pinned, choose_scheme
 from ..selection import View
-from .glossary_links import metric_help
+from ..terms import metric_help
 
 HEADLINES = (
     "mean_relative_error", "relative_l2_error", "sqnr_db", "max_abs_error", "zeroed_fraction", "bits_per_weight",

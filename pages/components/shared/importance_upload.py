@@ -16,6 +16,7 @@ from quantviz.text.wording import count
 
 from .. import say
 from ..selection import Importance, View
+from ..terms import explained
 from ..work import cached
 from ..work.tensors import importance_named
 from .calibrating import calibration_controls
@@ -76,7 +77,7 @@ def importance_file() -> tuple[str, str] | None:
     """Draws the way in for a file. Gives the name and the path of the one in use, whose stem is its digest."""
     st.file_uploader(
         "E[x²] of each input channel", type=["npy", "gguf", "safetensors"], key="importance_file", on_change=_keep,
-        help=_HELP,
+        help=explained("Importance", _HELP),
     )  # fmt: skip
     return st.session_state.get("_importance")
 

@@ -13,7 +13,7 @@ from quantviz.schemes import OPTIONS, Option, Scheme
 from quantviz.schemes.option import Group
 
 from .. import say
-from .glossary_links import to_term
+from ..terms import to_term
 
 
 def option_controls(scheme: Scheme, group: Group, change: Callable[[str], None]) -> None:

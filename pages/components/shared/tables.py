@@ -14,7 +14,7 @@ from quantviz.metrics import METRICS, Metric, value_text
 
 from .. import say
 from ..link.address import link
-from .glossary_links import metric_help
+from ..terms import explained, metric_help
 
 Written = Mapping[str, Callable[[Any], str]]
 
@@ -34,15 +34,16 @@ def _or_none(text: Callable[[Any], str]) -> Callable[[Any], str]:
     return lambda value: NONE if value is None or pd.isna(value) else text(value)
 
 
-def fitted(styler: Styler, how: Written, config: Mapping[str, Any]) -> dict[str, Any]:
+def fitted(frame: pd.DataFrame, how: Written, config: Mapping[str, Any]) -> dict[str, Any]:
     """`config` with a width for every column that has none: of its heading, or of its longest cell.
 
     A number cut off at its left edge would look like another number.
     """
-    frame, found = styler.data, {}
+    found = {}
     for name in frame.columns:
         column = dict(config.get(name) or st.column_config.Column())
-        text, values = how.get(name, str), frame[name].drop_duplicates().dropna()
+        column["help"] = explained(column.get("label") or name, column.get("help"))
+        text, values = how.get(name, str), (v for v in set(frame[name].tolist()) if not pd.isna(v))
         longest = max((len(text(value)) for value in values), default=1)
         heading = len(str(column.get("label") or name)) + (3 if column.get("help") else 1)
         if column.get("width") is None:
@@ -52,10 +53,15 @@ def fitted(styler: Styler, how: Written, config: Mapping[str, Any]) -> dict[str,
 
 
 def table(data: Any, how: Written, key: str, config: Mapping[str, Any] | None = None, **more: Any) -> Any:
-    """st.dataframe of `written` data in fitted columns; data may be a Styler already."""
-    styler = data if isinstance(data, Styler) else as_styler(data, how)
+    """st.dataframe of `written` data in fitted columns; data may be a Styler already.
+
+    Where all cells are texts there is no `how`, and no Styler: it takes longer than all else here.
+    """
+    if not isinstance(data, Styler):
+        data = as_styler(data, how) if how else pd.DataFrame(data)
+    frame = data.data if isinstance(data, Styler) else data
     return st.dataframe(
-        styler, hide_index=True, key=key, column_config=fitted(styler, how, config or {}), placeholder=NONE, **more
+        data, hide_index=True, key=key, column_config=fitted(frame, how, config or {}), placeholder=NONE, **more
     )
 
 

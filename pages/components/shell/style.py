@@ -28,6 +28,10 @@ _RULES = """
     color: light-dark(#FFFFFF, #11151C) !important; }
   /* What is pressed is 24 pixels high at least (WCAG 2.2, 2.5.8). */
   [data-testid="stMultiSelect"] button[aria-label="Clear all"] { min-width: 1.75rem; min-height: 1.75rem; }
+  /* Where the keyboard is, is boxed: a grey ground alone does not show it. */
+  a:focus-visible, label:has(input[role="switch"]:focus-visible),
+  [data-testid="stElementToolbar"] button:focus-visible {
+    outline: 2px solid light-dark(#0968AA, #4FA8E0) !important; outline-offset: 1px; border-radius: 4px; }
   /* A way out where no script of a figure could run. */
   [data-testid="stApp"]:not(:has([class*="st-key-figure_"] .stBidiComponent [data-testid="stAlertContainer"]))
     .st-key-draw_anew { display: none; }
@@ -35,6 +39,7 @@ _RULES = """
   @media (hover: none) { .js-plotly-plot .modebar-container { display: none; } }
   @media (max-width: 640px) {
     [data-testid="stMainBlockContainer"] { padding: 3rem 1rem 4rem; }
+    .st-key-learn_numbers [data-testid="stColumn"] { min-width: 28%; flex: 1 1 28%; }
     .qv-passages > div { grid-template-columns: 1fr !important; }
     .qv-passages > div > * { grid-column: 1 !important; grid-row: auto !important; }
     /* A row of choices that is too wide for the screen goes on in the next line, at its own width. */

@@ -13,6 +13,7 @@ from quantviz.text.numbers import whole_number
 from .. import say
 from ..link.address import changing, notice
 from ..link.state import DEFAULT_REF, choose_ref
+from ..terms import explained
 
 LONGEST_SIDE = 1 << 31
 
@@ -57,7 +58,7 @@ def random_controls(ref: str) -> None:
 def _field(column, ref: str, name: str, label: str, least: float, most: float, step: float, help: str) -> None:
     column.number_input(
         label, least, most, value=None, step=step, format=None if isinstance(step, int) else "%g",
-        key=f"random_{name}", on_change=_change, args=(ref, name), help=help,
+        key=f"random_{name}", on_change=_change, args=(ref, name), help=explained(label, help),
     )  # fmt: skip
 
 

@@ -16,8 +16,8 @@ from .. import say
 from ..link import choices
 from ..link.address import chosen_text
 from ..link.state import DEFAULT_PINNED, DEFAULT_SCHEME, NOTHING, choose_scheme
-from ..shared.glossary_links import to_term
 from ..shared.option_controls import moved_to, option_controls
+from ..terms import explained
 
 FAMILIES = {
     "Integer": lambda f: isinstance(f, IntFormat),
@@ -34,6 +34,8 @@ FAMILY_HELP = """
 - **MX**: blocks whose length and scale type the specification fixes (OCP MX, NVFP4)
 - **GGUF**: the block types of llama.cpp's files, each a packed layout with a rule of its own, byte for byte
 """
+_GRANULARITY_HELP = "Which weights share a scale: all, a channel (one output row), a block of N along a row, or a tile."
+_SYMMETRY_HELP = "sym: zero-centred, scale only. asym: scale and integer zero point. offset: scale and float minimum."
 CAST = "none: plain cast"
 # Groups of options that stand in a box of their own: (group, what is written on the box, its key).
 BOXES = (("outliers", "Against outliers", "scheme_cures"), ("inputs", "The layer's inputs", "scheme_inputs"))
@@ -45,14 +47,14 @@ def scheme_controls() -> tuple[Scheme, Scheme | None]:
     above = st.container()
     text = choices.text(
         "Scheme key", "scheme", DEFAULT_SCHEME, check=Scheme.parse, empty="",
-        help=f"The scheme as one word; write your own, such as int4-asym-b48.\n\n{to_term('scheme')}",
+        help="The scheme as one word; write your own, such as int4-asym-b48.",
     )  # fmt: skip
     scheme = Scheme.parse(text)
     with above:
         _controls(scheme)
     pinned = choices.text(
         "Pinned scheme", "pinned", DEFAULT_PINNED, check=_pinned, empty=NOTHING,
-        help=f"What the headline figures are compared with: a scheme key, or none.\n\n{to_term('pinned')}",
+        help="What the headline figures are compared with: a scheme key, or none.",
     )  # fmt: skip
     return scheme, _pinned(pinned)
 
@@ -74,20 +76,22 @@ def _controls(scheme: Scheme) -> None:
     family = next(name for name, holds in FAMILIES.items() if holds(scheme.fmt))
     shown["scheme_family"] = family
     left, right = st.columns(2)
-    left.selectbox("Family", list(FAMILIES), key="scheme_family", on_change=_change, args=("family",), help=FAMILY_HELP)
+    left.selectbox(
+        "Family", list(FAMILIES), key="scheme_family", on_change=_change, args=("family",),
+        help=explained("Family", FAMILY_HELP),
+    )  # fmt: skip
     formats = [name for name, f in KINDS.items() if FAMILIES[family](f)]
     shown["scheme_format"] = scheme.format
     right.selectbox(
         "Format", formats, key="scheme_format", on_change=_change, args=("format",),
-        help=worked.MX_RULE if scheme.rule == "mx" else None,
+        help=explained(scheme.format, worked.MX_RULE if scheme.rule == "mx" else None),
     )  # fmt: skip
     offered = _granularities(scheme)
     if offered:
         shown["scheme_granularity"] = str(scheme.granularity) if scheme.granularity else CAST
         st.selectbox(
             "Granularity", offered, key="scheme_granularity", on_change=_change, args=("granularity",),
-            help="Which weights share a scale: all, a channel (one output row), a block of N along a row, or a tile."
-            f"\n\n{to_term('granularity')}",
+            help=explained("Granularity", _GRANULARITY_HELP),
         )  # fmt: skip
     else:
         st.text_input("Granularity", f"b{scheme.fmt.block}, fixed", disabled=True)
@@ -95,9 +99,7 @@ def _controls(scheme: Scheme) -> None:
         shown["scheme_symmetry"] = scheme.symmetry
         st.segmented_control(
             "Symmetry", SYMMETRIES, key="scheme_symmetry", required=True, on_change=_change, args=("symmetry",),
-            help="sym: zero-centred, scale only. asym: scale and integer zero point. offset: scale and float minimum."
-            f"\n\n{to_term('symmetry')}",
-            width="stretch",
+            help=explained("Symmetry", _SYMMETRY_HELP), width="stretch",
         )  # fmt: skip
     if isinstance(scheme.fmt, BlockType):
         kind = scheme.fmt

@@ -36,8 +36,9 @@ def device_card(card: Card) -> None:
         "Memory", "unknown" if card.memory_bytes is None else size(card.memory_bytes),
         help="In all." if card.free_bytes is None else f"In all; {size(card.free_bytes)} was free when the run began.",
     )  # fmt: skip
-    moved.metric("Copy", copy, help="Bytes read plus bytes written by a plain copy, a second; the median of this run.")
-    taken.metric("Read", read, help="Bytes read by a plain sum, a second; the median of this run.")
+    copied = "Bytes read plus bytes written by a plain copy, a second; the median of this run."
+    say.metric("Copy", copy, help=copied, on=moved)
+    say.metric("Read", read, help="Bytes read by a plain sum, a second; the median of this run.", on=taken)
     facts = [f"{card.threads} threads"] if card.threads else []
     facts += [f"cache of {size(card.cache_bytes)}, kept cold"] if card.cache_bytes else []
     facts += [f"driver {card.driver}"] if card.driver else []

@@ -34,7 +34,7 @@ REACHED = "measured here"
 def claim_section(report: Report) -> None:
     """Draws claim 8 and the verdict of this run's measurements."""
     found = speed_verdict(report.measurements)
-    st.subheader(
+    say.subheader(
         "Claim 8, on this machine",
         help="Tokens/s of the decode step over those of bf16 in the same run, or of fp32 where that is faster.",
     )
@@ -89,7 +89,7 @@ def error_and_speed(view: View, report: Report, sqnr: dict[str, float]) -> None:
 def roofline_section(plan: Plan, report: Report | None) -> None:
     """What bandwidth alone allows, on devices by name and on this one."""
     card = report.card if report else None
-    st.subheader(
+    say.subheader(
         "Tokens/s that memory allows: computed, not measured",
         help="`tokens/s ≤ batch · bandwidth / bytes of weights`\n\nA ceiling: no kernel beats it, few come near. It "
         "leaves out the cache of keys and values, which is read beside the weights and outweighs them in a long "

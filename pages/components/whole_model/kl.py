@@ -32,8 +32,8 @@ def measured_kl(ask: Ask) -> pd.DataFrame | None:
 
 def kl_section(ask: Ask, frame: pd.DataFrame) -> None:
     """What each unit alone does to the predictions, and how well the cheap grades foretell it."""
-    st.subheader(
-        "What it does to the model's predictions", anchor=False,
+    say.subheader(
+        "What it does to the model's predictions",
         help="Each unit alone is quantized, everything else as stored, and the model's predictions are held against "
         "those of the model as it is: the mean KL divergence.",
     )  # fmt: skip

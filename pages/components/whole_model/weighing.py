@@ -20,6 +20,7 @@ from ..shared.importance_upload import (
     importance_name,
     take_importance,
 )
+from ..terms import explained
 from ..work.bounded import BoundedCache
 from ..work.jobs import Job
 from ..work.tasks import KeptResult, steps
@@ -48,7 +49,11 @@ def weighing_controls(source: ModelRef, view: View) -> Weighing | None:
         task, name = _reading(source, view), importance_name(source.ref)
         if importance_in_use() is None:
             st.button(
-                "Let the model read a text", icon=":material/input:", on_click=_ask_for, args=(task, name), help=_HELP
+                "Let the model read a text",
+                icon=":material/input:",
+                on_click=_ask_for,
+                args=(task, name),
+                help=explained("Importance", _HELP),
             )
         kept = importance_file()
         if kept is not None:

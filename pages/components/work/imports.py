@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pkgutil
 import threading
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -23,6 +24,7 @@ _COMPONENTS = str(Path(__file__).parents[1])
 _lock = threading.RLock()
 
 
+@cache  # every run of the app asks for it
 def import_first() -> None:
     """Imports what every page needs; visitors who arrive meanwhile wait."""
     with _lock:
