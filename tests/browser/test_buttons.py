@@ -34,6 +34,7 @@ QUICK: dict[str, dict] = {
 NOTHING = dict.fromkeys(("schemes", "measured", "workloads", "layers", "line_formats"), "")
 ABSENT = {"ref": "hf:someone/absent", "model": "hf:someone/absent", "beside": "hf:someone/absent"}
 LONG = re.compile(r"^(Start|Measure|Collect|Write|Set the largest|Compare (all|every)|Evaluate)")
+LOADING = 180_000  # milliseconds: a machine on which nothing is loaded imports torch and transformers in one press
 SOON = 1_500  # milliseconds after which anything else that goes on is stopped too
 
 # Presses the first thing that can be pressed and was not; gives its name. What belongs to Streamlit's own frame is left
@@ -117,7 +118,7 @@ def _is_foreign(url: str, address: str) -> bool:
 
 def at_rest(page: Page) -> None:
     page.evaluate(BEGUN)
-    page.wait_for_function(AT_REST)
+    page.wait_for_function(AT_REST, timeout=LOADING)
 
 
 def in_progress(page: Page):
