@@ -1,6 +1,5 @@
 // A slider that tells where it is while it is moved, as fast as it is answered, and once more when the hand rests.
 const RESTS = 400, PATIENCE = 2000;  // milliseconds: without a key, and without an answer
-const AHEAD = 2;  // places told and not answered yet: the server is at one while the browser draws the other
 const STYLE = `
   div { display: flex; flex-wrap: wrap; gap: 4px 12px; align-items: center; color: var(--st-text-color);
     font: 14px var(--st-font); min-height: 34px; }
@@ -34,7 +33,7 @@ class Slider {
     this.box.append(this.choice, this.range, this.there, this.said);
     this.style = element("style", {textContent: STYLE});
     root.append(this.style, this.box);
-    this.serial = this.answered = this.sentAt = 0;  // places are numbered as they are told
+    this.serial = this.sentAt = 0;
     this.choice.onchange = () => this.place();
     this.range.oninput = () => this.moves();
     this.range.onpointerdown = () => this.isHeld = true;
@@ -56,7 +55,7 @@ class Slider {
     }
     this.quantities = data.quantities;
     this.said.textContent = data.said;
-    this.answered = Math.max(this.answered, data.answered);
+    if (data.answered === this.serial) this.sentAt = 0;
     if (this.isAhead) this.sends();
     if (!this.isMoving && !(Date.now() < this.keepsUntil && this.now().at !== Number(this.range.value))) this.place();
   }
@@ -89,8 +88,7 @@ class Slider {
   }
 
   sends() {
-    const isWaiting = this.serial - this.answered >= AHEAD && Date.now() < this.sentAt + PATIENCE;
-    if (!this.isAhead || isWaiting) return;
+    if (!this.isAhead || Date.now() < this.sentAt + PATIENCE) return;
     this.isAhead = false;
     this.sentAt = Date.now();
     this.tell("moving", {...this.where(), serial: ++this.serial});
@@ -99,7 +97,7 @@ class Slider {
   rests() {
     if (!this.isMoving) return;
     this.isMoving = this.isAhead = false;
-    this.answered = this.serial;
+    this.sentAt = 0;
     this.keepsUntil = Date.now() + PATIENCE;
     this.tell("rest", this.where());
   }
