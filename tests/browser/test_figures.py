@@ -76,6 +76,12 @@ NARROW = """async ([packet, width]) => {
   parentElement.remove();
   return [rows.length, rows.every(row => row.right <= right && row.top >= top)];
 }"""
+# How wide the first figure is while the page is printed, and after.
+PRINTED = """() => ['beforeprint', 'afterprint'].map(now => {
+  dispatchEvent(new Event(now));
+  return document.querySelector('.qv-figure .main-svg').getBoundingClientRect().width;
+})"""
+PAPER = 645
 FIGURES = ["block", "codes", "errors", "map", "weights"]
 
 
@@ -138,7 +144,7 @@ def test_figures_follow_a_slider_by_a_sample_and_the_page_where_it_rests(page: P
     settled(page)
 
 
-def test_a_figure_goes_quietly_while_it_is_drawn_and_its_legend_keeps_inside(page: Page, address: str):
+def test_a_figure_goes_quietly_while_it_is_drawn_keeps_its_legend_inside_and_fits_on_paper(page: Page, address: str):
     go(page, address, ref=SMALL, scheme="int4-sym-b32")
     expect(page.locator(".qv-figure .main-svg").first).to_be_attached()
     bars = [to_bytes(Figure(Bar(y=[1, 2, height])), alt="three bars") for height in (3, 4)]
@@ -148,6 +154,10 @@ def test_a_figure_goes_quietly_while_it_is_drawn_and_its_legend_keeps_inside(pag
     packet = to_bytes(figure([Bar(y=[1, 2])], "two bars", "x", "y", annotations=[legend(*entries)]), alt="two bars")
     found = [page.evaluate(NARROW, [base64.b64encode(packet).decode(), width]) for width in (900, 420, 240)]
     assert found == [[1, True], [2, True], [4, True]]
+    on_paper, on_screen = page.evaluate(PRINTED)
+    assert on_paper < PAPER < on_screen  # pixels; an upright page has no more
+    page.emulate_media(media="print")
+    expect(page.get_by_test_id("stSidebar")).to_be_hidden()
 
 
 def test_the_script_reads_what_was_compressed(page: Page):

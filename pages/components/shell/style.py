@@ -9,6 +9,8 @@ _RULES = """
   /* The page begins near the top and uses the width. */
   [data-testid="stMainBlockContainer"] { padding: 3rem 2.5rem 4rem; max-width: 110rem; }
   .st-key-remember { display: none; }
+  /* On paper there is nothing to choose. */
+  @media print { [data-testid="stSidebar"], [data-testid="stHeader"] { display: none; } }
   /* Room for the controls, two side by side. */
   @media (min-width: 768px) { [data-testid="stSidebar"][data-collapsed="false"] { min-width: 22rem; } }
   /* Five kinds of source stand in one line. */

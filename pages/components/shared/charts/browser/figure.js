@@ -124,6 +124,12 @@ class Figure {
     ask(this);
   }
 
+  // On paper a browser lays the page out anew, and the figure stays as wide as it is.
+  scale(factor) {
+    this.node.style.zoom = factor;
+    this.box.style.height = `${factor * this.layout?.height}px`;
+  }
+
   // As it was given, without what a visitor did to it.
   reset() {
     this.resets += 1;
