@@ -62,7 +62,7 @@ if evaluations:
             st.caption("Of the weights alone: what quantizing the inputs adds (act=) stands in the table below.")
         if told := list(filter(None, [output_sentence(frame), joint_sentence(frame)])):
             say.text(*told)
-table_section(view, frame)
+table_section(view, frame, importance)
 if evaluations:
     st.subheader("Weights after each scheme")
     chart(figures.histogram_grid(evaluations, pinned), "histograms", [e.scheme for e in evaluations])

@@ -32,6 +32,8 @@ def test_one_press_gives_the_error_of_the_output_and_lets_gptq_be_measured(view,
     assert solved["output_relative_error"] < plain["output_relative_error"]
     assert solved["heldout_output_relative_error"] < plain["heldout_output_relative_error"]
     assert solved["relative_l2_error"] > plain["relative_l2_error"]
+    assert not plain["uses data"]
+    assert solved["uses data"].startswith("gptq, ") and solved["uses data"].endswith(" tokens")
     assert any("least error of the layer's output" in shown(m) for m in app.markdown)
     app = pressed(app, "Forget the calibration")
     assert not any("output_relative_error" in t.value for t in app.dataframe)

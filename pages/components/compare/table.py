@@ -10,8 +10,9 @@ import streamlit as st
 from quantviz.evaluation import comparison
 from quantviz.evaluation.comparison import Outcome
 from quantviz.metrics import METRICS, difference, value_text
+from quantviz.quality.data import Calibrating
 from quantviz.schemes import Scheme
-from quantviz.text.wording import decimals
+from quantviz.text.wording import decimals, plural
 
 from .. import say
 from ..link.state import choose_pinned
@@ -25,7 +26,7 @@ from .several_table import Several, tensors_data, tensors_python
 FIGURES, AGAINST = "Figures", "Against the pinned"
 FIRST = ("bits_per_weight", "sqnr_db", "mean_relative_error", "relative_l2_error")  # columns that stand first
 _PINNED = "background-color: rgba(128, 128, 128, 0.18); font-weight: bold"
-GAP = "against pinned"
+GAP, USES = "against pinned", "uses data"
 
 
 def partial_table(found: list[Outcome], pinned: Scheme | None) -> None:
@@ -34,7 +35,8 @@ def partial_table(found: list[Outcome], pinned: Scheme | None) -> None:
         _draw(comparison.tabulate(found), pinned and pinned.key, FIGURES, "compare_partial")
 
 
-def table_section(view: View, frame: pd.DataFrame) -> None:
+def table_section(view: View, frame: pd.DataFrame, importance: Importance | None = None) -> None:
+    """importance: what the comparison knew of the layer's inputs."""
     st.subheader("Every metric", help="Click a heading to sort, hover it for its formula, tick a row to open it.")
     pinned = view.pinned and view.pinned.key
     shown = FIGURES
@@ -43,7 +45,8 @@ def table_section(view: View, frame: pd.DataFrame) -> None:
             "Show", [FIGURES, AGAINST], default=FIGURES, required=True, key="compare_shown",
             label_visibility="collapsed", width="content",
         )  # fmt: skip
-    event = _draw(frame, pinned, shown, "compare_table", on_select="rerun", selection_mode="single-row")
+    uses = _uses(frame, importance)
+    event = _draw(frame, pinned, shown, "compare_table", uses, on_select="rerun", selection_mode="single-row")
     rows = event["selection"]["rows"]
     st.caption(
         "Bold on green: the best of its column, by that metric's own direction; nothing is marked where all are equal. "
@@ -53,13 +56,25 @@ def table_section(view: View, frame: pd.DataFrame) -> None:
         _row_buttons(frame.scheme.iloc[rows[0]], pinned)
 
 
-def _draw(frame: pd.DataFrame, pinned: str | None, shown: str, key: str, **more):
+def _uses(frame: pd.DataFrame, importance: Importance | None) -> list[str] | None:
+    """Which of the schemes look at the layer's inputs, how, and at how many tokens; None where none does."""
+    if importance is None or importance.calibration is None:
+        return None
+    told = Calibrating(imatrix=True)
+    used = [told.uses(Scheme.parse(key)) for key in frame.scheme]
+    tokens = plural(importance.calibration.tokens, "token")
+    return [f"{what}, {tokens}" if what else "" for what in used] if any(used) else None
+
+
+def _draw(frame: pd.DataFrame, pinned: str | None, shown: str, key: str, uses: list[str] | None = None, **more):
     best = comparison.best(frame)
     values = comparison.differences(frame, pinned) if shown == AGAINST else frame
     columns = _ordered(comparison.metric_columns(frame))
     values = values[["scheme", *columns, "seconds", "notices"]]
+    if uses:
+        values.insert(1, USES, uses)
     if shown == FIGURES and pinned in comparison.with_figures(frame):
-        values.insert(3, GAP, comparison.differences(frame, pinned)["sqnr_db"])
+        values.insert(values.columns.get_loc("sqnr_db") + 1, GAP, comparison.differences(frame, pinned)["sqnr_db"])
     how = {
         name: (lambda v, name=name: difference(name, v, 0.0) or NONE) if shown == AGAINST else partial(value_text, name)
         for name in columns
@@ -84,6 +99,7 @@ def _marks(values: pd.DataFrame, best: dict[str, list[str]], pinned: str | None)
 def _headings(columns: list[str]) -> dict:
     return metric_headings(METRICS[name] for name in columns) | {
         "scheme": st.column_config.Column("Scheme", pinned=True),
+        USES: st.column_config.Column("Uses data", help="What looks at the layer's inputs, and at how many tokens."),
         GAP: st.column_config.Column("SQNR against pinned", help="SQNR minus that of the pinned scheme."),
         "seconds": st.column_config.Column("Seconds", help="What the evaluation took."),
         "notices": st.column_config.Column("Notices", width="large"),
