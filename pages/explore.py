@@ -11,7 +11,7 @@ from pages.components.explore.output import output_section
 from pages.components.explore.picture import picture_section
 from pages.components.explore.small import is_small, small_section
 from pages.components.explore.stored import stored_section
-from pages.components.explore.turning import turned, turning_slider
+from pages.components.explore.turning import turned, turning_slider, ways_of
 from pages.components.shared.axis_controls import axis_controls
 from pages.components.shared.charts import chart
 from pages.components.shared.headline import headline
@@ -42,7 +42,8 @@ with first:
 def turning_weights(axis: str, full: bool) -> None:
     """Runs alone, and as often as it can, while the slider is dragged."""
     slider = st.container()
-    now = turned(view, importance)
+    ways = ways_of(view)
+    now = turned(view, ways, importance)
     shown, beside = (now.evaluation, now.pinned) if now and now.evaluation else (evaluation, pinned)
     chart(figures.weights(shown, beside, axis, full), "weights", (axis, full))
     note = figures.outside_note(evaluation.statistics)
@@ -50,7 +51,7 @@ def turning_weights(axis: str, full: bool) -> None:
         st.caption(f"While the slider moves, this figure is of some rows. The others are of {say.plain(view.scheme)}.")
     elif note and not full:
         say.caption(note)
-    turning_slider(view, now, slider)
+    turning_slider(ways, now, slider)
 
 
 @st.fragment

@@ -22,6 +22,7 @@ from ..work import cached
 KEY, _RESTED = "turn", "_turn_rested"
 MAGNITUDE = "Outlier magnitude"
 MAGNITUDES = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 25, 30, 40, 50, 70, 100)  # σ
+Ways = dict[Turn, tuple[str, ...]]
 SHOWN = ("mean_relative_error", "sqnr_db", "bits_per_weight")
 
 
@@ -34,11 +35,10 @@ class Turned:
     pinned: Evaluation | None = None
 
 
-def turned(view: View, importance: Importance | None) -> Turned | None:
+def turned(view: View, ways: Ways, importance: Importance | None) -> Turned | None:
     """What the slider asks for; None while it rests. Runs the page again where it has come to rest elsewhere."""
     if st.session_state.pop(_RESTED, False):
         st.rerun()
-    ways = _ways(view)
     found = place(KEY, list(ways), "moving")
     if found is None:
         return None
@@ -53,14 +53,14 @@ def turned(view: View, importance: Importance | None) -> Turned | None:
     return Turned(f"{key}, {sample}. {figures}", evaluation, pinned)
 
 
-def turning_slider(view: View, now: Turned | None, on: Any) -> None:
+def turning_slider(ways: Ways, now: Turned | None, on: Any) -> None:
     """Draws the slider, where there is anything to turn."""
-    if turns := list(_ways(view)):
+    if ways:
         with on:
-            slider(KEY, turns, now.said if now else "", _rest)
+            slider(KEY, list(ways), now.said if now else "", _rest)
 
 
-def _ways(view: View) -> dict[Turn, tuple[str, ...]]:
+def ways_of(view: View) -> Ways:
     """What can be turned -> what is chosen at each place: keys of schemes, or references."""
     ways = {}
     for name, steps in quantities(view.scheme, view.info.cols):
@@ -75,7 +75,7 @@ def _ways(view: View) -> dict[Turn, tuple[str, ...]]:
     return ways
 
 
-def _at(view: View, ways: dict[Turn, tuple[str, ...]], turn: Turn, step: int) -> tuple[TensorPart, str]:
+def _at(view: View, ways: Ways, turn: Turn, step: int) -> tuple[TensorPart, str]:
     """The tensor and the key of the scheme at a place."""
     to = ways[turn][step]
     if turn.name == MAGNITUDE:
@@ -85,7 +85,7 @@ def _at(view: View, ways: dict[Turn, tuple[str, ...]], turn: Turn, step: int) ->
 
 def _rest() -> None:
     view = current()
-    ways = _ways(view)
+    ways = ways_of(view)
     if found := place(KEY, list(ways), "rest"):
         turn, step = found
         if step != turn.at:

@@ -160,7 +160,9 @@ def evaluate(at: TensorPart, key: str, importance: Importance | None, job: Job) 
 
 def glance(at: TensorPart, key: str, importance: Importance | None = None) -> tuple[Evaluation, float]:
     """The evaluation of some of the tensor's rows, in a moment, and the share of the rows that these are."""
-    model = _models.get(at.source, lambda: qv.open_model(at.source.opens, root=at.source.root))
+    source, weighing = at.source, importance and importance.digest
+    is_made = source.opens.startswith("random:")  # perhaps one that nobody has opened: with larger outliers
+    model = _models.get(source, lambda: qv.open_model(source.opens)) if is_made else _model(source)
     info = model.info(at.tensor)
     first, end = at.rows or (0, info.rows)
 
@@ -169,7 +171,10 @@ def glance(at: TensorPart, key: str, importance: Importance | None = None) -> tu
 
     few = _glances.get(at, read)
     known = {"importance": importance.values} if importance else {}
-    return qv.evaluate(few, key, device=default_engine(), **known), few.rows / (end - first)
+    found = _evaluations.get(
+        ("glance", at, key, weighing), lambda: qv.evaluate(few, key, device=default_engine(), **known)
+    )
+    return found, few.rows / (end - first)
 
 
 def _given(importance: Importance | None) -> dict:
