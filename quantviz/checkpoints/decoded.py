@@ -15,7 +15,7 @@ from ..sources import Progress, TensorInfo
 from ..sources.model import Reader
 from ..tensors import StoredTensor
 from ..text.printable import LONGEST_NAME, printable
-from .layer import Layer, Part, Unpacked
+from .layer import Arrays, Layer, Part, Unpacked
 
 _KEPT = 4  # bands of rows that belong together and were taken apart last: readers go from end to end, a few at a time
 SMALL = 1 << 20  # bytes of a tensor that is read before anybody asks for weights
@@ -48,6 +48,15 @@ class Decoded(StoredTensor):
     def unpacked(self, first: int, last: int) -> Unpacked:
         """Rows [first, last) of this tensor taken apart."""
         return self.data.unpacked(first, last)
+
+    @property
+    def first_row(self) -> int:
+        """Which row of its layer is the first one here."""
+        return self.data.first_row
+
+    def arrays(self, first: int, last: int) -> Arrays:
+        """What rows [first, last) of this tensor are stored as; they begin and end with rows that belong together."""
+        return self.data.arrays(first, last)
 
 
 def small_tensor(reader: Reader, info: TensorInfo) -> np.ndarray:
@@ -127,14 +136,17 @@ class _Opened:
 
     def unpacked(self, first: int, last: int) -> Unpacked:
         """Rows [first, last), which begin and end with rows that belong together."""
-        arrays = {name: self._array(name, part, first, last) for name, part in self.layer.parts.items()}
-        found = self.layer.unpack(arrays, first, last)
+        found = self.layer.unpack(self.arrays(first, last), first, last)
         if not all(np.isfinite(x).all() for x in (found.scales, found.zeros, found.minima) if x is not None):
             raise QuantvizError(
                 f"{printable(self._name, LONGEST_NAME)} has scales or zero points that are no numbers, so the file is "
                 "damaged."
             )
         return found
+
+    def arrays(self, first: int, last: int) -> Arrays:
+        """What these rows are stored as."""
+        return {name: self._array(name, part, first, last) for name, part in self.layer.parts.items()}
 
     def values(self, first: int, last: int) -> np.ndarray:
         """float32 [rows, cols] of rows [first, last), any."""
@@ -198,9 +210,16 @@ class DecodedElements:
             raise ValueError("Elements are read one after the other.")
         return DecodedElements(self._opened, self._cols, self._start + start, self._start + max(start, stop))
 
+    @property
+    def first_row(self) -> int:
+        return self._start // self._cols
+
+    def arrays(self, first: int, last: int) -> Arrays:
+        return self._opened.arrays(self.first_row + first, self.first_row + last)
+
     def unpacked(self, first: int, last: int) -> Unpacked:
         """Rows [first, last) of these, taken apart; their own rows first."""
-        begin, height = self._start // self._cols, self._opened.layer.height
+        begin, height = self.first_row, self._opened.layer.height
         low, high = (begin + first) // height * height, -(-(begin + last) // height) * height
         found = self._opened.unpacked(low, min(high, self._opened.rows))
         return found.rows(begin + first - low, begin + last - low)

@@ -11,21 +11,25 @@ from dataclasses import replace
 from typing import Any
 
 from ..checkpoints.decoded import Decoded
+from ..checkpoints.readers import aqlm, exl3
 from ..errors import QuantvizError
 from ..evaluation import Evaluation, describe
 from ..evaluation.pairs import evaluate_pair
 from ..kernels.results import Progress
 from ..sources import Model
 from ..statistics import TensorStatistics
-from ..tensors import check_importance
+from ..tensors import StoredTensor, check_importance
 from .folds import find_fold
 from .opening import AS_THEY_ARE, INTERLEAVED, Opened, opened
 from .pairing import Fused, Pair, Pairs, pair_up
-from .plain import beside_plain
+from .plain import Plain, beside_plain
 from .requantized import requantized
 from .result import Against
 from .rotation import UNLIKE, rotation
+from .searched import Searched
 from .sentences import against_dict, in_short, sentence, undone
+from .trellis import beside_trellis
+from .vectors import beside_vectors
 
 __all__ = ["AS_THEY_ARE", "INTERLEAVED", "Against", "Fused", "Opened", "Pair", "Pairs", "against", "against_dict",
            "in_short", "measured", "opened", "pair_up", "sentence", "undone", "whole"]  # fmt: skip
@@ -62,10 +66,19 @@ def against(
     if fold and not fold.exact:
         why_not = "the scales that were folded into it are known from rounded weights alone"
     elif isinstance(y, Decoded) and abs(evaluation.metrics["cosine_similarity"]) > UNLIKE:
-        plain, why = beside_plain(seen, y, _part(progress, 1))
+        plain, why = _beside_plain(seen, y, _part(progress, 1))
         why_not = why or why_not
     turned = rotation(seen, y, evaluation.metrics["cosine_similarity"])
     return Against(pair, o.order, evaluation, again, why_not, o.changes, fold, plain, turned)
+
+
+def _beside_plain(x: StoredTensor, y: Decoded, progress: Progress | None) -> tuple[Plain | Searched | None, str]:
+    """Codes that are numbers are compared with plain rounding, others with the best that a search finds."""
+    if isinstance(y.layer.unpack, exl3.Trellis):
+        return beside_trellis(x, y, progress)
+    if y.layer.unpack is aqlm.unpack:
+        return beside_vectors(x, y, progress)
+    return beside_plain(x, y, progress)
 
 
 def _part(progress: Progress | None, part: int) -> Progress | None:

@@ -21,7 +21,7 @@ from .scale_rules import ScaleRule, asymmetric, from_the_far_end, of_levels, pow
 from .survey import Survey, survey
 
 EQUAL, BETTER, WORSE, ALIKE = "equal", "better", "worse", "alike"
-_ALL = 0.9995  # of scales or codes, so many are all: a tie may fall either way
+ALL = 0.9995  # of scales or codes, so many are all: a tie may fall either way
 _SAME = 0.01  # mean squared errors that differ by less are alike
 _SCALES = {"float16": "fp16", "bfloat16": "bf16", "float32": "fp32"}
 _E2M1 = FORMATS["fp4_e2m1"]
@@ -61,7 +61,7 @@ class Plain:
 
     @property
     def all_nearest(self) -> bool:
-        return self.nearest >= _ALL * self.count
+        return self.nearest >= ALL * self.count
 
 
 def beside_plain(x: StoredTensor, y: StoredTensor, progress: Progress | None = None) -> tuple[Plain | None, str]:
@@ -76,19 +76,20 @@ def beside_plain(x: StoredTensor, y: StoredTensor, progress: Progress | None = N
     kind = _kind(y, sample)
     tile = _tile(y)
     found = survey(x, y, tile, kind.rules, progress)
-    by = next((r for r in kind.rules if found.groups and found.by_rule[r.name] >= _ALL * found.groups), None)
+    by = next((r for r in kind.rules if found.groups and found.by_rule[r.name] >= ALL * found.groups), None)
     rule = by.name if by else ""
     scheme = _scheme(y, kind, found, sample, tile, by.option if by else "")
     mse, plain_mse = found.squared_error / found.count, float("nan")
     if scheme:
         plain_mse = evaluate(x, scheme, detail="metrics").metrics["mse"]
-    verdict = _verdict(mse, plain_mse, rule and found.nearest >= _ALL * found.count)
+    verdict = verdict_of(mse, plain_mse, bool(rule) and found.nearest >= ALL * found.count)
     elsewhere = tuple(_elsewhere(y, kind, found, sample))
     return Plain(verdict, scheme, mse, plain_mse, found.nearest, found.count, rule, elsewhere), ""
 
 
-def _verdict(mse: float, plain_mse: float, by_rule: bool | str) -> str:
-    if by_rule:
+def verdict_of(mse: float, plain_mse: float, same: bool) -> str:
+    """same: whether the codes themselves, and the rule of the scales, are those of plain quantization."""
+    if same:
         return EQUAL
     if np.isnan(plain_mse):
         return ""

@@ -10,6 +10,7 @@ from .pairing import Pair
 from .plain import Plain
 from .requantized import Requantized
 from .rotation import Rotation
+from .searched import Searched
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +20,7 @@ class Against:
     order: how its rows lie beside the original's.  evaluation: the error it carries, its scheme the stored type.
     requantized: None where that cannot be told, for the reason `why_not`.
     changes: what else of the file was undone, in words.  fold: scales that its maker moved into other tensors, undone
-    in `evaluation`; None where there are none.  plain: packed formats beside plain rounding; None for others.
+    in `evaluation`; None where there are none.  plain: packed formats beside plain quantization; None for others.
     rotation: why the two have nothing in common, where that shows.
     """
 
@@ -30,5 +31,5 @@ class Against:
     why_not: str = ""
     changes: tuple[str, ...] = ()
     fold: Fold | None = None
-    plain: Plain | None = None
+    plain: Plain | Searched | None = None
     rotation: Rotation | None = None

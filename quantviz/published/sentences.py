@@ -9,9 +9,10 @@ from ..text.plain import plain
 from ..text.wording import number, share
 from .folds import Fold
 from .opening import AS_THEY_ARE
-from .plain import EQUAL, plain_sentence
+from .plain import EQUAL, Plain, plain_sentence
 from .result import Against
 from .rotation import Rotation
+from .searched import Searched, searched_in_short, searched_sentence
 
 _LITTLE = 0.5  # cosine similarity
 
@@ -33,6 +34,8 @@ def sentence(a: Against) -> str:
             "The two have little in common: the file was made from another model, or its converter rearranged this "
             "tensor in a way that is not known here." + size + changes
         )
+    if isinstance(a.plain, Searched):
+        return searched_sentence(a.plain, a.evaluation.scheme) + changes
     if a.plain:
         return plain_sentence(a.plain, a.evaluation.scheme) + changes
     return _of_requantized(a) + changes
@@ -48,6 +51,8 @@ def in_short(a: Against) -> str:
     r, p = a.requantized, a.plain
     if a.rotation and a.rotation.of:
         return f"{a.rotation.of} rotated"
+    if isinstance(p, Searched):
+        return searched_in_short(p)
     if p:
         return {EQUAL: "plain rounding", "": "cannot tell"}.get(p.verdict, f"{p.verdict} ({p.scheme})")
     return "cannot tell" if r is None else "same bytes" if r.same else f"{share(r.equal / r.count)} of {r.unit}"
@@ -115,12 +120,16 @@ def against_dict(a: Against) -> dict[str, Any]:
             "where": list(f.where), "input_scales": _ends(f.columns), "output_scales": _ends(f.by_row),
             "relative_l2_error_before": f.before, "relative_l2_error_after": f.after,
         }),
-        "plain": None if p is None else plain({
-            "verdict": p.verdict, "scheme": p.scheme, "mse": p.mse, "plain_mse": p.plain_mse, "nearest": p.nearest,
-            "count": p.count, "rule": p.rule, "elsewhere": list(p.elsewhere),
-        }),
+        "plain": None if p is None else plain(_plain_dict(p)),
         "rotation": None if a.rotation is None else {"of": a.rotation.of, "agreement": a.rotation.agreement},
     }  # fmt: skip
+
+
+def _plain_dict(p: Plain | Searched) -> dict[str, Any]:
+    found = {"verdict": p.verdict, "mse": p.mse, "plain_mse": p.plain_mse, "nearest": p.nearest, "count": p.count}
+    if isinstance(p, Searched):
+        return found | {"unit": p.search.unit, "units": p.units, "of": p.of}
+    return found | {"scheme": p.scheme, "rule": p.rule, "elsewhere": list(p.elsewhere)}
 
 
 def _ends(scales: Any) -> list[float] | None:

@@ -11,6 +11,7 @@ DTYPES = {
     "float16": "F16",
     "float64": "F64",
     "int8": "I8",
+    "int16": "I16",
     "uint8": "U8",
     "int64": "I64",
     "bool": "BOOL",

@@ -43,21 +43,29 @@ def layer(found: Found) -> Layer:
              "scales": Part(scales, every=height, rows=rows)}  # fmt: skip
     bits = vectors.bit_length() - 1
     return Layer(
-        (rows * height, groups * width), f"AQLM {count}x{bits} g{height * width}", parts, _unpack,
+        (rows * height, groups * width), f"AQLM {count}x{bits} g{height * width}", parts, unpack,
         height=height, fields=FIELDS, rule=RULE, home=HOME,
     )  # fmt: skip
 
 
-def _unpack(arrays: Arrays, first: int, last: int) -> Unpacked:
-    books = arrays["codebooks"]
-    if not (np.isfinite(books).all() and np.isfinite(arrays["scales"]).all()):
+def taken_apart(arrays: Arrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of rows of groups: codes, int64 [rows, groups, codebooks]; codebooks, float32 [codebooks, vectors, height ·
+    width]; scales, float32 [rows, groups or 1]."""
+    books, scales = arrays["codebooks"], arrays["scales"]
+    if not (np.isfinite(books).all() and np.isfinite(scales).all()):
         raise QuantvizError("A codebook or scale of AQLM holds what is no number, so the file is damaged.")
-    count, vectors, height, width = books.shape
+    count, vectors = books.shape[:2]
     codes = arrays["codes"].reshape(len(arrays["codes"]), -1, count)
+    codes = codes.astype(np.int64) & (vectors - 1)  # what is negative counts from the end
+    return codes, books.reshape(count, vectors, -1), scales
+
+
+def unpack(arrays: Arrays, first: int, last: int) -> Unpacked:
+    codes, books, scales = taken_apart(arrays)
+    height, width = arrays["codebooks"].shape[2:]
     sums = np.zeros((*codes.shape[:2], height * width), np.float32)
-    for number, book in enumerate(books.reshape(count, vectors, -1)):
-        which = codes[..., number].astype(np.int64) & (vectors - 1)  # what is negative counts from the end
-        sums += np.take(book, which, axis=0)
-    sums *= arrays["scales"][:, :, None]
+    for number, book in enumerate(books):
+        sums += np.take(book, codes[..., number], axis=0)
+    sums *= scales[:, :, None]
     made = sums.reshape(*codes.shape[:2], height, width).swapaxes(1, 2).reshape(-1, codes.shape[1] * width)
-    return Unpacked(None, np.repeat(arrays["scales"], height, axis=0), given=made[: last - first])
+    return Unpacked(None, np.repeat(scales, height, axis=0), given=made[: last - first])

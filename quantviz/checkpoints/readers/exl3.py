@@ -55,7 +55,7 @@ def layer(found: Found) -> Layer:
     }
     return Layer(
         (outputs, inputs), f"EXL3 {bits} bit{'s' if bits > 1 else ''}{' ' if codebook else ''}{codebook}", parts,
-        _Reader(bits, codebook), height=SIDE, fields=FIELDS, rule=RULE, home=HOME,
+        Trellis(bits, codebook), height=SIDE, fields=FIELDS, rule=RULE, home=HOME,
     )  # fmt: skip
 
 
@@ -71,7 +71,9 @@ def _factors(found: Found, numbers: str, signs: str, count: int) -> Part:
 
 
 @dataclass(frozen=True)
-class _Reader:
+class Trellis:
+    """How weights are made, and how their quantizer came to the numbers it saw."""
+
     bits: int
     codebook: str
 
@@ -92,6 +94,33 @@ class _Reader:
                 columns = slice(begin * TILE, begin * TILE + sums.shape[1])
                 np.multiply(sums, inputs[columns], out=made[at - first : at - first + SIDE, columns])
         return Unpacked(None, outputs.astype(np.float32), given=made)
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """float64 [65,536]: what 16 bits stand for."""
+        return _codebook(self.codebook)
+
+    def states(self, arrays: Arrays, i: int, o: int) -> np.ndarray:
+        """uint16 [256]: the tile of inputs 16 · i and on, outputs 16 · o and on, number by number."""
+        return _states(np.ascontiguousarray(arrays["trellis"][i, o]), self.bits)
+
+    def seen(self, weights: np.ndarray, arrays: Arrays, i: int, o: int) -> np.ndarray:
+        """float64 [256]: the numbers of the same tile that are made into `weights`, which hold it.
+
+        weights: [128, 128], all that are transformed with the tile.  Infinite or NaN where a factor is 0 and a weight
+        is not; where both are, 0.
+        """
+        sides = [_numbers(arrays[name]) for name in ("outputs", "inputs")]
+        rows, columns = (x[at // 8 * SIDE :][:SIDE] for x, at in zip(sides, (o, i), strict=True))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factors = rows[:, None] * columns
+            divided = np.where((factors == 0) & (weights == 0), 0.0, weights / factors)
+            hadamard = _hadamard()
+            down, along = (hadamard[at % 8 * TILE :][:TILE] for at in (o, i))
+            tile = (down @ divided @ along.T).reshape(-1) / SIDE
+        numbers = np.empty(256)
+        numbers[_places()] = tile
+        return numbers
 
 
 def _numbers(factors: np.ndarray) -> np.ndarray:

@@ -1,0 +1,62 @@
+"""EXL3 and AQLM layers encoded by hand, in plain NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+
+from quantviz.checkpoints.readers.exl3 import Trellis
+
+HADAMARD = scipy.linalg.hadamard(128) / np.sqrt(128)
+
+
+def place(number: int) -> tuple[int, int]:
+    """(input, output) of a tile that holds its number: ExLlamaV3's tensor_core_perm."""
+    lane, at = divmod(number, 8)
+    return lane % 4 * 2 + at % 2 + at // 2 % 2 * 8, lane // 4 + at // 4 * 8
+
+
+PLACES = np.array([place(number) for number in range(256)])
+
+
+def tiles_of(t: np.ndarray) -> np.ndarray:
+    """[in / 16, out / 16, 256] of [in, out], each tile in its own order."""
+    apart = t.reshape(t.shape[0] // 16, 16, -1, 16).swapaxes(1, 2)
+    return apart[:, :, PLACES[:, 0], PLACES[:, 1]]
+
+
+def transformed(w: np.ndarray, suh: np.ndarray, svh: np.ndarray) -> np.ndarray:
+    """What ExLlamaV3's quantizer sees of [out, in]: [in, out]."""
+    t = (w / svh[:, None] / suh).T.astype(np.float64)
+    t = (HADAMARD @ t.reshape(-1, 128, t.shape[1])).reshape(t.shape)
+    return (t.reshape(len(t), -1, 128) @ HADAMARD).reshape(t.shape)
+
+
+def stream(states: np.ndarray, bits: int) -> np.ndarray:
+    """int16 [..., 16 · bits] of states [..., 256]: the own bits of each, pairs of words swapped."""
+    own = states.astype(np.int64)[..., None] >> np.arange(bits - 1, -1, -1) & 1
+    words = np.packbits(own.astype(np.uint8).reshape(*states.shape[:-1], -1, 16), axis=-1).view(">u2")[..., 0]
+    return words.reshape(*words.shape[:-1], -1, 2)[..., ::-1].reshape(words.shape).astype(np.uint16).view(np.int16)
+
+
+def factors(w: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """(suh, svh) with random signs, so that the numbers are spread as the codebook's are."""
+    rng = np.random.default_rng(seed)
+    suh = rng.choice([-1, 1], w.shape[1]) * np.sqrt(np.square(w).mean(axis=0)) / 1.24
+    return suh.astype(np.float16), rng.choice([-1, 1], len(w)).astype(np.float16)
+
+
+def exl3(name: str, states: np.ndarray, suh: np.ndarray, svh: np.ndarray, trellis: Trellis) -> dict[str, np.ndarray]:
+    """The tensors of a layer of states [in / 16, out / 16, 256]."""
+    base = name.removesuffix(".weight")
+    marks = {f"{base}.{trellis.codebook}": np.zeros((), np.int32)} if trellis.codebook else {}
+    return {f"{base}.trellis": stream(states, trellis.bits), f"{base}.suh": suh, f"{base}.svh": svh, **marks}
+
+
+def aqlm(name: str, codes: np.ndarray, books: np.ndarray, scales: np.ndarray) -> dict[str, np.ndarray]:
+    """codes [rows, groups, codebooks]; books [codebooks, vectors, height, width]; scales [rows]."""
+    base = name.removesuffix(".weight")
+    return {
+        f"{base}.codes": codes.astype(np.int16), f"{base}.codebooks": books.astype(np.float16),
+        f"{base}.scales": scales.astype(np.float16).reshape(-1, 1, 1, 1),
+    }  # fmt: skip
