@@ -54,10 +54,12 @@ class Searched:
 def spread(rows: int, cols: int, count: int, lines: int) -> list[tuple[int, np.ndarray]]:
     """Places in a grid, evenly spread and always the same: (row, its columns) of at most `lines` rows, `count` in all.
 
+    All of them where there are no more than `count`.
+
     >>> [(row, columns.tolist()) for row, columns in spread(4, 100, 6, 2)]
     [(0, [0, 33, 66]), (2, [20, 53, 87])]
     """
-    lines = min(rows, lines, count)
+    lines = rows if rows * cols <= count else min(rows, lines, count)
     each = min(cols, count // lines)
     columns = [(np.arange(each) + n * _GOLDEN % 1) * cols / each for n in range(lines)]
     return [(n * rows // lines, places.astype(int)) for n, places in enumerate(columns)]
@@ -84,7 +86,7 @@ def searched_sentence(s: Searched, stored_as: str) -> str:
     told = (
         f"{_HEAD[s.verdict]} plain quantization to {stored_as}, given the file's own {search.given}. On {looked}, the "
         f"mean squared error{search.space} is {number(s.mse)} against {number(s.plain_mse)} with the codes that a "
-        f"search for the smallest error finds; {codes} of the codes there are those."
+        f"search for the smallest error finds. Of the file's codes there, {codes} are those that the search finds."
     )
     if s.verdict == WORSE:
         return f"{told} {search.why_worse}"

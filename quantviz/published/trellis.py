@@ -15,9 +15,11 @@ from .plain import verdict_of
 from .searched import Search, Searched, can_be_squared, spread
 
 TILES = 96  # that are searched at most: a second or two on two processors
-# ExLlamaV3 sums errors in 16 bits as it searches, and rounds suh and svh afterwards. Without calibration, between half
-# (at 8 bits) and all of its codes are those found here, and it loses at most 2% more; with calibration hardly any are.
-_CODES, _ERROR = 0.25, 1.03
+_THREADS = 16  # at most: a search holds up to 34 MB
+# ExLlamaV3 sums errors in 16 bits as it searches, and rounds suh and svh afterwards. Of random numbers quantized so,
+# without calibration, between half (at 8 bits) and all of the codes are those found here, and the error is at most 2%
+# larger; with calibration it is larger by tens of percent.
+_CODES, _ERROR = 0.25, 1.03  # at least so many of the codes, at most so much of the error, for plain quantization
 _SEARCH = Search(
     "tiles of 16 × 16 weights", "codebook, suh and svh", " of the numbers that its quantizer saw",
     "ExLlamaV3 adds to each tile what makes up for the errors of others (LDLQ), for a smaller error of the layer's "
@@ -34,19 +36,19 @@ def beside_trellis(x: StoredTensor, y: Decoded, progress: Progress | None = None
     if first % SIDE or y.rows % SIDE:
         return None, f"{SIDE} rows of {y.stored_as} are transformed together, and here some of them are missing"
     places = spread(y.rows // TILE, y.cols // TILE, TILES, TILES)
-    found: dict[int, np.ndarray] = {}  # by line
+    found: dict[int, np.ndarray] = {}  # by row of tiles
     lock = threading.Lock()
 
-    def run(lines: Iterator[tuple[int, tuple[int, np.ndarray]]]) -> None:
-        for n, (row, columns) in lines:
+    def run(parts: Iterator[tuple[int, list[tuple[int, np.ndarray]]]]) -> None:
+        for row, columns in (line for _, part in parts for line in part):
             tiles = _tiles(x, y, row, columns)
             with lock:
-                found[n] = tiles
+                found[row] = tiles
                 if progress:
                     progress(len(found) * x.size // len(places), x.size)
 
-    work(places, run)
-    tiles = np.concatenate([found[n] for n in sorted(found)])
+    work([places[n::_THREADS] for n in range(min(_THREADS, len(places)))], run)
+    tiles = np.concatenate([found[row] for row in sorted(found)])
     if not np.isfinite(tiles).all():
         return None, f"the original, divided by the suh and svh of {y.stored_as}, is not finite"
     count = len(tiles) * TILE**2

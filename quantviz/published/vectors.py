@@ -11,7 +11,7 @@ from ..tensors import StoredTensor
 from .plain import ALL, verdict_of
 from .searched import Search, Searched, can_be_squared, spread
 
-PRODUCTS = 1 << 31  # that a round of the search may take
+PRODUCTS = 1 << 32  # that a round of the search may take
 LINES = 512  # rows of groups that are looked at
 _AT_ONCE = 1 << 22  # distances that are held
 _LESS = 1e-6  # by how much of it an error must shrink for a code to change: what float32 can tell apart

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import quantviz as qv
@@ -10,6 +11,8 @@ from tests.checkpoints.packing import write_gptq
 from tests.pages.running import opened
 from tests.pages.test_explore import title
 from tests.pages.test_published_files import said
+from tests.published.packing import model
+from tests.sources.builders import weights
 
 DOWN = "model.layers.0.mlp.down_proj"
 
@@ -40,6 +43,20 @@ def test_it_stands_beside_its_original_from_either_side(folder, swapped):
     app = opened("published_files", ref=ref, beside=beside, tensor=f"{DOWN}.weight")
     assert not app.exception and not app.error
     assert f"{DOWN}.weight as GPTQ int4 g32" in title(app)
+
+
+@pytest.mark.parametrize("file, name, noise, told", [
+    ("exl3", "3-plain-128x128", 0, "This is plain quantization to EXL3 3 bits"),
+    ("aqlm", "2x8-1x8", 0.3, "worse than plain quantization to AQLM 2x8 g8"),
+])  # fmt: skip
+def test_codes_that_are_no_numbers_stand_beside_the_best_that_a_search_finds(tmp_path, file, name, noise, told):
+    case = next(case for case in load(file)[2] if case.name == name)
+    packed = qv.open_model(case.write(tmp_path / "file"))
+    w = packed.load(case.weight)
+    original = model(tmp_path / "original", {case.weight: w + np.float32(noise) * w.std() * weights(*w.shape)})
+    app = opened("published_files", ref=original.ref, beside=packed.ref, tensor=case.weight)
+    assert not app.exception and not app.error
+    assert told in said(app) and "stand for no numbers of their own, so none are counted" in said(app)
 
 
 def test_the_address_that_the_page_had_before_leads_to_it(folder):

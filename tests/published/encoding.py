@@ -53,6 +53,30 @@ def exl3(name: str, states: np.ndarray, suh: np.ndarray, svh: np.ndarray, trelli
     return {f"{base}.trellis": stream(states, trellis.bits), f"{base}.suh": suh, f"{base}.svh": svh, **marks}
 
 
+def searched_in_16_bits(x: np.ndarray, trellis: Trellis) -> np.ndarray:
+    """uint16 [256]: the states that ExLlamaV3's quantize_tiles_kernel.cuh finds, whose sums are float16."""
+    bits, kept = trellis.bits, 1 << 16 - trellis.bits
+    numbers, x = trellis.numbers.astype(np.float16).astype(np.float32), x.astype(np.float16).astype(np.float32)
+
+    def half(values: np.ndarray) -> np.ndarray:
+        return values.astype(np.float16).astype(np.float32)
+
+    def states(x: np.ndarray, end: int | None) -> list[int]:
+        cost = np.zeros(kept, np.float32) if end is None else np.where(np.arange(kept) == end, 0, np.inf)
+        edges = []
+        for each in x:
+            every = half(np.square(half(numbers - each)) + np.repeat(cost, 1 << bits)).reshape(1 << bits, kept)
+            edges.append(every.argmin(axis=0))
+            cost = every.min(axis=0)
+        edge, found = int(cost.argmin()) if end is None else end, []
+        for back in edges[::-1]:
+            found.append(int(back[edge]) * kept + edge)
+            edge = found[-1] >> bits
+        return found[::-1]
+
+    return np.array(states(x, states(np.roll(x, -128), None)[127] % kept), np.uint16)
+
+
 def aqlm(name: str, codes: np.ndarray, books: np.ndarray, scales: np.ndarray) -> dict[str, np.ndarray]:
     """codes [rows, groups, codebooks]; books [codebooks, vectors, height, width]; scales [rows]."""
     base = name.removesuffix(".weight")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import quantviz as qv
 from quantviz.checkpoints.readers.exl3 import Trellis
 from quantviz.kernels.cpu.loops.trellis import nearest_states
 from quantviz.published import trellis as module
 from quantviz.published.beside import against, against_dict, in_short, pair_up, sentence
 from quantviz.published.plain import ALIKE, BETTER, EQUAL, WORSE
 from quantviz.published.result import Against
+from quantviz.published.searched import spread
 from tests.checkpoints.golden import load
-from tests.published.encoding import exl3, factors, tiles_of, transformed
+from tests.published.encoding import exl3, factors, searched_in_16_bits, tiles_of, transformed
 from tests.published.packing import model
 from tests.sources.builders import weights
 
@@ -47,7 +49,9 @@ def test_the_best_way_through_the_trellis_is_plain(tmp_path, bits, codebook, sha
         assert p.mse == pytest.approx(np.square(trellis.numbers[states] - seen).mean(), rel=1e-5)
     # of one size, inputs and outputs leave the error of weights that of what the quantizer saw
     assert a.evaluation.metrics["relative_l2_error"] ** 2 == pytest.approx(p.mse / np.square(seen).mean(), rel=0.1)
-    assert f"This is plain quantization to EXL3 {bits} bits" in sentence(a) and "all of the codes" in sentence(a)
+    assert f"This is plain quantization to EXL3 {bits} bits" in sentence(
+        a
+    ) and "Of the file's codes there, all are those that the search finds" in sentence(a)
     assert in_short(a) == "plain quantization" + " (sampled)" * p.sampled
     found = against_dict(a)["plain"]
     assert (found["verdict"], found["unit"], found["units"], found["of"]) == (
@@ -82,6 +86,20 @@ def test_some_other_codes_with_as_small_an_error_are_plain_and_said(tmp_path) ->
     assert "numbers of 16 bits" in sentence(a) and "LDLQ" not in sentence(a)
 
 
+@pytest.mark.parametrize("bits", [3, 6])
+def test_exllamav3s_own_search_in_16_bits_is_plain(tmp_path, monkeypatch, bits) -> None:
+    monkeypatch.setattr(module, "TILES", 4)
+    w, trellis = weights(128, 128) * np.float32(0.02), Trellis(bits, "mcg")
+    suh, svh = factors(w)
+    seen = tiles_of(transformed(w, suh, svh))
+    states = encoded(seen, trellis)
+    for row, columns in spread(8, 8, 4, 4):
+        for i in columns:
+            states[i, row] = searched_in_16_bits(seen[i, row], trellis)
+    p = compared(tmp_path, w, exl3(NAME, states, suh, svh, trellis)).plain
+    assert (p.verdict, p.units) == (EQUAL, 4) and p.mse == pytest.approx(p.plain_mse, rel=0.01)
+
+
 @pytest.mark.parametrize("factor, verdict", [(1.005, ALIKE), (0.9, BETTER)])
 def test_a_file_may_be_alike_or_better_than_the_search(tmp_path, monkeypatch, factor, verdict) -> None:
     monkeypatch.setattr(module, "_tiles", lambda x, y, row, columns: np.array([[factor, 1.0, 3.0]] * len(columns)))
@@ -96,8 +114,6 @@ def test_a_file_may_be_alike_or_better_than_the_search(tmp_path, monkeypatch, fa
 def test_no_golden_file_is_nearer_than_the_search(tmp_path, case, monkeypatch) -> None:
     """Beside the very weights of the file, its own states are found; beside others, nothing better is in the file."""
     monkeypatch.setattr(module, "TILES", 8)
-    import quantviz as qv
-
     file = qv.open_model(case.write(tmp_path / "b"))
     w = file.load(case.weight)
     for name, noise in (("same", 0.0), ("other", 0.3)):

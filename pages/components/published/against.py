@@ -8,6 +8,7 @@ from quantviz import QuantvizError, figures
 from quantviz.checkpoints.names import has_gguf_names
 from quantviz.metrics import METRICS, value_text
 from quantviz.published.beside import Against, Pair, Pairs, against, pair_up, sentence, whole
+from quantviz.published.searched import Searched
 from quantviz.sources import Model, SeveralFiles
 from quantviz.sources.files import SINGLE_TENSORS
 from quantviz.text.wording import count, shape
@@ -137,11 +138,20 @@ def _shown(a: Against, original: str, file: str, view: View, packed: bool) -> No
         usage = figures.code_usage(e)
         st.markdown("**How often each code is used**")
         if usage is None:
-            elsewhere = f"Explore counts the codes of {e.scheme}, with {a.pair.place.name} of the file opened there."
-            say.caption(elsewhere if packed else f"{e.scheme} has no codes: its numbers are written as they are.")
+            say.caption(_uncounted(a, packed))
         else:
             chart(usage, "against_codes")
     details(a, original, file)
+
+
+def _uncounted(a: Against, packed: bool) -> str:
+    """Why no codes are drawn."""
+    kind = a.evaluation.scheme
+    if isinstance(a.plain, Searched):
+        return f"The codes of {kind} stand for no numbers of their own, so none are counted."
+    if packed:
+        return f"Explore counts the codes of {kind}, with {a.pair.place.name} of the file opened there."
+    return f"{kind} has no codes: its numbers are written as they are."
 
 
 def _every_tensor(sides: tuple, original: Model, file: Model, pairs: Pairs, swapped: bool) -> None:

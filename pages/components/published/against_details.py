@@ -58,7 +58,8 @@ def all_tensors(found: list[Against | tuple[Pair, str]], pairs: Pairs, swapped: 
     headings = metric_headings(METRICS[name] for name in _COLUMNS)
     st.caption("Tick a row to open that tensor.")
     plainly = "How much of the file equals, byte for byte, what plain quantization of the original gives; of packed "
-    plainly += "codes, whether they lose less, as much or more than plain rounding under the scheme that is named."
+    plainly += "codes, whether they lose less, as much or more than plain rounding under the scheme that is named; of "
+    plainly += "EXL3 and AQLM, than the best codes that a search finds, of a large tensor for a sample."
     table(
         {name: [row.get(name) for row in rows] for name in order}, {n: partial(value_text, n) for n in _COLUMNS},
         "against_table", headings | {"plain quantization": st.column_config.TextColumn(help=plainly)},
