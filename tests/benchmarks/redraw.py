@@ -29,6 +29,7 @@ FORMATS = ["int4", "int3", "int8"]
 # what it showed before; the round is over when none was drawn for QUIET milliseconds.
 QUIET = 250
 DRAGGED = 10  # seconds
+SWEEPS = 4  # from end to end a second: over so many places that the hand is never what is waited for
 WATCH = """
 () => {
   window.drawn = [];
@@ -136,7 +137,7 @@ def follows(page: Page) -> float:
     page.evaluate("window.drawn = []")
     began = time.perf_counter()
     while (passed := time.perf_counter() - began) < DRAGGED:
-        to(0.1 + 0.8 * abs(1 - passed % 2))
+        to(0.1 + 0.8 * abs(1 - SWEEPS * passed % 2))
         page.wait_for_timeout(15)
     drawn = page.evaluate("window.drawn.filter(([, isNew]) => isNew).length")
     page.mouse.up()

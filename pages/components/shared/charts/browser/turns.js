@@ -1,11 +1,16 @@
-// Who is drawn when: figures in the window at once, those outside it when the browser has nothing else to do.
+// Who is drawn when: figures in the window at once, those outside it when the browser has nothing else to do. Whether one
+// is in the window is what the browser last told: to ask it would make it lay out the page, once for each figure.
 const waiting = new Set();
 const figures = new WeakMap(), all = new Set();
 const PAPER = 640;  // pixels between the margins of an upright page, A4 or Letter
+const TURN = 100;  // milliseconds after which whoever presses a key is heard
 let planned = false;
-const idle = window.requestIdleCallback ?? (work => setTimeout(() => work({timeRemaining: () => 0}), 50));
 const watcher = new IntersectionObserver(seen => {
-  for (const {isIntersecting, target} of seen) if (isIntersecting) take(figures.get(target));
+  for (const {isIntersecting, target} of seen) {
+    const figure = figures.get(target);
+    figure.isSeen = isIntersecting;
+    if (isIntersecting) take(figure);
+  }
 });
 window.addEventListener("beforeprint", () => {
   waiting.forEach(take);
@@ -27,9 +32,8 @@ export function leave(figure) {
 }
 
 export function ask(figure) {
-  const {top, bottom} = figure.box.getBoundingClientRect();
   waiting.add(figure);
-  if (bottom > 0 && top < innerHeight) take(figure);
+  if (figure.isSeen) take(figure);
   else plan();
 }
 
@@ -40,14 +44,16 @@ function take(figure) {
 function plan() {
   if (planned || !waiting.size) return;
   planned = true;
-  idle(work, {timeout: 25});
+  requestAnimationFrame(() => setTimeout(work));  // once what was drawn in the window has been painted
 }
 
-function work(deadline) {
+// Between two turns the browser paints, which takes as long as a drawing: several figures are drawn in one.
+function work() {
   planned = false;
+  const end = performance.now() + TURN;
   for (const figure of waiting) {
     take(figure);
-    if (deadline.timeRemaining() < 5) break;
+    if (performance.now() > end) break;
   }
   plan();
 }
