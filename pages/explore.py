@@ -77,15 +77,15 @@ def histograms() -> None:
             chart(usage, "codes", view.scheme.format)
 
 
-with drawn:  # first of all, so that the browser draws while the rest is made
+with drawn:  # what has figures comes first, so that the browser draws while the rest is made
     histograms()
+    if not is_small(view) or evaluation.block_errors.size > 1:
+        block_section(view, evaluation, importance)
 with first:
     headline(view, evaluation, pinned, unfit)
     if is_small(view):
         small_section(view, evaluation, importance)
     picture_section(view, evaluation, importance)
-if not is_small(view) or evaluation.block_errors.size > 1:
-    block_section(view, evaluation, importance)
 output_section(view, evaluation, importance)
 stored_section(view)
 details_section(view, evaluation, importance)
