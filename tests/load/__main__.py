@@ -32,7 +32,8 @@ SCHEMES = ("int4-sym-tensor", "int4-sym-b64", "int4-asym-b32", "int8-sym-channel
            "fp8_e4m3-b128x128")  # fmt: skip
 HELD = "sqnr_db"  # the figure by which an answer is known
 PATIENCE = 120.0  # seconds until a wait counts as an error
-LEAVING = 150  # seconds after everybody has left: Streamlit keeps a window's state for two minutes
+# Seconds after everybody has left: Streamlit keeps a window for two minutes, quantviz what can be had again.
+LEAVING = 150
 
 
 @dataclass

@@ -16,7 +16,7 @@ from ..work.bounded import BoundedCache
 from ..work.jobs import Job
 from ..work.tasks import KeptResult
 
-_results: BoundedCache[Any] = BoundedCache(256 << 20, lambda found: _nbytes(found))
+_results: BoundedCache[Any] = BoundedCache(256 << 20, lambda found: _nbytes(found), had_again=True)
 
 
 def _nbytes(found: Any) -> int:

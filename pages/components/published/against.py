@@ -29,7 +29,9 @@ from ..work.bounded import BoundedCache
 from ..work.visitors import agree, agreed
 from .against_details import all_tensors, details
 
-_found: BoundedCache[Against] = BoundedCache(128 << 20, lambda a: a.evaluation.block_errors.nbytes + (1 << 16))
+_found: BoundedCache[Against] = BoundedCache(
+    128 << 20, lambda a: a.evaluation.block_errors.nbytes + (1 << 16), had_again=True
+)
 _pairs: BoundedCache[Pairs] = BoundedCache(200, lambda _: 1)
 _whole: BoundedCache[list] = BoundedCache(50, lambda _: 1)
 

@@ -12,6 +12,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from ..link.address import NAMES, PAGES, SIDEBAR, link
 from ..link.state import current
 from ..selection import View
+from ..work.absence import note_visit
 
 ABOUT = """
 **quantviz** shows what quantization does to the weights of a model: point at a layer, choose a number format,
@@ -105,6 +106,7 @@ def page_links() -> None:
 def enter() -> None:
     """Called by app.py: the page that runs next has its sidebar."""
     st.session_state["_in_app"] = True
+    note_visit()
 
 
 def require_app() -> None:

@@ -1,24 +1,34 @@
-"""A cache bounded in bytes, shared by all sessions: the least recently used values go first."""
+"""A cache bounded in bytes, shared by all sessions: the least recently used values go first.
+
+When nobody has a window open any more, what can be had again in seconds goes too (work/absence.py).
+"""
 
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
+_had_again: weakref.WeakSet[BoundedCache] = weakref.WeakSet()
 
 
 class BoundedCache(Generic[Value]):
-    """Values by key, together at most `limit` bytes; the newest stays even if it is larger than that."""
+    """Values by key, together at most `limit` bytes; the newest stays even if it is larger than that.
 
-    def __init__(self, limit: int, nbytes: Callable[[Value], int]) -> None:
+    had_again: whether values can be had again in seconds, so that none is kept while nobody is there.
+    """
+
+    def __init__(self, limit: int, nbytes: Callable[[Value], int], had_again: bool = False) -> None:
         self._limit = limit
         self._nbytes = nbytes
         self._values: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
         self._making: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
+        if had_again:
+            _had_again.add(self)
 
     def peek(self, key: Hashable) -> Value | None:
         with self._lock:
@@ -53,3 +63,9 @@ class BoundedCache(Generic[Value]):
     def clear(self) -> None:
         with self._lock:
             self._values.clear()
+
+
+def let_go() -> None:
+    """Empties every cache whose values can be had again in seconds."""
+    for cache in list(_had_again):
+        cache.clear()

@@ -67,18 +67,22 @@ def _evaluation_bytes(e: Evaluation) -> int:
 
 _models: BoundedCache[Model] = BoundedCache(200, lambda _: 1)
 _tensors: BoundedCache[StoredTensor] = BoundedCache(
-    MEMORY, lambda t: max(t.nbytes, MEMORY >> 8)
+    MEMORY, lambda t: max(t.nbytes, MEMORY >> 8), had_again=True
 )  # so, at most 256 open files
-_glances: BoundedCache[StoredTensor] = BoundedCache(64 << 20, lambda t: t.data.nbytes)
+_glances: BoundedCache[StoredTensor] = BoundedCache(64 << 20, lambda t: t.data.nbytes, had_again=True)
 _statistics: BoundedCache[TensorStatistics] = BoundedCache(1000, lambda _: 1)
-_evaluations: BoundedCache[Evaluation] = BoundedCache(512 << 20, _evaluation_bytes)
+_evaluations: BoundedCache[Evaluation] = BoundedCache(512 << 20, _evaluation_bytes, had_again=True)
 _predictions: BoundedCache[tuple] = BoundedCache(1000, lambda _: 1)
-_problems: BoundedCache[Problem] = BoundedCache(512 << 20, lambda given: given.weights.nbytes + given.u.nbytes)
+_problems: BoundedCache[Problem] = BoundedCache(
+    512 << 20, lambda given: given.weights.nbytes + given.u.nbytes, had_again=True
+)
 # Without the errors of each block, which grow with the tensor, so that hundreds of schemes fit.
 _compared: BoundedCache[Evaluation] = BoundedCache(
-    256 << 20, lambda e: (1 << 16) + (0 if e.code_counts is None else e.code_counts.nbytes)
+    256 << 20, lambda e: (1 << 16) + (0 if e.code_counts is None else e.code_counts.nbytes), had_again=True
 )
-_pairs: BoundedCache[tuple] = BoundedCache(256 << 20, lambda pair: sum(weights.nbytes for weights in pair))
+_pairs: BoundedCache[tuple] = BoundedCache(
+    256 << 20, lambda pair: sum(weights.nbytes for weights in pair), had_again=True
+)
 _optima: BoundedCache[list[ScalarQuantizer]] = BoundedCache(1000, lambda _: 1)
 
 

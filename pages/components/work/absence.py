@@ -1,0 +1,57 @@
+"""A while after the last window was closed, what can be had again in seconds goes, and its memory with it."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import threading
+import time
+from contextlib import suppress
+
+from streamlit import runtime
+
+from .bounded import let_go
+from .visitors import is_connected, session
+
+AWAY = 120.0  # seconds that nobody is there: Streamlit keeps the state of a closed window as long
+LOOK = 10.0  # seconds between looks
+
+_windows: set[str] = set()
+_lock = threading.Lock()
+_looking = False
+
+
+def note_visit() -> None:
+    """Called once a run of a page: its window is open."""
+    global _looking
+    if not runtime.exists():
+        return
+    with _lock:
+        _windows.add(session())
+        if not _looking:
+            _looking = True
+            threading.Thread(target=_look, name="absence", daemon=True).start()
+
+
+def _look() -> None:
+    """Until nobody has been there for AWAY seconds; whoever comes next begins it anew."""
+    global _looking
+    last = time.monotonic()  # when somebody was seen
+    while True:
+        time.sleep(LOOK)
+        with _lock:
+            _windows.intersection_update([window for window in _windows if is_connected(window)])
+            if _windows:
+                last = time.monotonic()
+            elif time.monotonic() - last >= AWAY:
+                _looking = False
+                break
+    let_go()
+    give_back()
+
+
+def give_back() -> None:
+    """Gives the system back what Python has freed: glibc keeps it otherwise."""
+    gc.collect()
+    with suppress(OSError, AttributeError):  # another C library has no such function
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,0 +1,53 @@
+"""What is kept for visitors goes when the last one has been away for a while, and not before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from pages.components.work import absence
+from pages.components.work.bounded import BoundedCache
+
+WAIT = 10.0  # seconds within which another thread surely gets its turn
+
+
+def until(true: Callable[[], bool]) -> bool:
+    end = time.monotonic() + WAIT
+    while not true() and time.monotonic() < end:
+        time.sleep(0.01)
+    return true()
+
+
+@pytest.fixture
+def here(monkeypatch) -> Iterator[set[str]]:
+    """The windows that are open."""
+    windows: set[str] = set()
+    monkeypatch.setattr(absence.runtime, "exists", lambda: True)
+    monkeypatch.setattr(absence, "is_connected", windows.__contains__)
+    monkeypatch.setattr(absence, "session", lambda: "a window")
+    monkeypatch.setattr(absence, "LOOK", 0.01)
+    monkeypatch.setattr(absence, "AWAY", 0.1)
+    yield windows
+    windows.clear()
+    assert until(lambda: not absence._looking)
+
+
+def test_what_can_be_had_again_goes_when_the_last_window_has_been_closed_for_a_while(here, monkeypatch):
+    kept, gone, given_back = BoundedCache(10, len), BoundedCache(10, len, had_again=True), []
+    monkeypatch.setattr(absence, "give_back", lambda: given_back.append(True))
+    for times in (1, 2):  # whoever comes back is looked after again
+        kept.put("text", "abc")
+        gone.put("text", "abc")
+        here.add("a window")
+        absence.note_visit()
+        time.sleep(3 * absence.AWAY)
+        assert gone.peek("text") == "abc"
+        here.clear()
+        assert until(lambda count=times: len(given_back) == count)
+        assert gone.peek("text") is None and kept.peek("text") == "abc"
+
+
+def test_memory_is_given_back_where_the_system_takes_it():
+    absence.give_back()  # and where it does not, nothing happens
