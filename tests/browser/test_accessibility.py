@@ -1,4 +1,5 @@
-"""No page breaks a rule of WCAG 2.2 AA that axe-core can check, light on a phone or dark and wide; none is excepted."""
+"""Every page has a title and one first heading, asks no other host, and breaks no rule of WCAG 2.2 AA that axe-core can
+check, light on a phone or dark and wide; none is excepted."""
 
 from __future__ import annotations
 
@@ -17,6 +18,11 @@ RULES = {
 }
 SMALL = "random:normal?rows=64&cols=256&outliers=0.01"
 FEW = ["int4-sym-b64", "q4_0"]
+TITLES = {
+    "learn": "Learn", "explore": "Explore", "compare": "Compare", "outliers": "Outliers", "quality": "Quality",
+    "whole_model": "Whole model", "published_files": "Published files", "throughput": "Throughput",
+    "number_formats": "Number formats", "glossary": "Glossary",
+}  # fmt: skip
 # Each page with results on it, and quick: (path, what its address says).
 VIEWS: list[tuple[str, dict]] = [
     ("learn", {}),
@@ -39,13 +45,17 @@ LOOKS = (("light", PHONE), ("dark", WIDE))  # on a phone the sidebar is closed
 WITH_SIDEBAR = ("light", WIDE)  # of one page: all have the same
 
 
-def test_no_page_breaks_a_rule_of_wcag(lasting: BrowserContext, page: Page, address: str):
-    window, axe, broken = page_without_figures(lasting), Axe(), []
+def test_no_page_breaks_a_rule_of_wcag_or_asks_another_host(lasting: BrowserContext, page: Page, address: str):
+    window, axe, broken, asked = page_without_figures(lasting), Axe(), [], []
+    for at in (window, page):
+        at.on("request", lambda request: asked.append(request.url))
+    assert {path for path, _ in VIEWS} == set(TITLES)
     for path, said in VIEWS:
         at = page if path == FIGURES else window
         at.set_viewport_size(WIDE)
         at.goto(f"{address}/{path}?{urlencode(said, doseq=True)}")
         expect(at.get_by_role("heading", level=1)).to_have_count(1)
+        expect(at).to_have_title(f"{TITLES[path]} · quantviz")
         if "present" not in said:
             expect(at.get_by_test_id("stSidebar").get_by_role("link", name="Number formats")).to_be_visible()
         expect(at.locator("[data-testid=stMain] [data-testid=stProgress]")).to_have_count(0)
@@ -61,3 +71,4 @@ def test_no_page_breaks_a_rule_of_wcag(lasting: BrowserContext, page: Page, addr
             broken += [(path, said, theme, v["id"], node["html"][:200]) for v in found for node in v["nodes"]]
     window.close()
     assert broken == []
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:", "ws:"))] == []

@@ -1,5 +1,5 @@
-// Who is drawn when: figures in the window at once, those outside it when the browser has nothing else to do. Whether one
-// is in the window is what the browser last told: to ask it would make it lay out the page, once for each figure.
+// Who is drawn when: figures in the window at once, those outside it once that has been painted. Whether one is in the
+// window is what the browser last told: to ask would make it lay out the page, once for each figure.
 const waiting = new Set();
 const figures = new WeakMap(), all = new Set();
 const PAPER = 640;  // pixels between the margins of an upright page, A4 or Letter
@@ -33,8 +33,13 @@ export function leave(figure) {
 
 export function ask(figure) {
   waiting.add(figure);
-  if (figure.isSeen) take(figure);
+  if (figure.isSeen ?? isInWindow(figure)) take(figure);
   else plan();
+}
+
+function isInWindow({box}) {
+  const {top, bottom} = box.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
 }
 
 function take(figure) {
