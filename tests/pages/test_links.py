@@ -36,7 +36,7 @@ def test_nothing_of_a_link_is_left_out(path, tmp_path, hub):  # noqa: F811
 LATER = ("Start", "Measure", "Collect", "Set the", "Compare every", "Compare all")  # a browser's tests press these
 QUICK = {"compare": {"schemes": ["int4-sym-b64", "mxfp4"]}, "outliers": {"edit": "inject"},
          "whole_model": {"schemes": ["int4-sym-b64", "int8-sym-b32"]}}  # fmt: skip
-NOTHING = {"schemes": "", "measured": "", "swept": ""}
+NOTHING = dict.fromkeys(("schemes", "measured", "swept", "workloads", "layers", "line_formats"), "")
 
 
 def press_all(app) -> None:
@@ -60,6 +60,6 @@ def test_every_button_of_a_swept_model():
     press_all(opened("whole_model", ref="demo", **QUICK["whole_model"]))
 
 
-@pytest.mark.parametrize("path", ["compare", "outliers", "whole_model"])
+@pytest.mark.parametrize("path", ["compare", "outliers", "whole_model", "throughput"])
 def test_every_button_of_a_page_on_which_nothing_is_chosen(path):
     press_all(opened(path, **NOTHING))
