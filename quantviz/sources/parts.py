@@ -106,7 +106,8 @@ def _by_index(names: list[str], index: str, where: str, read_index: ReadIndex) -
     missing = [shard for shard in shards if shard not in there or not shard.endswith(SAFETENSORS)]
     if missing or not shards:
         lacks = f"names {missing[0][:200]!r}, which {where} does not have" if missing else "names no files"
-        raise QuantvizError(f"{index} {lacks}; all shards are needed.")
+        alone = " To open one shard alone, give its own name." if missing else ""
+        raise QuantvizError(f"{index} {lacks}; all shards are needed.{alone}")
     if len(shards) > MAX_FILES:
         raise QuantvizError(f"{index} names {len(shards):,} files; quantviz reads up to {MAX_FILES:,}.")
     return shards

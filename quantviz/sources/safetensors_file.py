@@ -59,7 +59,10 @@ def open_index(path: Path, gate: Gate = Path) -> SafetensorsReader:
     for name in names:
         shard = gate(_shard_path(path.parent, name, where))
         if not shard.is_file():
-            raise QuantvizError(f"{where} names the shard {name!r}, which is not in its folder; all shards are needed.")
+            raise QuantvizError(
+                f"{where} names the shard {name!r}, which is not in its folder; all shards are needed. "
+                "To open one shard alone, give its own name."
+            )
         file, found = read_entries(shard, budget)
         shards[name] = file, {entry.info.name: entry for entry in found.entries}
         headers.append(found)
