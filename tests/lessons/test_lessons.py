@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 import quantviz as qv
@@ -12,6 +13,7 @@ from quantviz.errors import QuantvizError
 from quantviz.figures import alt_text, lessons
 from quantviz.formats import get
 from quantviz.lessons import choosing, claims, floats, memory, outlier, rounding, shipped, speed
+from quantviz.sources.synthetic import SyntheticSpec, generate
 from quantviz.throughput import Report
 
 LAYER = "model.layers.1.mlp.down_proj.weight"
@@ -57,10 +59,21 @@ def test_an_outlier_spoils_its_neighbours_and_blocks_contain_it():
     whole, blocks = outlier.SCHEMES
     assert far.neighbours[whole] > near.neighbours[whole] > near.neighbours[blocks]
     assert far.zeroed[whole] > 100 > 60 > far.zeroed[blocks]
+    others = [p.zeroed[blocks] - p.zeroed_near for p in (outlier.pulled(0.0), near, far)]
+    assert len(set(others)) == 1 < far.zeroed_near < outlier.BLOCK and far.zeroed_near > near.zeroed_near
     assert alt_text(lessons.pulled(far)).startswith("128 weights, one 40 standard deviations out.")
     points = outlier.block_sizes()
     assert all(b.relative_error < a.relative_error and b.bits > a.bits for a, b in pairwise(points))
     assert "int4-sym-b64 has" in alt_text(lessons.block_curve(points, 64))
+
+
+def test_the_largest_weight_of_a_block_lies_where_a_power_of_two_leaves_it():
+    e2m1 = get("fp4_e2m1")
+    blocks = generate(SyntheticSpec(rows=4096, cols=32)).reshape(-1, 32)
+    scales = np.asarray(qv.quantize(blocks, "mxfp4").scales).reshape(-1)
+    shares = np.abs(blocks).max(axis=1) / scales / e2m1.max
+    least, most = floats.reach_of_a_power(e2m1)
+    assert least <= shares.min() < 0.68 and 1.31 < shares.max() < most
 
 
 def test_half_of_a_formats_values():
@@ -76,8 +89,6 @@ def test_claims_1_to_4_hold_with_their_figures(layer):
 
 
 def test_a_claim_that_does_not_hold_is_told(monkeypatch):
-    import numpy as np
-
     two = np.tile(np.array([-1.0, 1.0], np.float32), (4, 64))
     two[0, 0] = 1e6
     assert claims.near_zero(two, "x").finding == "does not hold"
