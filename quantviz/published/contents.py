@@ -20,7 +20,7 @@ from ..metrics import entropy_bits
 from ..statistics import Histogram
 from ..tensors import StoredTensor
 from ..text.wording import number, plural
-from .stored import kind_of, rows_a_scale, without_groups
+from .stored import kind_of, rows_a_scale, scale_part, without_groups
 
 _PIECE = 1 << 18  # weights taken apart at a time, about
 _BINS = 120  # of the histograms of scales, minima and zero points
@@ -90,6 +90,7 @@ def contents(tensor: StoredTensor, progress: Progress | None = None) -> Contents
     counts = None if numbers is None else np.zeros(len(numbers), np.int64)
     spans = [[np.inf, -np.inf] for _ in range(3)]
     zero = groups = saturated = 0
+    apart = 1 if kind else _apart(tensor)
     for piece in _pieces(tensor, kind):
         if counts is not None and piece.codes is not None:
             places = piece.codes.reshape(-1) if first == 0 else piece.codes.reshape(-1).astype(np.int64) - first
@@ -109,13 +110,14 @@ def contents(tensor: StoredTensor, progress: Progress | None = None) -> Contents
             f"{tensor.name or 'The tensor'} has scales that are no finite numbers, so the file is damaged, or its "
             "weights were beyond the range of a 16-bit scale."
         )
-    scales, minima, zeros = _histograms(tensor, kind, spans, there, progress)
+    scales, minima, zeros = _histograms(tensor, kind, spans, there, progress, apart)
     counted = counts is not None and bool(counts.any())
+    group = kind.group if kind else apart if apart > 1 else _longest_group(tensor)
     return Contents(
-        tensor.stored_as, kind.group if kind else _longest_group(tensor),
+        tensor.stored_as, group,
         np.arange(first, first + len(counts)) if counted else None, numbers if counted else None,
-        counts if counted else None, scales, minima, zeros, zero, groups, saturated if limit is not None else None,
-        1 if kind else rows_a_scale(tensor),
+        counts if counted else None, scales, minima, zeros, zero // apart, groups // apart,
+        saturated // apart if limit is not None else None, 1 if kind else rows_a_scale(tensor),
     )  # fmt: skip
 
 
@@ -127,8 +129,20 @@ def _longest_group(tensor: Decoded) -> int:
     return min(taken.width or tensor.cols, tensor.cols)
 
 
+def _apart(tensor: Decoded) -> int:
+    """Weights of a group where no two of a row follow each other in one (HQQ's axis 0); 1 for all others."""
+    part, taken = scale_part(tensor), tensor.unpacked(0, 1)
+    alone = taken.columns is None and taken.width == 1 < tensor.cols
+    return tensor.size // part.info.size if alone and part and part.info.size else 1
+
+
 def _histograms(
-    tensor: StoredTensor, kind: BlockType | None, spans: Sequence, there: Sequence[bool], progress: Progress | None
+    tensor: StoredTensor,
+    kind: BlockType | None,
+    spans: Sequence,
+    there: Sequence[bool],
+    progress: Progress | None,
+    apart: int,
 ) -> list[Histogram | None]:
     edges = [(lo - (margin := 0.01 * (hi - lo) or abs(hi) * 0.01 or 1e-9), hi + margin) for lo, hi in spans]
     tables = [np.zeros(_BINS, np.int64) for _ in spans]
@@ -139,7 +153,7 @@ def _histograms(
         if progress:
             progress(tensor.size + piece.done, 2 * tensor.size)
     found = zip(edges, tables, there, strict=True)
-    return [Histogram(float(lo), float(hi), t, 0, 0) if has else None for (lo, hi), t, has in found]
+    return [Histogram(float(lo), float(hi), t // apart, 0, 0) if has else None for (lo, hi), t, has in found]
 
 
 def _pieces(tensor: StoredTensor, kind: BlockType | None, codes: bool = True) -> Iterator[_Piece]:

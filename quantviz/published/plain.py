@@ -104,7 +104,7 @@ def verdict_of(mse: float, plain_mse: float, same: bool) -> str:
 
 def _kind(y: Decoded, sample: Unpacked) -> Kind:
     levels = y.layer.levels
-    told = levels[np.isfinite(levels)].astype(np.float64)
+    told = np.sort(levels[np.isfinite(levels)].astype(np.float64))  # of two's complement the lowest come last
     bits = max(1, int(np.ceil(np.log2(len(levels)))))
     largest = float(np.abs(told).max())
     if not np.array_equal(told, [-1, 0, 1]) and np.array_equal(told, told[0] + np.arange(len(told))):
@@ -157,6 +157,8 @@ def _scheme(y: Decoded, kind: Kind, found: Survey, sample: Unpacked, tile: int, 
     rule: the option of a scheme by which its scales are chosen; "" for the scheme's own.
     """
     width = sample.width or -(-y.cols // sample.scales.shape[1])
+    if width == 1 < y.cols:
+        return ""  # groups of weights that lie apart (HQQ's axis 0): no scheme has these
     one = sample.scales.shape[1] == 1
     group = ("tensor" if tile >= y.rows else f"b{tile}x{y.cols}" if tile > 1 else "channel") if one else (
         f"b{width}" if tile == 1 else f"b{tile}x{width}"

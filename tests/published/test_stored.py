@@ -182,6 +182,8 @@ def test_bitsandbytes_int8_is_plain_rounding_with_its_arithmetic(tmp_path):
     ("aqlm", "2x6-4x4", "8 groups of 4 × 64 weights have"),
     ("exl3", "3-plain", "128 groups of 128 weights have"),
     ("gptq", "auto-round-4", "64 groups of 32 weights have"),
+    ("quanto", "qint8 20x33", "20 groups of 33 weights have"),
+    ("hqq", "int4 g32 axis 0", "40 groups of 32 weights have"),
 ])  # fmt: skip
 def test_a_scale_that_rows_share_is_counted_once(tmp_path, monkeypatch, file, begin, told):
     case = next(case for case in load(file)[2] if case.name.startswith(begin))

@@ -79,5 +79,6 @@ def _worst(r: Rounded) -> str:
     worst = max(zip(r.numbers, r.made, strict=True), key=lambda pair: abs(pair[1] - pair[0]) / abs(pair[0] or 1))
     return (
         f"{number(worst[0])}: it becomes {number(worst[1])}. The largest number sets the scale for all, and each may "
-        f"be off by half of that, {number((r.scale or 0.0) / 2, 3)}: a larger share of a small number than of a large one."
+        f"be off by half of that, {number((r.scale or 0.0) / 2, 3)}: a larger share of a small number than of a "
+        "large one."
     )

@@ -85,6 +85,6 @@ def _answer(found: list) -> str:
     return (
         f"On this layer {share(nv.relative_error)} against {share(mx.relative_error)}, at {number(nv.bits)} against "
         f"{number(mx.bits)} bits: its blocks are half as long, and its scale can be any float of 8 bits, where a power "
-        f"of two leaves the largest weight of a block anywhere from {share(least)} of the largest level to {share(most)}"
-        ": what is above 100% is clipped."
+        f"of two leaves the largest weight of a block anywhere from {share(least)} to {share(most)} of the largest "
+        "level, and clips what is above 100%."
     )
