@@ -12,7 +12,7 @@ import quantviz as qv
 from quantviz.errors import QuantvizError
 from quantviz.figures import alt_text, lessons
 from quantviz.formats import get
-from quantviz.lessons import choosing, claims, floats, memory, outlier, rounding, shipped, speed
+from quantviz.lessons import choosing, claims, floats, memory, mixes, outlier, rounding, shipped, speed
 from quantviz.sources.synthetic import SyntheticSpec, generate
 from quantviz.throughput import Report
 
@@ -116,10 +116,21 @@ def test_advice_is_the_finest_that_fits_or_the_smallest_that_stays_usable():
     assert choosing.advise(8, 16, llama, fast).chosen.name == "IQ4_XS"
     small = choosing.advise(32, 16, llama, close)
     assert small.chosen.bits < 4 and "lose much" in " ".join(small.reasons)
+    assert not small.chosen.usable and small.chosen.bits > 2.625  # of q2_k alone
     nothing = choosing.advise(70, 8, llama, close)
     assert nothing.chosen is None and nothing.reasons[0].startswith("Nothing fits")
     with pytest.raises(QuantvizError, match="Choose a program"):
         choosing.advise(8, 16, "nothing", close)
+
+
+def test_mixes_have_the_bits_of_a_typical_model():
+    """The sizes of Llama 3.1 8B's published GGUF files over its 8.03 billion weights, to a hundredth."""
+    published = {"Q8_0": 8.5, "Q6_K": 6.56, "Q5_K_M": 5.70, "Q4_K_M": 4.89, "Q3_K_M": 4.0, "Q2_K": 3.16}
+    found = {name: mixes.bits_of_mix(name) for name in published}
+    assert found == pytest.approx(published, abs=0.015)
+    llama = choosing.advise(8, 16, next(iter(choosing.RUNTIMES)), choosing.WISHES[0])
+    assert {o.name: o.bits for o in llama.options}["Q4_K_M"] == found["Q4_K_M"]
+    assert mixes.bits_of_mix("NVFP4A16") is None
 
 
 def test_the_picture_is_coarser_with_one_scale_than_in_blocks():
