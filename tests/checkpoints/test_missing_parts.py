@@ -62,3 +62,13 @@ def test_a_codebook_that_only_config_json_names_is_told(tmp_path: Path) -> None:
     assert not whole.open(case.weight).layer.notices
     assert "the codebook is mcg, and the tensors beside this one say 3inst" in lost.open(case.weight).layer.notices[0]
     assert not np.array_equal(whole.load(case.weight), lost.load(case.weight))
+
+
+@pytest.mark.parametrize("file, name, part", [("gptq", "auto-round-4", ".scales"), ("mlx", "int4 g64", ".scales")])
+def test_words_without_scales_are_codes_in_a_model_that_says_so(
+    tmp_path: Path, file: str, name: str, part: str
+) -> None:
+    case = changed(case_of(file, name), without=(part, ".biases"))
+    assert "nothing beside them says what they stand for" in refusal(tmp_path / "a", case)
+    model = qv.open_model(case.write(tmp_path / "b"))
+    assert not any("none of its tensors holds codes" in told for info in model.tensors for told in info.notices)
