@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "throughput": ENGINE | {"kernels.cpu", "kernels.reference", "kernels.cuda", "sources"},
     # Tables and layers as `quality` reads them, llama.cpp's mixes, and the time that a layer takes.
     "planner": ABOVE | {"published", "quality", "sensitivity", "sweep", "throughput"},
-    "lessons": ABOVE | {"outliers", "quality", "throughput"},
+    "lessons": ABOVE | {"outliers", "published", "quality", "throughput"},  # of `published`, llama.cpp's mixes
     "figures": ABOVE | {"calibration", "published", "outliers", "quality", "sensitivity", "throughput", "sweep",
                         "planner", "lessons"},
     "cli": ABOVE | {"calibration", "published", "quality", "sensitivity", "throughput", "sweep", "planner"},

@@ -112,7 +112,8 @@ FORMATS: tuple[PackedFormat, ...] = (
                  methods=_BNB_METHODS),
     PackedFormat("bitsandbytes fp4", "", ANY, {".absmax": ANY, ".quant_state.bitsandbytes__fp4": ANY}, _BNB,
                  methods=_BNB_METHODS),
-    PackedFormat("bitsandbytes 4-bit", "", ANY, {".absmax": ANY}, _BNB, methods=_BNB_METHODS),
+    *(PackedFormat("bitsandbytes 4-bit", "", ANY, {part: ANY}, _BNB, methods=_BNB_METHODS)
+      for part in (".absmax", *_BNB)),  # where others are missing: codes kept as floats look like weights
     PackedFormat("bitsandbytes int8", "", INTEGERS, {".SCB": ANY}, (".weight_format", ".CB"), methods=_BNB_METHODS),
     PackedFormat("HQQ", ".W_q", ANY, more=(
         ".scale", ".zero", ".nbits", ".group_size", ".axis", ".shape", ".packing", ".unpack_view_dtype",
@@ -149,6 +150,7 @@ FORMATS: tuple[PackedFormat, ...] = (
     # libraries that keep a tensor of their own kind
     *(PackedFormat("quanto", codes, ANY, {"._scale": ANY}, ("._shift", "._zeropoint"), methods=("quanto",))
       for codes in ("._data._data", "._data")),
+    PackedFormat("quanto", "._data", CODES, more=("._shift", "._zeropoint"), methods=("quanto",)),
     PackedFormat("torchao", "_qdata", ANY, {"_scale": ANY}, (
         "_zero_point", "_scale_and_zero", "_act_pre_scale", "_per_tensor_scale", "_act_per_tensor_scale",
         "_act_quant_scale", "_act_quant_zero_point"),

@@ -12,7 +12,7 @@ from ..sources.model import SCALED_APART, Packed
 from ..text.printable import LONGEST_NAME, printable
 from .declared import Declared
 from .layer import Layer, Unreadable
-from .packed import FLOAT8, FORMATS, OF_INPUTS, OF_THE_MODEL, PackedFormat
+from .packed import FLOAT8, FORMATS, INTEGERS, OF_INPUTS, OF_THE_MODEL, PackedFormat
 
 INSTEAD = "open the model it was quantized from"
 _WEIGHT, _SCALE = ".weight", ".scale"
@@ -97,7 +97,7 @@ def recognise(tensors: Iterable[TensorInfo], said: Declared | None, read: Read =
             packed[name] = _of_the_model(info)
         elif info.dtype in FLOAT8 and scaled:
             packed[name] = _without_scale(info)
-        elif info.dtype in ("uint8", "int8") and (codes or said or "." in name):
+        elif (info.dtype in ("uint8", "int8") and (codes or said or "." in name)) or (said and _is_words(info)):
             packed[name] = _integers(info)
         elif info.name.endswith(_SCALE) and _scaled_block_type(info, infos):
             packed[name] = _second_scale(info)
@@ -249,6 +249,11 @@ def _integers(info: TensorInfo) -> Packed:
         f"{_quoted(info)} is stored as {info.dtype}: integers in a model are codes or a mask, not weights, and nothing "
         f"beside them says what they stand for; {INSTEAD}, or choose another tensor.",
     )
+
+
+def _is_words(info: TensorInfo) -> bool:
+    """A matrix of longer integers: codes whose scales are lost, in a model that says that it is quantized."""
+    return info.dtype in INTEGERS and len(info.shape) > 1
 
 
 def _scaled_block_type(info: TensorInfo, infos: Mapping[str, TensorInfo]) -> bool:

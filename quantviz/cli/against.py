@@ -153,4 +153,4 @@ def _print_all(found: list[Any]) -> None:
     print_table(("tensor", "type", "SQNR", "relative L2", "largest error", "plain quantization"), rows, right=(2, 3, 4))
     for a in found:
         if isinstance(a, Against) and (told := undone(a)):
-            print(printable(f"\n{a.pair.label}: {' '.join(told)}"))
+            print("\n" + printable(f"{a.pair.label}: {' '.join(told)}"))

@@ -21,12 +21,8 @@ def tensors(ref: Ref, as_json: AsJson = False) -> None:
         return print_json([_as_dict(t) for t in found])
     cells = [(t.name, shape(t.shape), t.dtype, f"{t.nbytes:,}", _bits(t), _holds(t)) for t in found]
     print_table(("tensor", "shape", "dtype", "bytes", "bits", ""), cells, right=(3, 4))
-    if codes := sum(t.packed is not None and t.packed.codes for t in found):
-        holds = "tensor holds" if codes == 1 else "tensors hold"
-        print(
-            f"\n{codes:,} {holds} codes of {', '.join(model.packed_as)}, which quantviz does not decode; open the "
-            "model this one was quantized from."
-        )
+    if model.undecoded:
+        print("\n" + model.undecoded)
 
 
 def _as_dict(t: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from ..block_types import ROLES, BlockType
 from ..text.wording import number, plural
-from .style import DEQUANTIZED, ORIGINAL, REFERENCE, UNCHECKED, figure, legend
+from .style import DEQUANTIZED, INK, ORIGINAL, REFERENCE, UNCHECKED, figure, legend
 
 # A role's colour, and of a field that two share the second's, drawn as stripes.
 _COLORS = {
@@ -26,6 +26,7 @@ def block_layout(kind: BlockType) -> go.Figure:
     bars = [
         _bars([f.offset for f in held], [f.size for f in held], [""] * len(held), role) | {
             "text": [f.name for f in held], "textposition": "inside", "textangle": 0, "insidetextanchor": "middle",
+            "insidetextfont": {"color": INK},
             "customdata": [(f.name, plural(f.size, "byte"), f.offset, f.meaning) for f in held],
             "hovertemplate": "%{customdata[0]}: %{customdata[1]} from byte %{customdata[2]}<br>%{customdata[3]}"
             "<extra></extra>",

@@ -9,7 +9,7 @@ from ..evaluation import Evaluation
 from ..inspection.worked import code_text, code_values, is_whole
 from ..schemes import Scheme
 from ..text.wording import MINUS, number, share
-from .style import DEQUANTIZED, UNCHECKED, figure
+from .style import DEQUANTIZED, UNCHECKED, categories, figure
 
 LABELLED = 32  # up to so many codes have a bar and a label each
 DRAWN = 256  # beyond so many, neighbours are joined
@@ -42,8 +42,8 @@ def code_usage(evaluation: Evaluation) -> go.Figure | None:
     title = (
         "code" if is_whole(scheme) else "value of the code, in scales" if scheme.granularity else "value of the code"
     )
-    return figure([bars], alt, title, "share of the weights", bargap=0.15,
-                  xaxis={"type": "category"}, yaxis={"tickformat": "~%", "rangemode": "tozero"})  # fmt: skip
+    return figure([bars], alt, title, "share of the weights", bargap=0.15, **categories(labels, title),
+                  yaxis={"tickformat": "~%", "rangemode": "tozero"})  # fmt: skip
 
 
 def _profile(codes: np.ndarray, values: np.ndarray, shares: np.ndarray, alt: str) -> go.Figure:

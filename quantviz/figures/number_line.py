@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 
 from ..formats.bits import AnyFormat, code_at, encode, rank_of, ranks, ranks_between, value
 from ..formats.numerals import digits, short
+from ..text.wording import number
 from .style import UNCHECKED, figure
 
 MOST_TICKS = 1200  # a row: about one a pixel; all values of up to 8 bits fit
@@ -155,8 +156,8 @@ def describe(lines: Sequence[FormatRow], window: tuple[float, float], marked: fl
 
 
 def _row_label(line: FormatRow, count: int) -> str:
-    name = f"{line.format.name}" + (f" × {short(line.scale)}" if line.scale != 1 else "")
-    return f'{name}<br><span style="font-size:11px">{count:,} value{"s" * (count != 1)} in view</span>'
+    name = f"{line.format.name}" + (f" × {number(line.scale)}" if line.scale != 1 else "")
+    return f"{name}<br>{count:,} value{'s' * (count != 1)} in view"  # of one size: a class sees it larger
 
 
 def _symmetric_log(lines: Sequence[FormatRow], window: tuple[float, float]) -> SymmetricLog:

@@ -17,7 +17,7 @@ from ..outliers.sentences import name_of
 from ..schemes import Scheme
 from ..text.wording import bits, decibels, decimals, number, plural, share, signed
 from .histograms import Axis, robust_range, weights
-from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, end_name, figure, legend, moved_apart
+from .style import DEQUANTIZED, INK, ORIGINAL, QUIET, REFERENCE, end_name, figure, legend, moved_apart
 
 DRAWN_CHANNELS = 512
 # Five kinds of line, told apart by colour, dash and mark.
@@ -91,7 +91,7 @@ def block_sides(a: Attribution, sigmas: float = OUTLIER_SIGMAS) -> go.Figure | N
             go.Bar(
                 y=measures, x=values, orientation="h", marker={"color": color}, textposition="inside",
                 text=[share(v) if v > 0.05 else "" for v in values], insidetextanchor="middle", textangle=0,
-                insidetextfont={"color": "white"},
+                insidetextfont={"color": INK},
                 customdata=[share(v) for v in values],
                 hovertemplate=f"%{{customdata}} of the %{{y}} {name}<extra></extra>",
             )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from ..checkpoints.layer import PackedField
-from .style import DEQUANTIZED, ORIGINAL, REFERENCE, UNCHECKED, figure
+from .style import DEQUANTIZED, INK, ORIGINAL, REFERENCE, UNCHECKED, figure
 
 _ROW, _MARGIN = 44, 70  # pixels
 _LINE = {"color": "rgba(128, 128, 128, 0.9)", "width": 1}
@@ -47,6 +47,7 @@ def _bar(row: str, f: PackedField, index: int) -> list[go.Bar]:
             marker={"color": color, "line": _LINE},
             text=shown,
             textposition="inside",
+            insidetextfont={"color": INK},
             insidetextanchor="middle",
             textangle=0,
             customdata=[[f"{hover}<br>{text}"] for text in shown],

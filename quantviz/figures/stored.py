@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from ..published.contents import Contents
 from ..statistics import Histogram
 from ..text.wording import number, plural, share
-from .style import DEQUANTIZED, ORIGINAL, REFERENCE, figure, legend
+from .style import DEQUANTIZED, ORIGINAL, REFERENCE, categories, figure, legend
 
 SHARES = {"tickformat": "~%", "rangemode": "tozero"}
 LABELLED = 40  # up to so many codes have a bar and a label each
@@ -25,16 +25,16 @@ def stored_codes(c: Contents) -> go.Figure:
         f"{int((shares > 0).sum())} of {len(order)} codes are in use; the most frequent, {codes[most]}, which stands "
         f"for {number(numbers[most])}, has {share(float(shares[most]))} of the weights."
     )
-    labels = [number(n) for n in numbers.tolist()]
+    labels = [number(n, 3) for n in numbers.tolist()]
     labels = [label + "\u200b" * labels[:i].count(label) for i, label in enumerate(labels)]  # 0 and −0 keep apart
     many = len(order) > LABELLED
     bars = go.Bar(
         x=numbers if many else labels, y=shares, marker={"color": DEQUANTIZED, "line": {"width": 0}}, customdata=codes,
         hovertemplate="code %{customdata}, for %{x}: %{y:.3%}<extra></extra>",
     )  # fmt: skip
-    axis = {} if many else {"type": "category"}
-    return figure([bars], alt, "what the code stands for, in scales", "share of the weights",
-                  bargap=0 if many else 0.15, xaxis=axis, yaxis=SHARES)  # fmt: skip
+    title = "what the code stands for, in scales"
+    return figure([bars], alt, title, "share of the weights", bargap=0 if many else 0.15,
+                  **({} if many else categories(labels, title)), yaxis=SHARES)  # fmt: skip
 
 
 def stored_scales(c: Contents) -> go.Figure:

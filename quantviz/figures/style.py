@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from html import escape
 
 import plotly.graph_objects as go
@@ -13,10 +14,12 @@ from ..text.printable import LONGEST_NAME, printable
 ORIGINAL = "#3D95CE"
 DEQUANTIZED = "#E4662A"
 REFERENCE = "#00A67D"
+INK = "#111111"  # of words on any of the three: 5 to 1 at least
 QUIET = "rgba(128, 128, 128, 0.35)"
 SEQUENTIAL = "Cividis"
 
 HEIGHT = 320
+BESIDE, SHORT = 8, 3  # so many labels, or labels of so many letters, stand side by side under a figure
 LEGEND = "legend"
 LEVEL = {"tickangle": 0}  # of an axis of numbers: Plotly need not measure whether its labels would fit better aslant
 BARE = {"data": {"scatter": [{"type": "scatter"}]}}  # what plotly's own "none" stands for
@@ -99,6 +102,19 @@ def figure(traces: list, alt: str, x: str, y: str, height: int = HEIGHT, **layou
     for name, value in layout.items():
         base[name] = base[name] | value if isinstance(value, dict) and name in base else value
     return go.Figure(data=traces, layout=base, **UNCHECKED)
+
+
+def categories(labels: Sequence[str], title: str) -> dict:
+    """Layout of an x axis of labels, which stand upright where side by side they would not fit: then with room below,
+    and the title beneath them.
+    """
+    longest = max(map(len, labels), default=0)
+    if len(labels) <= BESIDE or longest <= SHORT:
+        return {"xaxis": {"type": "category"}}
+    return {
+        "xaxis": {"type": "category", "tickangle": -90, "title": {"text": title, "standoff": 8}},
+        "margin": {"l": 64, "r": 10, "t": 30, "b": 48 + 7 * longest},
+    }
 
 
 def alt_text(fig: go.Figure) -> str:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from ..errors import QuantvizError
 from .memory import sizes
+from .mixes import bits_of_mix
 
 Wish = Literal["as close to the original as fits", "as fast as stays usable"]
 WISHES: tuple[Wish, ...] = ("as close to the original as fits", "as fast as stays usable")
@@ -36,13 +37,18 @@ USABLE_BITS = 4.0  # below which claim 7 finds models to fall apart
 
 @dataclass(frozen=True)
 class Option:
-    """One scheme of a program: its size for the model at hand, and whether it fits."""
+    """One scheme of a program: its size for the model at hand, and whether it fits.
+
+    bits: a weight; of llama.cpp's named mixes, as they come out on a typical model.  usable: not below USABLE_BITS by
+    its own type.
+    """
 
     scheme: str
     name: str
     bits: float
     nbytes: float
     fits: bool
+    usable: bool
 
 
 @dataclass(frozen=True)
@@ -64,14 +70,16 @@ def advise(billions: float, gigabytes: float, runtime: str, wish: Wish) -> Advic
     room = (1 - RESERVED) * gigabytes * 1e9
     options = []
     for scheme, name in RUNTIMES[runtime]:
-        stored = sizes(billions, (scheme,))[0]
-        options.append(Option(scheme, name, stored.bits, stored.nbytes, stored.nbytes <= room))
+        plain = sizes(billions, (scheme,))[0].bits
+        bits = bits_of_mix(name) or plain
+        nbytes = billions * 1e9 * bits / 8
+        options.append(Option(scheme, name, bits, nbytes, nbytes <= room, plain >= USABLE_BITS))
     fitting = [option for option in options if option.fits]
-    usable = [option for option in fitting if option.bits >= USABLE_BITS]
+    usable = [option for option in fitting if option.usable]
     if not fitting:
         return Advice(tuple(options), None, (_nothing(options, room),))
     chosen = fitting[0] if wish == WISHES[0] or not usable else min(usable, key=lambda option: option.nbytes)
-    return Advice(tuple(options), chosen, tuple(_reasons(chosen, options, room, wish, bool(usable))))
+    return Advice(tuple(options), chosen, tuple(_reasons(chosen, options, room, wish)))
 
 
 def _nothing(options: list[Option], room: float) -> str:
@@ -82,7 +90,7 @@ def _nothing(options: list[Option], room: float) -> str:
     )
 
 
-def _reasons(chosen: Option, options: list[Option], room: float, wish: Wish, usable: bool) -> list[str]:
+def _reasons(chosen: Option, options: list[Option], room: float, wish: Wish) -> list[str]:
     said = [
         f"{chosen.name} takes {chosen.nbytes / 1e9:.1f} GB of the {room / 1e9:.1f} GB that are free for weights "
         f"({RESERVED:.0%} of the memory is left for the text and the rest)."
@@ -92,11 +100,9 @@ def _reasons(chosen: Option, options: list[Option], room: float, wish: Wish, usa
         said += [f"The next finer, {finer[-1].name}, would take {finer[-1].nbytes / 1e9:.1f} GB."] if finer else []
     else:
         said.append("A device reads every byte of the weights for every word, so the fewest bytes are the fastest.")
-    if chosen.bits < USABLE_BITS:
+    if not chosen.usable:
         said.append(
             f"With {chosen.bits:.3g} bits a weight models lose much; a smaller model with 4 bits is likely the better "
             "choice."
-            if not usable
-            else ""
         )
-    return [text for text in said if text]
+    return said

@@ -20,7 +20,7 @@ from ..metrics import entropy_bits
 from ..statistics import Histogram
 from ..tensors import StoredTensor
 from ..text.wording import number, plural
-from .stored import kind_of, without_groups
+from .stored import kind_of, rows_a_scale, scale_part, without_groups
 
 _PIECE = 1 << 18  # weights taken apart at a time, about
 _BINS = 120  # of the histograms of scales, minima and zero points
@@ -30,7 +30,8 @@ _BINS = 120  # of the histograms of scales, minima and zero points
 class Contents:
     """What all groups of a tensor hold.
 
-    stored_as: the block type, or the packed format in words.  group: weights that share a scale, at most.
+    stored_as: the block type, or the packed format in words.  group: weights of a row that share a scale, at most.
+    height: rows that share it too.
     codes: every code that the format has, rising; None where weights have none of their own.
     numbers: float32, what each stands for, NaN where for nothing.  counts: int64, how many weights have it.
     scales, minima, zeros: histograms over groups, zeros of the zero points; None where the format has none.
@@ -49,6 +50,7 @@ class Contents:
     zero_scales: int
     groups: int
     saturated: int | None = None
+    height: int = 1
 
     @property
     def entropy_bits(self) -> float:
@@ -88,6 +90,7 @@ def contents(tensor: StoredTensor, progress: Progress | None = None) -> Contents
     counts = None if numbers is None else np.zeros(len(numbers), np.int64)
     spans = [[np.inf, -np.inf] for _ in range(3)]
     zero = groups = saturated = 0
+    apart = 1 if kind else _apart(tensor)
     for piece in _pieces(tensor, kind):
         if counts is not None and piece.codes is not None:
             places = piece.codes.reshape(-1) if first == 0 else piece.codes.reshape(-1).astype(np.int64) - first
@@ -97,7 +100,7 @@ def contents(tensor: StoredTensor, progress: Progress | None = None) -> Contents
         if limit is not None and piece.limited is not None:
             saturated += int((piece.limited >= limit).sum())
         for span, values in zip(spans, piece.shared, strict=True):
-            if values is not None:
+            if values is not None and values.size:
                 span[:] = min(span[0], float(values.min())), max(span[1], float(values.max()))
         if progress:
             progress(piece.done, 2 * tensor.size)
@@ -107,23 +110,39 @@ def contents(tensor: StoredTensor, progress: Progress | None = None) -> Contents
             f"{tensor.name or 'The tensor'} has scales that are no finite numbers, so the file is damaged, or its "
             "weights were beyond the range of a 16-bit scale."
         )
-    scales, minima, zeros = _histograms(tensor, kind, spans, there, progress)
+    scales, minima, zeros = _histograms(tensor, kind, spans, there, progress, apart)
     counted = counts is not None and bool(counts.any())
+    group = kind.group if kind else apart if apart > 1 else _longest_group(tensor)
     return Contents(
-        tensor.stored_as, kind.group if kind else _longest_group(tensor),
+        tensor.stored_as, group,
         np.arange(first, first + len(counts)) if counted else None, numbers if counted else None,
-        counts if counted else None, scales, minima, zeros, zero, groups, saturated if limit is not None else None,
+        counts if counted else None, scales, minima, zeros, zero // apart, groups // apart,
+        saturated // apart if limit is not None else None, 1 if kind else rows_a_scale(tensor),
     )  # fmt: skip
 
 
 def _longest_group(tensor: Decoded) -> int:
-    """Weights that share a scale: as many inputs as the largest group has, for all rows that share it."""
+    """Weights of a row that share a scale: as many inputs as the largest group has."""
     taken = tensor.unpacked(0, 1)
-    return int(np.bincount(taken.columns).max()) if taken.columns is not None else min(taken.width, tensor.cols)
+    if taken.columns is not None:
+        return int(np.bincount(taken.columns).max())
+    return min(taken.width or tensor.cols, tensor.cols)
+
+
+def _apart(tensor: Decoded) -> int:
+    """Weights of a group where no two of a row follow each other in one (HQQ's axis 0); 1 for all others."""
+    part, taken = scale_part(tensor), tensor.unpacked(0, 1)
+    alone = taken.columns is None and taken.width == 1 < tensor.cols
+    return tensor.size // part.info.size if alone and part and part.info.size else 1
 
 
 def _histograms(
-    tensor: StoredTensor, kind: BlockType | None, spans: Sequence, there: Sequence[bool], progress: Progress | None
+    tensor: StoredTensor,
+    kind: BlockType | None,
+    spans: Sequence,
+    there: Sequence[bool],
+    progress: Progress | None,
+    apart: int,
 ) -> list[Histogram | None]:
     edges = [(lo - (margin := 0.01 * (hi - lo) or abs(hi) * 0.01 or 1e-9), hi + margin) for lo, hi in spans]
     tables = [np.zeros(_BINS, np.int64) for _ in spans]
@@ -134,7 +153,7 @@ def _histograms(
         if progress:
             progress(tensor.size + piece.done, 2 * tensor.size)
     found = zip(edges, tables, there, strict=True)
-    return [Histogram(float(lo), float(hi), t, 0, 0) if has else None for (lo, hi), t, has in found]
+    return [Histogram(float(lo), float(hi), t // apart, 0, 0) if has else None for (lo, hi), t, has in found]
 
 
 def _pieces(tensor: StoredTensor, kind: BlockType | None, codes: bool = True) -> Iterator[_Piece]:
@@ -142,11 +161,14 @@ def _pieces(tensor: StoredTensor, kind: BlockType | None, codes: bool = True) ->
     if kind is None:
         height = max(1, _PIECE // tensor.cols)
         height = -(-height // tensor.layer.height) * tensor.layer.height
+        tile = rows_a_scale(tensor)
         for row in range(0, tensor.rows, height):
             stop = min(row + height, tensor.rows)
             taken = tensor.unpacked(row, stop)
-            shared = taken.scales, taken.minima, taken.zeros
-            yield _Piece(stop * tensor.cols, taken.codes, shared, taken.stored.get("block scale", taken.scales))
+            firsts = slice(-row % tile, None, tile)  # what several rows share counts once
+            shared = (taken.scales, taken.minima, taken.zeros, taken.stored.get("block scale", taken.scales))
+            scales, minima, zeros, limited = (None if x is None else x[firsts] for x in shared)
+            yield _Piece(stop * tensor.cols, taken.codes, (scales, minima, zeros), limited)
         return
     step = max(1, _PIECE // kind.block)
     total = tensor.size // kind.block
@@ -161,7 +183,7 @@ def contents_sentence(c: Contents) -> str:
     """What stands out, for a reader."""
     one = c.groups == 1
     parts = [
-        f"{plural(c.groups, 'group')} of {c.group:,} weights "
+        f"{plural(c.groups, 'group')} of {f'{c.height:,} × ' if c.height > 1 else ''}{c.group:,} weights "
         f"{'has' if one else 'have'} a scale of {'its' if one else 'their'} own"
     ]
     if c.counts is None:

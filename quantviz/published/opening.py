@@ -163,8 +163,9 @@ def _of_other_shapes(
         )
         return _first(x, rows), _first(y, rows), (told,)
     raise QuantvizError(
-        f"{pair.original} has the shape {list(x.shape)} and {pair.place.name} {list(y.shape)}: the file was made from "
-        "another model, or its converter rearranged this tensor in a way that is not known here."
+        f"{pair.original} of the original has the shape {list(x.shape)}, and {pair.place.name} of the file "
+        f"{list(y.shape)}: the file was made from another model, or its converter rearranged this tensor in a way that "
+        "is not known here."
     )
 
 

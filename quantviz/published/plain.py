@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..checkpoints.decoded import Decoded
-from ..checkpoints.layer import Part, Unpacked
+from ..checkpoints.layer import Unpacked
 from ..errors import QuantvizError
 from ..evaluation import evaluate
 from ..formats import FORMATS, CodebookFormat, FloatFormat
@@ -18,6 +18,7 @@ from ..tensors import StoredTensor
 from ..tensors.float8 import float8_values
 from ..text.wording import number, share
 from .scale_rules import ScaleRule, asymmetric, from_the_far_end, of_levels, powers_of_two, symmetric
+from .stored import rows_a_scale, scale_part
 from .survey import Survey, survey
 
 EQUAL, BETTER, WORSE, ALIKE = "equal", "better", "worse", "alike"
@@ -71,10 +72,10 @@ def beside_plain(x: StoredTensor, y: StoredTensor, progress: Progress | None = N
     if y.layer.levels is None:
         return None, f"the codes of {y.stored_as} stand for no numbers of their own"
     sample = y.unpacked(0, 1)
-    if sample.given is not None or sample.codes is None:
+    if sample.codes is None:
         return None, f"the codes of {y.stored_as} stand for no numbers of their own"
     kind = _kind(y, sample)
-    tile = _tile(y)
+    tile = rows_a_scale(y)
     found = survey(x, y, tile, kind.rules, progress)
     by = next((r for r in kind.rules if found.groups and found.by_rule[r.name] >= ALL * found.groups), None)
     rule = by.name if by else ""
@@ -103,7 +104,7 @@ def verdict_of(mse: float, plain_mse: float, same: bool) -> str:
 
 def _kind(y: Decoded, sample: Unpacked) -> Kind:
     levels = y.layer.levels
-    told = levels[np.isfinite(levels)].astype(np.float64)
+    told = np.sort(levels[np.isfinite(levels)].astype(np.float64))  # of two's complement the lowest come last
     bits = max(1, int(np.ceil(np.log2(len(levels)))))
     largest = float(np.abs(told).max())
     if not np.array_equal(told, [-1, 0, 1]) and np.array_equal(told, told[0] + np.arange(len(told))):
@@ -145,21 +146,9 @@ def _of_float(form: FloatFormat) -> np.ndarray:
     return np.array([sign * size for size in sizes for sign in (1, -1)])
 
 
-def _scale_part(y: Decoded) -> Part | None:
-    return next((part for name, part in y.layer.parts.items() if "scale" in name or "absmax" in name), None)
-
-
 def _by_powers(y: Decoded) -> bool:
-    part = _scale_part(y)
+    part = scale_part(y)
     return part is not None and part.info.dtype in ("uint8", "F8_E8M0")
-
-
-def _tile(y: Decoded) -> int:
-    """How many rows share a scale."""
-    part = _scale_part(y)
-    if part is None:
-        return 1
-    return y.rows if part.info.size == 1 else max(1, part.every)
 
 
 def _scheme(y: Decoded, kind: Kind, found: Survey, sample: Unpacked, tile: int, rule: str) -> str:
@@ -168,11 +157,13 @@ def _scheme(y: Decoded, kind: Kind, found: Survey, sample: Unpacked, tile: int, 
     rule: the option of a scheme by which its scales are chosen; "" for the scheme's own.
     """
     width = sample.width or -(-y.cols // sample.scales.shape[1])
+    if width == 1 < y.cols:
+        return ""  # groups of weights that lie apart (HQQ's axis 0): no scheme has these
     one = sample.scales.shape[1] == 1
     group = ("tensor" if tile >= y.rows else f"b{tile}x{y.cols}" if tile > 1 else "channel") if one else (
         f"b{width}" if tile == 1 else f"b{tile}x{width}"
     )  # fmt: skip
-    part = _scale_part(y)
+    part = scale_part(y)
     scale = _SCALES.get(part.info.dtype) if part else None
     option = f":scale={scale}" if scale else ""
     if kind.name.startswith("int"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -146,17 +147,31 @@ def _main(kinds: dict[str, tuple[str, float, int]]) -> tuple[str, float]:
 # -- in words and tables --------------------------------------------------------------------------
 
 
-def differences(found: Many) -> list[str]:
-    """Sentences on what the files store otherwise, one for each that keeps something finer, and one for each pair."""
+def told_apart(refs: Sequence[str]) -> list[str]:
+    """References without the folder in which all of them lie.
+
+    >>> told_apart(["/m/x-Q4.gguf", "/m/x-AWQ"]), told_apart(["hf:a/x", "/m/x"]), told_apart(["/m/x"])
+    (['x-Q4.gguf', 'x-AWQ'], ['hf:a/x', '/m/x'], ['/m/x'])
+    """
+    shared = os.path.commonprefix(list(refs)).rpartition("/")
+    return [ref.removeprefix(shared[0] + shared[1]) for ref in refs] if len(refs) > 1 else list(refs)
+
+
+def differences(found: Many, names: Sequence[str] | None = None) -> list[str]:
+    """Sentences on what the files store otherwise, one for each that keeps something finer, and one for each pair.
+
+    names: what to call the files; their references where not given.
+    """
+    names = names or [f.ref for f in found.files]
     told = []
-    for f in found.files:
+    for f, name in zip(found.files, names, strict=True):
         if f.finer:
-            told.append(f"{f.ref} keeps {_listed(f.finer)} finer than its {f.main}.")
+            told.append(f"{name} keeps {_listed(f.finer)} finer than its {f.main}.")
     for a in range(len(found.files)):
         for b in range(a + 1, len(found.files)):
             other = found.difference(a, b)
             same = len(found.files[a].types.keys() & found.files[b].types.keys()) - len(other)
-            told.append(f"{found.files[a].ref} and {found.files[b].ref} store {len(other):,} tensors as other types, "
+            told.append(f"{names[a]} and {names[b]} store {len(other):,} tensors as other types, "
                         f"{same:,} as the same.")  # fmt: skip
     return told
 

@@ -14,7 +14,7 @@ import numpy as np
 from ..block_types import BLOCK_TYPES, BlockType
 from ..block_types import Unpacked as UnpackedBlocks
 from ..checkpoints.decoded import Decoded
-from ..checkpoints.layer import Layer, Unpacked
+from ..checkpoints.layer import Layer, Part, Unpacked
 from ..errors import QuantvizError
 from ..tensors import PackedTensor, StoredTensor
 from ..text.wording import MINUS, number
@@ -65,6 +65,20 @@ class StoredGroup:
     group: int
     columns: np.ndarray
     parts: Unpacked
+
+
+def scale_part(tensor: Decoded) -> Part | None:
+    """The stored scales of a layer; None where it has none of its own."""
+    named = ("scale", "absmax", "SCB")
+    return next((part for name, part in tensor.layer.parts.items() if any(word in name for word in named)), None)
+
+
+def rows_a_scale(tensor: Decoded) -> int:
+    """How many rows share a scale."""
+    part = scale_part(tensor)
+    if part is None:
+        return 1
+    return tensor.rows if part.info.size == 1 else max(1, part.every)
 
 
 def groups_of(tensor: StoredTensor) -> int:
@@ -184,12 +198,11 @@ def _weights_of_a_checkpoint(b: StoredGroup) -> dict[str, list[Any]]:
     if p.codes is not None:
         numbers = (p.codes if p.numbers is None else p.numbers)[0, at].tolist()
         found |= {"code": p.codes[0, at].tolist(), "stands for": numbers}
-        if p.given is None:
-            scale = number(float(p.scales[0, b.group]))
-            zero = None if p.zeros is None else float(p.zeros[0, b.group])
-            minimum = "" if p.minima is None else _added(float(p.minima[0, b.group]))
-            moved = [number(n) if zero is None else f"({number(n)}{_taken_away(zero)})" for n in numbers]
-            found["arithmetic"] = [f"{n} × {scale}{minimum}".replace(MINUS, "-") for n in moved]
+        scale = number(float(p.scales[0, b.group]))
+        zero = None if p.zeros is None else float(p.zeros[0, b.group])
+        minimum = "" if p.minima is None else _added(float(p.minima[0, b.group]))
+        moved = [number(n) if zero is None else f"({number(n)}{_taken_away(zero)})" for n in numbers]
+        found["arithmetic"] = [f"{n} × {scale}{minimum}".replace(MINUS, "-") for n in moved]
     return found | {"value": values.tolist()}
 
 

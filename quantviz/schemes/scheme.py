@@ -19,6 +19,7 @@ from ..block_types import BLOCK_TYPES, BlockType
 from ..errors import QuantvizError, did_you_mean
 from ..formats import FORMATS, BlockFormat, CodebookFormat, Format, IntFormat, TernaryFormat
 from ..tensors import rows_and_cols
+from ..text.wording import plural
 from . import hadamard
 from .granularity import TENSOR, Granularity
 from .nested import NESTED_BITS, nested_bits
@@ -249,12 +250,11 @@ class Scheme(_Parts):
         g = self.granularity
         if g is None or isinstance(self.fmt, BlockType) or (g.rows <= rows and g.cols <= cols):
             return ()
-        height, width = g.within(rows, cols)
         if g.rows <= 1:
-            return (f"Rows of {cols:,} weights are shorter than a block of {g.cols:,}: each row is one block.",)
+            return (f"Rows of {plural(cols, 'weight')} are shorter than a block of {g.cols:,}: each row is one block.",)
         return (
             f"A tile of {g.rows:,} × {g.cols:,} is larger than this tensor of {rows:,} × {cols:,} weights: "
-            f"tiles are cut to {height:,} × {width:,}.",
+            f"tiles are cut to {' × '.join(f'{n:,}' for n in g.within(rows, cols))}.",
         )
 
     def _check_blocks(self, cols: int) -> None:

@@ -205,6 +205,18 @@ class Model:
         """The packed formats in which its weights lie, each once; () for a model of plain numbers or block types."""
         return tuple(dict.fromkeys(info.packed.format for info in self.tensors if info.packed and info.packed.codes))
 
+    @cached_property
+    def undecoded(self) -> str:
+        """A sentence on the tensors whose codes nothing here reads; "" where there are none."""
+        codes = sum(info.packed is not None and info.packed.codes for info in self.tensors)
+        if not codes:
+            return ""
+        holds = "tensor holds" if codes == 1 else "tensors hold"
+        return (
+            f"{codes:,} {holds} codes of {', '.join(self.packed_as)}, which quantviz does not decode; open the model "
+            "this one was quantized from."
+        )
+
     def info(self, name: str) -> TensorInfo:
         """The entry of tensor `name`; raises QuantvizError naming the nearest ones."""
         if name not in self._by_name:

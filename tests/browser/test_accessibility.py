@@ -43,6 +43,8 @@ FIGURES = "explore"  # where they are drawn too: that takes most of the time
 PHONE, WIDE = {"width": 390, "height": 844}, {"width": 1280, "height": 1000}
 LOOKS = (("light", PHONE), ("dark", WIDE))  # on a phone the sidebar is closed
 WITH_SIDEBAR = ("light", WIDE)  # of one page: all have the same
+WITH_CODE = ("light", {"width": 1920, "height": 1080})  # what is out of sight, axe-core does not look at
+MORE = {FIGURES: (WITH_SIDEBAR,), "number_formats": (WITH_CODE,)}
 
 
 def test_no_page_breaks_a_rule_of_wcag_or_asks_another_host(lasting: BrowserContext, page: Page, address: str):
@@ -61,7 +63,7 @@ def test_no_page_breaks_a_rule_of_wcag_or_asks_another_host(lasting: BrowserCont
         expect(at.locator("[data-testid=stMain] [data-testid=stProgress]")).to_have_count(0)
         at.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
         expect(at.locator("[data-stale=true]")).to_have_count(0)  # what is about to change is paler than it stays
-        for theme, size in (*LOOKS, WITH_SIDEBAR) if path == FIGURES else LOOKS:
+        for theme, size in (*LOOKS, *MORE.get(path, ())):
             at.emulate_media(color_scheme=theme)
             at.set_viewport_size(size)
             expect(at.get_by_test_id("stApp")).to_have_css("background-color", THEMES[theme])

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 import quantviz as qv
 from quantviz.errors import QuantvizError
 from quantviz.figures import alt_text, lessons
 from quantviz.formats import get
-from quantviz.lessons import choosing, claims, floats, memory, outlier, rounding, shipped, speed
+from quantviz.lessons import choosing, claims, floats, memory, mixes, outlier, rounding, shipped, speed
+from quantviz.sources.synthetic import SyntheticSpec, generate
 from quantviz.throughput import Report
 
 LAYER = "model.layers.1.mlp.down_proj.weight"
@@ -57,10 +59,21 @@ def test_an_outlier_spoils_its_neighbours_and_blocks_contain_it():
     whole, blocks = outlier.SCHEMES
     assert far.neighbours[whole] > near.neighbours[whole] > near.neighbours[blocks]
     assert far.zeroed[whole] > 100 > 60 > far.zeroed[blocks]
+    others = [p.zeroed[blocks] - p.zeroed_near for p in (outlier.pulled(0.0), near, far)]
+    assert len(set(others)) == 1 < far.zeroed_near < outlier.BLOCK and far.zeroed_near > near.zeroed_near
     assert alt_text(lessons.pulled(far)).startswith("128 weights, one 40 standard deviations out.")
     points = outlier.block_sizes()
     assert all(b.relative_error < a.relative_error and b.bits > a.bits for a, b in pairwise(points))
     assert "int4-sym-b64 has" in alt_text(lessons.block_curve(points, 64))
+
+
+def test_the_largest_weight_of_a_block_lies_where_a_power_of_two_leaves_it():
+    e2m1 = get("fp4_e2m1")
+    blocks = generate(SyntheticSpec(rows=4096, cols=32)).reshape(-1, 32)
+    scales = np.asarray(qv.quantize(blocks, "mxfp4").scales).reshape(-1)
+    shares = np.abs(blocks).max(axis=1) / scales / e2m1.max
+    least, most = floats.reach_of_a_power(e2m1)
+    assert least <= shares.min() < 0.68 and 1.31 < shares.max() < most
 
 
 def test_half_of_a_formats_values():
@@ -76,8 +89,6 @@ def test_claims_1_to_4_hold_with_their_figures(layer):
 
 
 def test_a_claim_that_does_not_hold_is_told(monkeypatch):
-    import numpy as np
-
     two = np.tile(np.array([-1.0, 1.0], np.float32), (4, 64))
     two[0, 0] = 1e6
     assert claims.near_zero(two, "x").finding == "does not hold"
@@ -105,10 +116,21 @@ def test_advice_is_the_finest_that_fits_or_the_smallest_that_stays_usable():
     assert choosing.advise(8, 16, llama, fast).chosen.name == "IQ4_XS"
     small = choosing.advise(32, 16, llama, close)
     assert small.chosen.bits < 4 and "lose much" in " ".join(small.reasons)
+    assert not small.chosen.usable and small.chosen.bits > 2.625  # of q2_k alone
     nothing = choosing.advise(70, 8, llama, close)
     assert nothing.chosen is None and nothing.reasons[0].startswith("Nothing fits")
     with pytest.raises(QuantvizError, match="Choose a program"):
         choosing.advise(8, 16, "nothing", close)
+
+
+def test_mixes_have_the_bits_of_a_typical_model():
+    """The sizes of Llama 3.1 8B's published GGUF files over its 8.03 billion weights, to a hundredth."""
+    published = {"Q8_0": 8.5, "Q6_K": 6.56, "Q5_K_M": 5.70, "Q4_K_M": 4.89, "Q3_K_M": 4.0, "Q2_K": 3.16}
+    found = {name: mixes.bits_of_mix(name) for name in published}
+    assert found == pytest.approx(published, abs=0.015)
+    llama = choosing.advise(8, 16, next(iter(choosing.RUNTIMES)), choosing.WISHES[0])
+    assert {o.name: o.bits for o in llama.options}["Q4_K_M"] == found["Q4_K_M"]
+    assert mixes.bits_of_mix("NVFP4A16") is None
 
 
 def test_the_picture_is_coarser_with_one_scale_than_in_blocks():

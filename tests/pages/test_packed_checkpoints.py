@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import quantviz as qv
+from tests.checkpoints.damaged import case_of, changed
 from tests.checkpoints.golden import files, load
 from tests.checkpoints.packing import write_gptq
-from tests.pages.running import opened
+from tests.pages.running import opened, shown
 from tests.pages.test_explore import title
 from tests.pages.test_published_files import said
 from tests.published.packing import model
@@ -70,3 +73,12 @@ def test_a_layer_of_any_format_opens(tmp_path, file):
     app = opened(ref=str(case.write(tmp_path)), tensor=case.weight, scheme="int4-sym-b32", pinned="none")
     assert not app.exception and not app.error
     assert "As it is stored" in title(app)
+
+
+def test_layers_that_cannot_be_read_are_told_beside_what_can(tmp_path):
+    lost = changed(case_of("gptq", "auto-round-4"), without=(".qzeros",))
+    case = replace(lost, tensors=lost.tensors | {"norm.weight": ("F32", (32,), bytes(128))})
+    app = opened(ref=str(case.write(tmp_path)), scheme="int4-sym-b32", pinned="none")
+    assert not app.exception
+    told = " ".join(shown(caption) for caption in app.sidebar.caption)
+    assert "1 tensor holds codes of GPTQ, which quantviz does not decode" in told and "The table tells why." in told

@@ -110,8 +110,16 @@ def test_a_padded_vocabulary_is_compared_as_far_as_both_have_it(tmp_path):
         a = against(original, file, found.of(names[0]), detail="metrics")
         assert a.evaluation.shape[0] == 100 and a.evaluation.metrics["max_abs_error"] == 0
         assert f"The {longer}'s vocabulary is padded by 28 rows; the first 100" in sentence(a)
-        with pytest.raises(QuantvizError, match="made from another model"):
+        with pytest.raises(QuantvizError, match=r"of the original has the shape .* of the file .*another model"):
             against(original, file, found.of(names[1]))
+
+
+def test_what_is_undone_stands_under_the_table_of_the_command_line(tmp_path, capsys):
+    w = weights(100, 32)
+    name = "model.embed_tokens.weight"
+    small, large = (model(tmp_path / str(len(x)), {name: x}) for x in (w, np.concatenate([w, w[:28]])))
+    assert main(["against", str(small.ref), str(large.ref)]) == 0
+    assert f"\n\n{name}: The file's vocabulary is padded by 28 rows" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("shape", [(24, 40), (32, 32)])

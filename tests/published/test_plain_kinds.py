@@ -18,6 +18,7 @@ from tests.sources.builders import weights
 
 E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6], np.float32)
 NF4 = np.array(FORMATS["nf4"].levels, np.float32)
+TWOS = np.concatenate([np.arange(8), np.arange(-8, 0)]).astype(np.float32)  # what codes in two's complement stand for
 BYTES = np.arange(-128, 128, dtype=np.float32)
 
 
@@ -78,6 +79,7 @@ FP8 = float8_values("float8_e4m3fn")
      "the power of two with which nothing is clipped"),
     (lambda: tensor(np.arange(-8, 8, dtype=np.float32), SIZES / 7.5, 32, W, first_code=-8),
      "int4-sym-b32:scale=fp32,range=full", "the largest weight / 7.5"),
+    (lambda: tensor(TWOS, SIZES / 7, 32, W), "int4-sym-b32:scale=fp32", "the largest weight / 7"),
 ])  # fmt: skip
 def test_each_kind_of_code_has_its_scheme_and_rule(made, scheme, rule):
     y = made()
@@ -94,6 +96,13 @@ def test_a_format_without_a_scheme_is_told_by_its_codes_alone():
     found, _ = beside_plain(as_stored(W), y)
     assert (found.verdict, found.scheme, found.rule) == ("", "", "") and found.all_nearest
     assert "Nothing here rounds plainly to made up" in plain_sentence(found, "made up")
+
+
+def test_no_scheme_has_groups_of_weights_that_lie_apart():
+    scales = np.full(W.shape, np.abs(W).max() / 7, np.float32)
+    y = tensor(TWOS, scales, 1, W)
+    found, _ = beside_plain(as_stored(W), y)
+    assert found.scheme == "" and found.all_nearest
 
 
 def test_groups_in_the_order_of_activations():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,13 @@ import quantviz as qv
 from quantviz.block_types import BLOCK_TYPES, unpack
 from quantviz.errors import QuantvizError
 from quantviz.kernels.block_rows import dequantize_rows
+from quantviz.published.beside import against, pair_up, sentence
 from quantviz.published.contents import Contents, contents, contents_sentence
+from quantviz.published.plain import EQUAL
 from quantviz.published.stored import field_rows, group_rows, kind_of, stored_block, weight_rows
+from quantviz.text.wording import MINUS, number
+from tests.checkpoints.golden import load
+from tests.published import packing
 from tests.sources.builders import weights
 from tests.sources.gguf_builder import write
 
@@ -150,3 +157,39 @@ def test_codes_that_stand_for_nothing_are_not_missed():
     c = made_up("iq2_s", [0 if np.isnan(n) else 5 for n in numbers], 1, 0)
     assert np.isnan(numbers).sum() == 2 and c.unused == 0
     assert "2.58 of their 2.58 bits" in contents_sentence(c) and "used" not in contents_sentence(c)
+
+
+def test_bitsandbytes_int8_is_plain_rounding_with_its_arithmetic(tmp_path):
+    w, name = weights(24, 40), "model.layers.0.mlp.up_proj.weight"
+    largest = np.abs(w).max(axis=1)
+    codes = np.rint(w * (127 / largest[:, None])).astype(np.int8)
+    original = packing.model(tmp_path / "original", {name: w})
+    file = packing.model(tmp_path / "file", {name: codes, name.replace("weight", "SCB"): largest})
+    a = against(original, file, pair_up(original, file).pairs[0])
+    assert a.plain.verdict == EQUAL and a.plain.scheme == "int8-sym-channel:scale=fp32"
+    assert "This is plain rounding in bitsandbytes int8 channel: its scales are the largest weight / 127" in sentence(a)
+    rows = weight_rows(stored_block(file.open(name), 3, 0))
+    assert rows["arithmetic"][0] == f"{codes[3, 0]} × {number(float(largest[3]) / 127)}".replace(MINUS, "-")
+
+
+@pytest.mark.parametrize("file, begin, told", [
+    ("bitsandbytes", "int8", "20 groups of 33 weights have"),
+    ("bitnet", "ternary 64x96", "1 group of 64 × 96 weights has"),
+    ("compressed_tensors_fp8", "tensor", "1 group of 50 × 96 weights has"),
+    ("compressed_tensors_int8", "block asym float32", "12 groups of 16 × 32 weights have"),
+    ("fp8", "tiles torch.float32", "2 groups of 128 × 24 weights have"),
+    ("fp8", "experts (3, 1, 1)", "3 groups of 48 × 64 weights have"),
+    ("aqlm", "2x6-4x4", "8 groups of 4 × 64 weights have"),
+    ("exl3", "3-plain", "128 groups of 128 weights have"),
+    ("gptq", "auto-round-4", "64 groups of 32 weights have"),
+    ("quanto", "qint8 20x33", "20 groups of 33 weights have"),
+    ("hqq", "int4 g32 axis 0", "40 groups of 32 weights have"),
+])  # fmt: skip
+def test_a_scale_that_rows_share_is_counted_once(tmp_path, monkeypatch, file, begin, told):
+    case = next(case for case in load(file)[2] if case.name.startswith(begin))
+    tensor = qv.open_model(case.write(tmp_path)).open(case.weight)
+    whole = contents(tensor)
+    assert contents_sentence(whole).startswith(f"{told} a scale of")
+    assert whole.scales.counts.sum() == whole.groups and (whole.zeros is None or whole.zeros.counts.sum() > 0)
+    monkeypatch.setattr(sys.modules[contents.__module__], "_PIECE", 1)  # row by row
+    assert np.array_equal(contents(tensor).scales.counts, whole.scales.counts)

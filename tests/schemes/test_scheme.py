@@ -216,6 +216,7 @@ def test_rows_that_a_block_type_cannot_store_are_refused(key: str, rows: int, co
     ("key", "rows", "cols", "said"),
     [
         ("int4-sym-b64", 4, 32, ("Rows of 32 weights are shorter than a block of 64: each row is one block.",)),
+        ("int4-sym-b64", 4, 1, ("Rows of 1 weight are shorter than a block of 64: each row is one block.",)),
         ("mxfp4", 4, 31, ("Rows of 31 weights are shorter than a block of 32: each row is one block.",)),
         (
             "fp8_e4m3-b128x128", 64, 256,

@@ -85,7 +85,7 @@ def _inspector(view: View) -> None:
         _group_facts(facts, stored, block)
     else:
         _block_facts(facts, stored, block)
-    groups, weights = st.columns(2, gap="medium")
+    groups, weights = st.columns([2, 3], gap="medium")
     six = st.column_config.NumberColumn(format="%.6g")
     shared = group_rows(block)
     groups.dataframe(

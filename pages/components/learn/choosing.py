@@ -6,6 +6,7 @@ import streamlit as st
 
 from quantviz.lessons.choosing import RUNTIMES, WISHES, Advice, advise
 from quantviz.lessons.memory import MODELS, memory, sizes
+from quantviz.lessons.mixes import TYPICAL, bits_of_mix
 from quantviz.text.wording import bits, number, size
 
 from .. import say
@@ -49,6 +50,11 @@ def _advice() -> Advice:
          "fits": ["yes" if o.fits else "no" for o in advice.options]},
         {"bits a weight": bits, "size": size}, "learn_options", height="content",
     )  # fmt: skip
+    if any(bits_of_mix(o.name) for o in advice.options):
+        say.caption(
+            "llama.cpp’s mixes give some tensors more bits than the rest, by the model’s layers: these are the bits of "
+            f"{TYPICAL.name}. Published files says what each makes of another model."
+        )
     question(
         "How many weights with 4 bits take the memory of this model with 16?",
         lambda: say.text(_answer(billions)),

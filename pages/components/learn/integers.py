@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from quantviz import figures
+from quantviz.formats import get
 from quantviz.lessons import claims
 from quantviz.lessons.rounding import DEFINITIONS, SIX, Rounded, averages, rounded
 from quantviz.metrics import value_text
@@ -22,12 +23,7 @@ KEYS = tuple(f"learn_n{i}" for i in range(1, len(SIX) + 1))
 
 @st.fragment
 def draw() -> None:
-    st.markdown(
-        "An integer of 4 bits has 16 codes. A **scale** says how far apart the values they stand for lie: "
-        "*code × scale* is the weight that comes back. **Symmetric** codes run from −7 to 7 around zero. "
-        "**Asymmetric** ones begin at the smallest number and end at the largest; a **zero point** says which code is "
-        "0. Drag a number and watch."
-    )
+    introduction = st.container()
     with st.container(key="learn_numbers"):  # three in a row on a phone
         columns = st.columns(len(SIX))
     numbers = [
@@ -37,6 +33,13 @@ def draw() -> None:
     left, right = st.columns(2)
     bits = int(choices.number("Bits", "learn_bits", 4, 2, 8, on=left, draw="slider"))
     shown = choices.one_of(right.segmented_control, "On the line", "learn_symmetry", SYMMETRIES, SYMMETRIES[0])
+    form = get(f"int{bits}")
+    introduction.markdown(
+        f"An integer of {bits} bits has {form.max_unsigned + 1} codes. A **scale** says how far apart the values they "
+        "stand for lie: *code × scale* is the weight that comes back. **Symmetric** codes run from "
+        f"−{form.max_symmetric} to {form.max_symmetric} around zero. **Asymmetric** ones begin at the smallest number "
+        "and end at the largest; a **zero point** says which code is 0. Drag a number and watch."
+    )
     keys = [f"int{bits}-{s}-tensor:scale=fp32" for s in ("sym", "asym")]
     both = made("rounding", (*numbers, bits), lambda: [rounded(numbers, key) for key in keys])
     if both is None:
@@ -78,6 +81,7 @@ def _error(error: float, scale: float) -> str:
 def _worst(r: Rounded) -> str:
     worst = max(zip(r.numbers, r.made, strict=True), key=lambda pair: abs(pair[1] - pair[0]) / abs(pair[0] or 1))
     return (
-        f"{number(worst[0])}: it becomes {number(worst[1])}. The largest number sets the scale for all, so the "
-        "smallest lose the largest share of themselves."
+        f"{number(worst[0])}: it becomes {number(worst[1])}. The largest number sets the scale for all, and each may "
+        f"be off by half of that, {number((r.scale or 0.0) / 2, 3)}: a larger share of a small number than of a "
+        "large one."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from quantviz import figures
-from quantviz.lessons.outlier import MOST_SIGMAS, WEIGHTS, pulled
+from quantviz.lessons.outlier import BLOCK, MOST_SIGMAS, STEPS, WEIGHTS, pulled
 from quantviz.text.wording import number, share
 
 from .. import say
@@ -39,15 +39,15 @@ def _pulled(sigmas: float) -> None:
     whole, blocks = p.neighbours
     say.text(
         f"With one scale for all, the other weights lose {share(p.neighbours[whole])} of themselves (‖e‖/‖x‖) and "
-        f"{p.zeroed[whole]} of {WEIGHTS - 1} become zero. With a scale for each 32 they lose "
-        f"{share(p.neighbours[blocks])}, and {p.zeroed[blocks]} become zero: only those in the outlier's own block "
-        "suffer."
+        f"{p.zeroed[whole]} of {WEIGHTS - 1} become zero. With a scale for each {BLOCK} they lose "
+        f"{share(p.neighbours[blocks])}, and {p.zeroed[blocks]} become zero, {p.zeroed_near} of them in the outlier’s "
+        "own block: the other blocks are as they would be without it."
     )
     question(
         "How far out must the outlier lie for symmetric 4-bit codes to turn nearly all its neighbours into zero?",
         lambda: say.text(
-            f"The step is the outlier divided by 7, and what is smaller than half a step becomes zero: at "
-            f"{number(2 * 7 * 3)} standard deviations, whatever lies within 3."
+            f"The step is the outlier divided by {STEPS}, and what is smaller than half a step becomes zero: at "
+            f"{number(2 * STEPS * 3)} standard deviations, whatever lies within 3."
         ),
         "outlier",
     )

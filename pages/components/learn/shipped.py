@@ -11,6 +11,7 @@ from quantviz.checkpoints.conformance import conformance
 from quantviz.figures.block_types import block_layout
 from quantviz.figures.number_line import FormatRow, number_line, whole_range
 from quantviz.formats import bits, get
+from quantviz.lessons.floats import reach_of_a_power
 from quantviz.lessons.shipped import SHIPPED, Shipped, losses
 from quantviz.metrics import value_text
 from quantviz.schemes import Scheme
@@ -80,8 +81,10 @@ def _reach(element) -> float:
 
 def _answer(found: list) -> str:
     mx, nv = (next(x for x in found if x.name == name) for name in ("MXFP4", "NVFP4"))
+    least, most = reach_of_a_power(get("fp4_e2m1"))
     return (
         f"On this layer {share(nv.relative_error)} against {share(mx.relative_error)}, at {number(nv.bits)} against "
         f"{number(mx.bits)} bits: its blocks are half as long, and its scale can be any float of 8 bits, where a power "
-        "of two leaves the largest weight of a block anywhere between half of the range and all of it."
+        f"of two leaves the largest weight of a block anywhere from {share(least)} to {share(most)} of the largest "
+        "level, and clips what is above 100%."
     )

@@ -124,7 +124,9 @@ def _shown(found: Many, refs: Sequence[str], original: str) -> None:
         "error": "‖file − original‖ / ‖original‖ of all matrices together: lower is better.",
     }
     roles = {name: rows[name] for name in rows if name in ROLES}
-    facts = {name: values for name, values in rows.items() if name not in ROLES}
+    names = files_of.told_apart(refs)
+    first = {"file": names, "bytes": rows["bytes"], "bits per weight": rows["bits per weight"], "error": rows["error"]}
+    facts = first | {name: values for name, values in rows.items() if name not in ROLES and name not in first}
     headings = {name: st.column_config.Column(help=say.plain(text)) for name, text in help.items()}
     st.subheader(f"{plural(len(found.files), 'file')} beside the original", anchor=False)
     table(
@@ -134,29 +136,29 @@ def _shown(found: Many, refs: Sequence[str], original: str) -> None:
         headings,
     )
     st.markdown("**Error by role of the tensor**", help=say.plain(_ERROR))
-    columns = {ref: [errors[i] for errors in roles.values()] for i, ref in enumerate(refs)}
+    columns = {name: [errors[i] for errors in roles.values()] for i, name in enumerate(names)}
     if found.best:
-        columns["least"] = [refs[found.best[name]] if name in found.best else None for name in roles]
-    table({"role": list(roles)} | columns, dict.fromkeys(refs, share), "several_roles")
-    for told in files_of.differences(found):
+        columns["least"] = [names[found.best[name]] if name in found.best else None for name in roles]
+    table({"role": list(roles)} | columns, dict.fromkeys(names, share), "several_roles")
+    for told in files_of.differences(found, names):
         say.caption(told)
-    for f, ref in zip(found.files, refs, strict=True):
+    for f, ref in zip(found.files, names, strict=True):
         for name, why in f.refused[:3]:
             say.caption(f"{ref}: {name} is left out: {why}")
         if len(f.refused) > 3:
             say.caption(f"{ref}: {len(f.refused) - 3:,} more tensors are left out.")
-    _types(found, refs)
+    _types(found, names)
     more("several_more", {
         PYTHON: lambda: st.code(several_snippet(original, refs), language="python", wrap_lines=True),
         DATA: lambda: _data(found, rows, refs, original),
     })  # fmt: skip
 
 
-def _types(found: Many, refs: Sequence[str]) -> None:
+def _types(found: Many, files: Sequence[str]) -> None:
     """What each file stores each tensor as."""
     names = list(dict.fromkeys(name for f in found.files for name in f.types))
     with st.expander(f"Types of all {len(names):,} tensors"):
-        columns = {ref: [f.types.get(name) for name in names] for ref, f in zip(refs, found.files, strict=True)}
+        columns = {file: [f.types.get(name) for name in names] for file, f in zip(files, found.files, strict=True)}
         table({"tensor": names} | columns, {}, "several_types", height=420)
 
 

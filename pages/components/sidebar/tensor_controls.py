@@ -229,6 +229,8 @@ def _choose_tensor(model: Model) -> TensorInfo:
     )  # fmt: skip
     if button.button("", icon=":material/table:", help="All tensors, with shape, dtype and size"):
         _table_of(model)
+    if model.undecoded:
+        say.caption(f"{model.undecoded} The table tells why.")
     return model.info(name)
 
 

@@ -77,6 +77,8 @@ def _four_bits(found: Found) -> Layer:
     kind = next((kind for kind in _LEVELS if _STATE + kind in found.beside), None)
     if kind is None:
         raise Unreadable("the quant_state, in which its shape stands, is not beside it")
+    if ".absmax" not in found.beside:
+        raise Unreadable("the scales of its blocks (absmax) are not beside it")
     state = _state(found, kind)
     rows, cols = math.prod(state.shape[:-1]), state.shape[-1]
     codes, scales = found.codes, found.beside[".absmax"]

@@ -16,8 +16,10 @@ are exact here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +30,7 @@ from ..layer import Arrays, Found, Layer, PackedField, Part, Unpacked, Unreadabl
 HOME = "GPTQModel"
 RULE = "weights = Hadamard transforms over 128 inputs and 128 outputs of what the codebook makes, × suh × svh"
 SIDE, TILE = 128, 16
+_FIRST, _MARKED = "3inst", ("mcg", "mul1")  # codebooks as config.json calls them; what is named by a tensor
 _AT_ONCE = 32  # tiles down the inputs that are decoded together: what they take stays in the cache
 FIELDS = (
     PackedField("trellis", "int16", "[in / 16, out / 16, 16 · K]", "K bits a weight, in tiles of 16 × 16"),
@@ -47,7 +50,7 @@ def layer(found: Found) -> Layer:
         raise Unreadable(f"its shape [{outputs:,}, {inputs:,}] is no multiple of 128, over which it is transformed")
     if ".mcg" in found.beside and ".mul1" in found.beside:
         raise Unreadable("it names two codebooks, mcg and mul1")
-    codebook = next((name for name in ("mcg", "mul1") if f".{name}" in found.beside), "")
+    codebook = next((name for name in _MARKED if f".{name}" in found.beside), "")
     parts = {
         "trellis": Part(trellis),
         "inputs": _factors(found, ".suh", ".su", inputs),
@@ -56,7 +59,18 @@ def layer(found: Found) -> Layer:
     return Layer(
         (outputs, inputs), f"EXL3 {bits} bit{'s' if bits > 1 else ''}{' ' if codebook else ''}{codebook}", parts,
         Trellis(bits, codebook), height=SIDE, fields=FIELDS, rule=RULE, home=HOME,
+        notices=_contradicted(found.settings, codebook or _FIRST),
     )  # fmt: skip
+
+
+def _contradicted(settings: Mapping[str, Any], codebook: str) -> tuple[str, ...]:
+    """A notice where config.json tells of another codebook."""
+    said = settings.get("codebook")
+    if said not in (_FIRST, *_MARKED) or said == codebook:
+        return ()
+    return (
+        f"config.json says that the codebook is {said}, and the tensors beside this one say {codebook}: they decide.",
+    )
 
 
 def _factors(found: Found, numbers: str, signs: str, count: int) -> Part:

@@ -45,7 +45,9 @@ _GROUPS = (32, 64, 96, 128)  # the library takes the longest that divides a row 
 
 def layer(found: Found) -> Layer:
     """How to read a quanto weight."""
-    scale = found.beside["._scale"]
+    scale = found.beside.get("._scale")
+    if scale is None:
+        raise Unreadable("its scales are not beside it")
     if len(found.codes.shape) != 2 or scale.dtype not in _FLOATS:
         raise Unreadable(f"quantviz reads matrices with scales of 16 or 32 bits, not {list(found.codes.shape)} with "
                          f"{scale.dtype}")  # fmt: skip

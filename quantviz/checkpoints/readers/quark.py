@@ -40,6 +40,8 @@ def layer(found: Found) -> Layer:
     kind, order = _kind(found.settings), _order(found.settings)
     if scales.dtype not in ("float32", "bfloat16", "float16") or (zeros is not None and zeros.dtype != "I32"):
         raise Unreadable("quantviz reads such codes with float scales and packed zero points")
+    if zeros is None and kind == "uint4":
+        raise Unreadable("its zero points are not there, without which uint4 has no weights below zero")
     parts = {"weight": Part(codes), "scale": Part(scales)} | ({} if zeros is None else {"zero": Part(zeros)})
     if len(scales.shape) == 2:
         shape, grain, axes, unpack = _by_groups(codes, scales, zeros)

@@ -40,6 +40,7 @@ _OF_INPUTS = (
     "the weight is shown as it is stored, without that."
 )
 _LONGEST = 1 << 16  # characters of what is said of one tensor
+_BESIDE = ("scale", "zero_point", "per_tensor_scale")  # what a weight cannot do without, where it has it
 _SIGNED4 = np.concatenate([np.arange(8), np.arange(-8, 0)]).astype(np.float32)  # two's complement
 
 
@@ -93,6 +94,11 @@ def _kind(found: Found) -> tuple[str, Mapping[str, Any]]:
         said = read_json_object(text.encode(), "What the metadata say of it")
     except (QuantvizError, UnicodeEncodeError) as problem:
         raise Unreadable(f"what the file's metadata say of it cannot be read: {str(problem).rstrip('.')}") from None
+    parts = said.get("_tensor_data_names")
+    if missing := [
+        name for name in _BESIDE if isinstance(parts, list) and name in parts and f"_{name}" not in found.beside
+    ]:
+        raise Unreadable(f"the file's metadata name its {missing[0]}, which is not there")
     kind, attributes = said.get("_type"), said.get("_data")
     known = isinstance(kind, str) and kind.isidentifier() and len(kind) <= 60
     return kind if known else "", attributes if isinstance(attributes, Mapping) else {}
@@ -226,7 +232,8 @@ def _microscaled(found: Found, kind: str, scale: TensorInfo, said: Mapping[str, 
         "qdata": Part(replace(codes, dtype="uint8", shape=(codes.rows, codes.nbytes // codes.rows)), 1),
         "scale": _shared(replace(scale, dtype="uint8"), grid),
     }
-    if nvidia and whole is not None:
+    twice = nvidia and whole is not None
+    if twice:
         parts["per_tensor_scale"] = Part(replace(whole, shape=(1,)))
     levels = e2m1() if narrow else float8_values(codes.dtype)
     element = "nvfp4" if nvidia else f"mx{'fp4' if narrow else codes.dtype.removesuffix('fn').replace('float8', 'fp8')}"
@@ -234,12 +241,12 @@ def _microscaled(found: Found, kind: str, scale: TensorInfo, said: Mapping[str, 
         PackedField("qdata", "uint8" if narrow else codes.dtype, f"[out, in{' / 2' * narrow}]", "codes of a row",
                     (0, 1) if narrow else ()),
         PackedField("scale", "float8_e4m3fn" if nvidia else "E8M0", f"[out, in / {width}]", "a scale for each block"),
-        *((PackedField("per_tensor_scale", "float32", "[]", "what all scales are multiplied by"),) if nvidia else ()),
+        *((PackedField("per_tensor_scale", "float32", "[]", "what all scales are multiplied by"),) if twice else ()),
     )  # fmt: skip
     return Layer(
         (*codes.shape[:-1], cols), f"torchao {element} g{width}{' swizzled' if swizzled else ''}", parts,
         partial(_unpack_microscaled, grid, levels, nvidia), levels, fields=fields, home=HOME,
-        rule=f"weight = small float × scale of its block{' × scale of the tensor' if nvidia else ''}",
+        rule=f"weight = small float × scale of its block{' × scale of the tensor' if twice else ''}",
         largest_scale=448.0 if nvidia and whole is None else None,
     )  # fmt: skip
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .base import MIXES, SOURCE, Facts, Mix
-from .recipes import Line, Recipe, mix_of, notices, recipe, recipe_dict, recipe_table, sizes
+from .described import Described
+from .recipes import Line, Recipe, mix_of, notices, recipe, recipe_dict, recipe_of, recipe_table, sizes
 
-__all__ = ["MIXES", "SOURCE", "Facts", "Line", "Mix", "Recipe", "recipe_dict", "mix_of", "notices", "recipe", "sizes",
-           "recipe_table"]  # fmt: skip
+__all__ = ["MIXES", "SOURCE", "Described", "Facts", "Line", "Mix", "Recipe", "recipe_dict", "mix_of", "notices",
+           "recipe", "recipe_of", "sizes", "recipe_table"]  # fmt: skip

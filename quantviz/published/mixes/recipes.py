@@ -115,10 +115,11 @@ def recipe(model: Model, mix: str, importance: bool = False, architecture: str |
     >>> r.kinds, round(r.bits_per_weight, 2)
     ({'q4_k': 2883584, 'q6_k': 1048576, 'float32': 2304}, 5.07)
     """
-    return _recipe(mix_of(mix), described(model, architecture), importance)
+    return recipe_of(described(model, architecture), mix_of(mix), importance)
 
 
-def _recipe(mix: Mix, m: Described, importance: bool) -> Recipe:
+def recipe_of(m: Described, mix: Mix, importance: bool = False) -> Recipe:
+    """The same, of a model that is described."""
     lines = tuple(_lines(mix, m.facts, m.shapes, m.dtypes, importance))
     return Recipe(mix, m.facts, lines, importance, m.left_out, m.unknown, m.guessed)
 
@@ -213,7 +214,7 @@ def sizes(model: Model, importance: bool = False, architecture: str | None = Non
     made: dict[str, Recipe | str] = {}
     for name, mix in MIXES.items():
         try:
-            made[name] = _recipe(mix, found, importance)
+            made[name] = recipe_of(found, mix, importance)
         except QuantvizError as problem:
             made[name] = str(problem)
     return made
