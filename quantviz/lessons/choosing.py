@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import QuantvizError
+from ..text.wording import size
 from .memory import sizes
 
 Wish = Literal["as close to the original as fits", "as fast as stays usable"]
@@ -13,8 +14,8 @@ WISHES: tuple[Wish, ...] = ("as close to the original as fits", "as fast as stay
 # Program -> (scheme, what the program calls it), finest first.
 RUNTIMES: dict[str, tuple[tuple[str, str], ...]] = {
     "llama.cpp, Ollama, LM Studio": (
-        ("bf16", "BF16"), ("q8_0", "Q8_0"), ("q6_k", "Q6_K"), ("q5_k", "Q5_K_M"), ("q4_k", "Q4_K_M"),
-        ("iq4_xs", "IQ4_XS"), ("q3_k", "Q3_K_M"), ("q2_k", "Q2_K"),
+        ("bf16", "BF16"), ("q8_0", "Q8_0"), ("q6_k", "Q6_K"), ("q5_k", "Q5_K"), ("q4_k", "Q4_K"),
+        ("iq4_xs", "IQ4_XS"), ("q3_k", "Q3_K"), ("q2_k", "Q2_K"),
     ),
     "vLLM on a GPU": (
         ("bf16", "bfloat16"), ("fp8_e4m3-channel", "FP8_DYNAMIC"), ("int8-sym-channel", "W8A16"), ("nvfp4", "NVFP4A16"),
@@ -77,19 +78,19 @@ def advise(billions: float, gigabytes: float, runtime: str, wish: Wish) -> Advic
 def _nothing(options: list[Option], room: float) -> str:
     least = min(options, key=lambda option: option.nbytes)
     return (
-        f"Nothing fits: even {least.name} takes {least.nbytes / 1e9:.1f} GB, and {room / 1e9:.1f} GB are free for "
-        "weights. Choose a smaller model, or one with fewer bits in another program."
+        f"Nothing fits: even {least.name} would need {size(least.nbytes)}, and {size(room)} is free for weights. "
+        "Choose a smaller model, or one with fewer bits in another program."
     )
 
 
 def _reasons(chosen: Option, options: list[Option], room: float, wish: Wish, usable: bool) -> list[str]:
     said = [
-        f"{chosen.name} takes {chosen.nbytes / 1e9:.1f} GB of the {room / 1e9:.1f} GB that are free for weights "
+        f"{chosen.name} fits: {size(chosen.nbytes)} of the {size(room)} that is free for weights "
         f"({RESERVED:.0%} of the memory is left for the text and the rest)."
     ]
     finer = [option for option in options if not option.fits and option.bits > chosen.bits]
     if wish == WISHES[0]:
-        said += [f"The next finer, {finer[-1].name}, would take {finer[-1].nbytes / 1e9:.1f} GB."] if finer else []
+        said += [f"The next finer, {finer[-1].name}, would take {size(finer[-1].nbytes)}."] if finer else []
     else:
         said.append("A device reads every byte of the weights for every word, so the fewest bytes are the fastest.")
     if chosen.bits < USABLE_BITS:

@@ -24,7 +24,11 @@ def draw() -> None:
 
 
 def _advice() -> Advice:
-    st.markdown("Four questions, and an answer with its numbers. It counts the weights alone, scales included.")
+    st.markdown(
+        "Four questions, and an answer with its numbers. It counts all weights in one format, scales included. Real "
+        "files are somewhat larger: they keep some tensors in more bits, often the embedding and the output head. "
+        "llama.cpp's Q4_K_M, for example, is Q4_K for the most part, and Q6_K for the rest."
+    )
     left, right = st.columns(2)
     billions = float(choices.one_of(
         left.select_slider, "Weights of the model, in billions", "learn_weights", [number(b) for b in MODELS], "8",

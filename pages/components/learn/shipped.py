@@ -82,6 +82,7 @@ def _answer(found: list) -> str:
     mx, nv = (next(x for x in found if x.name == name) for name in ("MXFP4", "NVFP4"))
     return (
         f"On this layer {share(nv.relative_error)} against {share(mx.relative_error)}, at {number(nv.bits)} against "
-        f"{number(mx.bits)} bits: its blocks are half as long, and its scale can be any float of 8 bits, where a power "
-        "of two leaves the largest weight of a block anywhere between half of the range and all of it."
+        f"{number(mx.bits)} bits: its blocks are half as long, and its scale can be any float of 8 bits, so that the "
+        "largest weight of a block becomes the largest level. MXFP4's power of two puts it anywhere from 4 to 8 times "
+        "the scale, and what lies beyond the largest level, 6, is cut off."
     )
