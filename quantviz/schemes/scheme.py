@@ -19,6 +19,7 @@ from ..block_types import BLOCK_TYPES, BlockType
 from ..errors import QuantvizError, did_you_mean
 from ..formats import FORMATS, BlockFormat, CodebookFormat, Format, IntFormat, TernaryFormat
 from ..tensors import rows_and_cols
+from ..text.wording import plural
 from . import hadamard
 from .granularity import TENSOR, Granularity
 from .nested import NESTED_BITS, nested_bits
@@ -28,7 +29,6 @@ from .rules import Rule, dtype_of, element_of, rule_of
 
 # What a key may begin with: the formats, and GGUF's block types.
 KINDS: dict[str, Format | BlockType] = {**FORMATS, **BLOCK_TYPES}
-
 
 _Parts = make_dataclass("_Parts", [
     ("format", str), ("symmetry", str | None, None), ("granularity", Granularity | None, None),
@@ -249,20 +249,20 @@ class Scheme(_Parts):
         g = self.granularity
         if g is None or isinstance(self.fmt, BlockType) or (g.rows <= rows and g.cols <= cols):
             return ()
-        height, width = g.within(rows, cols)
         if g.rows <= 1:
-            return (f"Rows of {cols:,} weights are shorter than a block of {g.cols:,}: each row is one block.",)
+            return (f"Rows of {plural(cols, 'weight')} are shorter than a block of {g.cols:,}: each row is one block.",)
         return (
             f"A tile of {g.rows:,} × {g.cols:,} is larger than this tensor of {rows:,} × {cols:,} weights: "
-            f"tiles are cut to {height:,} × {width:,}.",
+            f"tiles are cut to {' × '.join(f'{n:,}' for n in g.within(rows, cols))}.",
         )
 
     def _check_blocks(self, cols: int) -> None:
         padded = self.fmt.padded(cols)
         if padded != cols and not self.pad:
+            there, more = plural(cols, "weight"), plural(padded - cols, "zero")
             raise QuantvizError(
-                f"{self} needs rows whose length is a multiple of {self.fmt.block}, and this tensor's have {cols:,} "
-                f"weights; {self.format}:pad=1 fills each up with {padded - cols} zeros, which are counted."
+                f"{self} needs rows whose length is a multiple of {self.fmt.block}, and this tensor's have {there}; "
+                f"{self.format}:pad=1 fills each up with {more}, which are counted."
             )
 
     @property
@@ -292,8 +292,8 @@ class Scheme(_Parts):
         if self.uses_data and not calibrated:
             what = f"solver={self.solver}" if self.solver in DATA_SOLVERS else f"smooth={self.options['smooth']:g}"
             raise QuantvizError(
-                f"{self} cannot be quantized without a calibration: {what} looks at the layer's inputs, "
-                "which quantviz.calibrate and Calibration.of give."
+                f"{self} cannot be quantized without a calibration: {what} looks at the layer's inputs. "
+                "Give them under “Inputs of the layer” on a page, in Python by quantviz.calibrate or Calibration.of."
             )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ...errors import QuantvizError
+from ...text.wording import plural
 from ..results import METHODS, Method
 
 MIN_CONTEXT = 4
@@ -51,8 +52,8 @@ def windows_over(tokens: int, context: int, method: Method) -> tuple[Window, ...
     check_windows(context, method)
     if tokens < context:
         raise QuantvizError(
-            f"The text has {tokens:,} tokens, fewer than one window of {context:,}; give a longer text, more tokens "
-            "or a smaller context."
+            f"The text has {plural(tokens, 'token')}, fewer than one window of {context:,}; give a longer text, more "
+            "tokens or a smaller context."
         )
     half = context // 2
     if method == "llama.cpp":
