@@ -40,8 +40,8 @@ def _pulled(sigmas: float) -> None:
     say.text(
         f"With one scale for all, the other weights lose {share(p.neighbours[whole])} of themselves (‖e‖/‖x‖) and "
         f"{p.zeroed[whole]} of {WEIGHTS - 1} become zero. With a scale for each 32 they lose "
-        f"{share(p.neighbours[blocks])}, and {p.zeroed[blocks]} become zero: only those in the outlier's own block "
-        "suffer."
+        f"{share(p.neighbours[blocks])}, and {p.zeroed[blocks]} become zero: the outlier reaches no farther than "
+        "its own block."
     )
     question(
         "How far out must the outlier lie for symmetric 4-bit codes to turn nearly all its neighbours into zero?",

@@ -34,7 +34,7 @@ def check_windows(context: int, method: str) -> None:
     if method not in METHODS:
         raise QuantvizError(f"There is no method {method!r}; choose {' or '.join(METHODS)}.")
     if context < MIN_CONTEXT:
-        raise QuantvizError(f"A window of {context} tokens is too short; give at least {MIN_CONTEXT}.")
+        raise QuantvizError(f"A window of {plural(context, 'token')} is too short; give at least {MIN_CONTEXT}.")
 
 
 def windows_over(tokens: int, context: int, method: Method) -> tuple[Window, ...]:

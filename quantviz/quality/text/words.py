@@ -79,8 +79,10 @@ def summary(results: Sequence[QualityResult]) -> list[str]:
     said = []
     if cheap := [r for r in finite if r.added < SLIGHT]:
         r = min(cheap, key=lambda r: r.bits_per_weight)
+        sure = r.added + 2 * r.perplexity_ratio_se < SLIGHT
+        begin = "The" if sure else f"As far as {r.scored:,} tokens can tell, the"
         said.append(
-            f"The fewest bits that add less than {SLIGHT:.0%} to the perplexity: {r.scheme}, "
+            f"{begin} fewest bits that add less than {SLIGHT:.0%} to the perplexity: {r.scheme}, "
             f"{r.bits_per_weight:.3g} bits a weight, {added_text(r.perplexity_ratio, r.perplexity_ratio_se)}; the "
             f"likeliest token stays the same {share(r.top1_agreement)} of the time."
         )
