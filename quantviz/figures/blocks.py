@@ -162,7 +162,7 @@ def block(b: Block) -> go.Figure:
     alt = (
         f"Row {b.rows[0] + row:,}, {places('column', x[0], x[-1] + 1)}: {b.names[0]} weights from "
         f"{number(before.min(), 3)} to {number(before.max(), 3)} and what each became; {zeroed} of "
-        f"{plural(b.original.size, 'weight')} of the block became zero."
+        f"{plural(b.original.size, 'weight')} {'shown' if b.is_part else 'of the block'} became zero."
     )
     return figure(
         traces, alt, f"column of row {b.rows[0] + row:,}", "weight", shapes=[s for s in shapes if s["path"]],

@@ -103,7 +103,7 @@ def block_sides(a: Attribution, sigmas: float = OUTLIER_SIGMAS) -> go.Figure | N
         "error."
     )
     return figure(
-        traces, alt, "share", "", height=220, barmode="stack", bargap=0.25, margin={"l": 110},
+        traces, alt, "share", "", height=220, barmode="stack", bargap=0.25, margin={"l": 110, "r": 24},
         xaxis={"tickformat": "~%", "range": [0, 1]}, yaxis={"showgrid": False},
         annotations=[legend(("solid", DEQUANTIZED, names[0]), ("solid", ORIGINAL, names[1]))],
     )  # fmt: skip
