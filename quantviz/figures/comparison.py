@@ -167,6 +167,7 @@ _PANEL = 132  # pixels of a panel's height, its title included
 _WIDTH, _TALL = 0.93, 0.7  # shares of a panel that its histogram takes
 PANEL = "panel"  # the name of annotations that end where their panel does
 RIGHT = {"xanchor": "right", "align": "right"}
+_LINE = 14.3  # pixels from one line of a panel's title to the next
 _FLOOR = 0.5  # weights a bin at the foot of a panel; the axis is logarithmic
 
 
@@ -201,7 +202,7 @@ def histogram_grid(evaluations: Sequence[Evaluation], pinned: str | None = None)
     return figure(
         [go.Scatter(**t) for t in traces], alt, "", "", 44 + _PANEL * rows,
         xaxis=hidden | {"range": [-0.01, COLUMNS]}, yaxis=hidden | {"range": [-0.08, rows]},
-        margin={"l": 4, "r": 4, "t": 30, "b": 4}, hovermode=False, meta={"panels": COLUMNS},
+        margin={"l": 4, "r": 4, "t": 30, "b": 4}, hovermode=False,
         annotations=[
             legend(("solid", ORIGINAL, original_name(shown[0].dtype)), ("solid", DEQUANTIZED, "after the scheme")),
             *annotations,
@@ -232,11 +233,11 @@ def _title(e: Evaluation, is_pinned: bool, corner: tuple[int, int]) -> list[dict
     """The scheme over its SQNR, cut at the panel's end where it is drawn; at the right the bits, if there is room."""
     sqnr = e.metrics["sqnr_db"]
     loss = "no error" if math.isinf(sqnr) else decibels(sqnr)
-    taken = f"<br>{bits(e.metrics['bits_per_weight'])} bits{' (pinned)' * is_pinned}"
+    taken = f"{bits(e.metrics['bits_per_weight'])} bits{' (pinned)' * is_pinned}"
     high = corner[1] + 0.98
     return [
         _written(f"<b>{e.scheme}</b><br>{loss}", corner[0], high, "top", 11) | {"name": PANEL},
-        _written(taken, corner[0] + _WIDTH, high, "top", 11) | RIGHT | {"name": WIDE},
+        _written(taken, corner[0] + _WIDTH, high, "top", 11) | RIGHT | {"name": WIDE, "yshift": -_LINE},
     ]
 
 

@@ -91,9 +91,9 @@ class Figure {
     layout.uirevision = `${this.facts.keeps} ${this.resets}`;
     layout.dragmode = this.tool ?? layout.dragmode ?? (this.facts.clicks ? "pan" : "zoom");
     if (this.facts.clicks) Object.assign(layout, {clickmode: "event", hovermode: layout.hovermode ?? "closest"});
-    const isWide = size.width >= WIDE, panel = size.width / (layout.meta?.panels ?? 1) - GAP;
-    layout.annotations = layout.annotations?.filter(note => note.name !== "wide" || isWide)
-      .map(note => note.name === "panel" ? {...note, width: panel} : note);
+    const isWide = size.width >= WIDE, [left, right] = layout.xaxis?.range ?? [0, 1];
+    layout.annotations = layout.annotations?.filter(note => note.name !== "wide" || isWide)  // a panel is 1 wide
+      .map(note => note.name === "panel" ? {...note, width: size.width / (right - left) - GAP} : note);
     layout.annotations?.forEach(note => struck(note, this.hidden));
     wrapped(layout, size.width, layout.template.layout.font.family);
     const data = copied(this.data).map(trace => ({
