@@ -30,6 +30,7 @@ try:
     with first:
         evaluation = evaluated(view, view.scheme, importance)
 except QuantvizError as problem:
+    say.title(f"{view.info.name} under {view.scheme}", on=first)
     say.error(problem)
     end_page()
 if evaluation is None:  # not computed yet: the page shows progress, or asks first

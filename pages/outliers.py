@@ -21,18 +21,20 @@ from quantviz.text.wording import shape
 view = opened_view()
 
 first = st.container()
+title = f"Outliers of {view.info.name} under {view.scheme}"
 view = replace(view, importance=importance_upload(view))
 try:
     with first:
         before = evaluated(view, view.scheme, view.importance)
 except QuantvizError as problem:
+    say.title(title, on=first)
     say.error(problem)
     end_page()
 if before is None:  # not computed yet: the page shows progress, or asks first
     end_page()
 
 with first:
-    say.title(f"Outliers of {view.info.name} under {view.scheme}")
+    say.title(title)
     facts = f"{view.at.source.ref} · {shape(before.shape)} {before.dtype} · engine {before.engine}"
     say.caption(facts, *filter(None, [on_top_of(before.dtype)]))
 for notice in before.notices:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from ..errors import QuantvizError, did_you_mean
+from ..text.wording import plural
 from . import fp4, iq1, iq2, iq3, iq4, k_quants, plain, ternary
 from .arrays import Array
 from .base import ROLES, BlockField, BlockType, Unpacked
@@ -47,7 +48,7 @@ def check_cols(kind: BlockType, cols: int) -> None:
         padded = (cols // kind.block + 1) * kind.block
         raise QuantvizError(
             f"{kind.name} needs rows whose length is a multiple of {kind.block}; "
-            f"these have {cols:,} weights: pad them with {padded - cols} zeros to {padded:,}."
+            f"these have {plural(cols, 'weight')}: pad them with {plural(padded - cols, 'zero')} to {padded:,}."
         )
 
 

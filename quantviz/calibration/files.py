@@ -24,6 +24,7 @@ from ..sources.npy import NPY_MAGIC, parse_npy_header
 from ..sources.opened import OpenFile, open_regular
 from ..sources.safetensors_header import LENGTH_BYTES, Entry, read_table
 from ..text.printable import printable
+from ..text.wording import plural
 from .importance import entry_of, importance_names, load_importance
 from .layer import Calibration
 
@@ -157,7 +158,8 @@ def _from_table(file: OpenFile | Held, name: str) -> Calibration | None:
         if a is None:
             continue
         if a.shape != shape and (shape or a.ndim != 2 or a.shape[1] != cols):
-            raise QuantvizError(f"{where}{end} has the shape {list(a.shape)}, which does not fit {cols:,} inputs.")
+            fed = plural(cols, "input")
+            raise QuantvizError(f"{where}{end} has the shape {list(a.shape)}, which does not fit {fed}.")
         if not np.isfinite(a).all():
             raise QuantvizError(f"{where}{end} holds NaN or infinity.")
     if not (np.isfinite(sums).all() and (sums >= 0).all() and math.isfinite(counts[0]) and counts[0] >= 1):

@@ -24,6 +24,7 @@ from ..sources.opened import open_regular
 from ..sources.safetensors_header import LENGTH_BYTES, Entry, read_table
 from ..tensors import check_importance
 from ..text.numbers import whole_number
+from ..text.wording import plural
 
 Source = str | os.PathLike[str] | bytes
 Entries = dict[str, GGUFTensor]
@@ -153,7 +154,7 @@ def _from_npy(file: Readable) -> np.ndarray:
         )
     nbytes = shape[0] * dtype.itemsize
     if not 0 <= nbytes <= file.size - start:
-        raise QuantvizError(f"{where} is truncated: {shape[0]:,} values of {dtype.name} do not fit its size.")
+        raise QuantvizError(f"{where} is truncated: {plural(shape[0], 'value')} of {dtype.name} do not fit its size.")
     _check_length(shape[0], where)
     return _as_float32(np.frombuffer(file.read(start, start + nbytes), dtype), where)
 

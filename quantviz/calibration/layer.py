@@ -88,8 +88,8 @@ class Calibration:
         if self.cols != cols:
             raise QuantvizError(
                 f"The calibration holds {whose}, {self.cols:,} a token, and a row of "
-                f"{printable(tensor) if tensor else 'this tensor'} has {cols:,} weights; give the calibration of that "
-                "layer."
+                f"{printable(tensor) if tensor else 'this tensor'} has {plural(cols, 'weight')}; give the calibration "
+                "of that layer."
             )
         same = not self.name or not tensor or self.name in (tensor, llama_name(tensor)) or "." not in tensor
         if not same and llama_name(self.name) != tensor:

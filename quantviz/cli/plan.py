@@ -181,10 +181,10 @@ def _print(made: Plan) -> None:
 
 
 def _print_totals(made: Plan) -> None:
-    from ..text.wording import count, number, size
+    from ..text.wording import number, plural, size
 
     rest = "the tensors of the sweep alone" if made.rest is None else f"{size(made.rest)} of it not in the sweep"
-    bits = f"{made.bits_per_weight:.4f} bits per weight over {count(made.weights)} weights"
+    bits = f"{made.bits_per_weight:.4f} bits per weight over {plural(made.weights, 'weight')}"
     print(f"{bits}; {size(made.nbytes)}, {rest}.")
     if made.milliseconds is not None:
         print(f"{made.milliseconds:.4g} ms a token in these tensors.")

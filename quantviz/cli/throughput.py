@@ -102,11 +102,12 @@ def _print(report: Report) -> None:
 
 
 def _print_card(card: Card) -> None:
-    from ..text.wording import size
+    from ..text.wording import plural, size
 
     versions = ", ".join(f"{name} {version}" for name, version in card.versions.items())
     memory = f", {size(card.memory_bytes)} of memory" if card.memory_bytes else ""
-    print(f"{printable(card.name)}{memory}, {card.threads} threads{f', driver {card.driver}' if card.driver else ''}")
+    driver = f", driver {card.driver}" if card.driver else ""
+    print(f"{printable(card.name)}{memory}, {plural(card.threads, 'thread')}{driver}")
     print(versions)
     if card.copy_bytes_per_s and card.read_bytes_per_s:
         print(f"Memory bandwidth measured here: copying {size(card.copy_bytes_per_s)}/s, reading "
@@ -116,9 +117,9 @@ def _print_card(card: Card) -> None:
 
 
 def _title(m: Measurement) -> str:
-    from ..text.wording import count, shape
+    from ..text.wording import plural, shape
 
-    what = f"{count(m.shape[0])} weights of {m.model}" if m.workload == "decode" else shape(m.shape)
+    what = f"{plural(m.shape[0], 'weight')} of {m.model}" if m.workload == "decode" else shape(m.shape)
     batch = "" if m.batch is None else f", {m.batch} token{'s' * (m.batch != 1)} at once"
     return f"{m.workload}: {what}{batch}"
 

@@ -23,6 +23,7 @@ MOST = 3  # sentences at a time; the rules stand in order of importance
 
 OUTLIER_SIGMAS = 8.0  # from the mean; a normal layer of 10⁹ weights reaches 6.1σ
 ALONE = 1.25  # times the next largest weight: what is less far out does not set a scale alone
+SCALE_CUT = 0.6  # of the largest weight: errs more where the type of the scale was too narrow for it, 2 bits by half
 MANY_ZEROED = 0.2
 FEW_ZEROED = 0.01
 MANY_CLIPPED = 0.001
@@ -107,9 +108,13 @@ def block_sentence(block: Block, statistics: TensorStatistics) -> str | None:
     second = float(np.abs(others).max())
     far = abs(float(x[top]) - statistics.mean) / statistics.std
     alone = far >= OUTLIER_SIGMAS and size[top] >= ALONE * second and not (block.rotated or block.multiplied)
+    alone = alone and abs(y[top]) > size[top] / 2  # else its scale's own type was too narrow for it
+    if block.is_part:  # the largest of the group may lie elsewhere, unless it is that of the tensor
+        alone = alone and size[top] == max(abs(statistics.min), abs(statistics.max))
     if not alone or block.scale is None or not _largest_sets_scale(scheme):
         zeroed = _fraction((y == 0) & (x != 0), x != 0)
-        return f"{share(zeroed)} of this block's non-zero {whose} became zero." if zeroed > MANY_ZEROED else None
+        of = f"the non-zero {whose} shown" if block.is_part else f"this block's non-zero {whose}"
+        return f"{share(zeroed)} of {of} became zero." if zeroed > MANY_ZEROED else None
     what = f"One weight, {number(far, 2)}σ from the mean, sets this block's scale"
     if zeroed >= FEW_ZEROED:
         return f"{what}; {share(zeroed)} of its neighbours became zero."
@@ -141,7 +146,7 @@ def _outlier_scale(e: Evaluation, s: TensorStatistics) -> str | None:
         return None
     size = np.abs(s.largest_value.astype(np.float64))
     far = np.abs(s.largest_value.astype(np.float64) - s.mean) / s.std
-    if not len(far) or far[0] < OUTLIER_SIGMAS:
+    if not len(far) or far[0] < OUTLIER_SIGMAS or e.metrics["max_abs_error"] > SCALE_CUT * size[0]:
         return None
     zeroed = e.metrics["zeroed_fraction"]
     tail = (
@@ -200,7 +205,7 @@ def _idle_codes(e: Evaluation, s: TensorStatistics) -> str | None:
     if min(scheme.fmt.bits, math.log2(s.count)) - entropy < IDLE_BITS:
         return None
     used, there = int((e.code_counts > 0).sum()), len(code_values(scheme)[0])
-    few = f"; {used} of {there} codes are in use" if used < there else ""
+    few = f"; the weights use {used} of {there} codes" if used < there else ""
     return f"Codes of {plural(scheme.fmt.bits, 'bit')} carry {number(entropy, 2)} bits of information{few}."
 
 

@@ -12,13 +12,14 @@ from ..inspection import Block
 from ..inspection.worked import arithmetic, code_values
 from ..schemes import Scheme
 from ..schemes.granularity import lengths
-from ..text.wording import number, plural
+from ..text.wording import number, places, plural
 from .style import DEQUANTIZED, LEVEL, ORIGINAL, QUIET, REFERENCE, SEQUENTIAL, UNCHECKED, figure, legend
 
 MAP_ROWS, MAP_COLS = 128, 256  # cells drawn at most
 REGION_ROWS, REGION_COLS = 10, 12  # places that can be clicked at most: each is a shape in the page
 ANYWHERE = -1  # the nearest of these places is the one pointed at, however far
 BLOCK_WEIGHTS = 64  # weights of a block drawn at most
+FEW_PLACES = 10  # along an axis: each has a mark of its own
 
 
 def pool(errors: np.ndarray, rows: int, cols: int) -> tuple[np.ndarray, int, int]:
@@ -84,9 +85,15 @@ def error_map(evaluation: Evaluation, opened: tuple[int, int] | None = None) -> 
     return figure(
         [heat, _clickable(at[:, 1], at[:, 0], at, errors), *_ring(opened, lambda row, col: (col, row))],
         alt, "block along the row" + pooled, "row of blocks",
-        hoverdistance=ANYWHERE, xaxis=LEVEL | {"range": [-0.5, errors.shape[1] - 0.5], "showgrid": False},
-        yaxis={"range": [errors.shape[0] - 0.5, -0.5], "showgrid": False},
+        hoverdistance=ANYWHERE,
+        xaxis=LEVEL | _whole(errors.shape[1]) | {"range": [-0.5, errors.shape[1] - 0.5], "showgrid": False},
+        yaxis=_whole(errors.shape[0]) | {"range": [errors.shape[0] - 0.5, -0.5], "showgrid": False},
     )  # fmt: skip
+
+
+def _whole(n: int, first: int = 0) -> dict:
+    """Of an axis of few places: a mark for each, where Plotly would put some between them."""
+    return {"tickvals": list(range(first, first + n))} if n <= FEW_PLACES else {}
 
 
 def _profile(errors: np.ndarray, opened: tuple[int, int] | None, alt: str) -> go.Figure:
@@ -99,7 +106,8 @@ def _profile(errors: np.ndarray, opened: tuple[int, int] | None, alt: str) -> go
     pooled = f" ({together} pooled to a step)" if together > 1 else ""
     points = _clickable(at[:, 0], errors[at[:, 0]], at, errors[:, None])
     return figure([line, points, *_ring(opened, lambda row, _: (row, float(errors[row])))], alt,
-                  "row of blocks" + pooled, "RMSE", hoverdistance=ANYWHERE, yaxis={"rangemode": "tozero"})  # fmt: skip
+                  "row of blocks" + pooled, "RMSE", hoverdistance=ANYWHERE, xaxis=_whole(len(errors)),
+                  yaxis={"rangemode": "tozero"})  # fmt: skip
 
 
 def _clickable(x: np.ndarray, y: np.ndarray, at: np.ndarray, errors: np.ndarray) -> go.Scatter:
@@ -152,13 +160,13 @@ def block(b: Block) -> go.Figure:
     margin = 0.05 * float(np.ptp(ends)) or max(abs(float(ends[0])), 1e-30)
     zeroed = int(((b.dequantized == 0) & (b.original != 0)).sum())
     alt = (
-        f"Row {b.rows[0] + row}, columns {x[0]} to {x[-1]}: {b.names[0]} weights from {number(before.min(), 3)} to "
-        f"{number(before.max(), 3)} and what each became; {zeroed} of the "
-        f"block's {plural(b.original.size, 'weight')} became zero."
+        f"Row {b.rows[0] + row:,}, {places('column', x[0], x[-1] + 1)}: {b.names[0]} weights from "
+        f"{number(before.min(), 3)} to {number(before.max(), 3)} and what each became; {zeroed} of "
+        f"{plural(b.original.size, 'weight')} {'shown' if b.is_part else 'of the block'} became zero."
     )
     return figure(
         traces, alt, f"column of row {b.rows[0] + row:,}", "weight", shapes=[s for s in shapes if s["path"]],
-        xaxis=LEVEL | {"range": span.tolist()},
+        xaxis=LEVEL | _whole(len(x), int(x[0])) | {"range": span.tolist()},
         yaxis={"showgrid": False, "range": [float(ends.min()) - margin, float(ends.max()) + margin]},
         annotations=[legend(("tick", ORIGINAL, b.names[0]), ("tick", DEQUANTIZED, b.names[1]))],
     )  # fmt: skip

@@ -26,9 +26,7 @@ def code_usage(evaluation: Evaluation) -> go.Figure | None:
     codes, values = code_values(scheme)
     shares = evaluation.code_counts[codes - scheme.code_range[0]] / evaluation.code_counts.sum()
     used = int((shares > 0).sum())
-    alt = (
-        f"{used} of {len(codes)} codes are in use; the most frequent takes {share(float(shares.max()))} of the weights."
-    )
+    alt = f"The weights use {used} of {len(codes)} codes; the most frequent takes {share(float(shares.max()))} of them."
     if len(codes) > LABELLED:
         return _profile(codes, values, shares, alt)
     written = [code_text(scheme, code) for code in codes.tolist()]

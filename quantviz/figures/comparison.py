@@ -15,8 +15,8 @@ from ..evaluation.comparison import pareto
 from ..evaluation.limits import ScalarQuantizer, gaussian_sqnr_db
 from ..statistics import Histogram
 from ..text.wording import bits, decibels, number, plural
-from .histograms import rebin, robust_range
-from .names import beside
+from .histograms import drawn_range, rebin
+from .names import WIDE, beside
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, figure, legend, translucent
 
 # -- bits against SQNR ---------------------------------------------------------------------------
@@ -42,8 +42,10 @@ def trade_off(
     taken, sqnr = (np.array([e.metrics[name] for e in evaluations], float) for name in ("bits_per_weight", metric))
     placed = np.isfinite(sqnr)
     keys = np.array([e.scheme for e in evaluations], object)
+    unbeaten = np.isin(np.arange(len(keys)), pareto(taken, sqnr))  # also by those that have no place
     taken, sqnr, keys = taken[placed], sqnr[placed], keys[placed]
-    front = pareto(taken, sqnr)
+    front = np.flatnonzero(unbeaten[placed])
+    front = front[np.argsort(taken[front], kind="stable")]
     rest = np.setdiff1d(np.arange(len(keys)), front)
     mean, std = _normal(evaluations) if metric == "sqnr_db" else (0.0, 0.0)
     limits = [gaussian_sqnr_db(b, mean, std) for b in (taken.min(), taken.max())] if len(taken) and std else []
@@ -74,7 +76,8 @@ def trade_off(
         corners += [(taken[i], corners[-1][1])] if corners else []
         corners.append((taken[i], sqnr[i]))
     names = beside(taken, sqnr, keys, reversed(front), (x, y), corners)
-    alt = _trade_off_alt(taken, sqnr, keys, front, pinned, scalar, _AXES[metric])
+    limited = (bool(line) and metric == "sqnr_db", bool(scalar))
+    alt = _trade_off_alt(taken, sqnr, keys, front, pinned, limited, _AXES[metric])
     return figure(
         traces, alt, "bits per weight", _AXES[metric], 460,
         xaxis={"range": x, "gridcolor": QUIET}, yaxis={"range": y},
@@ -115,18 +118,19 @@ def _points(x: np.ndarray, y: np.ndarray, keys: np.ndarray, marker: dict) -> go.
     return go.Scatter(x=x, y=y, text=keys, customdata=told, mode="markers", marker=marker, hovertemplate=_HOVER)
 
 
-def _trade_off_alt(taken, sqnr, keys, front, pinned, scalar, axis: str) -> str:
+def _trade_off_alt(taken, sqnr, keys, front, pinned, limited: tuple[bool, bool], axis: str) -> str:
     what = axis.removesuffix(", dB")
     if not len(keys):
         return f"Bits per weight against {what}: no scheme here has an error to draw."
     on_front = ", ".join(f"{keys[i]} ({bits(taken[i])} bits, {decibels(sqnr[i])})" for i in front)
-    text = f"Bits per weight against {what} for {plural(len(keys), 'scheme')}. On the Pareto front: {on_front}."
+    text = f"Bits per weight against {what} for {plural(len(keys), 'scheme')}. "
+    text += f"On the Pareto front: {on_front}." if on_front else "All are beaten by one without any error."
     if pinned in keys:
         text += f" The pinned {pinned} is marked."
-    if axis != _AXES["sqnr_db"]:
-        return text
-    text += " A dashed line shows the Gaussian rate-distortion limit, 6.02 dB a bit"
-    return text + (", a dotted one the best scalar quantizer of this tensor." if scalar else ".")
+    lines = ["a dashed line shows the Gaussian rate-distortion limit, 6.02 dB a bit"] * limited[0]
+    lines += ["a dotted line the best scalar quantizer of this tensor"] * limited[1]
+    said = ", ".join(lines)
+    return f"{text} {said[:1].upper()}{said[1:]}." if lines else text
 
 
 def limits_note(evaluations: Sequence[Evaluation], scalar: Sequence[ScalarQuantizer]) -> str:
@@ -161,6 +165,9 @@ MOST_PANELS = 24
 PANEL_BINS = 96
 _PANEL = 132  # pixels of a panel's height, its title included
 _WIDTH, _TALL = 0.93, 0.7  # shares of a panel that its histogram takes
+PANEL = "panel"  # the name of annotations that end where their panel does
+RIGHT = {"xanchor": "right", "align": "right"}
+_LINE = 14.3  # pixels from one line of a panel's title to the next
 _FLOOR = 0.5  # weights a bin at the foot of a panel; the axis is logarithmic
 
 
@@ -172,7 +179,7 @@ def histogram_grid(evaluations: Sequence[Evaluation], pinned: str | None = None)
     shown = list(evaluations[:MOST_PANELS])
     if not shown:
         return figure([], "No histogram to draw.", "", "")
-    low, high = robust_range(shown[0].statistics)
+    low, high = drawn_range(shown[0].statistics, [e.histograms["dequantized"] for e in shown])
     outline = rebin(shown[0].histograms["original"], low, high, PANEL_BINS)[1]
     tallest = max([outline.max(), *(_counts(e.histograms["dequantized"], low, high).max() for e in shown)])
     rows = -(-len(shown) // COLUMNS)
@@ -181,13 +188,13 @@ def histogram_grid(evaluations: Sequence[Evaluation], pinned: str | None = None)
         corner = position % COLUMNS, rows - 1 - position // COLUMNS
         original.append(_path(outline, corner, tallest))
         filled.append(_path(_counts(e.histograms["dequantized"], low, high), corner, tallest))
-        annotations.append(_title(e, e.scheme == pinned, corner))
+        annotations += _title(e, e.scheme == pinned, corner)
     traces = [
         _paths(filled, DEQUANTIZED) | {"fill": "toself", "fillcolor": translucent(DEQUANTIZED, 0.3)},
         _paths(original, ORIGINAL),
     ]
     alt = (
-        f"Histograms of the weights after each of {plural(len(shown), 'scheme')}, filled, under the outline of the "
+        f"Histograms of the weights after {plural(len(shown), 'scheme')}, filled, under the outline of the "
         f"originals, "
         f"each from {number(low, 3)} to {number(high, 3)}, counts on a logarithmic axis up to {tallest:,}."
     )
@@ -222,17 +229,22 @@ def _paths(paths: list[tuple[np.ndarray, np.ndarray]], color: str) -> dict:
     return {"x": x, "y": y, "mode": "lines", "line": {"color": color, "width": 1}, "hoverinfo": "skip"}
 
 
-def _title(e: Evaluation, is_pinned: bool, corner: tuple[int, int]) -> dict:
+def _title(e: Evaluation, is_pinned: bool, corner: tuple[int, int]) -> list[dict]:
+    """The scheme over its SQNR, cut at the panel's end where it is drawn; at the right the bits, if there is room."""
     sqnr = e.metrics["sqnr_db"]
     loss = "no error" if math.isinf(sqnr) else decibels(sqnr)
-    text = f"<b>{e.scheme}</b>{' (pinned)' * is_pinned}<br>{loss}, {bits(e.metrics['bits_per_weight'])} bits"
-    return _written(text, corner[0], corner[1] + 0.98, "top", 11)
+    taken = f"{bits(e.metrics['bits_per_weight'])} bits{' (pinned)' * is_pinned}"
+    high = corner[1] + 0.98
+    return [
+        _written(f"<b>{e.scheme}</b><br>{loss}", corner[0], high, "top", 11) | {"name": PANEL},
+        _written(taken, corner[0] + _WIDTH, high, "top", 11) | RIGHT | {"name": WIDE, "yshift": -_LINE},
+    ]
 
 
 def _ends(low: float, high: float) -> list[dict]:
     """Where the last row's first panel begins and ends; all are alike."""
     ends = _written(number(low, 3), 0, 0, "top", 10), _written(number(high, 3), _WIDTH, 0, "top", 10)
-    return [ends[0], ends[1] | {"xanchor": "right", "align": "right"}]
+    return [ends[0], ends[1] | RIGHT]
 
 
 def _written(text: str, x: float, y: float, anchor: str, size: int) -> dict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -28,7 +29,7 @@ def rebin(h: Histogram, low: float, high: float, most: int) -> tuple[np.ndarray,
     """
     edges = h.edges
     first = int(np.clip(np.searchsorted(edges, low, "right") - 1, 0, len(h.counts) - 1))
-    last = int(np.clip(np.searchsorted(edges, high, "left"), first + 1, len(h.counts)))
+    last = int(np.clip(np.searchsorted(edges, high, "right"), first + 1, len(h.counts)))
     together = math.ceil((last - first) / most)
     starts = np.arange(first, last, together)
     counts = np.add.reduceat(h.counts[:last], starts)
@@ -40,14 +41,22 @@ def rebin(h: Histogram, low: float, high: float, most: int) -> tuple[np.ndarray,
     )
 
 
-def robust_range(s: TensorStatistics) -> tuple[float, float]:
-    """±6σ about the mean, or all there is where that is less."""
-    return max(s.min, s.mean - SIGMAS * s.std), min(s.max, s.mean + SIGMAS * s.std)
+def drawn_range(s: TensorStatistics, after: Iterable[Histogram], full: bool = False) -> tuple[float, float]:
+    """±6σ about the mean, or all there is where that is less: the weights, and what schemes made of them (`after`)."""
+    low, high = s.min, s.max
+    for h in after:
+        filled = np.flatnonzero(h.counts)
+        if len(filled):
+            first, last = h.edges[[filled[0], filled[-1]]]
+            low, high = min(low, first), high if last < high else h.edges[filled[-1] + 1]
+    if full or not s.std:
+        return float(low), float(high)
+    return max(low, s.mean - SIGMAS * s.std), min(high, s.mean + SIGMAS * s.std)
 
 
 def outside_note(s: TensorStatistics) -> str | None:
     """What the robust range leaves out, in words; None where that is nothing."""
-    low, high = robust_range(s)
+    low, high = drawn_range(s, ())
     outside = rebin(s.histogram, low, high, DRAWN_BINS)[2]
     if not outside:
         return None
@@ -63,10 +72,11 @@ def weights(
 ) -> go.Figure:
     """Original and dequantized weights on one axis, over ±6σ or over their full range."""
     s, before = evaluation.statistics, original_name(evaluation.dtype)
-    low, high = (s.min, s.max) if full else robust_range(s)
+    others = [pinned] if pinned is not None and pinned.scheme != evaluation.scheme else []
+    low, high = drawn_range(s, [e.histograms["dequantized"] for e in (evaluation, *others)], full)
     traces = [_area(rebin(evaluation.histograms["original"], low, high, DRAWN_BINS), before, ORIGINAL, axis)]
     entries = [("solid", ORIGINAL, before), ("solid", DEQUANTIZED, evaluation.scheme)]
-    if pinned is not None and pinned.scheme != evaluation.scheme:
+    for pinned in others:
         bins = rebin(pinned.histograms["dequantized"], low, high, DRAWN_BINS)
         traces.append(_line(bins, f"{pinned.scheme} (pinned)", REFERENCE, axis, "dot"))
         entries.append(("dot", REFERENCE, f"{pinned.scheme} (pinned)"))
@@ -76,7 +86,7 @@ def weights(
     alt = (
         f"Histogram of the weights from {number(low, 3)} to {number(high, 3)}: {before}, and "
         f"after {evaluation.scheme}, "
-        f"which fills {filled} of the {len(bins[1])} bins drawn."
+        f"which fills {filled} of {plural(len(bins[1]), 'bin')} drawn."
     )
     return _histogram(traces, alt, "weight", axis, entries)
 

@@ -14,7 +14,7 @@ from ..lessons.next_words import NextWords
 from ..lessons.outlier import PLACE, BlockPoint, Pulled
 from ..lessons.rounding import Rounded
 from ..statistics import TensorStatistics
-from ..text.wording import bits, number, share, size
+from ..text.wording import bits, number, plural, share, size
 from ..throughput.roofline import Ceiling
 from .number_line import FormatRow, Linear, ticks, whole_range
 from .style import DEQUANTIZED, ORIGINAL, QUIET, REFERENCE, UNCHECKED, figure, legend, plotly_text
@@ -90,7 +90,8 @@ def rounding_line(r: Rounded) -> go.Figure:
     margin = 0.06 * float(np.ptp(ends)) or 1.0
     errors = ", ".join(f"{number(a)} to {number(b)}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
     return figure(
-        [joined, *traces], f"{len(x)} numbers under {r.scheme}, {len(levels)} levels: {errors}.", "value", "", 250,
+        [joined, *traces], f"{plural(len(x), 'number')} under {r.scheme}, {plural(len(levels), 'level')}: {errors}.",
+        "value", "", 250,
         xaxis={"range": [float(ends.min()) - margin, float(ends.max()) + margin], "gridcolor": QUIET},
         yaxis={"range": [-0.5, 1.25], "showgrid": False, "tickvals": [0, 1], "ticktext": ["after", "before"]},
         annotations=[_from_the_edge(legend(("disc", ORIGINAL, "number"), ("diamond", DEQUANTIZED, "its code’s value"),

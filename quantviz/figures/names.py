@@ -12,7 +12,7 @@ from .style import QUIET
 
 PLOT = 760.0, 356.0  # pixels of the plot that places are found for; in a larger one there is more room
 SIZE = 12  # of the type
-WIDE = "wide"  # the name of annotations that a narrow figure leaves out
+WIDE = "wide"  # the name of annotations, and meta of bars with their numbers, that a narrow figure leaves out
 _LETTER, _HIGH = 6.6, 15.0  # pixels: of a letter at most, of a line
 _POINT, _NEAR = 5.0, 4.0  # half a point; between a point and its name
 _RINGS = (0.0, 10.0, 22.0, 36.0, 52.0, 70.0, 92.0, 120.0, 160.0, 210.0)  # how far out a name may stand

@@ -16,7 +16,8 @@ from ..outliers.curves import MagnitudeSweep, Point
 from ..outliers.sentences import name_of
 from ..schemes import Scheme
 from ..text.wording import bits, decibels, decimals, number, plural, share, signed
-from .histograms import Axis, robust_range, weights
+from .histograms import Axis, drawn_range, weights
+from .names import WIDE
 from .style import DEQUANTIZED, INK, ORIGINAL, QUIET, REFERENCE, end_name, figure, legend, moved_apart
 
 DRAWN_CHANNELS = 512
@@ -35,7 +36,7 @@ def before_and_after(
 ) -> tuple[go.Figure, go.Figure]:
     """The weights of a tensor and of its edited copy under one scheme, over the same range."""
     drawn = weights(before, None, axis, full), weights(after, None, axis, full)
-    ranges = [(e.statistics.min, e.statistics.max) if full else robust_range(e.statistics) for e in (before, after)]
+    ranges = [drawn_range(e.statistics, [e.histograms["dequantized"]], full) for e in (before, after)]
     low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
     for fig in drawn:
         fig.layout.xaxis.range = (low, high)
@@ -52,7 +53,7 @@ def bands(a: Attribution) -> go.Figure:
     traces = [
         go.Bar(
             x=a.band_labels, y=values, marker={"color": color}, text=[_percent(v) for v in values], cliponaxis=False,
-            textposition="outside", textfont={"size": 11}, textangle=0, constraintext="none",
+            textposition="outside", textfont={"size": 11}, textangle=0, constraintext="none", meta=WIDE,
             hovertemplate=f"%{{x}}: %{{text}} {name}<extra></extra>",
         )
         for name, values, color in columns
@@ -102,7 +103,7 @@ def block_sides(a: Attribution, sigmas: float = OUTLIER_SIGMAS) -> go.Figure | N
         "error."
     )
     return figure(
-        traces, alt, "share", "", height=220, barmode="stack", bargap=0.25, margin={"l": 110},
+        traces, alt, "share", "", height=220, barmode="stack", bargap=0.25, margin={"l": 110, "r": 24},
         xaxis={"tickformat": "~%", "range": [0, 1]}, yaxis={"showgrid": False},
         annotations=[legend(("solid", DEQUANTIZED, names[0]), ("solid", ORIGINAL, names[1]))],
     )  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..sources.picture import as_grey
-from ..text.wording import listed
+from ..text.wording import listed, plural
 from .style import figure
 
 MOST_PIXELS = 640  # a side that is drawn; of larger pictures every second pixel, or third, or so on
@@ -27,14 +27,14 @@ def picture_pair(before: np.ndarray, after: np.ndarray, scheme: str) -> go.Figur
     step = -(-max(before.shape) // MOST_PIXELS)
     rows, cols = before.shape
     pair = [as_grey(weights[::step, ::step]) for weights in (before, after)]
-    shades = [len(np.unique(grey)) for grey in pair]
+    shades = [plural(len(np.unique(grey)), "shade") for grey in pair]
     traces = [
         go.Image(source=png(grey), xaxis=x, yaxis=y, x0=0, dx=step, y0=0, dy=step, hoverinfo="skip")
         for grey, x, y in zip(pair, ("x", "x2"), ("y", "y2"), strict=True)
     ]
     every = f", drawn with every {step} pixels as one" if step > 1 else ""
     alt = (
-        f"The picture of {rows:,} × {cols:,} pixels before, in {shades[0]} shades of grey, and after {scheme}, "
+        f"The picture of {rows:,} × {cols:,} pixels before, in {shades[0]} of grey, and after {scheme}, "
         f"in {shades[1]}{every}."
     )
     bare = {"showgrid": False, "showticklabels": False, "zeroline": False, "title": None, "ticks": ""}
@@ -46,7 +46,7 @@ def picture_pair(before: np.ndarray, after: np.ndarray, scheme: str) -> go.Figur
         xaxis2={**bare, "range": across, "domain": [0.505, 1], "matches": "x", "anchor": "y2", "constrain": "domain"},
         yaxis2={**bare, "range": down, "matches": "y", "anchor": "x2", "scaleanchor": "x2", "constrain": "domain"},
         margin={"l": 4, "r": 4, "t": 26, "b": 4},
-        annotations=[_over(0.2475, f"original · {shades[0]} shades"), _over(0.7525, f"{scheme} · {shades[1]} shades")],
+        annotations=[_over(0.2475, f"original · {shades[0]}"), _over(0.7525, f"{scheme} · {shades[1]}")],
     )  # fmt: skip
 
 

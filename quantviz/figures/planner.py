@@ -23,6 +23,7 @@ def plan_front(p: Plan) -> go.Figure:
     points = p.points
     points = points.iloc[:: max(1, -(-len(points) // _MOST_POINTS))]
     axis = points.columns[0]
+    sizes = float(points[axis].min()), float(points[axis].max())
     name = "milliseconds a token" if axis == "milliseconds" else "bits a weight, scales counted"
     traces = [
         go.Scatter(
@@ -39,7 +40,8 @@ def plan_front(p: Plan) -> go.Figure:
             traces.append(
                 go.Scatter(
                     x=[_amount(p, a.cost) for a in drawn], y=[a.damage for a in drawn], mode="markers+text",
-                    text=[plotly_text(a.name) for a in drawn], textposition="top right", textfont={"size": 11},
+                    text=[plotly_text(a.name) for a in drawn], textfont={"size": 11},
+                    textposition=[_free_side(_amount(p, a.cost), sizes) for a in drawn],
                     marker={"color": color, "size": 10, "symbol": symbol}, cliponaxis=False,
                     hovertemplate="%{text}: damage %{y:.4g} at %{x:.4g}<extra></extra>",
                 )
@@ -61,6 +63,11 @@ def plan_front(p: Plan) -> go.Figure:
         annotations=[legend(*entries)], margin={"l": 78, "r": 30, "t": 34, "b": 48}, xaxis={"gridcolor": QUIET},
         yaxis={"type": "log", "exponentformat": "power", "gridcolor": QUIET},
     )  # fmt: skip
+
+
+def _free_side(x: float, sizes: tuple[float, float]) -> str:
+    """Where a name lies beside the falling line of plans, from one size to another, and within the figure."""
+    return "top right" if 2 * x <= sum(sizes) else "bottom left"
 
 
 def _amount(p: Plan, cost: float) -> float:

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from ..quality.results import LayerError, SuperWeights
 from ..quality.text.words import added_text
 from ..quality.train_demo.log import Checkpoint
+from ..text.wording import plural
 from .quality import LEGEND_ROW, MOST_LINES, SHOWN, STYLES, added_ticks, legend_rows, log_span
 from .style import DEQUANTIZED, ORIGINAL, QUIET, figure, legend, plotly_text
 
@@ -64,8 +65,8 @@ def layer_errors(errors: Sequence[LayerError]) -> go.Figure:
     ]  # fmt: skip
     smaller = sum(e.output_error < e.weight_error for e in errors)
     alt = (
-        f"Error of weights and of output for {len(errors)} layers: in {smaller} of them the output is hurt less than "
-        "the weights."
+        f"Error of weights and of output for {plural(len(errors), 'layer')}: in {smaller} of them the output is hurt "
+        "less than the weights."
     )
     return figure(
         traces, alt, "", "relative error", 380, margin={"b": 150, "t": 30},

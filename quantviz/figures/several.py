@@ -146,6 +146,7 @@ def _alt(known: pd.DataFrame, metric: str, against: str | None) -> str:
         if against == MEDIAN
         else f", minus {against}'s"
     )
+    known = known.dropna(axis="columns", how="all")
     begin = f"{METRICS[metric].label}{minus} of {plural(len(known), 'tensor')} under {plural(known.shape[1], 'scheme')}"
     write, said = _writer(metric, against), []
     for scheme, values in known.items():

@@ -22,8 +22,8 @@ def stored_codes(c: Contents) -> go.Figure:
     numbers, codes = c.numbers[order], c.codes[order]
     most = int(shares.argmax())
     alt = (
-        f"{int((shares > 0).sum())} of {len(order)} codes are in use; the most frequent, {codes[most]}, which stands "
-        f"for {number(numbers[most])}, has {share(float(shares[most]))} of the weights."
+        f"The weights use {int((shares > 0).sum())} of {len(order)} codes; the most frequent, {codes[most]}, "
+        f"which stands for {number(numbers[most])}, has {share(float(shares[most]))} of them."
     )
     labels = [number(n, 3) for n in numbers.tolist()]
     labels = [label + "\u200b" * labels[:i].count(label) for i, label in enumerate(labels)]  # 0 and −0 keep apart

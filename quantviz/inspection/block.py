@@ -28,6 +28,7 @@ class Block:
     rotated: whether original and dequantized are those of the rotated rows, on which blocks then lie.
     multiplied: whether they are those of columns multiplied by the scales of awq or smooth=, before they are divided.
     dtype: in which the tensor is stored.
+    group: how many weights the group has; more than are here where a part of it is shown.
     Of a block type whose groups have a scale each, scale and minimum are None: unpacked has them all, of one block.
     """
 
@@ -45,6 +46,12 @@ class Block:
     multiplied: bool = False
     unpacked: Unpacked | None = None
     dtype: str = "float32"
+    group: int = 0
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the group has more weights than are here."""
+        return self.original.size < self.group
 
     @property
     def names(self) -> tuple[str, str]:
@@ -112,9 +119,10 @@ def inspect_block(
     from ..kernels import cpu
 
     r1, c1 = min(r0 + height, stored.rows), min(c0 + width, stored.cols)
+    group = (r1 - r0) * (c1 - c0)
     r0, r1, c0, c1 = _part(r0, r1, c0, c1, around or (r0, c0))
     if scheme.uses_data:
-        return _solved_block(stored, as_numpy(quantized), (row, col), (r0, r1), (c0, c1))
+        return replace(_solved_block(stored, as_numpy(quantized), (row, col), (r0, r1), (c0, c1)), group=group)
     t = statistics
     whole = Extremes(t.min, t.max, t.mean_abs) if t else None
     found = cpu.group(stored, scheme, (r0, r1), (c0, c1), whole, h)
@@ -130,7 +138,7 @@ def inspect_block(
         None if g is None else float(found.stored),
         int(found.extra) if scheme.rule == "asym" else None,
         float(found.extra) if scheme.rule == "offset" else None,
-        None if rotated else found.kept, rotated, dtype=stored.dtype,
+        None if rotated else found.kept, rotated, dtype=stored.dtype, group=group,
     )  # fmt: skip
 
 

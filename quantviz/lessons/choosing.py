@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import QuantvizError
+from ..text.wording import size
 from .memory import sizes
 from .mixes import bits_of_mix
 
@@ -85,19 +86,19 @@ def advise(billions: float, gigabytes: float, runtime: str, wish: Wish) -> Advic
 def _nothing(options: list[Option], room: float) -> str:
     least = min(options, key=lambda option: option.nbytes)
     return (
-        f"Nothing fits: even {least.name} takes {least.nbytes / 1e9:.1f} GB, and {room / 1e9:.1f} GB are free for "
-        "weights. Choose a smaller model, or one with fewer bits in another program."
+        f"Nothing fits: even {least.name} would need {size(least.nbytes)}, and {size(room)} is free for weights. "
+        "Choose a smaller model, or one with fewer bits in another program."
     )
 
 
 def _reasons(chosen: Option, options: list[Option], room: float, wish: Wish) -> list[str]:
     said = [
-        f"{chosen.name} takes {chosen.nbytes / 1e9:.1f} GB of the {room / 1e9:.1f} GB that are free for weights "
+        f"{chosen.name} fits: {size(chosen.nbytes)} of the {size(room)} that is free for weights "
         f"({RESERVED:.0%} of the memory is left for the text and the rest)."
     ]
     finer = [option for option in options if not option.fits and option.bits > chosen.bits]
     if wish == WISHES[0]:
-        said += [f"The next finer, {finer[-1].name}, would take {finer[-1].nbytes / 1e9:.1f} GB."] if finer else []
+        said += [f"The next finer, {finer[-1].name}, would take {size(finer[-1].nbytes)}."] if finer else []
     else:
         said.append("A device reads every byte of the weights for every word, so the fewest bytes are the fastest.")
     if not chosen.usable:

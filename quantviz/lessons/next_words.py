@@ -12,6 +12,7 @@ from ..evaluation.comparison import Refusal
 from ..quality.model.loading import LanguageModel, OpenOptions
 from ..quality.model.parts import Progress
 from ..quality.session import inference, open_session
+from ..text.wording import plural
 
 SENTENCE = "And God said, Let there be light: and there was"
 SCHEMES = tuple(f"int{bits}-{symmetry}-b32" for bits in (8, 6, 4, 3, 2) for symmetry in ("sym", "asym"))
@@ -53,7 +54,7 @@ def next_words(
     with open_session(ref, schemes, progress=progress, **where) as session:
         ids = session.opened.encode(sentence)
         if not 2 <= len(ids) <= _LONGEST:
-            raise QuantvizError(f"The sentence has {len(ids)} tokens; give one of 2 to {_LONGEST}.")
+            raise QuantvizError(f"The sentence has {plural(len(ids), 'token')}; give one of 2 to {_LONGEST}.")
         stored = _logs(session.opened, ids)
         top = stored[-1].topk(MOST).indices.tolist()
         words = tuple(session.opened.decode([*ids, i])[len(session.opened.decode(ids)) :] for i in top)

@@ -53,6 +53,8 @@ def attribution_sentences(a: Attribution, sigmas: float = OUTLIER_SIGMAS) -> lis
 def _off_centre(a: Attribution) -> str | None:
     if not a.off_centre:
         return None
+    if not a.sigma:
+        return "All weights are equal, so σ is 0, and whatever is not 0 counts as beyond any number of σ."
     return (
         f"The weights lie around {number(a.mean)}, not around 0, so a magnitude of many σ ({number(a.sigma)}) is "
         "nothing unusual here: the bands below say how large weights are, not how far out."

@@ -67,7 +67,7 @@ class FileOf:
 
 @dataclass(frozen=True)
 class Many:
-    """Several files beside one original. best: by role, the number of the file with the least error; () of none."""
+    """Several files beside one original. best: by role, the number of the file that alone has the least error."""
 
     original: str
     files: tuple[FileOf, ...]
@@ -90,8 +90,8 @@ def many(original: Model, files: Sequence[Model], progress: Callable[[str], Prog
     for name in (r for r in ROLES if r != "other"):
         errors = [f.roles[name].relative if name in f.roles else math.nan for f in found]
         told = [i for i, e in enumerate(errors) if not math.isnan(e)]
-        if len(told) == len(found) > 1:
-            best[name] = min(told, key=errors.__getitem__)
+        if len(told) == len(found) > 1 and errors.count(min(errors)) == 1:
+            best[name] = errors.index(min(errors))
     return Many(original.ref, found, best)
 
 

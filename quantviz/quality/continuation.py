@@ -8,6 +8,7 @@ from typing import Any, Unpack
 from ..errors import QuantvizError
 from ..evaluation.comparison import Refusal
 from ..schemes import Scheme
+from ..text.wording import plural
 from .data import Calibrating
 from .model.layers import DEFAULT_TARGETS, Mixture
 from .model.loading import LanguageModel, OpenOptions
@@ -59,7 +60,7 @@ def _prompt(session: Session, prompt: str, tokens: int) -> list[int]:
     longest = session.opened.longest
     if longest is not None and len(ids) + tokens > longest:
         raise QuantvizError(
-            f"The prompt has {len(ids):,} tokens, {tokens:,} more are wanted, and the model reads {longest:,} "
+            f"The prompt has {plural(len(ids), 'token')}, {tokens:,} more are wanted, and the model reads {longest:,} "
             "together; give a shorter prompt or fewer tokens."
         )
     return ids

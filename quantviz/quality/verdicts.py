@@ -212,7 +212,8 @@ def _gaps(r: QualityResult, other: QualityResult) -> tuple[tuple[float, float], 
 
 def _better_words(r: QualityResult, other: QualityResult, answer: Answer) -> str:
     if answer != "undecided":
-        return "asym is better" if answer == "yes" else "sym is better"
+        by = ", by KL divergence" if _gaps(r, other) and _side(*_gaps(r, other)[0]) == "undecided" else ""
+        return f"{'asym' if answer == 'yes' else 'sym'} is better{by}"
     surest = max(_gaps(r, other), key=lambda pair: abs(pair[0]) / pair[1] if pair[1] else 0.0, default=(0.0, math.inf))
     return f"no difference beyond its uncertainty ({_tokens_that_tell(r.tokens, *surest)})"
 
@@ -270,7 +271,8 @@ def _handful(supers: Sequence[SuperWeights]) -> Verdict:
     worst = max(few, key=lambda found: (not math.isfinite(found.ratio), found.ratio))
     summary = (
         f"At {answers.count('yes')} of {plural(len(few), 'size')} up to {HANDFUL} the largest weights cost more than "
-        f"{OUT_OF_PROPORTION:g} times what random ones do, beyond doubt; the costliest of them {_percent(worst.ratio)}."
+        f"{OUT_OF_PROPORTION:g} times what random ones do, beyond doubt; "
+        + ("none of them costs anything." if worst.ratio <= 1 else f"the costliest of them {_percent(worst.ratio)}.")
     )
     return Verdict(9, STATEMENTS[9], _finding(answers), summary, evidence, KNOWN_SUPER)
 

@@ -30,7 +30,6 @@ from .rules import Rule, dtype_of, element_of, rule_of
 # What a key may begin with: the formats, and GGUF's block types.
 KINDS: dict[str, Format | BlockType] = {**FORMATS, **BLOCK_TYPES}
 
-
 _Parts = make_dataclass("_Parts", [
     ("format", str), ("symmetry", str | None, None), ("granularity", Granularity | None, None),
     *((option.field, Any, option.default) for option in OPTIONS.values()),
@@ -260,9 +259,10 @@ class Scheme(_Parts):
     def _check_blocks(self, cols: int) -> None:
         padded = self.fmt.padded(cols)
         if padded != cols and not self.pad:
+            there, more = plural(cols, "weight"), plural(padded - cols, "zero")
             raise QuantvizError(
-                f"{self} needs rows whose length is a multiple of {self.fmt.block}, and this tensor's have {cols:,} "
-                f"weights; {self.format}:pad=1 fills each up with {padded - cols} zeros, which are counted."
+                f"{self} needs rows whose length is a multiple of {self.fmt.block}, and this tensor's have {there}; "
+                f"{self.format}:pad=1 fills each up with {more}, which are counted."
             )
 
     @property
@@ -292,8 +292,8 @@ class Scheme(_Parts):
         if self.uses_data and not calibrated:
             what = f"solver={self.solver}" if self.solver in DATA_SOLVERS else f"smooth={self.options['smooth']:g}"
             raise QuantvizError(
-                f"{self} cannot be quantized without a calibration: {what} looks at the layer's inputs, "
-                "which quantviz.calibrate and Calibration.of give."
+                f"{self} cannot be quantized without a calibration: {what} looks at the layer's inputs. "
+                "Give them under “Inputs of the layer” on a page, in Python by quantviz.calibrate or Calibration.of."
             )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import MissingFile, QuantvizError, did_you_mean
 from ..tensors import STORED_DTYPES, Decode, PackedTensor, Packing, Shaped, StoredTensor
 from ..text.printable import LONGEST_NAME, printable
+from ..text.wording import plural
 
 # progress(bytes done, bytes in all), called on the caller's thread while bytes travel.
 # An exception raised by it stops the transfer; what has arrived stays in the cache.
@@ -118,7 +119,7 @@ def select(info: TensorInfo, rows: tuple[int, int] | None) -> Selection:
     start, stop = rows
     if not 0 <= start < stop <= info.rows:
         raise QuantvizError(
-            f"Rows {start}:{stop} are not in {info.name!r}, which has {info.rows:,} rows; "
+            f"Rows {start}:{stop} are not in {info.name!r}, which has {plural(info.rows, 'row')}; "
             f"choose 0 ≤ start < stop ≤ {info.rows:,}."
         )
     return Selection(start * info.cols, stop * info.cols, (stop - start, info.cols))

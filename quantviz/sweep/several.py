@@ -166,9 +166,11 @@ def _order(wide: pd.DataFrame, metric: str) -> list[str]:
 
 
 def _worst(wide: pd.DataFrame, metric: str) -> list[str]:
-    if not (wide.nunique() > 1).any():
+    worst = wide.min() if METRICS[metric].direction == "higher" else wide.max()
+    alone = wide.eq(worst).sum() == 1  # of tensors that do equally badly none suffers most
+    if not alone.any():
         return []
-    under = wide.idxmin() if METRICS[metric].direction == "higher" else wide.idxmax()
+    under = wide.loc[:, alone].eq(worst[alone]).idxmax()
     name, times = Counter(under.tolist()).most_common(1)[0]
     key, of = under.index[under == name][0], wide.shape[1]
     most = "" if of == 1 else f" under {'all' if times == of else f'{times} of'} {of} schemes"

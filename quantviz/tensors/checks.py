@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import QuantvizError
+from ..text.wording import plural
 from .arrays import is_torch, plain_numpy, plain_torch
 from .stored import StoredTensor
 
@@ -30,7 +31,8 @@ def check_importance(importance: Any, cols: int, rows: int = 0) -> np.ndarray | 
     h = h.reshape(-1)
     if len(h) != cols:
         raise QuantvizError(
-            f"The importance vector has {len(h):,} values, and a row of this tensor {cols:,}; give one a column."
+            f"The importance vector has {plural(len(h), 'value')}, and a row of this tensor {cols:,}; "
+            "give one a column."
         )
     if not np.isfinite(h).all() or (h < 0).any() or not h.any():
         raise QuantvizError("Importance must be finite, not negative, and not zero everywhere.")

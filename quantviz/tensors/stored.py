@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import QuantvizError
+from ..text.wording import plural
 from .arrays import is_torch, plain_numpy, plain_torch
 from .float8 import FLOAT8, float8_values
 
@@ -141,7 +142,7 @@ class StoredTensor(Shaped):
         if not 0 <= start < stop <= self.rows:
             raise QuantvizError(
                 f"Rows {start}:{stop} are not in {self.name or 'this tensor'}, "
-                f"which has {self.rows:,} rows; choose 0 ≤ start < stop ≤ {self.rows:,}."
+                f"which has {plural(self.rows, 'row')}; choose 0 ≤ start < stop ≤ {self.rows:,}."
             )
         return replace(self, data=self._elements(start * self.cols, stop * self.cols), shape=(stop - start, self.cols))
 

@@ -65,6 +65,15 @@ def plural(n: float, one: str, many: str | None = None) -> str:
     return f"{count(n)} {one if n == 1 else many or one + 's'}"
 
 
+def places(what: str, start: int, stop: int) -> str:
+    """Places from `start` up to `stop`, which is not among them, as people count them.
+
+    >>> places("row", 3, 4), places("column", 0, 1024)
+    ('row 3', 'columns 0 to 1,023')
+    """
+    return f"{what} {start:,}" if stop - start == 1 else f"{what}s {start:,} to {stop - 1:,}"
+
+
 def listed(names: Sequence[str], most: int = 100) -> str:
     """Names in a sentence; of more than `most` the first ones, and how many there are besides.
 

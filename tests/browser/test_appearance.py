@@ -76,3 +76,60 @@ def test_on_a_phone_nothing_lies_on_a_legend_and_nothing_runs_out_of_the_screen(
     assert bar["y"] > legend["y"] + legend["height"]
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     context.close()
+
+
+# What is cut off of links, and headings that the bar of a table lies on: by their texts.
+HIDDEN = """() => {
+  const main = document.querySelector('[data-testid=stMain]'), shown = at => [...main.querySelectorAll(at)];
+  const cut = shown('[data-testid=stPageLink] p').filter(e => e.scrollWidth > e.clientWidth);
+  const bars = shown('[data-testid=stElementToolbar]').map(e => e.getBoundingClientRect());
+  const words = shown('h1, h2, h3, h4, [data-testid=stCaptionContainer] p, [data-testid=stMarkdownContainer] > p');
+  const under = words.filter(e => {
+    const range = document.createRange();
+    range.selectNodeContents(e);
+    return [...range.getClientRects()].some(a => bars.some(b =>
+      a.width && b.width && a.left < b.right && b.left < a.right && a.top < b.bottom - 1 && b.top < a.bottom - 1));
+  });
+  return [...cut, ...under].map(e => e.innerText);
+}"""
+
+
+def test_on_a_phone_links_are_whole_and_the_bars_of_tables_lie_on_no_words(chromium: Browser, address: str):
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    schemes = "schemes=int4-asym-b32&schemes=int8-sym-b32"
+    page.goto(f"{address}/whole_model?ref=demo&{schemes}&cell=1,mlp+down")
+    expect(page.get_by_role("link", name="Open model.layers.1.mlp.down_proj.weight in Explore")).to_be_visible()
+    expect(page.locator("[data-testid=stMain] [data-testid=stElementToolbar]").nth(2)).to_be_attached()
+    assert page.evaluate(HIDDEN) == []
+    page.goto(f"{address}/compare?{SMALL}&schemes=int4-sym-b64&schemes=mxfp4")
+    settled(page)
+    expect(page.get_by_role("heading", name="Every metric")).to_be_visible()
+    assert page.evaluate(HIDDEN) == []
+    context.close()
+
+
+# Pairs of lines of a figure's annotations that lie on one another, each cut where its own box ends.
+OVER_ONE_ANOTHER = """selector => {
+  const lines = [...document.querySelectorAll(selector)].flatMap(note => {
+    const box = note.querySelector('.bg').getBoundingClientRect();
+    const texts = [...note.querySelectorAll('tspan.line')];
+    return (texts.length ? texts : [note.querySelector('text')]).map(e => {
+      const {left, right, top, bottom} = e.getBoundingClientRect();
+      return {left, right: Math.min(right, box.right), top, bottom, text: e.textContent};
+    });
+  });
+  return lines.flatMap((a, i) => lines.slice(0, i).filter(b =>
+    a.left < b.right && b.left < a.right && a.top < b.bottom - 4 && b.top < a.bottom - 4).map(b => [a.text, b.text]));
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_titles_of_panels_do_not_lie_on_one_another(page: Page, address: str, width: int):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{address}/compare?{SMALL}&schemes=int4-asym-b64:clip%3D99.9&schemes=int8-sym-b64&pinned=int4-sym-b64")
+    settled(page)
+    panels = page.locator(".st-key-figure_histograms .annotation")
+    expect(panels.first).to_be_attached()
+    assert page.evaluate(OVER_ONE_ANOTHER, ".st-key-figure_histograms .annotation") == []

@@ -209,6 +209,22 @@ def test_it_sets_no_scale_of_a_block_where_an_option_prevents_it(option):
     assert "sets this block's scale" not in (of_block(with_outlier(), f"int4-sym-b64:{option}") or "")
 
 
+def test_a_scale_that_its_type_cannot_hold_is_set_by_no_weight():
+    w = with_outlier() * np.float32(1e9)
+    assert "sets" not in (of_block(w, "int4-sym-b64") or "") + said(w, "int4-sym-tensor")
+    assert "sets" in of_block(w, "int4-sym-b64:scale=fp32") and "sets" in said(w, "int4-sym-tensor:scale=fp32")
+
+
+@pytest.mark.parametrize("key", ["int4-sym-tensor", "int4-sym-b256x64", "int4-sym-b8192"])
+def test_of_a_part_of_a_block_only_what_is_shown_is_said(key):
+    w = normal(256, 8192)
+    w[3, 70], w[200, 8000] = 0.4, 0.8
+    b = qv.inspect_block(w, key, 0 if "8192" not in key else 3, 0, around=None if "tensor" not in key else (3, 70))
+    assert b.is_part and b.original.size < b.group
+    told = block_sentence(b, qv.describe(w))
+    assert "sets this block's scale" not in (told or "") and "this block's" not in (told or "shown") and "shown" in told
+
+
 def test_two_equal_outliers_of_a_block_are_not_called_one():
     assert "One weight" not in (of_block(with_outlier((3, 70), (3, 71)), "int4-sym-b64") or "")
 

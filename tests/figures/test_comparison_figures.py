@@ -128,3 +128,11 @@ def test_the_outputs_sqnr_has_an_axis_of_its_own_and_no_limits():
     assert figure.layout.yaxis.title.text == "SQNR of the layer's output, dB" and not figure.data[0].x
     assert figures.alt_text(figure).startswith("Bits per weight against SQNR of the layer's output for 2 schemes")
     assert "dashed" not in figures.alt_text(figure)
+
+
+def test_what_a_scheme_without_error_beats_is_drawn_as_beaten():
+    w = np.full((1, 1), 0.5, np.float32)
+    fig = figures.trade_off([qv.evaluate(w, key) for key in ("int4-sym-b64", "mxfp4")])
+    assert fig.data[3].text == ("int4-sym-b64",) and not len(fig.data[4].x)
+    assert "All are beaten by one without any error" in figures.alt_text(fig)
+    assert "dashed" not in figures.alt_text(fig), "all weights are equal: no limit is drawn"

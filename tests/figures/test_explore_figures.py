@@ -99,3 +99,21 @@ def test_all_types_side_by_side_add_up_to_their_bits():
         for name, length in zip(trace.y, trace.x, strict=True):
             bits[name] += length
     assert bits == {name: pytest.approx(kind.bits_per_weight) for name, kind in BLOCK_TYPES.items()}
+
+
+@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize(("ref", "key"), [
+    ("values:0.5", "int4-sym-tensor"), ("values:0.3,0.3;0.3,0.3", "int4-asym-b64"),
+    ("values:-0.89,0.16,0.08,-0.13,0.16,-0.54", "int4-asym-tensor:scale=fp32"),
+])  # fmt: skip
+def test_weights_that_a_scheme_moves_beyond_all_others_are_drawn(ref, key, full):
+    r = qv.evaluate(qv.open_model(ref).load("values"), key)
+    before, after = figures.weights(r, axis="linear", full=full).data
+    held = r.histograms["original"].total
+    assert before.customdata[:-1].sum() == held and after.customdata[:-1].sum() == held
+
+
+def test_places_of_a_small_map_are_whole_numbers():
+    r = qv.evaluate(np.random.default_rng(0).standard_normal((2, 192), dtype=np.float32), "int4-sym-b64")
+    axes = figures.error_map(r).layout
+    assert axes.xaxis.tickvals == (0, 1, 2) and axes.yaxis.tickvals == (0, 1)

@@ -28,7 +28,7 @@ def test_codes_add_up_in_the_order_of_their_values(stored, name):
     book = dict(zip(stored[name].codes.tolist(), stored[name].numbers.tolist(), strict=True))
     values = [book[code] for code in bars.customdata]
     assert values == sorted(values)
-    assert "codes are in use" in figures.alt_text(figure)
+    assert "The weights use" in figures.alt_text(figure)
 
 
 def test_scales_and_minima_have_a_line_each(stored):

@@ -14,6 +14,7 @@ from quantviz.figures import alt_text, lessons
 from quantviz.formats import get
 from quantviz.lessons import choosing, claims, floats, memory, mixes, outlier, rounding, shipped, speed
 from quantviz.sources.synthetic import SyntheticSpec, generate
+from quantviz.text.wording import size
 from quantviz.throughput import Report
 
 LAYER = "model.layers.1.mlp.down_proj.weight"
@@ -139,3 +140,16 @@ def test_the_picture_is_coarser_with_one_scale_than_in_blocks():
     (_, w, whole), (scheme, _, fine) = painted(0, "sym"), painted(16, "sym")
     assert scheme == "int2-sym-b16" and w.shape == whole.shape == fine.shape
     assert ((whole - w) ** 2).sum() > ((fine - w) ** 2).sum() > 0
+
+
+def test_a_size_is_written_alike_in_its_row_and_in_the_reasons():
+    for runtime in choosing.RUNTIMES:
+        for wish in choosing.WISHES:
+            found = choosing.advise(8, 6, runtime, wish)
+            assert size(found.chosen.nbytes) in found.reasons[0]
+
+
+def test_mxfp4_puts_the_largest_weight_of_a_block_where_the_answer_says(layer):
+    w = layer.read().reshape(layer.shape)
+    largest = np.abs(w.reshape(-1, 32)).max(axis=1) / qv.quantize(w, "mxfp4").scales.reshape(-1)
+    assert largest.min() >= 4 and 6 < largest.max() < 8

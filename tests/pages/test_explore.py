@@ -139,3 +139,10 @@ def test_uploaded_importance_weighs_the_error_and_the_search():
     exec(compile(code, "snippet", "exec"), scope)  # noqa: S102
     assert "weighted_mse" in scope["r"].metrics
     assert value_text("relative_l2_error", scope["r"].metrics["relative_l2_error"]) == app.metric[1].value
+
+
+@pytest.mark.parametrize("page", ["explore", "outliers"])
+def test_a_page_that_cannot_be_computed_says_which_it_is_and_what_to_do(page):
+    app = opened(page, scheme="int4-asym-b32:solver=gptq")
+    assert [shown(title) for title in app.title] and "int4-asym-b32:solver=gptq" in shown(app.title[0])
+    assert "Inputs of the layer" in shown(app.error[0])

@@ -69,6 +69,7 @@ def test_a_plan_costs_less_than_a_single_scheme_of_its_size_and_its_recipe_is_th
     assert float(metric(app, "Bits per weight")) <= 4.75
     assert float(metric(app, "Less than one scheme for all").rstrip("%")) > 0
     assert any("=int" in code.value for code in app.code)
+    assert any("no larger, int4-asym-b32, takes 4.62" in shown(text) for text in app.markdown)
     app = opened("whole_model", ref="demo", schemes=SCHEMES, bits="4.75", recipe="llama.cpp")
     assert not app.exception and "llama" in " ".join(shown(e) for e in [*app.error, *app.caption])
 

@@ -74,6 +74,7 @@ def test_one_type_for_all_keeps_nothing_finer_and_one_file_is_best_nowhere(model
     found = many(original, [original])
     assert found.files[0].finer == () and found.best == {} and differences(found) == []
     assert found.files[0].total.relative == 0
+    assert many(original, [original, original]).best == {}, "files that err alike are none the better"
 
 
 def test_a_tensor_that_cannot_be_compared_is_told_and_left_out(models, tmp_path):

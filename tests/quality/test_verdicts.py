@@ -7,6 +7,7 @@ import math
 import pytest
 
 from quantviz.quality.results import QualityResult, SuperWeights
+from quantviz.quality.text.words import summary
 from quantviz.quality.verdicts import STATEMENTS, quality_verdicts
 
 
@@ -141,3 +142,15 @@ def test_super_weights_are_held_against_random_ones() -> None:
     assert judge(9, supers=[out, doubtful]).finding == "holds where it can be told"
     assert judge(9, supers=[SuperWeights(256, 2.0, (1.0,), ("x",))]).finding == "cannot tell"  # no handful
     assert judge(9, supers=[SuperWeights(1, math.nan, (1.0,), ("x",))]).finding == "holds"
+
+
+def test_what_decides_between_asym_and_sym_is_named() -> None:
+    close = judge(6, result("int4-sym-b32", 0.0036, 0.006, 0.016), result("int4-asym-b32", 0.0035, 0.005, 0.011))
+    assert close.finding == "holds" and close.evidence[0].endswith("asym is better, by KL divergence.")
+    apart = judge(6, result("int4-sym-b32", 0.2), result("int4-asym-b32", 0.1))
+    assert apart.evidence[0].endswith("asym is better.")
+
+
+def test_the_cheapest_scheme_is_said_to_add_little_only_as_far_as_tokens_tell() -> None:
+    sure, unsure = (summary([result("int8-sym-b32", 0.008, se=se)])[0] for se in (0.0005, 0.016))
+    assert sure.startswith("The fewest bits") and unsure.startswith("As far as 255 tokens can tell, the fewest bits")

@@ -107,6 +107,8 @@ def test_whether_schemes_rank_alike_is_said():
     assert said[1].startswith("y suffers most under 1 of 2 schemes: 17.32% under a")
     assert "some do equally well" in sentences(small((1, 2), (2, 2)), "mse")[0]
     assert len(sentences(small((1, 1), (1, 1)), "mse")) == 1  # none suffers most
+    assert not any("suffers" in text for text in sentences(small((1, 2), (3, 4), (3, 4)), "mse"))
+    assert "y suffers most under 1 of 2" in " ".join(sentences(small((1, 2), (3, 4), (2, 4)), "mse"))
     assert not sentences(small((1, 2)), "mse") and not sentences(small((1, 2), (1, 2)), "compression_ratio")
 
 

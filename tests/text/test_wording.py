@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import math
 import re
 from pathlib import Path
@@ -85,6 +86,22 @@ def test_one_is_singular(n, text):
 def test_counts_and_sizes_never_fall_back_to_powers(n):
     assert "e+" not in count(n) and "e+" not in size(n)
     assert float(re.match(r"[\d,.]+", count(n))[0].replace(",", "")) > 0
+
+
+OURS = sorted([*ROOT.glob("pages/**/*.py"), *ROOT.glob("quantviz/**/*.py")])
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_counted_may_be_one(path):
+    """A noun behind count() is written by plural(), which knows the singular."""
+    found = []
+    for text in (node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.JoinedStr)):
+        for n, words in itertools.pairwise(text.values):
+            if isinstance(n, ast.FormattedValue) and isinstance(words, ast.Constant):
+                called = isinstance(n.value, ast.Call) and ast.unparse(n.value.func) == "count"
+                if called and re.match(r" (?!of )[a-z]+s\b", words.value):
+                    found.append(f"{text.lineno}: {ast.unparse(n.value)}{words.value[:20]}")
+    assert not found, f"{path.relative_to(ROOT)}: use plural(): " + "; ".join(found)
 
 
 def test_a_share_hides_no_rest():

@@ -13,7 +13,7 @@ from quantviz.evaluation.comparison import Outcome, Refusal, refusal
 from quantviz.schemes import Scheme
 from quantviz.sources import Model, TensorInfo
 from quantviz.sweep.several import rows_within, tabulate_tensors
-from quantviz.text.wording import count, plural, size
+from quantviz.text.wording import plural, size
 
 from .. import say
 from ..selection import Importance, TensorPart, View
@@ -119,8 +119,8 @@ def _ask_first(view: View, model: Model, names: Sequence[str], missing: Sequence
     infos = [(one, model.info(one.at.tensor)) for one in missing]
     nbytes = sum(one.weights * info.nbytes / info.size for one, info in infos)
     schemes = max(len(one.keys) for one in missing)
-    weights = count(sum(one.weights for one in missing))
-    lines = [f"{plural(len(missing), 'tensor')} of {weights} weights under {plural(schemes, 'scheme')}"]
+    weights = plural(sum(one.weights for one in missing), "weight")
+    lines = [f"{plural(len(missing), 'tensor')} of {weights} under {plural(schemes, 'scheme')}"]
     if view.at.source.ref.startswith("hf:"):
         lines.append(f"Download: {jobs.estimate(nbytes, 'B')}, unless it is in the cache already")
     else:

@@ -49,8 +49,8 @@ def table_section(view: View, frame: pd.DataFrame, importance: Importance | None
     event = _draw(frame, pinned, shown, "compare_table", uses, on_select="rerun", selection_mode="single-row")
     rows = event["selection"]["rows"]
     st.caption(
-        "Bold on green: the best of its column, by that metric's own direction; nothing is marked where all are equal. "
-        "Bold on grey: the pinned scheme."
+        "Bold on green: the best of its column, by that metric's own direction; nothing is marked where all are equal."
+        + " Bold on grey: the pinned scheme." * (pinned in frame.scheme.values)
     )
     if rows and rows[0] < len(frame):
         _row_buttons(frame.scheme.iloc[rows[0]], pinned)

@@ -11,7 +11,7 @@ from quantviz.evaluation.sentences import block_sentence
 from quantviz.inspection import MAX_BLOCK_WEIGHTS, Block
 from quantviz.inspection.worked import block_rows, rule_text
 from quantviz.schemes import Scheme
-from quantviz.text.wording import count
+from quantviz.text.wording import count, places, plural
 
 from .. import say
 from ..link import choices
@@ -43,9 +43,7 @@ def block_section(view: View, evaluation: Evaluation, importance: Importance | N
     if text := _what_blocks_hold(view.scheme):
         st.caption(text)
     if evaluation.block_errors.size == 1:
-        st.caption(
-            "The whole tensor has one scale, or none, so it is one block. With smaller blocks a map stands here."
-        )
+        st.caption("The whole tensor is one block. Where there are more, a map of them stands here.")
         if view.weights > MAX_BLOCK_WEIGHTS:
             _weight_text(view, evaluation)
         else:
@@ -97,8 +95,9 @@ def _block(view: View, evaluation: Evaluation, place: tuple[int, int], importanc
     except QuantvizError as problem:
         say.error(problem)
         return None
-    whole = evaluation.block_errors.size == 1
-    name = "Part of the tensor" if whole and block.original.size < view.weights else f"Block {place[0]:,}, {place[1]:,}"
+    name = f"Block {place[0]:,}, {place[1]:,}"
+    if block.is_part:
+        name = "Part of the tensor" if block.group == view.weights else f"Part of block {place[0]:,}, {place[1]:,}"
     st.markdown(f"**{name}** · {say.plain(_where(block))}")
     if said := block_sentence(block, evaluation.statistics):
         say.text(said)
@@ -148,9 +147,7 @@ def _open_clicked() -> None:
 
 
 def _where(block: Block) -> str:
-    (r0, r1), (c0, c1) = block.rows, block.cols
-    rows = f"row {r0:,}" if r1 - r0 == 1 else f"rows {r0:,} to {r1 - 1:,}"
-    return f"{rows}, columns {c0:,} to {c1 - 1:,}"
+    return f"{places('row', *block.rows)}, {places('column', *block.cols)}"
 
 
 def _weights(view: View, block: Block) -> None:
@@ -162,8 +159,8 @@ def _weights(view: View, block: Block) -> None:
     st.dataframe(
         rows, hide_index=True, height=300, key="block_table", column_config=weight_columns(block),
     )  # fmt: skip
-    if str(Scheme.parse(block.scheme).granularity) in ("None", "tensor") and block.original.size < view.weights:
-        st.caption(f"The first {count(block.original.size)} of {count(view.weights)} weights.")
+    if block.is_part:
+        st.caption(f"{count(block.original.size)} of {plural(block.group, 'weight')}.")
 
 
 def weight_columns(block: Block, arithmetic: str | int = "large") -> dict[str, object]:

@@ -25,7 +25,10 @@ def draw() -> None:
 
 
 def _advice() -> Advice:
-    st.markdown("Four questions, and an answer with its numbers. It counts the weights alone, scales included.")
+    st.markdown(
+        "Four questions, and an answer with its numbers. It counts the weights alone, scales included. Real files are "
+        "often somewhat larger: they keep some tensors, such as the embedding and the output head, in more bits."
+    )
     left, right = st.columns(2)
     billions = float(choices.one_of(
         left.select_slider, "Weights of the model, in billions", "learn_weights", [number(b) for b in MODELS], "8",

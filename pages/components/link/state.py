@@ -7,6 +7,7 @@ import streamlit as st
 from quantviz.errors import QuantvizError
 from quantviz.sources import TensorInfo
 from quantviz.text.numbers import whole_number
+from quantviz.text.wording import plural
 
 from ..selection import View
 from .address import put
@@ -48,7 +49,8 @@ def parse_rows(text: str, info: TensorInfo) -> tuple[int, int] | None:
         raise QuantvizError(f"{text!r} is no range of rows; write from:to, for example 0:{min(info.rows, 512)}.")
     first, last = found
     if not first < last <= info.rows:
-        raise QuantvizError(f"Rows {text} are not in {info.name}, which has {info.rows:,} rows, counted from 0.")
+        there = plural(info.rows, "row")
+        raise QuantvizError(f"Rows {text} are not in {info.name}, which has {there}, counted from 0.")
     return first, last
 
 

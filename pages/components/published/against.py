@@ -11,7 +11,7 @@ from quantviz.published.beside import Against, Pair, Pairs, against, pair_up, se
 from quantviz.published.searched import Searched
 from quantviz.sources import Model, SeveralFiles
 from quantviz.sources.files import SINGLE_TENSORS
-from quantviz.text.wording import count, shape
+from quantviz.text.wording import plural, shape
 
 from .. import say
 from ..link import choices
@@ -95,7 +95,7 @@ def _tensor(view: View, sides: tuple, original: Model, file: Model, pair: Pair) 
     found = _found.peek(key)
     if found is None:
         if view.info.size > LARGE and not agreed(key):
-            say.info(f"{view.info.name} has {count(view.info.size)} weights.", ":material/hourglass_top:")
+            say.info(f"{view.info.name} has {plural(view.info.size, 'weight')}.", ":material/hourglass_top:")
             st.button("Compare all of it", type="primary", on_click=agree, args=(key,))
             return
         values = importance and importance.values
@@ -163,7 +163,7 @@ def _every_tensor(sides: tuple, original: Model, file: Model, pairs: Pairs, swap
     if found is None and not agreed(key):
         weights = sum(original.info(p.original).size for p in pairs.pairs)
         st.caption(
-            f"{count(weights)} weights in all: each is read from both, measured, and quantized anew. What is on the "
+            f"{plural(weights, 'weight')} in all: each is read from both, measured, and quantized anew. What is on the "
             "Hub is downloaded first."
         )
         st.button("Compare every tensor", icon=":material/table:", on_click=agree, args=(key,))

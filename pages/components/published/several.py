@@ -61,7 +61,7 @@ def several_section(view: View) -> None:
     if found is None:
         try:
             found = jobs.result(
-                key, f"{len(models)} files against {view.at.source.ref}",
+                key, f"{plural(len(models), 'file')} against {view.at.source.ref}",
                 lambda job: _many.get(key, lambda: _compared(original, models, job)),
             )  # fmt: skip
         except QuantvizError as problem:
@@ -157,7 +157,7 @@ def _shown(found: Many, refs: Sequence[str], original: str) -> None:
 def _types(found: Many, files: Sequence[str]) -> None:
     """What each file stores each tensor as."""
     names = list(dict.fromkeys(name for f in found.files for name in f.types))
-    with st.expander(f"Types of all {len(names):,} tensors"):
+    with st.expander(f"Types of {plural(len(names), 'tensor')}"):
         columns = {file: [f.types.get(name) for name in names] for file, f in zip(files, found.files, strict=True)}
         table({"tensor": names} | columns, {}, "several_types", height=420)
 

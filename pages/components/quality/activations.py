@@ -11,7 +11,7 @@ import streamlit as st
 from quantviz import figures
 from quantviz.quality.results import LayerError, QualityResult
 from quantviz.quality.text.words import layers_sentence
-from quantviz.text.wording import bits, count, decimals, share, size
+from quantviz.text.wording import bits, decimals, plural, share, size
 
 from .. import say
 from ..link.address import chosen_text, link
@@ -49,7 +49,7 @@ def activations_section(ask: Ask, results: Sequence[QualityResult]) -> None:
 def _take_along(ask: Ask, collected: Collected) -> None:
     content, layers = collected.content, collected.activations.layers
     name = importance_name(ask.source.ref)
-    st.caption(f"{len(layers):,} layers over {count(collected.tokens)} tokens, {size(len(content))}.")
+    st.caption(f"{plural(len(layers), 'layer')} over {plural(collected.tokens, 'token')}, {size(len(content))}.")
     with st.container(horizontal=True):
         st.download_button(
             "Importance and inputs (.safetensors)", content, name, "application/octet-stream",

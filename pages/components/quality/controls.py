@@ -7,6 +7,7 @@ import streamlit as st
 from quantviz.errors import QuantvizError
 from quantviz.quality.model.layers import DEFAULT_TARGETS, WORDS
 from quantviz.quality.results import METHODS, method_text
+from quantviz.quality.text.windows import MIN_CONTEXT
 from quantviz.sources.files import SINGLE_TENSORS
 
 from .. import say
@@ -53,7 +54,8 @@ def quality_controls(view: View) -> Ask | None:
         help="Side by side as llama.cpp's perplexity tool has them, or sliding, as is common elsewhere: figures of the "
         "two are not to be compared.",
     )  # fmt: skip
-    say.caption(method_text(method, context))
+    if context >= MIN_CONTEXT:  # of a shorter one the measurement says that it is too short
+        say.caption(method_text(method, context))
     targets = _layers()
     data = data_controls()
     if text is None or data is None:

@@ -11,7 +11,7 @@ from quantviz import figures
 from quantviz.quality.results import QUALITY_METRICS, QualityResult
 from quantviz.quality.tables import quality_table
 from quantviz.quality.text.words import added_text, calibration_sentence, metric_text, summary, with_error
-from quantviz.text.wording import count, decimals
+from quantviz.text.wording import count, decimals, plural
 
 from .. import say
 from ..shared.charts import chart
@@ -60,7 +60,7 @@ def _baseline(results: list[QualityResult]) -> None:
     facts = (
         ("Perplexity as stored", with_error(r.base_perplexity, r.base_perplexity_se),
          "exp(mean(−ln p)) of the model as it is, with its standard error; lower is better."),
-        ("Tokens scored", f"{r.scored:,}", f"Of {r.tokens:,} read, in {r.windows:,} windows of {r.context:,}."),
+        ("Tokens scored", f"{r.scored:,}", f"Of {r.tokens:,} read, in {plural(r.windows, 'window')} of {r.context:,}."),
         ("Layers quantized", f"{r.layers:,}", "Matrices that the schemes replace; all others stay as stored."),
         ("Computed in", f"{r.dtype}, {r.device}", "What the model multiplies in, and where. Schemes round in float32."),
     )  # fmt: skip

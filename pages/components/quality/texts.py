@@ -10,7 +10,7 @@ import streamlit as st
 from quantviz.errors import QuantvizError
 from quantviz.quality.text.texts import decode
 from quantviz.text.numbers import whole_number
-from quantviz.text.wording import count, size
+from quantviz.text.wording import plural, size
 
 from .. import say
 from ..link import choices
@@ -66,7 +66,7 @@ def own_text(key: str, fingerprint: Callable[[], str]) -> Text | None:
                    icon=":material/info:")  # fmt: skip
         return None
     say.caption(
-        f"{count(len(text.content))} characters, {size(len(text.content.encode()))}: “{_beginning(text.content)}”"
+        f"{plural(len(text.content), 'character')}, {size(len(text.content.encode()))}: “{_beginning(text.content)}”"
     )
     return text
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 import quantviz as qv
 from quantviz.sources.files import SINGLE_TENSORS
-from quantviz.text.wording import count, plural
+from quantviz.text.wording import plural
 
 from .. import say
 from ..selection import DEMO_REF, Importance, View
@@ -50,7 +50,7 @@ def calibration_controls(view: View) -> Importance | None:
         return None
     c = found.calibration
     say.caption(
-        f"Calibration from {found.file}: {plural(c.tokens, 'token')} of {count(c.cols)} inputs"
+        f"Calibration from {found.file}: {plural(c.tokens, 'token')} of {plural(c.cols, 'input')}"
         + (f", {plural(len(c.heldout), 'more token')} held out." if c.heldout is not None and len(c.heldout) else ".")
     )
     return found

@@ -7,7 +7,7 @@ import streamlit as st
 from quantviz.evaluation import Evaluation
 from quantviz.evaluation.sentences import pinned_sentence, sentences
 from quantviz.metrics import METRICS, difference, value_text
-from quantviz.text.wording import shape
+from quantviz.text.wording import places, shape
 
 from .. import say
 from ..link.address import changing
@@ -23,7 +23,7 @@ HEADLINES = (
 def headline(view: View, evaluation: Evaluation, pinned: Evaluation | None, unfit: str = "") -> None:
     """unfit: why the pinned scheme cannot be compared with; "" where it can, or where none is pinned."""
     title, buttons = st.columns([3, 2], vertical_alignment="bottom")
-    rows = f", rows {view.at.rows[0]:,} to {view.at.rows[1] - 1:,}" if view.at.rows else ""
+    rows = f", {places('row', *view.at.rows)}" if view.at.rows else ""
     say.title(f"{view.info.name} under {view.scheme}", on=title)
     say.caption(
         f"{view.at.source.ref} · {shape(evaluation.shape)} {evaluation.dtype}{rows} · engine {evaluation.engine}",

@@ -12,7 +12,7 @@ import streamlit as st
 from quantviz.calibration.importance import entry_of, importance_names
 from quantviz.errors import QuantvizError
 from quantviz.sources import TensorInfo
-from quantviz.text.wording import count
+from quantviz.text.wording import plural
 
 from .. import say
 from ..selection import Importance, View
@@ -58,7 +58,7 @@ def importance_upload(view: View) -> Importance | None:
         say.warning(f"Errors are not weighed here. {unfit}")
     if found is not None:
         say.caption(
-            f"Importance from {name}{f', {found.entry}' if found.entry else ''}: {count(view.info.cols)} channels."
+            f"Importance from {name}{f', {found.entry}' if found.entry else ''}: {plural(view.info.cols, 'channel')}."
         )
     return found
 

@@ -11,7 +11,7 @@ from quantviz.errors import QuantvizError
 from quantviz.evaluation import Evaluation
 from quantviz.evaluation.comparison import Outcome, refusal
 from quantviz.schemes import Scheme
-from quantviz.text.wording import count, size
+from quantviz.text.wording import plural, size
 
 from .. import say
 from ..link.address import put
@@ -98,7 +98,7 @@ def _ask_first(view: View, passes: int = 2) -> None:
     weights, info = view.weights, view.info
     nbytes = weights * info.nbytes / info.size
     rows = max(1, min(info.rows, FIRST_LOOK // info.cols))
-    lines = [f"{info.name} has {count(weights)} weights, {size(nbytes)} as stored."]
+    lines = [f"{info.name} has {plural(weights, 'weight')}, {size(nbytes)} as stored."]
     if view.at.source.ref.startswith("hf:"):
         lines.append(f"Download: {jobs.estimate(nbytes, 'B')}, unless it is in the cache already")
     # Once for the tensor's own statistics, once under each scheme.
@@ -107,7 +107,7 @@ def _ask_first(view: View, passes: int = 2) -> None:
     with st.container(horizontal=True):
         st.button("Evaluate all of it", type="primary", on_click=agree, args=(_unedited(view),))
         if rows < info.rows:
-            st.button(f"Only the first {rows:,} rows", on_click=_take_rows, args=(rows,))
+            st.button(f"Only the first {plural(rows, 'row')}", on_click=_take_rows, args=(rows,))
     st.caption("Any other range of rows can be written in the sidebar.")
 
 

@@ -43,8 +43,14 @@ _RULES = """
   /* A way out where no script of a figure could run. */
   [data-testid="stApp"]:not(:has([class*="st-key-figure_"] .stBidiComponent [data-testid="stAlertContainer"]))
     .st-key-draw_anew { display: none; }
-  /* A finger does not hover: the bar over a figure would never go, and lies on its legend. */
-  @media (hover: none) { .js-plotly-plot .modebar-container { display: none; } }
+  /* A link with a long name goes on in the next line. */
+  [data-testid="stMain"] [data-testid="stPageLink"] p { white-space: normal; overflow-wrap: anywhere; }
+  /* A finger does not hover: the bar over a figure would never go, and lies on its legend; that over a table never
+     goes, and has room of its own. */
+  @media (hover: none) {
+    .js-plotly-plot .modebar-container { display: none; }
+    [data-testid="stElementContainer"]:has([data-testid="stDataFrame"]) { margin-top: 2rem; }
+  }
   @media (max-width: 640px) {
     [data-testid="stMainBlockContainer"] { padding: 3rem 1rem 4rem; }
     .st-key-learn_numbers [data-testid="stColumn"] { min-width: 28%; flex: 1 1 28%; }

@@ -10,7 +10,7 @@ import streamlit as st
 
 from quantviz.errors import QuantvizError
 from quantviz.sources import FORMS, Model, SeveralFiles, TensorInfo
-from quantviz.text.wording import count, number, shape, size
+from quantviz.text.wording import number, plural, shape, size
 
 from .. import say
 from ..link import address, choices
@@ -48,7 +48,7 @@ def tensor_controls() -> tuple[TensorPart, TensorInfo, str | bool | None] | None
         say.caption(info.name)
     bits = f" · {number(info.bits_per_weight)} bits a weight" if info.packing else ""
     say.caption(
-        f"{shape(info.shape) or 'no axes'} · {info.dtype} · {count(info.size)} weights · {size(info.nbytes)}{bits}"
+        f"{shape(info.shape) or 'no axes'} · {info.dtype} · {plural(info.size, 'weight')} · {size(info.nbytes)}{bits}"
     )
     return TensorPart(source, info.name, rows), info, token
 

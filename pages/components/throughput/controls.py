@@ -8,7 +8,7 @@ from quantviz.errors import QuantvizError
 from quantviz.figures.throughput import BASELINE
 from quantviz.schemes import Scheme
 from quantviz.sources.files import PICTURE_ENDINGS, SINGLE_TENSORS, TEXT_ENDINGS
-from quantviz.text.wording import count, number
+from quantviz.text.wording import number, plural
 from quantviz.throughput import MULTIPLIES, WORKLOADS, Card, Plan
 from quantviz.throughput.devices import available, card
 from quantviz.throughput.plan import MOST_ROUNDS, MOST_TOKENS, parse_shape
@@ -68,7 +68,7 @@ def throughput_controls(view: View) -> Plan | None:
     with settings.popover("Shapes, rounds, time", icon=":material/tune:", width="stretch"):
         more = _settings(device)
     if shape is not None:
-        say.caption(f"{shape.name}: {count(shape.weights)} weights in linear layers")
+        say.caption(f"{shape.name}: {plural(shape.weights, 'weight')} in linear layers")
     schemes = scheme_set(view, first.schemes, "throughput_schemes")
     if not workloads:
         st.info("Choose at least one workload above.", icon=":material/speed:")

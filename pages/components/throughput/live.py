@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from quantviz.errors import QuantvizError
-from quantviz.text.wording import about, duration, listed
+from quantviz.text.wording import about, duration, listed, plural
 from quantviz.throughput import Plan
 
 from .. import say
@@ -40,7 +40,7 @@ def start_controls(plan: Plan, run: Run | None) -> None:
 
 def describe(plan: Plan) -> str:
     """What a plan measures, in words."""
-    words = f"{listed(plan.workloads)} with {len(plan.schemes)} schemes on {plan.device}"
+    words = f"{listed(plan.workloads)} with {plural(len(plan.schemes), 'scheme')} on {plan.device}"
     return words[:1].upper() + words[1:]
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from quantviz import figures
-from quantviz.text.wording import count, shape, size
+from quantviz.text.wording import plural, shape, size
 from quantviz.throughput import WORKLOADS, Card, Measurement
 from quantviz.throughput.roofline import bound
 
@@ -39,7 +39,7 @@ def device_card(card: Card) -> None:
     copied = "Bytes read plus bytes written by a plain copy, a second; the median of this run."
     say.metric("Copy", copy, help=copied, on=moved)
     say.metric("Read", read, help="Bytes read by a plain sum, a second; the median of this run.", on=taken)
-    facts = [f"{card.threads} threads"] if card.threads else []
+    facts = [plural(card.threads, "thread")] if card.threads else []
     facts += [f"cache of {size(card.cache_bytes)}, kept cold"] if card.cache_bytes else []
     facts += [f"driver {card.driver}"] if card.driver else []
     facts += [f"{name} {version}" for name, version in card.versions.items()]
@@ -109,7 +109,7 @@ def _of_what(measured: tuple[Measurement, ...]) -> str:
     m = measured[0]
     words = [m.model] if m.model else [shape(m.shape)]
     if len(m.shape) == 1:
-        words.append(f"{count(m.shape[0])} weights")
+        words.append(plural(m.shape[0], "weight"))
     if m.batch is not None:
         words.append(f"batch {m.batch}")
     return f"Here: {', '.join(words)}."

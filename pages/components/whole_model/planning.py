@@ -119,10 +119,17 @@ def _headline(p: Plan) -> None:
     )  # fmt: skip
     best = p.best_uniform
     say.metric(
-        "Less than one scheme for all", share(p.gain(best)) if best else "–", on=columns[3], border=True,
-        help=f"Of the damage of {say.plain(best.name)}, the best single scheme that is no larger." if best else
-        "No single scheme is as small.",
-    )  # fmt: skip
+        "Less than one scheme for all",
+        share(p.gain(best)) if best else "–",
+        on=columns[3],
+        border=True,
+        help="Of the damage of the best single scheme that is no larger." if best else "No single scheme is as small.",
+    )
+    if best:
+        say.text(
+            f"The best single scheme that is no larger, {best.name}, takes {p.budget.text(best.cost)} and has a "
+            f"predicted damage of {number(best.damage, 4)}."
+        )
     if p.best_mix:
         say.text(
             f"llama.cpp's {p.best_mix.name}, at no more than this size, has a predicted damage of "

@@ -22,7 +22,7 @@ import quantviz as qv
 from quantviz.errors import QuantvizError
 from quantviz.machine import disk
 from quantviz.sweep.targets import targets
-from quantviz.text.wording import count, plural, size
+from quantviz.text.wording import plural, size
 
 from .. import say
 from ..selection import View
@@ -108,7 +108,7 @@ def _work(ask: Ask, view: View, job: Job, importance: Path | None) -> int:
 
 def _ask_first(ask: Ask, weights: int) -> None:
     nbytes = sum(info.nbytes for info in cached.opened(ask.source).tensors) * ask.share
-    lines = [f"{ask.source.ref}: {count(weights)} weights under {plural(len(ask.schemes), 'scheme')}"]
+    lines = [f"{ask.source.ref}: {plural(weights, 'weight')} under {plural(len(ask.schemes), 'scheme')}"]
     if ask.source.ref.startswith("hf:"):
         lines.append(f"Download: {jobs.estimate(nbytes, 'B')}, unless it is in the cache already")
     else:

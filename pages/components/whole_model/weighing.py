@@ -9,7 +9,7 @@ import streamlit as st
 
 from quantviz.quality.model.activations import collect_activations
 from quantviz.quality.text.texts import calibration_text
-from quantviz.text.wording import count
+from quantviz.text.wording import size
 
 from .. import say
 from ..selection import ModelRef, View
@@ -74,7 +74,7 @@ def weighing_controls(source: ModelRef, view: View) -> Weighing | None:
     if kept is None:
         return None
     file, path = kept
-    say.caption(f"Errors are weighed by importance from {file}, {count(Path(path).stat().st_size)} bytes.")
+    say.caption(f"Errors are weighed by importance from {file}, {size(Path(path).stat().st_size)}.")
     return Weighing(Path(path).stem, file, path)
 
 

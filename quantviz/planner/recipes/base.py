@@ -80,7 +80,8 @@ def expressed(
     if barred:
         raise QuantvizError(
             f"{tool} leaves {_some(barred)} as stored, so the plan cannot give a scheme to it; plan again and keep "
-            f"{'them' if len(barred) > 1 else 'it'} as stored (--keep {barred[0].rpartition('.')[2]})."
+            f"{'them' if len(barred) > 1 else 'it'} as stored (--keep {barred[0].rpartition('.')[2]}, on the page "
+            "“Kept as stored”)."
         )
     values = {layer.path: None if layer.scheme is None else express(layer.scheme) for layer in layers}
     lost = dict.fromkeys(x.scheme.key for x in layers if x.scheme is not None and values[x.path] is None)

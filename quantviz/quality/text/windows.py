@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ...errors import QuantvizError
+from ...text.wording import plural
 from ..results import METHODS, Method
 
 MIN_CONTEXT = 4
@@ -33,7 +34,7 @@ def check_windows(context: int, method: str) -> None:
     if method not in METHODS:
         raise QuantvizError(f"There is no method {method!r}; choose {' or '.join(METHODS)}.")
     if context < MIN_CONTEXT:
-        raise QuantvizError(f"A window of {context} tokens is too short; give at least {MIN_CONTEXT}.")
+        raise QuantvizError(f"A window of {plural(context, 'token')} is too short; give at least {MIN_CONTEXT}.")
 
 
 def windows_over(tokens: int, context: int, method: Method) -> tuple[Window, ...]:
@@ -51,8 +52,8 @@ def windows_over(tokens: int, context: int, method: Method) -> tuple[Window, ...
     check_windows(context, method)
     if tokens < context:
         raise QuantvizError(
-            f"The text has {tokens:,} tokens, fewer than one window of {context:,}; give a longer text, more tokens "
-            "or a smaller context."
+            f"The text has {plural(tokens, 'token')}, fewer than one window of {context:,}; give a longer text, more "
+            "tokens or a smaller context."
         )
     half = context // 2
     if method == "llama.cpp":

@@ -79,8 +79,10 @@ def summary(results: Sequence[QualityResult]) -> list[str]:
     said = []
     if cheap := [r for r in finite if r.added < SLIGHT]:
         r = min(cheap, key=lambda r: r.bits_per_weight)
+        sure = r.added + 2 * r.perplexity_ratio_se < SLIGHT
+        begin = "The" if sure else f"As far as {r.scored:,} tokens can tell, the"
         said.append(
-            f"The fewest bits that add less than {SLIGHT:.0%} to the perplexity: {r.scheme}, "
+            f"{begin} fewest bits that add less than {SLIGHT:.0%} to the perplexity: {r.scheme}, "
             f"{r.bits_per_weight:.3g} bits a weight, {added_text(r.perplexity_ratio, r.perplexity_ratio_se)}; the "
             f"likeliest token stays the same {share(r.top1_agreement)} of the time."
         )
@@ -126,7 +128,7 @@ def fragility_sentence(checkpoints: Sequence[Checkpoint]) -> str | None:
 def difference_text(c: Continuation) -> str:
     """How far a continuation agrees with that of the model as it is stored."""
     if c.scheme is None:
-        return f"{len(c.pieces)} tokens"
+        return plural(len(c.pieces), "token")
     if not c.pieces:
         return "not one token: the logits are no numbers"
     if c.first_difference is None:
@@ -142,6 +144,7 @@ def layers_sentence(errors: Sequence[LayerError]) -> str:
     less = sum(e.output_error < e.weight_error for e in told)
     worst = max(told, key=lambda e: e.output_error)
     return (
-        f"In {less} of {len(told)} layers the output is hurt less than the weights. Hurt most: {worst.layer}, "
-        f"{share(worst.output_error)} of its output against {share(worst.weight_error)} of its weights."
+        f"In {less} of {plural(len(told), 'layer')} the output is hurt less than the weights. "
+        f"Hurt most: {worst.layer}, {share(worst.output_error)} of its output against {share(worst.weight_error)} of "
+        "its weights."
     )

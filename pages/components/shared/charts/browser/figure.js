@@ -7,6 +7,7 @@ import {ask, enter, leave} from "./turns.js";
 
 const figures = new WeakMap();  // by the element that Streamlit gives each
 const WIDE = 600;  // pixels from which on a figure has room for all names
+const GAP = 8;  // between panels
 let Plotly;
 
 // Loads Plotly, once; gives what the page calls. Its address is told in ours, with its version: the copy that the browser
@@ -90,10 +91,15 @@ class Figure {
     layout.uirevision = `${this.facts.keeps} ${this.resets}`;
     layout.dragmode = this.tool ?? layout.dragmode ?? (this.facts.clicks ? "pan" : "zoom");
     if (this.facts.clicks) Object.assign(layout, {clickmode: "event", hovermode: layout.hovermode ?? "closest"});
-    layout.annotations = layout.annotations?.filter(note => note.name !== "wide" || size.width >= WIDE);
+    const isWide = size.width >= WIDE, [left, right] = layout.xaxis?.range ?? [0, 1];
+    layout.annotations = layout.annotations?.filter(note => note.name !== "wide" || isWide)  // a panel is 1 wide
+      .map(note => note.name === "panel" ? {...note, width: size.width / (right - left) - GAP} : note);
     layout.annotations?.forEach(note => struck(note, this.hidden));
     wrapped(layout, size.width, layout.template.layout.font.family);
-    const data = copied(this.data).map(trace => this.hidden.has(trace.name) ? {...trace, visible: false} : trace);
+    const data = copied(this.data).map(trace => ({
+      ...trace, ...(this.hidden.has(trace.name) && {visible: false}),
+      ...(trace.meta === "wide" && !isWide && {textposition: "none"}),
+    }));
     try {
       this.drawing = Plotly.react(this.node, data, layout, {displayModeBar: false, responsive: false});
       if (isFirst) this.equip();
