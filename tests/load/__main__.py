@@ -129,7 +129,8 @@ async def load(address: str, pid: int, right: list[dict[str, str]], args) -> Non
     if not args.cold:
         await asyncio.sleep(LEAVING)
         await warm(address)  # a window that comes makes Streamlit look through those that it keeps
-        print(f"{LEAVING} s after all have left, and another came: {memory(pid)}", flush=True)
+        await asyncio.sleep(LEAVING)
+        print(f"{LEAVING} s after all have left, another came, and left too: {memory(pid)}", flush=True)
 
 
 def main() -> None:
