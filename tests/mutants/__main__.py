@@ -4,8 +4,8 @@
 
 Each fault changes one comparison, operator, number or truth value of a file outside the compiled kernels, in a copy of
 the project, which stays where it is, so that its kernels are compiled once for all runs. The tests of the same name
-are run, and where there are none those of the same folder. Tests that take too long tell nothing: on a busy machine
-they may only be slow. Not part of CI.
+are run, and where there are none those that import the file, then those of its folder or of the folder above. Tests
+that take too long tell nothing: on a busy machine they may only be slow. Not part of CI.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import ast
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -80,15 +81,29 @@ def places(path: Path) -> int:
     return counting.seen
 
 
+def importing(path: Path) -> list[Path]:
+    """The tests that import this file by name: `from its.folder import it` or `from its.folder.it import`."""
+    *folder, name = path.relative_to(ROOT).with_suffix("").parts
+    inside = re.escape(".".join(folder))
+    wanted = re.compile(rf"^ *(from {inside}\.{name} import|import {inside}\.{name}\b"
+                        rf"|from {inside} import (\([^)]*|[^(\n]*)\b{name}\b)", re.MULTILINE)  # fmt: skip
+    tests = [test for test in sorted((ROOT / "tests").glob("**/test_*.py")) if "browser" not in test.parts]
+    return [test for test in tests if wanted.search(test.read_text("utf-8"))]
+
+
 def tests_of(path: Path) -> list[str]:
-    """The mirror of a file of quantviz: its own tests, or else those of its folder, or of the folder's name."""
+    """The mirror of a file of quantviz: its own tests, or else those that import it, then those of its folder.
+
+    A folder without tests of its own, such as that of the readers of checkpoints, is tested by the folder above."""
     inside = path.relative_to(ROOT / "quantviz")
     own = ROOT / "tests" / inside.with_name(f"test_{inside.name}")
-    folder = own.parent if own.parent != ROOT / "tests" else ROOT / "tests" / inside.stem
-    for found in (own, ROOT / "tests" / f"test_{inside.stem}.py", ROOT / "tests" / f"test_{folder.name}.py", folder):
+    for found in (own, ROOT / "tests" / f"test_{inside.stem}.py"):
         if found.exists():
             return [str(found.relative_to(ROOT))]
-    return ["tests/test_cli.py"]
+    above = [ROOT / "tests" / inside.with_suffix(""), *(ROOT / "tests" / up for up in inside.parents[:-1])]
+    folders = [found for up in above for found in (up.with_name(f"test_{up.name}.py"), up) if found.exists()]
+    tests = importing(path) + folders[:1] or [ROOT / "tests/test_cli.py"]
+    return list(dict.fromkeys(str(test.relative_to(ROOT)) for test in tests))
 
 
 def chosen(count: int, seed: int) -> Iterator[tuple[Path, int]]:

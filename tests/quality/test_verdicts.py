@@ -154,3 +154,11 @@ def test_what_decides_between_asym_and_sym_is_named() -> None:
 def test_the_cheapest_scheme_is_said_to_add_little_only_as_far_as_tokens_tell() -> None:
     sure, unsure = (summary([result("int8-sym-b32", 0.008, se=se)])[0] for se in (0.0005, 0.016))
     assert sure.startswith("The fewest bits") and unsure.startswith("As far as 255 tokens can tell, the fewest bits")
+
+
+def test_the_worst_is_named_among_several_only_and_where_it_adds_much() -> None:
+    little, much, more = result("int8", 0.001), result("int4", 0.02), result("int3", 0.2)
+    assert not [said for said in summary([much]) if said.startswith("Worst")]
+    assert not [said for said in summary([little, little]) if said.startswith("Worst")]
+    (said,) = [said for said in summary([little, more, much]) if said.startswith("Worst")]
+    assert said.startswith("Worst of 3: int3,")
