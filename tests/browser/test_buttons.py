@@ -6,12 +6,13 @@ pressed is looked for anew after each press, so a new control is pressed without
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, TimeoutError, expect
 
 from .actions import page_without_figures
 from .conftest import PATIENCE
@@ -191,14 +192,21 @@ def test_a_walk_over_all_pages_and_back_keeps_what_is_chosen(window, address):
         assert not window.faults, f"{window.faults.pop()}\n{name}"
 
 
+def _tick(table: Locator, shown: Locator) -> None:
+    """Ticks the first row of a table, until what that shows is there: on a page that moves a click lands elsewhere."""
+    for _ in range(4):
+        table.scroll_into_view_if_needed()
+        table.click(position={"x": 20, "y": 52})
+        with contextlib.suppress(TimeoutError):
+            return shown.wait_for(timeout=PATIENCE / 4)
+
+
 @pytest.mark.parametrize(("path", "named"), [("compare", "schemes"), ("quality", "measured")])
 def test_a_row_opens_its_scheme_in_explore(window, address, path, named):
     view = {"tensor": "model.layers.1.mlp.down_proj.weight", **QUICK[path], named: ["nf4-b64", "int4-asym-b32"]}
     open_page(window, address, path, ref="demo", **view)
-    table = window.get_by_test_id("stDataFrame").first
-    table.scroll_into_view_if_needed()
-    table.click(position={"x": 20, "y": 52})
     link = window.get_by_test_id("stMain").get_by_role("link", name=re.compile("^Open .* in Explore"))
+    _tick(window.get_by_test_id("stDataFrame").first, link)
     scheme = re.search("Open (.*) in Explore", link.inner_text())[1]
     link.click()
     expect(window.get_by_role("heading", name=f"{view['tensor']} under {scheme}", exact=True)).to_be_visible()

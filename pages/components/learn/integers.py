@@ -35,10 +35,10 @@ def draw() -> None:
     shown = choices.one_of(right.segmented_control, "On the line", "learn_symmetry", SYMMETRIES, SYMMETRIES[0])
     form = get(f"int{bits}")
     introduction.markdown(
-        f"An integer of {bits} bits has {form.max_unsigned + 1} codes. A **scale** says how far apart the values they "
-        "stand for lie: *code × scale* is the weight that comes back. **Symmetric** codes run from "
-        f"−{form.max_symmetric} to {form.max_symmetric} around zero. **Asymmetric** ones begin at the smallest number "
-        "and end at the largest; a **zero point** says which code is 0. Drag a number and watch."
+        f"An integer of {bits:d} bits has {form.max_unsigned + 1:d} codes. A **scale** says how far apart the values "
+        "they stand for lie: *code × scale* is the weight that comes back. **Symmetric** codes run from "
+        f"−{form.max_symmetric:d} to {form.max_symmetric:d} around zero. **Asymmetric** ones begin at the smallest "
+        "number and end at the largest; a **zero point** says which code is 0. Drag a number and watch."
     )
     keys = [f"int{bits}-{s}-tensor:scale=fp32" for s in ("sym", "asym")]
     both = made("rounding", (*numbers, bits), lambda: [rounded(numbers, key) for key in keys])
