@@ -113,7 +113,7 @@ def categories(labels: Sequence[str], title: str) -> dict:
         return {"xaxis": {"type": "category"}}
     return {
         "xaxis": {"type": "category", "tickangle": -90, "title": {"text": title, "standoff": 8}},
-        "margin": {"l": 64, "r": 10, "t": 30, "b": 48 + 7 * longest},
+        "margin": {"b": 48 + 7 * longest},
     }
 
 

@@ -1,12 +1,22 @@
-"""EXL3 and AQLM layers encoded by hand, in plain NumPy."""
+"""EXL3 and AQLM layers encoded by hand, in plain NumPy, and what comparing such files with an original gives."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import scipy.linalg
 
+import quantviz as qv
 from quantviz.checkpoints.readers.exl3 import Trellis
+from quantviz.published.beside import against, pair_up
+from quantviz.published.result import Against
+from tests.checkpoints.golden import Case
+from tests.published.packing import model
+from tests.sources.builders import weights
 
+NAME = "model.layers.0.mlp.down_proj.weight"
 HADAMARD = scipy.linalg.hadamard(128) / np.sqrt(128)
 
 
@@ -84,3 +94,19 @@ def aqlm(name: str, codes: np.ndarray, books: np.ndarray, scales: np.ndarray) ->
         f"{base}.codes": codes.astype(np.int16), f"{base}.codebooks": books.astype(np.float16),
         f"{base}.scales": scales.astype(np.float16).reshape(-1, 1, 1, 1),
     }  # fmt: skip
+
+
+def compared(folder: Path, w: np.ndarray, tensors: dict[str, np.ndarray]) -> Against:
+    """A file of these tensors, which hold the layer NAME, against an original whose weights are w."""
+    original, file = model(folder / "a", {NAME: w}), model(folder / "b", tensors)
+    return against(original, file, pair_up(original, file).of(NAME), detail="metrics")
+
+
+def golden_compared(case: Case, folder: Path) -> Iterator[tuple[bool, Against]]:
+    """A golden file against the very weights that are read from it (True), and against others nearby (False)."""
+    file = qv.open_model(case.write(folder / "b"))
+    w = file.load(case.weight)
+    for name, noise in (("same", 0.0), ("other", 0.3)):
+        moved = w + np.float32(noise) * w.std() * weights(*w.shape)
+        original = model(folder / name, {case.weight: moved})
+        yield not noise, against(original, file, pair_up(original, file).of(case.weight), detail="metrics")

@@ -5,20 +5,26 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import quantviz as qv
 from quantviz.checkpoints.readers.exl3 import Trellis
 from quantviz.kernels.cpu.loops.trellis import nearest_states
 from quantviz.published import trellis as module
-from quantviz.published.beside import against, against_dict, in_short, pair_up, sentence
+from quantviz.published.beside import against_dict, in_short, sentence
 from quantviz.published.plain import ALIKE, BETTER, EQUAL, WORSE
-from quantviz.published.result import Against
 from quantviz.published.searched import spread
 from tests.checkpoints.golden import load
-from tests.published.encoding import exl3, factors, searched_in_16_bits, tiles_of, transformed
+from tests.published.encoding import (
+    NAME,
+    compared,
+    exl3,
+    factors,
+    golden_compared,
+    searched_in_16_bits,
+    tiles_of,
+    transformed,
+)
 from tests.published.packing import model
 from tests.sources.builders import weights
 
-NAME = "model.layers.0.mlp.down_proj.weight"
 GOLDEN = [case for file in ("exl3", "exl3_more") for case in load(file)[2]]
 
 
@@ -27,11 +33,6 @@ def encoded(t: np.ndarray, trellis: Trellis) -> np.ndarray:
     numbers = trellis.numbers.astype(np.float32)
     flat = [nearest_states(x.astype(np.float32), numbers, trellis.bits) for x in t.reshape(-1, 256)]
     return np.reshape(flat, t.shape)
-
-
-def compared(folder, w: np.ndarray, tensors: dict) -> Against:
-    original, file = model(folder / "a", {NAME: w}), model(folder / "b", tensors)
-    return against(original, file, pair_up(original, file).of(NAME), detail="metrics")
 
 
 @pytest.mark.parametrize(
@@ -114,14 +115,10 @@ def test_a_file_may_be_alike_or_better_than_the_search(tmp_path, monkeypatch, fa
 def test_no_golden_file_is_nearer_than_the_search(tmp_path, case, monkeypatch) -> None:
     """Beside the very weights of the file, its own states are found; beside others, nothing better is in the file."""
     monkeypatch.setattr(module, "TILES", 8)
-    file = qv.open_model(case.write(tmp_path / "b"))
-    w = file.load(case.weight)
-    for name, noise in (("same", 0.0), ("other", 0.3)):
-        moved = w + np.float32(noise) * w.std() * weights(*w.shape)
-        original = model(tmp_path / name, {case.weight: moved})
-        p = against(original, file, pair_up(original, file).of(case.weight), detail="metrics").plain
-        assert (p.units, p.of) == (8, w.size // 256) and p.plain_mse <= p.mse * 1.001
-        assert noise or (p.verdict, p.nearest) == (EQUAL, p.count)
+    for own, a in golden_compared(case, tmp_path):
+        p, size = a.plain, a.evaluation.shape[0] * a.evaluation.shape[1]
+        assert (p.units, p.of) == (8, size // 256) and p.plain_mse <= p.mse * 1.001
+        assert not own or (p.verdict, p.nearest) == (EQUAL, p.count)
 
 
 def test_an_output_of_zeros_is_left_out_and_a_factor_of_zero_is_refused(tmp_path) -> None:

@@ -7,17 +7,13 @@ import itertools
 import numpy as np
 import pytest
 
-import quantviz as qv
 from quantviz.published import vectors as module
-from quantviz.published.beside import against, against_dict, in_short, pair_up, sentence
+from quantviz.published.beside import against_dict, in_short, sentence
 from quantviz.published.plain import ALIKE, EQUAL, WORSE
-from quantviz.published.result import Against
 from tests.checkpoints.golden import load
-from tests.published.encoding import aqlm
+from tests.published.encoding import NAME, aqlm, compared, golden_compared
 from tests.published.packing import model
 from tests.sources.builders import weights
-
-NAME = "model.layers.0.mlp.down_proj.weight"
 
 
 def made(count: int, vectors: int, height: int = 1, width: int = 8):
@@ -35,11 +31,6 @@ def made(count: int, vectors: int, height: int = 1, width: int = 8):
 def best(targets: np.ndarray, every: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     choices, sums = every
     return choices[np.square(targets[:, :, None] - sums).sum(axis=3).argmin(axis=2)]
-
-
-def compared(folder, w: np.ndarray, tensors: dict) -> Against:
-    original, file = model(folder / "a", {NAME: w}), model(folder / "b", tensors)
-    return against(original, file, pair_up(original, file).of(NAME), detail="metrics")
 
 
 @pytest.mark.parametrize("count, vectors, height, width", [(1, 64, 1, 8), (2, 16, 1, 8), (2, 16, 4, 4), (3, 8, 1, 16)])
@@ -111,14 +102,10 @@ def test_many_groups_are_sampled_and_said(tmp_path, monkeypatch) -> None:
 
 @pytest.mark.parametrize("case", load("aqlm")[2], ids=lambda case: case.name)
 def test_golden_files_beside_their_own_weights_and_beside_others(tmp_path, case) -> None:
-    file = qv.open_model(case.write(tmp_path / "b"))
-    w = file.load(case.weight)
-    for name, noise in (("same", 0.0), ("other", 0.3)):
-        moved = w + np.float32(noise) * w.std() * weights(*w.shape)
-        original = model(tmp_path / name, {case.weight: moved})
-        p = against(original, file, pair_up(original, file).of(case.weight), detail="metrics").plain
+    for own, a in golden_compared(case, tmp_path):
+        p = a.plain
         assert p.plain_mse <= p.mse and p.verdict == (EQUAL if p.nearest == p.count else WORSE)
-        assert noise or p.nearest == p.count
+        assert not own or p.nearest == p.count
 
 
 def test_scales_of_zero_leave_any_code_the_nearest_and_tiny_ones_are_refused(tmp_path) -> None:
