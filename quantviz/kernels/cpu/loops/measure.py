@@ -92,6 +92,7 @@ def measure_kernel(rule: int, known: int):
         length = known if known else width
         y, index = np.empty(STRETCH, f4), np.empty(STRETCH, u4)
         halves, squares, extents = np.empty(STRETCH, f4), np.empty(STRETCH, f8), some_extents()
+        runs = sums.some_runs(STRETCH)
         step = stretch_of(length)
         for i in range(rows):
             gi = i // height
@@ -113,7 +114,7 @@ def measure_kernel(rule: int, known: int):
                     sums.squared_errors(xs, ys, whole * known, known, halves)
                     for g in range(whole):
                         squares[g] = f8(halves[g])
-                moved = sums.moments(xs, ys, asked.wide, out)
+                moved = sums.moments(xs, ys, asked.wide, runs, out)
                 for g in range(whole, groups):
                     o_g, n_g = g * length, min(length, n - g * length)
                     if n_g < length:

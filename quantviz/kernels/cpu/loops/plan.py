@@ -9,7 +9,8 @@ import numpy as np
 
 from ....schemes import TENSOR, Scheme
 
-PIECE = 1 << 18  # weights a kernel call takes at most
+# Weights a kernel call takes at most: so many that Python's part of it, which other threads wait for, is small.
+PIECE = 1 << 19
 STRETCH = 8192  # weights a kernel handles at a time: 32 KB of x and 32 KB of its dequantized values
 
 

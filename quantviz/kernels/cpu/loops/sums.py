@@ -40,27 +40,39 @@ def added(pieces: np.ndarray) -> np.ndarray:
 LOWEST, HIGHEST = f8(1e-28), f8(1e38)
 
 
+# A run's own sums, float64 [ANY + 1]: each where the array of sums has it, and last, whether any dequantized weight is
+# not 0. A scheme that takes every weight of a run for 0 has lost none of their squares.
+ANY = SQUARED_DEQUANTIZED + 1
+
+
 def _run_of(real, compiled):
-    """Σ |e|, |e|/|x|, x≠0, x², |x|, x·y, y² over x and its dequantized y, and the bits of the largest |e|."""
+    """Σ |e|, |e|/|x|, x≠0, x², |x|, x·y, y² over x and its dequantized y, into a run's own sums.
+
+    Returns the bits of the largest |e|.
+    """
 
     @compiled(REORDER)
-    def run(x, y):
+    def run(x, y, into):
         zero, one = real(0), real(1)
         abs_error = relative = nonzero = squared = magnitude = product = dequantized = zero
-        largest = i4(0)
+        largest = seen = i4(0)
         for j in range(x.shape[0]):
             v, w = real(x[j]), real(y[j])
             e, a = abs(w - v), abs(v)
             counts = one if a > zero else zero
             abs_error += e
-            relative += counts * e / (a if a > zero else one)
+            relative += e / a if a > zero else zero
             nonzero += counts
             squared += v * v
             magnitude += a
             product += v * w
             dequantized += w * w
             largest = max(largest, i4(bits_of(f4(y[j] - x[j])) & MAGNITUDE))
-        return abs_error, relative, nonzero, squared, magnitude, product, dequantized, largest
+            seen = i4(seen | i4(bits_of(y[j]) & MAGNITUDE))
+        into[ABS_ERROR], into[RELATIVE_ERROR], into[NONZERO] = abs_error, relative, nonzero
+        into[SQUARED], into[ABS], into[PRODUCT] = squared, magnitude, product
+        into[SQUARED_DEQUANTIZED], into[ANY] = dequantized, f8(seen)
+        return largest
 
     return run
 
@@ -69,35 +81,45 @@ _run, _wide_run = _run_of(f4, inlined), _run_of(f8, apart)
 
 
 @inlined()
-def _any(y):
-    """Whether any is not 0: a scheme that takes every weight of a run for 0 has lost none of their squares."""
-    bits = i4(0)
-    for i in range(y.shape[0]):
-        bits = i4(bits | i4(bits_of(y[i]) & MAGNITUDE))
-    return bits != i4(0)
+def some_runs(weights):
+    """Room for the sums of each run of so many weights."""
+    return np.empty((-(-weights // RUN), ANY + 1), f8)
 
 
 @inlined()
-def moments(x, y, wide, sums):
-    """Adds what `_run_of` names to sums[...], keeps the largest |e| there, and says whether any |e| is above 0."""
-    top = i4(0)
-    for o in range(0, x.shape[0], RUN):
-        xs, ys = x[o : o + RUN], y[o : o + RUN]
-        abs_error, relative, nonzero, squared, magnitude, product, dequantized, largest = _run(xs, ys)
-        fits = f8(abs_error) + f8(relative) + f8(squared) + f8(magnitude) + f8(dequantized) < HIGHEST
-        small = nonzero > 0 and (f8(squared) < LOWEST or f8(dequantized) < LOWEST and _any(ys))
-        if wide or small or not fits:
-            abs_error, relative, nonzero, squared, magnitude, product, dequantized, largest = _wide_run(xs, ys)
-        top = max(top, largest)
-        sums[ABS_ERROR] += f8(abs_error)
-        sums[RELATIVE_ERROR] += f8(relative)
-        sums[NONZERO] += f8(nonzero)
-        sums[SQUARED] += f8(squared)
-        sums[ABS] += f8(magnitude)
-        sums[PRODUCT] += f8(product)
-        sums[SQUARED_DEQUANTIZED] += f8(dequantized)
+def _has_lost(run):
+    """Whether float32's range did not hold the sums of a run."""
+    total = run[ABS_ERROR] + run[RELATIVE_ERROR] + run[SQUARED] + run[ABS] + run[SQUARED_DEQUANTIZED]
+    small = (run[SQUARED] < LOWEST) | (run[SQUARED_DEQUANTIZED] < LOWEST) & (run[ANY] != f8(0))
+    return (run[NONZERO] > f8(0)) & small | (not total < HIGHEST)
+
+
+@inlined()
+def moments(x, y, wide, runs, sums):
+    """Adds what `_run_of` names to sums[...], keeps the largest |e| there, and says whether any |e| is above 0.
+
+    runs: as `some_runs` makes it, for x; overwritten.
+    """
+    number, top, lost = -(-x.shape[0] // RUN), i4(0), i4(1) if wide else i4(0)
+    for r in range(number):
+        top = max(top, _run(x[r * RUN : (r + 1) * RUN], y[r * RUN : (r + 1) * RUN], runs[r]))
+    for r in range(number):  # all at once: nearly always there is none
+        lost = i4(lost | (i4(1) if _has_lost(runs[r]) else i4(0)))
+    if lost != i4(0):
+        _mend_runs(x, y, wide, runs)
+    for r in range(number):
+        for k in range(ABS_ERROR, SQUARED_DEQUANTIZED + 1):
+            sums[k] += runs[r, k]
     sums[MAX_ERROR] = max(sums[MAX_ERROR], f8(float_of(top)))
     return top > i4(0)
+
+
+@apart()
+def _mend_runs(x, y, wide, runs):
+    """The sums of the runs that left float32's range, or of all with `wide`, made again in float64."""
+    for r in range(-(-x.shape[0] // RUN)):
+        if wide or _has_lost(runs[r]):
+            _wide_run(x[r * RUN : (r + 1) * RUN], y[r * RUN : (r + 1) * RUN], runs[r])
 
 
 def _squared_error(real, compiled):
