@@ -4,8 +4,9 @@
 
 Each fault changes one comparison, operator, number or truth value of a file outside the compiled kernels, in a copy of
 the project, which stays where it is, so that its kernels are compiled once for all runs. The tests of the same name
-are run, and where there are none those that import the file, then those of its folder or of the folder above. Tests
-that take too long tell nothing: on a busy machine they may only be slow. Not part of CI.
+are run and those that import the file, and where none has its name those of its folder or of the folder above. All
+of them are run once without a fault before: tests that fail anyway find nothing. Tests that take too long tell nothing
+either: on a busy machine they may only be slow. Not part of CI.
 """
 
 from __future__ import annotations
@@ -92,17 +93,15 @@ def importing(path: Path) -> list[Path]:
 
 
 def tests_of(path: Path) -> list[str]:
-    """The mirror of a file of quantviz: its own tests, or else those that import it, then those of its folder.
+    """The tests of a file of quantviz: of its own name, in its folder or one above, and those that import it.
 
-    A folder without tests of its own, such as that of the readers of checkpoints, is tested by the folder above."""
+    Where none has its name, also those of its folder, or of the folder above."""
     inside = path.relative_to(ROOT / "quantviz")
-    own = ROOT / "tests" / inside.with_name(f"test_{inside.name}")
-    for found in (own, ROOT / "tests" / f"test_{inside.stem}.py"):
-        if found.exists():
-            return [str(found.relative_to(ROOT))]
-    above = [ROOT / "tests" / inside.with_suffix(""), *(ROOT / "tests" / up for up in inside.parents[:-1])]
-    folders = [found for up in above for found in (up.with_name(f"test_{up.name}.py"), up) if found.exists()]
-    tests = importing(path) + folders[:1] or [ROOT / "tests/test_cli.py"]
+    folders = [ROOT / "tests" / up for up in inside.parents]
+    own = [found for folder in folders if (found := folder / f"test_{inside.name}").exists()]
+    mirrors = [mirror for folder in folders[:-1] for mirror in (folder.with_name(f"test_{folder.name}.py"), folder)]
+    instead = [mirror for mirror in mirrors if mirror.exists()] or [ROOT / "tests/test_cli.py"]
+    tests = own[:1] + importing(path) if own else importing(path) + instead[:1]
     return list(dict.fromkeys(str(test.relative_to(ROOT)) for test in tests))
 
 
@@ -113,13 +112,20 @@ def chosen(count: int, seed: int) -> Iterator[tuple[Path, int]]:
     yield from random.Random(seed).sample(everywhere, count)
 
 
-def is_found(copy: Path, tests: list[str], longest: float) -> bool | None:
+def is_found(copy: Path, tests: list[str], longest: float | None) -> bool | None:
     """Whether the tests fail in this copy of the project; None where they take longer than so many seconds."""
     command = [sys.executable, "-m", "pytest", "-qx", "-n0", "-m", "not browser", *tests]
     try:
         return subprocess.run(command, cwd=copy, capture_output=True, timeout=longest).returncode != 0
     except subprocess.TimeoutExpired:
         return None
+
+
+def refuse_failing(copy: Path, faults: list[tuple[Path, int]]) -> None:
+    """Ends the program where tests fail without any fault."""
+    tests = sorted({test for path, _ in faults for test in tests_of(path)})
+    if is_found(copy, tests, longest=None):
+        sys.exit(f"Among these tests some fail without any fault, so that nothing is learned: {', '.join(tests)}.")
 
 
 def main() -> int:
@@ -134,7 +140,9 @@ def main() -> int:
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__"))
     results: Counter[str] = Counter()
-    for number, (path, place) in list(enumerate(chosen(options.count, options.seed), 1))[first - 1 :: parts]:
+    mine = list(enumerate(chosen(options.count, options.seed), 1))[first - 1 :: parts]
+    refuse_failing(copy, [fault for _, fault in mine])
+    for number, (path, place) in mine:
         there = copy / path.relative_to(ROOT)
         before, changer = there.read_text("utf-8"), Changer(place)
         stamp = there.stat()
