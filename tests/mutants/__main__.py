@@ -1,12 +1,13 @@
 """Small faults put into quantviz one at a time: how many do the tests that mirror a file find?
 
     python -m tests.mutants --count 60 --seed 0 --part 1/2
+    python -m tests.mutants --count 60 --seed 0 --only 3 5     two of them once more
 
 Each fault changes one comparison, operator, number or truth value of a file outside the compiled kernels, in a copy of
 the project, which stays where it is, so that its kernels are compiled once for all runs. The tests of the same name
-are run and those that import the file, and where none has its name those of its folder or of the folder above. All
-of them are run once without a fault before: tests that fail anyway find nothing. Tests that take too long tell nothing
-either: on a busy machine they may only be slow. Not part of CI.
+are run and those that import the file, then those of its folder, or of the folder above. The first are run once without
+a fault before: tests that fail anyway find nothing. Tests that take too long tell nothing either: on a busy machine
+they may only be slow. Some faults change nothing that anybody could see. Not part of CI.
 """
 
 from __future__ import annotations
@@ -92,17 +93,19 @@ def importing(path: Path) -> list[Path]:
     return [test for test in tests if wanted.search(test.read_text("utf-8"))]
 
 
-def tests_of(path: Path) -> list[str]:
-    """The tests of a file of quantviz: of its own name, in its folder or one above, and those that import it.
-
-    Where none has its name, also those of its folder, or of the folder above."""
+def tests_of(path: Path) -> tuple[list[str], list[str]]:
+    """The tests of a file of quantviz: of its own name, in its folder or one above, with those that import it; and
+    those of its folder, or of the folder above."""
     inside = path.relative_to(ROOT / "quantviz")
     folders = [ROOT / "tests" / up for up in inside.parents]
     own = [found for folder in folders if (found := folder / f"test_{inside.name}").exists()]
     mirrors = [mirror for folder in folders[:-1] for mirror in (folder.with_name(f"test_{folder.name}.py"), folder)]
-    instead = [mirror for mirror in mirrors if mirror.exists()] or [ROOT / "tests/test_cli.py"]
-    tests = own[:1] + importing(path) if own else importing(path) + instead[:1]
-    return list(dict.fromkeys(str(test.relative_to(ROOT)) for test in tests))
+    wide = [mirror for mirror in mirrors if mirror.exists()] or [ROOT / "tests/test_cli.py"]
+    near, wide = (
+        list(dict.fromkeys(str(test.relative_to(ROOT)) for test in tests))
+        for tests in (own[:1] + importing(path), wide[:1])
+    )
+    return near or wide, wide
 
 
 def chosen(count: int, seed: int) -> Iterator[tuple[Path, int]]:
@@ -123,9 +126,18 @@ def is_found(copy: Path, tests: list[str], longest: float | None) -> bool | None
 
 def refuse_failing(copy: Path, faults: list[tuple[Path, int]]) -> None:
     """Ends the program where tests fail without any fault."""
-    tests = sorted({test for path, _ in faults for test in tests_of(path)})
+    tests = sorted({test for path, _ in faults for test in tests_of(path)[0]})
     if is_found(copy, tests, longest=None):
         sys.exit(f"Among these tests some fail without any fault, so that nothing is learned: {', '.join(tests)}.")
+
+
+def tried(copy: Path, path: Path, longest: float) -> str:
+    """What the tests say of the fault that is in the copy of a file now."""
+    near, wide = tests_of(path)
+    found = is_found(copy, near, longest)
+    if found is False and wide != near:
+        found = is_found(copy, wide, longest)
+    return {True: "found", False: "SURVIVED", None: "too long"}[found]
 
 
 def main() -> int:
@@ -134,6 +146,7 @@ def main() -> int:
     asked.add_argument("--seed", type=int, default=0)
     asked.add_argument("--part", default="1/1", help="such as 2/3: every third fault, from the second on")
     asked.add_argument("--longest", type=float, default=300, help="seconds of the tests of one fault")
+    asked.add_argument("--only", type=int, nargs="*", help="the numbers of some of them")
     options = asked.parse_args()
     first, parts = map(int, options.part.split("/"))
     copy = Path(tempfile.gettempdir()) / f"quantviz-mutants-{first}-of-{parts}"
@@ -141,13 +154,14 @@ def main() -> int:
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__"))
     results: Counter[str] = Counter()
     mine = list(enumerate(chosen(options.count, options.seed), 1))[first - 1 :: parts]
+    mine = [(number, fault) for number, fault in mine if not options.only or number in options.only]
     refuse_failing(copy, [fault for _, fault in mine])
     for number, (path, place) in mine:
         there = copy / path.relative_to(ROOT)
         before, changer = there.read_text("utf-8"), Changer(place)
         stamp = there.stat()
         there.write_text(ast.unparse(changer.visit(ast.parse(before))), "utf-8")
-        result = {True: "found", False: "SURVIVED", None: "too long"}[is_found(copy, tests_of(path), options.longest)]
+        result = tried(copy, path, options.longest)
         there.write_text(before, "utf-8")
         os.utime(there, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
         results[result] += 1
