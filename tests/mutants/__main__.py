@@ -99,11 +99,11 @@ def tests_of(path: Path) -> tuple[list[str], list[str]]:
     inside = path.relative_to(ROOT / "quantviz")
     folders = [ROOT / "tests" / up for up in inside.parents]
     own = [found for folder in folders if (found := folder / f"test_{inside.name}").exists()]
-    mirrors = [mirror for folder in folders[:-1] for mirror in (folder.with_name(f"test_{folder.name}.py"), folder)]
-    wide = [mirror for mirror in mirrors if mirror.exists()] or [ROOT / "tests/test_cli.py"]
+    mirrors = [[*folder.parent.glob(f"test_{folder.name}*.py"), *[folder] * folder.exists()] for folder in folders[:-1]]
+    wide = next(filter(None, mirrors), [ROOT / "tests/test_cli.py"])
     near, wide = (
         list(dict.fromkeys(str(test.relative_to(ROOT)) for test in tests))
-        for tests in (own[:1] + importing(path), wide[:1])
+        for tests in (own[:1] + importing(path), sorted(wide))
     )
     return near or wide, wide
 
