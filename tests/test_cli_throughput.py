@@ -61,6 +61,8 @@ def test_as_a_table(run) -> None:
         place = next(i for i, line in enumerate(lines) if line.startswith(title))
         assert lines[place + 1].split()[:4] == ["scheme", "median", "min", "max"]
         assert re.match(r"bf16 +[\d.]+ ms .* 1\.00× .* yes$", lines[place + 2])
+        ends = [re.search(what, line).end() for what, line in (("median", lines[place + 1]), (" ms", lines[place + 2]))]
+        assert ends[0] == ends[1], "numbers end where their heads end"
     assert any(line.startswith("Whether the claim holds cannot be told here. It speaks of GPUs") for line in lines)
     assert err.count("\n") == 1 and err.startswith(
         "Not measured, linear nf4-b64, decode nf4-b64: There is no CPU kernel"

@@ -113,6 +113,12 @@ def test_weights_that_a_scheme_moves_beyond_all_others_are_drawn(ref, key, full)
     assert before.customdata[:-1].sum() == held and after.customdata[:-1].sum() == held
 
 
+def test_a_single_block_has_no_map_and_two_have_one():
+    for cols, key in ((64, "int4-sym-b64"), (128, "int4-sym-b64"), (128, "int4-sym-tensor")):
+        r = qv.evaluate(np.random.default_rng(0).standard_normal((1, cols), dtype=np.float32), key)
+        assert (figures.error_map(r) is None) == (r.block_errors.size == 1)
+
+
 def test_places_of_a_small_map_are_whole_numbers():
     r = qv.evaluate(np.random.default_rng(0).standard_normal((2, 192), dtype=np.float32), "int4-sym-b64")
     axes = figures.error_map(r).layout

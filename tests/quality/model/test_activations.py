@@ -50,6 +50,7 @@ def test_mean_squares_and_a_sample_spread_over_the_text(found, inputs) -> None:
 def test_as_safetensors_and_back(found, tmp_path) -> None:
     found.save(tmp_path / "activations.safetensors")
     theirs = load_safetensors((tmp_path / "activations.safetensors").read_bytes())
+    assert int.from_bytes(found.to_bytes()[:8], "little") % 8 == 0, "the data are aligned"
     assert len(theirs) == 3 * 14 and np.array_equal(theirs[NAME + ".in_sum2"], found.sums[NAME])
     for source in (tmp_path / "activations.safetensors", found.to_bytes()):
         back = Activations.read(source)
