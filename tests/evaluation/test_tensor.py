@@ -9,8 +9,9 @@ import pytest
 
 import quantviz as qv
 from quantviz.errors import QuantvizError
-from quantviz.evaluation.tensor import as_histogram, percentile
+from quantviz.evaluation.tensor import as_histogram, bins_of, percentile
 from quantviz.kernels.bins import LOG_BIN_SHIFT, LOG_BINS, value_bins
+from quantviz.tensors import StoredTensor
 
 W = np.random.default_rng(8).standard_normal((40, 256), dtype=np.float32)
 
@@ -104,3 +105,18 @@ def test_progress_ends_at_the_whole():
     told = []
     qv.evaluate(W, "int4-sym-b64", progress=lambda done, total: told.append((done, total)))
     assert told[-1] == (W.size, W.size) and told == sorted(told)
+
+
+@pytest.mark.parametrize(("rows", "cols", "most"), [(3, 1 << 17, 1 << 16), (5000, 64, 1 << 16), (1, 1 << 16, 1 << 16)])
+def test_the_axis_of_errors_is_set_by_few_weights(rows, cols, most):
+    read = []
+
+    class Counting(StoredTensor):
+        def read(self, start=0, stop=None):
+            read.append(stop - start)
+            return super().read(start, stop)
+
+    stored = Counting(np.ones(rows * cols, np.float32), "float32", (rows, cols))
+    scheme = qv.Scheme.parse("int4-sym-b32")
+    bins_of(stored, scheme, qv.describe(np.ones((1, 64), np.float32)), None)
+    assert 0 < sum(read) <= most

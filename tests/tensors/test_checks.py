@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import quantviz as qv
 from quantviz.errors import QuantvizError
 from quantviz.tensors import StoredTensor, refuse_non_finite
 
@@ -31,3 +32,14 @@ def test_what_is_no_number_is_counted_and_the_first_is_named(name, nan, infinite
 
 def test_finite_weights_pass() -> None:
     assert refuse_non_finite(stored("w")) is None
+
+
+@pytest.mark.parametrize("detail", ["metrics", "full"])
+def test_each_engine_says_so_whatever_is_asked(engine: str, detail: str) -> None:
+    w = np.ones((3, 64), np.float32)
+    for value, what in ((np.nan, "1 NaN value"), (np.inf, "1 infinite value")):
+        w[2, 5] = value
+        with pytest.raises(QuantvizError, match=rf"holds {what}, the first at \[2, 5\]"):
+            qv.evaluate(w, "int4-sym-b32", device=engine, detail=detail)
+        with pytest.raises(QuantvizError, match=rf"holds {what}, the first at \[2, 5\]"):
+            qv.quantize(w, "int4-sym-b32", engine=engine)

@@ -47,10 +47,16 @@ def test_mean_squares_and_a_sample_spread_over_the_text(found, inputs) -> None:
         found.importance("down_proj")
 
 
+def test_the_data_of_a_file_are_aligned() -> None:
+    for length in range(1, 9):
+        name = "w" * length
+        file = Activations({name: np.ones(3, np.float32)}, {name: 1}, {}).to_bytes()
+        assert int.from_bytes(file[:8], "little") % 8 == 0
+
+
 def test_as_safetensors_and_back(found, tmp_path) -> None:
     found.save(tmp_path / "activations.safetensors")
     theirs = load_safetensors((tmp_path / "activations.safetensors").read_bytes())
-    assert int.from_bytes(found.to_bytes()[:8], "little") % 8 == 0, "the data are aligned"
     assert len(theirs) == 3 * 14 and np.array_equal(theirs[NAME + ".in_sum2"], found.sums[NAME])
     for source in (tmp_path / "activations.safetensors", found.to_bytes()):
         back = Activations.read(source)
