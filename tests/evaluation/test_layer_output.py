@@ -56,6 +56,8 @@ def test_what_is_said_and_drawn() -> None:
         assert cloud.data[1].y == pytest.approx(found.shares, rel=1e-12) and len(cloud.data[1].x) == 128
         heat = qv.figures.inputs.tokens(found, "after").data[0]
         assert heat.z == pytest.approx(found.after.map, rel=1e-2)
+        heads = [qv.figures.inputs.tokens(found, which).layout.xaxis.title.text for which in ("before", "after")]
+        assert heads == ["input channel", "rotated " * (found.moved == "rotated") + "input channel"]
         for figure in (lines, cloud):
             assert qv.figures.alt_text(figure).endswith(".")
     assert qv.figures.inputs.carriers(layer_output(w, "fp32", c)) is None

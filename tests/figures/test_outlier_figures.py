@@ -38,6 +38,7 @@ def test_attribution_draws(w, key):
     if sides is not None:
         drawn(sides)
         assert np.allclose(np.sum([bar.x for bar in sides.data], axis=0), 1)
+        assert all(bool(text) == (x > 0.05) for bar in sides.data for text, x in zip(bar.text, bar.x, strict=True))
     for which in ("input", "output"):
         drawn(figures.outliers.channels(a, which))
 
