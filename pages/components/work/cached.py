@@ -65,14 +65,14 @@ def _evaluation_bytes(e: Evaluation) -> int:
     return e.block_errors.nbytes + counted + (1 << 16)
 
 
-_models: BoundedCache[Model] = BoundedCache(200, lambda _: 1)
+_models: BoundedCache[Model] = BoundedCache(200, lambda _: 1, had_again=True)
 _tensors: BoundedCache[StoredTensor] = BoundedCache(
     MEMORY, lambda t: max(t.nbytes, MEMORY >> 8), had_again=True
 )  # so, at most 256 open files
 _glances: BoundedCache[StoredTensor] = BoundedCache(64 << 20, lambda t: t.data.nbytes, had_again=True)
-_statistics: BoundedCache[TensorStatistics] = BoundedCache(1000, lambda _: 1)
+_statistics: BoundedCache[TensorStatistics] = BoundedCache(1000, lambda _: 1, had_again=True)
 _evaluations: BoundedCache[Evaluation] = BoundedCache(512 << 20, _evaluation_bytes, had_again=True)
-_predictions: BoundedCache[tuple] = BoundedCache(1000, lambda _: 1)
+_predictions: BoundedCache[tuple] = BoundedCache(1000, lambda _: 1, had_again=True)
 _problems: BoundedCache[Problem] = BoundedCache(
     512 << 20, lambda given: given.weights.nbytes + given.u.nbytes, had_again=True
 )
@@ -83,7 +83,7 @@ _compared: BoundedCache[Evaluation] = BoundedCache(
 _pairs: BoundedCache[tuple] = BoundedCache(
     256 << 20, lambda pair: sum(weights.nbytes for weights in pair), had_again=True
 )
-_optima: BoundedCache[list[ScalarQuantizer]] = BoundedCache(1000, lambda _: 1)
+_optima: BoundedCache[list[ScalarQuantizer]] = BoundedCache(1000, lambda _: 1, had_again=True)
 
 
 def opened(source: ModelRef) -> Model | None:

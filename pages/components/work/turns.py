@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-AT_ONCE = 4  # more than one, since a page may also wait for a disk or a kernel
+AT_ONCE = 2  # more than one, since a page may also wait for a disk or a kernel
 LONGEST = 30.0  # seconds that a page waits for its turn: one that never ends holds nobody up for ever
 
 
