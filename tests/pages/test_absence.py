@@ -50,5 +50,5 @@ def test_what_can_be_had_again_goes_when_the_last_window_has_been_closed_for_a_w
 
 
 def test_memory_is_given_back_where_the_system_takes_it():
-    absence.share_arenas()  # and where it does not, nothing happens
+    absence.share_arena()  # and where it does not, nothing happens
     absence.give_back()

@@ -58,8 +58,8 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def share_arenas() -> None:
-    """Lets all threads that begin from here on allocate from two arenas, and Arrow from the same.
+def share_arena() -> None:
+    """Lets all threads that begin from here on allocate from one arena, and Arrow from the same.
 
     glibc gives each an arena of its own, up to eight a core, and what lies scattered over these is not given back.
     Arrow's own allocator keeps what threads had that have ended.
@@ -68,4 +68,4 @@ def share_arenas() -> None:
 
     pyarrow.set_memory_pool(pyarrow.system_memory_pool())
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)

@@ -13,7 +13,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from .absence import share_arenas
+from .absence import share_arena
 
 FIRST = (
     "pandas", "pyarrow", "plotly.graph_objects", "quantviz.kernels.cpu", "quantviz.evaluation.comparison",
@@ -29,7 +29,7 @@ _lock = threading.RLock()
 @cache  # every run of the app asks for it
 def import_first() -> None:
     """Imports what every page needs; visitors who arrive meanwhile wait."""
-    share_arenas()  # before there are many threads
+    share_arena()  # before there are many threads
     with _lock:
         from quantviz.evaluation import default_engine
 
