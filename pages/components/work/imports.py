@@ -29,8 +29,8 @@ _lock = threading.RLock()
 @cache  # every run of the app asks for it
 def import_first() -> None:
     """Imports what every page needs; visitors who arrive meanwhile wait."""
-    share_arena()  # before there are many threads
     with _lock:
+        share_arena()  # before there are many threads
         from quantviz.evaluation import default_engine
 
     device = ("torch", "triton", "quantviz.kernels.cuda") if default_engine() == "cuda" else ()
