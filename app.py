@@ -15,7 +15,6 @@ from pages.components.sidebar.sidebar import around
 from pages.components.shell.style import style
 from pages.components.shell.warm_up import warm_up
 from pages.components.shared.charts import blocked_notice
-from pages.components.work.turns import TURNS
 
 # A tab has an icon of ours: Streamlit's own would be fetched from another host.
 st.set_page_config(page_icon="pages/components/icon.svg", layout="wide", menu_items={"About": ABOUT})
@@ -33,5 +32,4 @@ def run() -> None:
     page.run()
 
 
-with TURNS.taken():
-    around(name, run)
+around(name, run)

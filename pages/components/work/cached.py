@@ -65,7 +65,7 @@ def _evaluation_bytes(e: Evaluation) -> int:
     return e.block_errors.nbytes + counted + (1 << 16)
 
 
-_models: BoundedCache[Model] = BoundedCache(200, lambda _: 1, had_again=True)
+_models: BoundedCache[Model] = BoundedCache(200, lambda _: 1)
 _tensors: BoundedCache[StoredTensor] = BoundedCache(
     MEMORY, lambda t: max(t.nbytes, MEMORY >> 8), had_again=True
 )  # so, at most 256 open files

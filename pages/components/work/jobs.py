@@ -23,7 +23,6 @@ from .. import say
 from .imports import LANGUAGE_MODELS, import_each
 from .places import Places, Work
 from .time_left import TimeLeft
-from .turns import TURNS
 from .visitors import is_connected, session, visitor
 
 AT_ONCE = 3  # jobs that run at a time; more wait in a queue
@@ -272,8 +271,7 @@ def result(
     """
     job = start(key, title, work, heavy, kind)
     try:
-        with TURNS.left():
-            value = job.future.result(timeout=patience)
+        value = job.future.result(timeout=patience)
     except StillRunning:
         st.fragment(_panel, run_every=poll)(key, job, meanwhile)
         return None
