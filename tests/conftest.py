@@ -18,6 +18,7 @@ from hypothesis import settings
 from quantviz.kernels.engines import present
 
 from . import compiled_once  # noqa: F401  (which it is from here on, in every process that runs tests)
+from .kept import kept, kept_of_file  # noqa: F401  (fixtures)
 
 settings.register_profile("default", deadline=None, max_examples=60, print_blob=True)
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
@@ -34,6 +35,10 @@ def what_was_there_before_is_no_garbage() -> Iterator[None]:
     gc.collect()
     gc.freeze()
     yield
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--keep", action="store_true", help="keep what the tests give now, for later runs (tests/kept.py)")
 
 
 SLOW_LAST = ("real_model", "browser")

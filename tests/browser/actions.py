@@ -51,6 +51,11 @@ def go(page: Page, address: str, **view: str) -> None:
 def settled(page: Page) -> None:
     """Until a figure is there and the script is at rest."""
     expect(page.locator(".js-plotly-plot .main-svg").first).to_be_attached()
+    has_run(page)
+
+
+def has_run(page: Page) -> None:
+    """Until the script is at rest, so that the page has been drawn whole."""
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
 
 

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
 
-from .actions import THEMES, page_without_figures
+from .actions import THEMES, has_run, page_without_figures
 
 pytestmark = pytest.mark.browser
 RULES = {
@@ -61,7 +61,7 @@ def test_no_page_breaks_a_rule_of_wcag_or_asks_another_host(lasting: BrowserCont
         if "present" not in said:
             expect(at.get_by_test_id("stSidebar").get_by_role("link", name="Number formats")).to_be_visible()
         expect(at.locator("[data-testid=stMain] [data-testid=stProgress]")).to_have_count(0)
-        at.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+        has_run(at)
         expect(at.locator("[data-stale=true]")).to_have_count(0)  # what is about to change is paler than it stays
         for theme, size in (*LOOKS, *MORE.get(path, ())):
             at.emulate_media(color_scheme=theme)

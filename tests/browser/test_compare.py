@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page, expect
 
-from .actions import assert_fits_and_is_described
+from .actions import assert_fits_and_is_described, has_run
 
 pytestmark = pytest.mark.browser
 SMALL = "random:normal?rows=512&cols=1024&outliers=0.001"
@@ -23,7 +23,7 @@ def go(page: Page, address: str, schemes: list[str], **view: str) -> None:
 def settled(page: Page) -> None:
     """Until both figures are there and the script is at rest."""
     expect(page.locator(".js-plotly-plot .main-svg").nth(1)).to_be_attached()
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    has_run(page)
 
 
 def test_a_comparison_says_what_is_better_at_the_same_size_and_the_link_restores_it(page, address):

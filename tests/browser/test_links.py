@@ -12,7 +12,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from pages.components.link.address import NAMES, PAGES, SIDEBAR
 from tests.sources.gguf_builder import demo
 
-from .actions import heading, page_without_figures
+from .actions import has_run, heading, page_without_figures
 
 pytestmark = pytest.mark.browser
 REF = "random:normal?rows=64&cols=128&outliers=0.001"
@@ -163,7 +163,7 @@ def at_rest(page: Page) -> None:
     page.wait_for_timeout(100)
     page.wait_for_selector("[data-testid=stMain] :is(h1, h2, [data-testid=stAlert])")
     expect(page.locator("[data-testid=stMain] [data-testid=stProgress]")).to_have_count(0)
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    has_run(page)
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
@@ -286,7 +286,7 @@ def test_a_control_that_is_drawn_late_says_what_was_chosen(page, address):
     for range_ in ("all", "±6σ"):
         page.get_by_role("radiogroup", name="Range").get_by_text(range_, exact=True).click()
         page.wait_for_url(lambda url, last=range_ == "±6σ": ("range" in query(url)) != last)
-        page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+        has_run(page)
     assert held, "the controls are not drawn yet"
     for late in held:
         late.continue_()

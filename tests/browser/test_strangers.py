@@ -11,6 +11,8 @@ from playwright.sync_api import Page
 
 from tests.sources.builders import safetensors, weights
 
+from .actions import has_run
+
 PICTURE, LINK, FORMULA = "![x](http://evil.example/t.png)", "[click](http://evil.example/a)", "$x^2$"
 HOSTILE = f"{PICTURE} {LINK} {FORMULA} :red[r] :material/home: http://evil.example www.evil.example <b>b</b>"
 TAG = '<a href="http://evil.example">t</a><img src="http://evil.example/i.png">'
@@ -54,7 +56,7 @@ def watched(page: Page) -> Page:
 
 
 def assert_only_text(page: Page) -> None:
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    has_run(page)
     page.wait_for_timeout(300)
     assert not page.evaluate(MADE)
     assert not page.foreign

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from pages.components.work.jobs import GRACE
 
-from .actions import assert_fits_and_is_described
+from .actions import assert_fits_and_is_described, has_run
 
 pytestmark = pytest.mark.browser
 REF = "random:normal?rows=128&cols=256&outliers=0.001"
@@ -25,7 +25,7 @@ def open_page(page: Page, address: str, **view: str) -> None:
     asked = [*(SMALL | view).items(), ("schemes", "bf16"), ("schemes", "int4-sym-b64")]
     page.goto(f"{address}/throughput?{urlencode(asked)}")
     expect(page.get_by_test_id("stMetric").first).to_be_visible()
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')  # drawn whole
+    has_run(page)
 
 
 def button(page: Page, name: str):

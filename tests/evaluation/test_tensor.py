@@ -107,8 +107,8 @@ def test_progress_ends_at_the_whole():
     assert told[-1] == (W.size, W.size) and told == sorted(told)
 
 
-@pytest.mark.parametrize(("rows", "cols", "most"), [(3, 1 << 17, 1 << 16), (5000, 64, 1 << 16), (1, 1 << 16, 1 << 16)])
-def test_the_axis_of_errors_is_set_by_few_weights(rows, cols, most):
+@pytest.mark.parametrize(("rows", "cols"), [(3, 1 << 17), (5000, 64), (1, 1 << 16)])
+def test_the_axis_of_errors_is_set_by_few_weights(rows, cols):
     read = []
 
     class Counting(StoredTensor):
@@ -119,4 +119,4 @@ def test_the_axis_of_errors_is_set_by_few_weights(rows, cols, most):
     stored = Counting(np.ones(rows * cols, np.float32), "float32", (rows, cols))
     scheme = qv.Scheme.parse("int4-sym-b32")
     bins_of(stored, scheme, qv.describe(np.ones((1, 64), np.float32)), None)
-    assert 0 < sum(read) <= most
+    assert 0 < sum(read) <= 1 << 16

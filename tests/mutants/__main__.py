@@ -153,8 +153,8 @@ def main() -> int:
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__"))
     results: Counter[str] = Counter()
-    mine = list(enumerate(chosen(options.count, options.seed), 1))[first - 1 :: parts]
-    mine = [(number, fault) for number, fault in mine if not options.only or number in options.only]
+    numbered = list(enumerate(chosen(options.count, options.seed), 1))[first - 1 :: parts]
+    mine = [(number, fault) for number, fault in numbered if not options.only or number in options.only]
     refuse_failing(copy, [fault for _, fault in mine])
     for number, (path, place) in mine:
         there = copy / path.relative_to(ROOT)

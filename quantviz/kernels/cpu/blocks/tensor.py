@@ -14,11 +14,9 @@ from ....schemes import Scheme
 from ....tensors import StoredTensor, refuse_non_finite
 from ...overflow import beyond_float32
 from ...results import Quantized
-from ..loops.plan import Piece
+from ..loops.plan import PIECE, Piece
 from ..workers import work
 from .run import is_finite, kernels_of
-
-PIECE = 1 << 19  # weights at a time: so many that Python's part of a piece, which other threads wait for, is small
 
 
 def cut(kind: BlockType, rows: int, cols: int, by_column: bool) -> list[Piece]:
