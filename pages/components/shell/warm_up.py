@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 
 import streamlit as st
@@ -22,3 +23,4 @@ def _run_the_kernels() -> None:
     stored = qv.open_model("random:normal?rows=64&cols=1024&outliers=0.001").open("weight")
     for key in ("int4-sym-tensor", "int4-sym-b64"):
         qv.evaluate(stored, key, device=default_engine())
+    gc.freeze()  # kernels stay like modules: see work/imports

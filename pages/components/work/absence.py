@@ -52,8 +52,13 @@ def _look() -> None:
 
 
 def give_back() -> None:
-    """Gives the system back what Python has freed: glibc keeps it otherwise."""
+    """Gives the system back what Python has freed: glibc keeps it otherwise.
+
+    What stood beside imports may have ended since, and is looked at too (`imports.import_each`).
+    """
+    gc.unfreeze()
     gc.collect()
+    gc.freeze()
     with suppress(OSError, AttributeError):  # another C library has no such function
         ctypes.CDLL(None).malloc_trim(0)
 
