@@ -7,7 +7,7 @@ import contextlib
 import re
 from urllib.parse import urlencode
 
-from playwright.sync_api import BrowserContext, Locator, Page, TimeoutError, expect
+from playwright.sync_api import BrowserContext, Error, Locator, Page, expect
 
 WIDTHS = 1280, 1920
 THEMES = {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 21, 28)"}  # and the ground of each
@@ -79,12 +79,13 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def pick(page: Page, opener: Locator, wanted: Locator) -> None:
-    """Opens a list or menu and clicks on what it offers. One that opens while the page still moves closes at once."""
+    """Opens a list or menu and clicks on what it offers. One that opens while the page still moves closes at once, and
+    one that is drawn anew meanwhile is looked for again."""
     for _ in range(5):
-        opener.scroll_into_view_if_needed()
-        page.wait_for_timeout(300)
-        opener.click()
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(Error):
+            opener.scroll_into_view_if_needed()
+            page.wait_for_timeout(300)
+            opener.click()
             return wanted.click(timeout=4000)
         page.keyboard.press("Escape")
     raise AssertionError(f"{opener} does not stay open, or does not offer {wanted}.")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, TimeoutError, expect
+from playwright.sync_api import BrowserContext, Error, Locator, Page, expect
 
 from .actions import page_without_figures
 from .conftest import PATIENCE
@@ -195,10 +195,11 @@ def test_a_walk_over_all_pages_and_back_keeps_what_is_chosen(window, address):
 def _tick(table: Locator, shown: Locator) -> None:
     """Ticks the first row of a table, until what that shows is there: on a page that moves a click lands elsewhere."""
     for _ in range(4):
-        table.scroll_into_view_if_needed()
-        table.click(position={"x": 20, "y": 52})
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(Error):  # the table may be drawn anew in the meantime
+            table.scroll_into_view_if_needed()
+            table.click(position={"x": 20, "y": 52})
             return shown.wait_for(timeout=PATIENCE / 4)
+    raise AssertionError(f"{shown} does not show what a row of {table} is.")
 
 
 @pytest.mark.parametrize(("path", "named"), [("compare", "schemes"), ("quality", "measured")])
