@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pages.components.work import absence
+from pages.components.work import absence, bounded, cached
 from pages.components.work.bounded import BoundedCache
+
+from .running import SMALL, opened, settled
 
 WAIT = 10.0  # seconds within which another thread surely gets its turn
 
@@ -47,6 +49,21 @@ def test_what_can_be_had_again_goes_when_the_last_window_has_been_closed_for_a_w
         here.clear()
         assert until(lambda count=times: len(given_back) == count)
         assert gone.peek("text") is None and kept.peek("text") == "abc"
+
+
+@pytest.mark.parametrize(
+    ("page", "ref"),
+    [("explore", SMALL), ("explore", "values:0.5,-1,0.25,3"), ("explore", "demo"), ("compare", SMALL),
+     ("outliers", SMALL)],
+)  # fmt: skip
+def test_a_window_that_comes_back_finds_its_page(page, ref):
+    """Its state is that of before: the page is drawn before the controls that would open the model."""
+    app = opened(page, ref=ref)
+    bounded.let_go()
+    assert cached._made_up.peek(cached.source_of(SMALL, SMALL, None, None)) is None
+    app.text_input(key="scheme").set_value("nf4-b64")
+    settled(app)
+    assert not app.exception and not app.error
 
 
 def test_memory_is_given_back_where_the_system_takes_it():

@@ -43,11 +43,12 @@ from .jobs import Job
 MEMORY = 4 << 30  # bytes of tensors that are kept; those of files and the Hub cost no memory, but an open file
 LARGEST_RANDOM = 2 << 30  # bytes of a random tensor, which has to be in memory whole
 MODEL_LIFETIME = 600  # seconds until a Hub repository is asked again what it holds
+MADE_UP = "random:", "values:"  # references that say all there is to the weights
 _SALT = secrets.token_bytes(16)
 
 
 def source_of(ref: str, opens: str, root: str | None, token: str | bool | None) -> ModelRef:
-    if opens.startswith(("random:", "values:")) or opens.strip() == PREFIX:
+    if opens.startswith(MADE_UP) or opens.strip() == PREFIX:
         return ModelRef(ref, opens)
     if opens.startswith("hf:"):
         visitor = hashlib.blake2b(str(token).encode(), key=_SALT, digest_size=8).hexdigest()
@@ -66,6 +67,7 @@ def _evaluation_bytes(e: Evaluation) -> int:
 
 
 _models: BoundedCache[Model] = BoundedCache(200, lambda _: 1)
+_made_up: BoundedCache[Model] = BoundedCache(200, lambda _: 1, had_again=True)
 _tensors: BoundedCache[StoredTensor] = BoundedCache(
     MEMORY, lambda t: max(t.nbytes, MEMORY >> 8), had_again=True
 )  # so, at most 256 open files
@@ -87,7 +89,9 @@ _optima: BoundedCache[list[ScalarQuantizer]] = BoundedCache(1000, lambda _: 1, h
 
 
 def opened(source: ModelRef) -> Model | None:
-    """The model, if it was opened before."""
+    """The model, if it was opened before; where the reference says all there is to it, it is opened here."""
+    if source.opens.startswith(MADE_UP):
+        return _made_up.get(source, lambda: qv.open_model(source.opens))
     return _models.peek(source)
 
 
@@ -107,7 +111,7 @@ def opening(source: ModelRef, token: str | bool | None, kind: str | None = None)
 
 
 def _model(source: ModelRef) -> Model:
-    model = _models.peek(source)
+    model = opened(source)
     if model is None:
         raise qv.QuantvizError(f"{source.ref} has been closed; load the page again.")
     return model
@@ -164,9 +168,7 @@ def evaluate(at: TensorPart, key: str, importance: Importance | None, job: Job) 
 
 def glance(at: TensorPart, key: str, importance: Importance | None = None) -> tuple[Evaluation, float]:
     """The evaluation of some of the tensor's rows, in a moment, and the share of the rows that these are."""
-    source, weighing = at.source, importance and importance.digest
-    is_made = source.opens.startswith("random:")  # perhaps one that nobody has opened: with larger outliers
-    model = _models.get(source, lambda: qv.open_model(source.opens)) if is_made else _model(source)
+    weighing, model = importance and importance.digest, _model(at.source)
     info = model.info(at.tensor)
     first, end = at.rows or (0, info.rows)
 
