@@ -12,7 +12,8 @@ from pages.components.compare import several, several_run
 from pages.components.work import cached, tensors
 from tests.calibration.test_energy import imatrix
 from tests.pages.running import figures, opened, settled, shown
-from tests.sources.builders import safetensors
+from tests.sources.builders import safetensors, weights
+from tests.sources.fake_hub import Fault
 from tests.sources.gguf_builder import demo
 
 Q = "model.layers.{}.self_attn.q_proj.weight"
@@ -184,3 +185,19 @@ def test_a_file_of_importance_weighs_each_tensor_that_it_names(tmp_path):
     np.testing.assert_array_equal(made.weighted_mse, found.iq1_s)
     taken(app, "Python, all tensors")
     assert "rows=(0, 16), importance='some.gguf')" in app.code[0].value
+
+
+def test_tensors_of_a_hub_that_fails_can_be_tried_again(hub):
+    layers = {Q.format(i): weights(64, 128, i) for i in range(3)}
+    hub.add_repo("some/model", {"model.safetensors": safetensors(layers)})
+    compare(Q.format(1), ref="hf:some/model")  # the tensor that the sidebar has open
+    hub.faults.append(Fault("cdn", "status", times=50))
+    app = compare(ALL_Q, ref="hf:some/model")
+    refusals = table(app)["not measured"].tolist()
+    assert ["the server answered 500" in refused for refused in refusals] == [True, False, True]
+    hub.faults.clear()
+    press(app, "Try 2 tensors again")
+    found = table(app).set_index("tensor")
+    assert list(found) == FEW
+    for name, w in layers.items():
+        assert found.loc[name, FEW[0]] == qv.evaluate(w[:16], FEW[0]).metrics["sqnr_db"]
