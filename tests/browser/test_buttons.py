@@ -35,7 +35,7 @@ QUICK: dict[str, dict] = {
 ABSENT = {"ref": "hf:someone/absent", "model": "hf:someone/absent", "beside": "hf:someone/absent"}
 LONG = re.compile(r"^(Start|Measure|Collect|Write|Set the largest|Compare (all|every)|Evaluate)")
 LOADING = 180_000  # milliseconds: a machine on which nothing is loaded imports torch and transformers in one press
-SOON = 1_500  # milliseconds after which anything else that goes on is stopped too
+SOON = 400  # milliseconds after which anything else that goes on is stopped too
 
 # Presses the first thing that can be pressed and was not; gives its name. What belongs to Streamlit's own frame is left
 # out: tools of charts and tables, question marks, arrows that open a list, and the bar at the top.
@@ -134,9 +134,9 @@ def open_page(page: Page, address: str, path: str, **view) -> None:
 
 
 def press_all(page: Page, roots: list[str]) -> list[str]:
-    """Names of what was pressed, one after another; stops at the first fault."""
+    """Names of what was pressed, one after another; stops at the first fault. Every page has something to press."""
     pressed: list[str] = []
-    while not page.faults and (name := page.evaluate(PRESS, [pressed, roots])):
+    while not page.faults and (name := _press_next(page, pressed, roots)):
         pressed.append(name)
         assert len(pressed) < MOST, pressed
         at_rest(page)
@@ -145,6 +145,17 @@ def press_all(page: Page, roots: list[str]) -> list[str]:
             page.keyboard.press("Escape")
     assert not page.faults, f"{page.faults.pop()}\nafter {pressed}"
     return pressed
+
+
+def _press_next(page: Page, pressed: list[str], roots: list[str]) -> str | None:
+    """The name of what was pressed; None where nothing is left on a page that stays as it is."""
+    if not pressed:
+        return page.wait_for_function(PRESS, arg=[pressed, roots], timeout=LOADING).json_value()
+    if name := page.evaluate(PRESS, [pressed, roots]):
+        return name
+    page.wait_for_timeout(SOON)  # between two runs of its script a page may be at rest for a moment
+    at_rest(page)
+    return page.evaluate(PRESS, [pressed, roots])
 
 
 def _stop(page: Page, after: int) -> None:
