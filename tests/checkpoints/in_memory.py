@@ -1,0 +1,72 @@
+"""Golden layers opened without a disk, and what is seen of them, in few words: for tests that open hundreds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import quantviz as qv
+from quantviz.checkpoints import understood
+from quantviz.checkpoints.decoded import Decoded
+from quantviz.checkpoints.layer import Unpacked
+from quantviz.errors import MissingFile
+from quantviz.sources.model import Model, TensorInfo, byte_range, element_type, select, tensor_of
+from quantviz.sources.safetensors_header import DTYPES
+from tests.checkpoints.golden import Case
+
+
+class _Bytes:
+    """Tensors whose bytes are at hand."""
+
+    def __init__(self, case: Case) -> None:
+        self.metadata, self._bytes = dict(case.metadata), {name: raw for name, (_, _, raw) in case.tensors.items()}
+        self.tensors = tuple(
+            TensorInfo(name, tuple(shape), DTYPES[dtype][0], len(raw))
+            for name, (dtype, shape, raw) in case.tensors.items()
+        )
+
+    def open(self, info: TensorInfo, rows: tuple[int, int] | None, progress: Any) -> qv.tensors.StoredTensor:
+        part = select(info, rows)
+        first, last = byte_range(info, part)
+        return tensor_of(np.frombuffer(self._bytes[info.name][first:last], element_type(info)), info, part)
+
+
+def opened(case: Case) -> Model:
+    """As `open_model` gives it once it is written."""
+
+    def read_json(name: str) -> dict[str, Any]:
+        if name not in case.config:
+            raise MissingFile(name)
+        return dict(case.config[name])
+
+    return understood(Model("model", _Bytes(case), read_json))
+
+
+def told(x: Any) -> list:
+    """[dtype and shape, a number that changes with each of its numbers and their order]; [] for None."""
+    if x is None:
+        return []
+    x = np.asarray(x)
+    numbers = np.nan_to_num(x.astype(np.float64).reshape(-1), nan=0.1, posinf=0.2, neginf=0.3)
+    return [f"{x.dtype}{list(x.shape)}", float(f"{numbers @ (1 + np.arange(x.size) % 11):.7g}")]
+
+
+def apart(found: Unpacked) -> dict[str, Any]:
+    """The parts of rows."""
+    names = ("codes", "scales", "zeros", "minima", "columns", "numbers", "given")
+    parts = {name: told(x) for name in names if (x := getattr(found, name)) is not None}
+    return parts | {"width": found.width} | {f"stored {name}": told(x) for name, x in found.stored.items()}
+
+
+def seen(stored: Decoded) -> dict[str, Any]:
+    """How a layer is read, and what its rows are taken apart into."""
+    layer = stored.layer
+    parts = {name: [part.info.name.rpartition(".")[2], part.info.dtype, part.info.shape, part.every, part.stored_rows]
+             for name, part in layer.parts.items()}  # fmt: skip
+    return {
+        "as": f"{layer.stored_as} {list(layer.shape)} {layer.height} {layer.largest_scale} {stored.bits_per_weight:g}",
+        "levels": [layer.first_code, *told(layer.levels)], "fields": " ".join(f.part for f in layer.fields),
+        "orders": [f.order for f in layer.fields if f.order], "notices": stored.notices, "parts": parts,
+        "apart": apart(stored.unpacked(0, stored.rows)),
+    }  # fmt: skip
