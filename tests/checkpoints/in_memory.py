@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class _Bytes:
         return tensor_of(np.frombuffer(self._bytes[info.name][first:last], element_type(info)), info, part)
 
 
-def opened(case: Case) -> Model:
+def opened(case: Case, ref: str = "model") -> Model:
     """As `open_model` gives it once it is written."""
 
     def read_json(name: str) -> dict[str, Any]:
@@ -40,7 +41,17 @@ def opened(case: Case) -> Model:
             raise MissingFile(name)
         return dict(case.config[name])
 
-    return understood(Model("model", _Bytes(case), read_json))
+    return understood(Model(ref, _Bytes(case), read_json))
+
+
+def of_arrays(
+    arrays: Mapping[str, np.ndarray], config: Mapping[str, Any] | None = None, ref: str = "model", **said: Any
+):
+    """A model of plain arrays. config: its config.json.  said: its metadata."""
+    kinds = {"float32": "F32", "float16": "F16", "int32": "I32", "uint8": "U8", "int8": "I8"}
+    tensors = {name: (kinds[a.dtype.name], a.shape, a.tobytes()) for name, a in arrays.items()}
+    files = {"config.json": {"model_type": "llama", "num_attention_heads": 4} | dict(config or {})}
+    return opened(Case(ref, "", tensors, np.empty(0), config=files, metadata=said), ref)
 
 
 def told(x: Any) -> list:

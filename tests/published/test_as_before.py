@@ -15,14 +15,9 @@ from quantviz.published.beside import against, against_dict, in_short, pair_up, 
 from quantviz.published.contents import contents, contents_sentence
 from quantviz.published.stored import field_rows, group_rows, groups_of, rows_a_scale, stored_block, weight_rows
 from quantviz.tensors import StoredTensor
-from tests.checkpoints.golden import Case, files
-from tests.checkpoints.in_memory import opened, told
+from tests.checkpoints.golden import files
+from tests.checkpoints.in_memory import of_arrays, opened, told
 from tests.checkpoints.test_as_before import kinds
-
-
-def plainly(w: np.ndarray, name: str) -> Case:
-    """A model of one tensor of float32."""
-    return Case(name, name, {name: ("F32", w.shape, w.astype(np.float32).tobytes())}, w)
 
 
 def looked_at(tensor: StoredTensor) -> dict:
@@ -57,7 +52,7 @@ def test_what_is_told_of_a_layer_beside_an_original(file: str, kept: Callable, m
         w = model.load(case.weight)
         noise = np.random.default_rng(0).standard_normal(w.shape, np.float32) * w.std()
         for part in (0.02, 0.4):
-            original = opened(plainly(w + np.float32(part) * noise, case.weight))
+            original = of_arrays({case.weight: w + np.float32(part) * noise})
             a = against(original, model, pair_up(original, model).of(case.weight), detail="metrics")
             kept([sentence(a), in_short(a), short(against_dict(a))])
 
