@@ -59,6 +59,10 @@ def test_the_properties_of_formats(f: bits.AnyFormat, kept: Callable) -> None:
     kept([bits.value(f, code, scale) for code in (1, 2**f.bits - 1) for scale in (0.5, 1e38)])
 
 
+def test_the_bytes_of_a_weight_are_measured_on_whole_bytes() -> None:
+    assert worked.packed_bytes_a_weight(FORMATS["fp4_e2m1"]) == 0.5
+
+
 @pytest.mark.parametrize("f", ALL, ids=lambda f: f.name)
 def test_what_typed_numbers_become(f: bits.AnyFormat, kept: Callable) -> None:
     numbers = [number for number in NUMBERS if f is not bits.E8M0 or Fraction(number.replace("2^", "1e")) > 0]
