@@ -60,7 +60,7 @@ def told(x: Any) -> list:
         return []
     x = np.asarray(x)
     numbers = np.nan_to_num(x.astype(np.float64).reshape(-1), nan=0.1, posinf=0.2, neginf=0.3)
-    return [f"{x.dtype}{list(x.shape)}", float(f"{numbers @ (1 + np.arange(x.size) % 11):.7g}")]
+    return [f"{x.dtype}{list(x.shape)}", float(f"{(numbers * (1 + np.arange(x.size) % 11)).sum():.7g}")]
 
 
 def apart(found: Unpacked) -> dict[str, Any]:
