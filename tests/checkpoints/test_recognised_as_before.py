@@ -19,7 +19,8 @@ from quantviz.sources import TensorInfo
 from quantviz.sources.model import Model
 from quantviz.sources.safetensors_header import DTYPES
 from quantviz.tensors import Packing
-from tests.checkpoints.in_memory import told
+from tests.checkpoints.golden import Case
+from tests.checkpoints.in_memory import opened, seen, told
 from tests.checkpoints.layouts import ALL, IN, OUT, Example, Tensors
 from tests.checkpoints.test_recognition import PLAIN, marks, names
 
@@ -57,6 +58,30 @@ def test_what_each_tensor_is_said_to_be(example: Example, kept: Callable) -> Non
         if len(sums) == 1:
             kept({name: why for name, (_, _, why) in each.items() if name in example.tensors})
     kept(sums)
+
+
+@pytest.mark.parametrize("example", [one for one in ALL if one.decoded], ids=names)
+def test_what_each_is_decoded_to(example: Example, kept: Callable) -> None:
+    """Of any bytes, and of a scale that is a number."""
+    rng = np.random.default_rng(0)
+    tensors = {}
+    for name, (dtype, shape) in example.tensors.items():
+        size = int(np.prod(shape)) * DTYPES[dtype][1] // 8
+        raw = rng.standard_normal(size // 4, np.float32).tobytes() if dtype == "F32" else rng.bytes(size)
+        if dtype in ("F16", "BF16", "F8_E4M3", "F8_E8M0"):
+            raw = rng.integers(0x30, 0x40, size, np.uint8).tobytes()
+        tensors[name] = dtype, shape, raw
+    model = opened(Case("any", "", tensors, np.empty(0), config={"config.json": marks(example)}))
+    for info in model.tensors:
+        if info.decoded:
+            try:
+                stored = model.open(info.name)
+                kept(seen(stored))
+                for first, last in ((0, 1), (1, 2), (stored.rows // 2 - 1, stored.rows)):
+                    kept(told(stored.row_range(first, last).numpy()))
+            except QuantvizError as refused:
+                kept(str(refused))
+    kept([info.name for info in model.tensors])
 
 
 def test_what_is_told_of_models_without_codes(kept: Callable) -> None:
