@@ -22,9 +22,10 @@ def blocks(kind: BlockType, count: int = 3) -> np.ndarray:
 
 @each
 def test_what_a_type_says_of_itself(kind: BlockType, kept: Callable) -> None:
-    kept([kind.number, kind.block, kind.nbytes, kind.group, kind.groups, kind.bits, kind.first_code, kind.together,
-          kind.margin, kind.unit.hex(), kind.needs_importance, kind.uses_importance, kind.is_even, kind.ends,
-          kind.bits_per_weight, kind.row_bytes(1536), [kind.padded(n) for n in (1, 256, 257)]])  # fmt: skip
+    names = ("number", "block", "nbytes", "group", "groups", "bits", "first_code", "together", "margin",
+             "needs_importance", "uses_importance", "is_even", "ends", "bits_per_weight")  # fmt: skip
+    kept({name: getattr(kind, name) for name in names} | {"unit": kind.unit.hex()})
+    kept([kind.row_bytes(1536), [kind.padded(n) for n in (1, 256, 257)]])
     kept([" ".join((f.name, str(f.offset), str(f.size), f.role)) for f in kind.fields])
     kept([told(kind.numbers), *map(told, kind.unscaling), original_name(kind.name), kind.source[-30:], len(kind.rule)])
 
