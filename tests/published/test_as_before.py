@@ -50,7 +50,7 @@ def test_what_is_told_of_a_layer_beside_an_original(file: str, kept: Callable, m
     for case in kinds(file, of_bits=False):
         model = opened(case)
         w = model.load(case.weight)
-        noise = np.random.default_rng(0).standard_normal(w.shape, np.float32) * w.std()
+        noise = np.random.default_rng(0).standard_normal(w.shape, np.float32) * np.float32(f"{w.std():.2g}")
         for part in (0.02, 0.4):
             original = of_arrays({case.weight: w + np.float32(part) * noise})
             a = against(original, model, pair_up(original, model).of(case.weight), detail="metrics")

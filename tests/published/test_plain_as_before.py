@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -12,10 +13,12 @@ import pytest
 
 from quantviz.checkpoints.decoded import Decoded
 from quantviz.checkpoints.layer import Layer, Part, Unpacked
+from quantviz.errors import QuantvizError
 from quantviz.evaluation import evaluate
 from quantviz.published import plain
 from quantviz.published.contents import contents, contents_sentence
 from quantviz.published.plain import beside_plain, plain_sentence
+from quantviz.published.requantized import requantized
 from quantviz.published.scale_rules import Extremes, asymmetric, from_the_far_end, of_levels, powers_of_two, symmetric
 from quantviz.published.stored import group_rows, stored_block, weight_rows
 from quantviz.published.views import Mapped, Rearranged, Scaled, Transposed, view
@@ -76,6 +79,36 @@ def test_what_is_told_of_its_scales(levels: str, scales: str, kept: Callable) ->
         found, _ = beside_plain(as_stored(W), y)
         whole = contents(y)
     kept([found.elsewhere, found.scheme, found.rule, contents_sentence(whole), whole.saturated])
+
+
+@pytest.mark.parametrize("name", ["", "w"])
+def test_what_cannot_be_looked_at(name: str, kept: Callable) -> None:
+    broken = replace(layer_of(FOUR, shared(np.inf, 1)), name=name)
+    for refuses in (lambda: contents(broken), lambda: contents(replace(as_stored(W), name=name)),
+                    lambda: stored_block(replace(as_stored(W), name=name), 0, 0)):  # fmt: skip
+        with pytest.raises(QuantvizError) as refused:
+            refuses()
+        kept(str(refused.value))
+    kept([beside_plain(as_stored(W), y)[1] for y in (as_stored(W), view(Mapped, broken, function=abs))])
+
+
+def test_how_far_each_is(kept: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    y = layer_of(FOUR, SCALES["any"], zeros=shared(8))
+    for piece in (1 << 18, 1, 100, 130):
+        for module in ("contents", "survey", "requantized"):
+            monkeypatch.setattr(sys.modules[f"quantviz.published.{module}"], "_PIECE", piece)
+        done: list[tuple[int, int]] = []
+        found = contents(y, lambda *now: done.append(now))  # noqa: B023
+        kept([done[0], done[-1], len(done), sorted(done) == done, told(found.counts), told(found.scales.counts)])
+        done.clear()
+        again, _ = requantized(as_stored(W), as_stored(W.astype(np.float16)), None, lambda *now: done.append(now))  # noqa: B023
+        kept([done[0], done[-1], len(done), again.equal, again.through, again.first])
+        plainly, _ = beside_plain(as_stored(W), y)
+        kept([plainly.nearest, plainly.mse])
+        for rows in (1, 2, 8):
+            tile = layer_of(FOUR, np.repeat(shared(0.01, 0.02, 0.03)[: 8 // rows], rows, axis=0), every=rows)
+            whole = contents(tile)
+            kept([whole.height, whole.groups, told(whole.scales.counts), beside_plain(as_stored(W), tile)[0].nearest])
 
 
 @pytest.mark.parametrize("used", [1, 2, 3, 4, 6, 8, 9, 16])
