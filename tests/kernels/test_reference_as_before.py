@@ -69,7 +69,15 @@ def weighed(found: list) -> list:
     if len(found) == 1:
         return found
     sums = {key: float(f"{value:.6g}") for key, value in found[5].items() if value is not None}
-    return [[a[1] for a in found[0] if a], found[2:5], [*sums.values()], [a[1] for a in found[6] if a], found[7]]
+    shapes = " ".join(a[0] for a in (*found[0], *found[6]) if a)
+    return [
+        shapes,
+        [a[1] for a in found[0] if a],
+        found[2:5],
+        [*sums.values()],
+        [a[1] for a in found[6] if a],
+        found[7],
+    ]
 
 
 @pytest.mark.parametrize("key", HEADS + OPTIONS)

@@ -12,6 +12,7 @@ import torch
 
 from quantviz.errors import QuantvizError
 from quantviz.tensors import PackedTensor, Packing, StoredTensor, as_stored, check_importance, refuse_non_finite
+from quantviz.tensors.float8 import FLOAT8, FNUZ, float8_values
 from quantviz.tensors.stored import STORED_DTYPES, check_weights, rows_and_cols
 from tests.checkpoints.in_memory import told
 
@@ -41,6 +42,13 @@ def test_reading_pieces(dtype: str, kept: Callable) -> None:
         kept([x.nbytes, x.bits_per_weight, x.is_wide, x.remarks, x.stored_as, told(x.numpy()), told(x.read(3, 7)),
               told(x.read_exactly(2)), told(x.row_range(1, 3).read())])  # fmt: skip
         kept([said(x.row_range, *rows) for rows in ((-1, 2), (2, 2), (2, 4))])
+
+
+@pytest.mark.parametrize("dtype", [*FLOAT8, *FNUZ])
+def test_codes_of_eight_bits(dtype: str, kept: Callable) -> None:
+    values = float8_values(dtype)
+    kept([told(values), np.flatnonzero(~np.isfinite(values)), values[[0, 1, 8, 127, 128, 129, 255]]])
+    kept(float(np.signbit(values).sum()))
 
 
 @pytest.mark.parametrize("factors", [None, np.array([1, 2, 4], np.float32)])
