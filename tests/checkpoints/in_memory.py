@@ -30,6 +30,8 @@ class _Bytes:
     def open(self, info: TensorInfo, rows: tuple[int, int] | None, progress: Any) -> qv.tensors.StoredTensor:
         part = select(info, rows)
         first, last = byte_range(info, part)
+        if progress:
+            progress(last - first, info.nbytes)
         return tensor_of(np.frombuffer(self._bytes[info.name][first:last], element_type(info)), info, part)
 
 
