@@ -11,11 +11,13 @@ import pytest
 import torch
 
 from quantviz import Scheme
+from quantviz.block_types import BLOCK_TYPES
 from quantviz.errors import QuantvizError
 from quantviz.kernels import engines, linear, reference, searching
 from quantviz.kernels.arrays import TorchTensor, as_numpy, in_arrays_of
 from quantviz.kernels.bins import Bins, error_bins, value_bins
 from quantviz.kernels.overflow import BACK, ROTATING, beyond_float32, refuse_sums, refuse_values
+from quantviz.kernels.reference import blocks
 from quantviz.kernels.reference.rules import encode_float, over, power_of_two, store_minimum
 from quantviz.kernels.results import Extremes, Quantized, scale_notices
 from quantviz.kernels.rotation import rotate, unrotate
@@ -88,6 +90,28 @@ def test_what_a_scheme_makes_of_weights(key: str, kept: Callable) -> None:
             kept(weighed(made(w, key)))
     if "clip=mse" in key:
         kept(weighed(made(w, key, importance)))
+
+
+@pytest.mark.parametrize("name", BLOCK_TYPES)
+def test_what_blocks_of_any_bytes_are_measured_as(name: str, kept: Callable) -> None:
+    kind = BLOCK_TYPES[name]
+    cols, rng = max(kind.block, 64) + 9, np.random.default_rng(0)
+    padded = kind.padded(cols)
+    data = rng.integers(0, 0x50, (3, kind.row_bytes(padded)), np.uint8)
+    found = kind.unpack(torch.from_numpy(data).reshape(-1, kind.nbytes))
+    codes, scales = found.codes.reshape(3, -1)[:, :cols], found.scales.reshape(3, -1)
+    minima = None if found.minima is None else found.minima.reshape(3, -1)
+    q = Quantized(Scheme.parse(f"{name}:pad=1"), (3, cols), codes, scales, minima=minima, data=torch.from_numpy(data))
+    y = reference.dequantize(q)
+    size = float(y.abs().mean())
+    x = y + torch.from_numpy(rng.standard_normal((3, cols), np.float32)) * size
+    bins = Bins(np.float32(-4 * size), np.float32(4 * size), 64), Bins(np.float32(-size), np.float32(size), 32)
+    for importance in (None, np.linspace(0, 2, cols)):
+        measures = blocks.measured(x, q, y, bins, importance)
+        c = measures.counts
+        kept([{key: value and float(f"{value:.6g}") for key, value in asdict(measures.sums).items()}, told(y),
+              [told(a) for a in (c.dequantized, c.error, c.codes, c.block_rmse)], c.zeroed, c.clipped])  # fmt: skip
+    assert blocks.measured(x, q, y, None, None).counts is None
 
 
 @pytest.mark.parametrize("name", ["fp32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2", "fp8_e4m3fnuz", "fp4_e2m1"])
