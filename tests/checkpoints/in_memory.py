@@ -57,12 +57,21 @@ def of_arrays(
 
 
 def told(x: Any) -> list:
-    """[dtype and shape, a number that changes with each of its numbers and their order]; [] for None."""
+    """[dtype and shape, a number that changes with each of its numbers and their order]; [] for None.
+
+    Of whole numbers it is a text, which has to be the same to the last digit; of floats it says where some are none.
+    """
     if x is None:
         return []
     x = np.asarray(x)
-    numbers = np.nan_to_num(x.astype(np.float64).reshape(-1), nan=0.1, posinf=0.2, neginf=0.3)
-    return [f"{x.dtype}{list(x.shape)}", float(f"{(numbers * (1 + np.arange(x.size) % 11)).sum():.7g}")]
+    what, flat = f"{x.dtype}{list(x.shape)}", x.reshape(-1)
+    numbers = flat.astype(np.float64)
+    places = 1 + np.arange(x.size) % 11
+    if x.dtype.kind in "biu":
+        return [what, f"{(numbers * places).sum():.0f}"]
+    for word, there in (("none", np.isnan(numbers)), ("infinite", np.isinf(numbers))):
+        what += f" {word} {np.flatnonzero(there).sum()} of {there.sum()}" if there.any() else ""
+    return [what, float(f"{(np.where(np.isfinite(numbers), numbers, 0) * places).sum():.7g}")]
 
 
 def apart(found: Unpacked) -> dict[str, Any]:

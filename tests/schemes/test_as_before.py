@@ -141,5 +141,13 @@ def test_scales_that_are_quantized_themselves(kept: Callable) -> None:
     rng = np.random.default_rng(0)
     for size in (1, 255, 256, 257, 1000):
         n = nested.nest(rng.random((1, size), np.float32))
-        kept([told(n.codes), told(n.absmax2), float(n.offset), told(n.restored), nested.nested_bits(size)])
+        kept(
+            [
+                told(n.codes.astype(np.float32)),
+                told(n.absmax2),
+                float(n.offset),
+                told(n.restored),
+                nested.nested_bits(size),
+            ]
+        )
     kept([told(nested.nest(np.zeros(300, np.float32)).codes), told(nested.dynamic_map())])
