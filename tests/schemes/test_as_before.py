@@ -139,7 +139,7 @@ def test_orders_of_rotations_and_their_matrices(kept: Callable) -> None:
 
 def test_scales_that_are_quantized_themselves(kept: Callable) -> None:
     rng = np.random.default_rng(0)
-    for size in (1, 255, 256, 257, 1000):
+    for size in (1, 255, 256, 257, 1000):  # codes as floats: their last step depends on how a processor adds up
         n = nested.nest(rng.random((1, size), np.float32))
         kept(
             [
