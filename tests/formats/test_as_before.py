@@ -10,7 +10,8 @@ from fractions import Fraction
 import pytest
 
 from quantviz.errors import QuantvizError
-from quantviz.formats import FORMATS, bits, numerals, worked
+from quantviz.formats import FORMATS, CodebookFormat, FloatFormat, bits, numerals, worked
+from tests.checkpoints.in_memory import told
 
 ALL = [*FORMATS.values(), bits.E8M0]
 NUMBERS = ("0", "-0", "0.1", "-0.1", "1", "-1", "2.5", "-3.5", "5/3", "2^-9", "2^-24", "2^-127", "2^-150", "6", "7.3",
@@ -48,6 +49,20 @@ def test_what_is_told_of_codes(f: bits.AnyFormat, kept: Callable) -> None:
     kept([every[0], every[-1], *bits.ranks_between(f, -1.5, 2.0)[:1], len(bits.ranks_between(f, -1.5, 2.0, 0.75))])
     listed = worked.codes_to_list(f, codes[len(codes) // 3], around=10)
     kept([len(listed), listed[0], listed[-1], bits.pack(f, codes[:11]).hex()])
+
+
+@pytest.mark.parametrize("f", [f for f in FORMATS.values() if isinstance(f, FloatFormat | CodebookFormat)],
+                         ids=lambda f: f.name)  # fmt: skip
+def test_tables_of_values(f: FloatFormat | CodebookFormat, kept: Callable) -> None:
+    if f.bits > 16:
+        with pytest.raises(QuantvizError) as refused:
+            f.values  # noqa: B018
+        return kept(str(refused.value))
+    kept(told(f.values))
+    if isinstance(f, CodebookFormat):
+        kept([told(f.order), told(f.thresholds), f.values.tolist()])
+    else:
+        kept([f.max_code, f.max, f.min_normal, f.min_subnormal, f.epsilon, f.emin, f.emax, f.bias, f.has_negative_zero])
 
 
 @pytest.mark.parametrize("f", FORMATS.values(), ids=FORMATS)

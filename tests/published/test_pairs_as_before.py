@@ -195,6 +195,10 @@ def test_tensors_kept_finer(kept: Callable) -> None:
     for count in (0, 1, 3, 4, 5):
         file = {name: x if n < count else x.astype(np.float16) for n, (name, x) in enumerate(w.items())}
         kept(differences(many(of_arrays(w, ref="a"), [of_arrays(file, ref="b")])))
+    one = {name: x.astype(np.float16) if n else x for n, (name, x) in enumerate(w.items())}
+    two = one | {f"{LAYER}3.weight": w[f"{LAYER}3.weight"]}
+    said = differences(many(of_arrays(w, ref="a"), [of_arrays(one, ref="b"), of_arrays(two, ref="c")]))[-1]
+    assert said == "b and c store 1 tensor as another type, 11 as the same."
     kept([told_apart(refs) for refs in (["/m/x"], ["/m/x", "/m/y"], ["/m/x", "/m/y", "/n/z"], ["hf:a/b", "hf:a/c"])])
 
 
