@@ -59,7 +59,17 @@ def test_reading_blocks(factors: np.ndarray | None, kept: Callable) -> None:
     for start in range(0, 18, 2):
         for stop in (*range(start, 19), None, -1):
             assert np.array_equal(x.read(start, stop), whole[start:stop])
-    kept([told(whole), x.nbytes, x.bits_per_weight, told(x.row_range(1, 3).read()), x.blocks(1, 3), x.blocks(8)])
+    kept(
+        [
+            told(whole),
+            x.nbytes,
+            x.bits_per_weight,
+            told(x.row_range(1, 3).read()),
+            x.blocks(1, 3),
+            x.blocks(8),
+            told(x.blocks()),
+        ]
+    )
     kept([said(replace(x, name=name, packing=replace(packing, decode=None)).read) for name in ("", "w")])
 
 
