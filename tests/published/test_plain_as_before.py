@@ -152,7 +152,8 @@ def test_the_arithmetic_of_zero_points_and_minima(zero: float, kept: Callable) -
 def test_rules_of_scales(kept: Callable) -> None:
     low, high = np.array([-1, -0.3, 0.2, -4, -7.5, 0, -6.5]), np.array([0.5, 2, 3, -1, 7.6, 0.1, 5.9])
     extremes = Extremes(low, high)
-    rules = [*symmetric(4), *symmetric(1), *asymmetric(3), from_the_far_end(2), from_the_far_end(1), *of_levels(6, True), *of_levels(6),
+    rules = [*symmetric(4), *symmetric(1), *asymmetric(3), from_the_far_end(2), from_the_far_end(1),
+             *of_levels(6, True), *of_levels(6),
              *of_levels(448, True), *powers_of_two(6.0), *powers_of_two(448.0), *powers_of_two(57344.0)]  # fmt: skip
     for rule in rules:
         scale = rule.scale(extremes)
