@@ -203,7 +203,8 @@ def _elsewhere(y: Decoded, kind: Kind, found: Survey, sample: Unpacked) -> Itera
         middle = number(found.zeros[0])
         yield f"All zero points are {middle}: symmetric {kind.name}, without zero points, holds the same weights."
     if integers and not found.minima and found.whole_zeros and np.isfinite(found.least):
-        bits = next(b for b in range(1, 17) if -(2 ** (b - 1)) <= found.least and found.most < 2 ** (b - 1))
+        # int1 is a sign and has no 0, so it holds none of these
+        bits = next(b for b in range(2, 17) if -(2 ** (b - 1)) <= found.least and found.most < 2 ** (b - 1))
         if bits < kind.bits:
             yield f"No weight needs more than {bits} of the {kind.bits} bits: int{bits} with the same scales holds it."
     if kind.name in ("fp8_e4m3", "fp8_e5m2"):

@@ -171,8 +171,8 @@ def differences(found: Many, names: Sequence[str] | None = None) -> list[str]:
         for b in range(a + 1, len(found.files)):
             other = found.difference(a, b)
             same = len(found.files[a].types.keys() & found.files[b].types.keys()) - len(other)
-            told.append(f"{names[a]} and {names[b]} store {len(other):,} tensors as other types, "
-                        f"{same:,} as the same.")  # fmt: skip
+            what = "1 tensor as another type" if len(other) == 1 else f"{len(other):,} tensors as other types"
+            told.append(f"{names[a]} and {names[b]} store {what}, {same:,} as the same.")
     return told
 
 

@@ -26,12 +26,22 @@ def test_a_layer_is_called_by_its_codebooks_and_its_rows_travel_alone(tmp_path: 
         assert (stored.stored_as, stored.layer.parts["codes"].every) == (stored_as, every)
 
 
+def test_a_codebook_has_two_vectors_or_as_many_as_codes_reach(tmp_path: Path) -> None:
+    for vectors, bits in ((2, 1), (256, 8)):
+        books = "F16", (2, vectors, 1, 8), bytes(32 * vectors)
+        stored = qv.open_model(case_with("2x8-1x8", codebooks=books).write(tmp_path / str(vectors))).open(
+            BASE + "weight"
+        )
+        assert stored.stored_as == f"AQLM 2x{bits} g8"
+
+
 @pytest.mark.parametrize(("parts", "match"), [
     ({"scales": None}, "codes that are integers with codebooks and scales that are floats"),
     ({"scales": ("F16", (12, 1, 1, 1), bytes(24))}, "are neither one a row nor one a group of 24 rows"),
     ({"codebooks": ("F16", (1, 256, 1, 8), bytes(4096))}, "contradict each other"),
     ({"codebooks": ("F16", (2, 255, 1, 8), bytes(8160))}, "255 vectors, which is no power of two"),
     ({"codebooks": ("F16", (2, 512, 1, 8), bytes(16384))}, "512 vectors, which is no power of two that int8 reaches"),
+    ({"codebooks": ("F16", (2, 1, 1, 8), bytes(32))}, "1 vectors, which is no power of two"),
     ({"codebooks": ("F16", (512, 8), bytes(8192))}, "contradict each other"),
     ({"codes": ("I8", (24, 16), bytes(384))}, "contradict each other"),
     ({"codes": ("U16", (24, 8, 2), bytes(768))}, "codes that are integers"),

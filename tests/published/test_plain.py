@@ -138,6 +138,14 @@ def test_codes_within_fewer_bits(tmp_path):
     assert "No weight needs" not in sentence(compared(tmp_path / "b", w, gptq(NAME, codes + 4, zeros + 4, scales, 32)))
 
 
+def test_a_sign_alone_holds_no_zeros(tmp_path):
+    w = np.zeros((64, 256), np.float32)
+    w[:, ::3] = -1
+    codes, scales = (8 + w).astype(np.int64), np.ones((64, 8), np.float16)
+    said = sentence(compared(tmp_path, w, gptq(NAME, codes, np.full((64, 8), 8), scales, 32)))
+    assert "No weight needs more than 2 of the 4 bits: int2" in said and "int1" not in said
+
+
 def test_fp8_that_is_fp4(tmp_path):
     w = np.random.default_rng(0).choice([0, 0.5, 1, 1.5, 2, 3, 4, 6], (128, 128)).astype(np.float32)
     codes = w.astype(ml_dtypes.float8_e4m3fn).view(np.uint8)

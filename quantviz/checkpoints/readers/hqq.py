@@ -126,7 +126,8 @@ def _contradicted(settings: Mapping[str, Any], bits: int) -> tuple[str, ...]:
         said = said.get(name) if isinstance(said, Mapping) else None
     if type(said) is not int or said == bits or (bits == 8 and said in (5, 6)):  # which are kept as 8
         return ()
-    return (f"config.json says {str(said)[:20]} bits, and the shapes are those of {bits}, which counts.",)
+    told = f"{str(said)[:20]} {'bit' if said == 1 else 'bits'}"
+    return (f"config.json says {told}, and the shapes are those of {bits}, which counts.",)
 
 
 def _unpack(matrix: _Matrix, cols: int, arrays: Arrays, first: int, last: int) -> Unpacked:

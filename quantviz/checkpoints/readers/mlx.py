@@ -80,17 +80,18 @@ def _chosen(found: Found, share: int) -> tuple[int, int, str]:
     if said in possible:
         return *said, ""
     if len(possible) > 1:
-        choices = " or ".join(f"{bits} bits in groups of {width}" for bits, width in possible)
-        where = f"says {said[0]} bits in groups of {said[1]}" if said else "does not say which"
+        choices = " or ".join(_words(*each) for each in possible)
+        where = f"says {_words(*said)}" if said else "does not say which"
         raise Unreadable(f"its shapes are those of {choices}, and config.json {where}")
     bits, width = possible[0]
     if not said:
         return bits, width, ""
-    notice = (
-        f"config.json says {said[0]} bits in groups of {said[1]}, and the shapes are those of {bits} bits in groups of "
-        f"{width}, which counts."
-    )
+    notice = f"config.json says {_words(*said)}, and the shapes are those of {_words(bits, width)}, which counts."
     return bits, width, notice
+
+
+def _words(bits: int, width: int) -> str:
+    return f"{bits} {'bit' if bits == 1 else 'bits'} in groups of {width}"
 
 
 def _said(settings: Mapping[str, Any], name: str) -> tuple[int, int] | None:
