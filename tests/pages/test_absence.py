@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
+from streamlit.runtime.memory_session_storage import MemorySessionStorage
+from streamlit.runtime.websocket_session_manager import WebsocketSessionManager
 
-from pages.components.work import absence, bounded, cached
+from pages.components.work import absence, bounded, cached, visitors
 from pages.components.work.bounded import BoundedCache
 
 from .running import SMALL, opened, settled
 
+AWAY = absence.AWAY  # before a test shortens it
 WAIT = 10.0  # seconds within which another thread surely gets its turn
 
 
@@ -29,6 +33,7 @@ def here(monkeypatch) -> Iterator[set[str]]:
     monkeypatch.setattr(absence.runtime, "exists", lambda: True)
     monkeypatch.setattr(absence, "is_connected", windows.__contains__)
     monkeypatch.setattr(absence, "session", lambda: "a window")
+    monkeypatch.setattr(absence, "forget_closed", lambda: None)
     monkeypatch.setattr(absence, "LOOK", 0.01)
     monkeypatch.setattr(absence, "AWAY", 0.1)
     yield windows
@@ -64,6 +69,20 @@ def test_a_window_that_comes_back_finds_its_page(page, ref):
     app.text_input(key="scheme").set_value("nf4-b64")
     settled(app)
     assert not app.exception and not app.error
+
+
+def test_windows_that_were_closed_long_ago_are_forgotten(monkeypatch):
+    """Streamlit's own classes, whose insides are no promise: a version that moves them is noticed here."""
+    now, storage = [0.0], MemorySessionStorage()
+    storage._cache._timer = lambda: now[0]
+    manager = WebsocketSessionManager(storage, None, None, None)
+    monkeypatch.setattr(visitors.runtime, "get_instance", lambda: SimpleNamespace(_session_mgr=manager))
+    for name in ("early", "late"):
+        storage.save(SimpleNamespace(session=SimpleNamespace(id=name)))
+        now[0] += storage._cache.ttl / 2
+    visitors.forget_closed()
+    assert list(storage._cache._data) == ["late"]
+    assert AWAY >= absence.LOOK + storage._cache.ttl
 
 
 def test_memory_is_given_back_where_the_system_takes_it():

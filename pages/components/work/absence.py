@@ -11,10 +11,10 @@ from contextlib import suppress
 from streamlit import runtime
 
 from .bounded import let_go
-from .visitors import is_connected, session
+from .visitors import forget_closed, is_connected, session
 
-AWAY = 120.0  # seconds that nobody is there: Streamlit keeps the state of a closed window as long
 LOOK = 10.0  # seconds between looks
+AWAY = 120.0 + LOOK  # seconds since somebody was seen: Streamlit keeps the state of a closed window for 120
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 
 _windows: set[str] = set()
@@ -48,6 +48,7 @@ def _look() -> None:
                 _looking = False
                 break
     let_go()
+    forget_closed()
     give_back()
 
 

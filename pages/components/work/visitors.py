@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from contextlib import suppress
 
 import streamlit as st
 from streamlit import runtime
@@ -33,3 +34,15 @@ def agree(what: Hashable) -> None:
 def is_connected(session: str) -> bool:
     """Whether the browser window is connected to the server now."""
     return runtime.exists() and runtime.get_instance().is_active_session(session) is True
+
+
+def forget_closed() -> None:
+    """Has Streamlit drop the windows that were closed more than two minutes ago, which no visitor can come back to.
+
+    Of its own it drops them when the next window is closed. What the last ones leave behind is little, but lies
+    between all that is free, and keeps that from the system.
+    """
+    with suppress(AttributeError):  # no part of what Streamlit promises
+        manager = runtime.get_instance()._session_mgr
+        with manager._storage_lock:
+            manager._session_storage._cache.expire()
