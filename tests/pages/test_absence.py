@@ -5,9 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
+from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.fragment import MemoryFragmentStorage
 from streamlit.runtime.memory_session_storage import MemorySessionStorage
+from streamlit.runtime.session_manager import SessionInfo
+from streamlit.runtime.state import SessionState
 from streamlit.runtime.websocket_session_manager import WebsocketSessionManager
 
 from pages.components.work import absence, bounded, cached, visitors
@@ -77,11 +82,16 @@ def test_windows_that_were_closed_long_ago_are_forgotten(monkeypatch):
     storage._cache._timer = lambda: now[0]
     manager = WebsocketSessionManager(storage, None, None, None)
     monkeypatch.setattr(visitors.runtime, "get_instance", lambda: SimpleNamespace(_session_mgr=manager))
+    windows = {}
     for name in ("early", "late"):
-        storage.save(SimpleNamespace(session=SimpleNamespace(id=name)))
+        windows[name] = Mock(spec=AppSession, id=name, session_state=SessionState())
+        windows[name]._fragment_storage = MemoryFragmentStorage()
+        windows[name].session_state["key"] = "value"
+        storage.save(Mock(spec=SessionInfo, session=windows[name]))
         now[0] += storage._cache.ttl / 2
     visitors.forget_closed()
-    assert list(storage._cache._data) == ["late"]
+    assert list(storage._cache._data) == ["late"] and windows["late"].session_state["key"] == "value"
+    assert windows["early"].shutdown.called and "key" not in windows["early"].session_state
     assert AWAY >= absence.LOOK + storage._cache.ttl
 
 

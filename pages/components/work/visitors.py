@@ -37,12 +37,16 @@ def is_connected(session: str) -> bool:
 
 
 def forget_closed() -> None:
-    """Has Streamlit drop the windows that were closed more than two minutes ago, which no visitor can come back to.
+    """Has Streamlit drop the windows that were closed more than two minutes ago, to which no visitor can come back.
 
-    Of its own it drops them when the next window is closed. What the last ones leave behind is little, but lies
-    between all that is free, and keeps that from the system.
+    Of its own it drops them when the next window is closed, and keeps the last one until another is opened: little,
+    but spread over all that is free, which therefore does not go back to the system.
     """
-    with suppress(AttributeError):  # no part of what Streamlit promises
+    with suppress(AttributeError, TypeError):  # no part of what Streamlit promises
         manager = runtime.get_instance()._session_mgr
         with manager._storage_lock:
-            manager._session_storage._cache.expire()
+            closed = manager._session_storage._cache.expire()
+        for _, info in closed:
+            info.session.shutdown()
+            info.session.session_state.clear()
+            info.session._fragment_storage.clear()
