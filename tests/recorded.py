@@ -5,6 +5,9 @@ A sentence with figures of the machine, of time or of a random choice is left ou
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
+import inspect
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +16,7 @@ from typing import Any
 
 import pytest
 
+import quantviz
 from quantviz.errors import QuantvizError
 
 MOST = 12  # sentences of a test
@@ -57,3 +61,27 @@ def _masked(text: str) -> str:
     for pattern, instead in _OWN:
         text = pattern.sub(instead, text)
     return text
+
+
+def interface(folder: str) -> dict[str, Any]:
+    """What a folder of quantviz offers: the signature of each public function with its defaults, and of each data class
+    whether it is frozen and compared by value."""
+    found = {}
+    for path in sorted((Path(quantviz.__file__).parent / folder).glob("**/*.py")):
+        name = ".".join(("quantviz", *path.relative_to(Path(quantviz.__file__).parent).with_suffix("").parts))
+        if path.name.startswith("__") or "train_demo" in name:
+            continue
+        for key, value in vars(importlib.import_module(name)).items():
+            if getattr(value, "__module__", "") != name or key.startswith("_"):
+                continue
+            if dataclasses.is_dataclass(value):
+                flags = value.__dataclass_params__
+                found[f"{name}.{key}"] = f"frozen={flags.frozen}, eq={flags.eq}{_defaults(value)}"
+            elif inspect.isfunction(value):
+                found[f"{name}.{key}"] = _defaults(value)
+    return found
+
+
+def _defaults(made: Callable) -> str:
+    given = inspect.signature(made).parameters.values()
+    return "".join(f", {p.name}={p.default!r}" for p in given if isinstance(p.default, (int, float, str, tuple)))

@@ -24,6 +24,7 @@ from quantviz.outliers.export import (
     schemes_table,
 )
 from quantviz.tensors import as_stored
+from tests.recorded import interface
 
 NORMAL = np.random.default_rng(0).standard_normal((64, 256), dtype=np.float32) * np.float32(0.02)
 OUTLIERS = apply(NORMAL, Injection(16, 20)).numpy()
@@ -227,3 +228,7 @@ def test_every_sentence_of_cures_and_edits(kept):
     for rmse, zeroed in itertools.product((0.0, 0.5, 1 / 1.5, 1.0, 1.49, 1.5, 20.0), (0.05, 0.1, 0.2)):
         changed = replace(e, metrics=e.metrics | {"rmse": e.metrics["rmse"] * rmse, "zeroed_fraction": zeroed})
         kept(sentences.edit_sentence(replace(e, metrics=e.metrics | {"zeroed_fraction": 0.02}), changed))
+
+
+def test_the_interface(kept):
+    kept(interface("outliers"))

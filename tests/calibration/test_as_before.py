@@ -23,6 +23,7 @@ from quantviz.calibration.layer import Calibration as Layer
 from quantviz.calibration.synthetic import synthetic_inputs
 from quantviz.schemes import Scheme
 from tests.calibration.test_importance import imatrix
+from tests.recorded import interface
 
 RNG = np.random.default_rng(3)
 X = (RNG.standard_normal((300, 64)) * np.linspace(0.5, 2, 64) + 0.5).astype(np.float32)  # easily inverted
@@ -297,3 +298,7 @@ def test_inputs_that_are_made_up(kept):
     for more in ({}, {"outlier_share": 1 / 16}, {"seed": 3}):
         x = np.asarray(synthetic_inputs(32, 40, **more), float)
         kept([list(x.shape), x.sum(), (x * x).sum(), np.abs(x).max(axis=0), x[0, :4], x[-1, -4:]])
+
+
+def test_the_interface(kept):
+    kept(interface("calibration"))

@@ -18,6 +18,7 @@ from quantviz.inspection import inspect_block
 from quantviz.schemes import Scheme
 from quantviz.statistics import Histogram
 from quantviz.tensors import as_stored
+from tests.recorded import interface
 
 RNG = np.random.default_rng(11)
 NORMAL = RNG.standard_normal((256, 256), dtype=np.float32) * np.float32(0.02)
@@ -261,3 +262,7 @@ def test_what_evaluate_refuses(kept):
         with pytest.raises(QuantvizError) as refusal:
             qv.evaluate(NORMAL, "int4-sym-b64", **more)
         kept(str(refusal.value))
+
+
+def test_the_interface(kept):
+    kept(interface("evaluation"))

@@ -13,6 +13,7 @@ from quantviz.inspection.block import _part
 from quantviz.inspection.worked import arithmetic, block_rows, code_text, code_values, is_whole, rule_text
 from quantviz.schemes import Scheme
 from tests.kernels.test_engines import ONE_PER_RULE
+from tests.recorded import interface
 
 W = np.random.default_rng(6).standard_normal((6, 256), dtype=np.float32)
 W[1, 3], W[2, 200] = 9, -0.0
@@ -60,3 +61,7 @@ def test_blocks_of_a_solved_tensor(kept):
         q = qv.quantize(W[:, :64], key, calibration=calibration)
         block = inspect_block(W[:, :64], key, 1, 0, quantized=q)
         kept(asdict(block) | {"names": block.names, "lines": arithmetic(block)[:3]})
+
+
+def test_the_interface(kept):
+    kept(interface("inspection"))

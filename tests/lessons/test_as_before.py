@@ -24,6 +24,7 @@ from quantviz.lessons import (
     speed,
 )
 from quantviz.throughput import Card, Measurement, Report
+from tests.recorded import interface
 
 LAYER = "model.layers.1.mlp.down_proj.weight"
 
@@ -165,3 +166,7 @@ def test_the_glossary(kept):
     )
     labels = ("Granularity", "Schemes (3)", "Scale, stored as fp16", "Seed", "SQNR", "block", "", "Bits per weight")
     kept({label: glossary.term_of(label) for label in labels})
+
+
+def test_the_interface(kept):
+    kept(interface("lessons"))

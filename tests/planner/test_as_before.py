@@ -11,7 +11,7 @@ import pytest
 from quantviz.cli import main
 from quantviz.cli import plan as command
 from quantviz.errors import QuantvizError
-from quantviz.planner import FORMATS, Rules, Times, parse_size, plan, recipe
+from quantviz.planner import Rules, Times, parse_size, plan
 from quantviz.planner import rules as ruling
 from quantviz.planner.budget import UNITS, Budget, budget_of
 from quantviz.planner.damage import GRADES, damages
@@ -19,9 +19,10 @@ from quantviz.planner.front import front
 from quantviz.planner.milliseconds import seconds_of
 from quantviz.planner.solve import solve
 from quantviz.planner.table import options, table
+from tests.recorded import interface
 
 from .frames import frame_of, made_up, row
-from .plans import OF_TOOL, TENSORS, plan_for
+from .plans import TENSORS
 
 SCHEMES = ("int2-asym-b32", "int4-sym-b32", "int8-sym-b32")
 HEADS = {"model.embed_tokens.weight": (512, 256), "lm_head.weight": (512, 256)}
@@ -181,25 +182,6 @@ def test_budgets(kept):
         kept(str(tried(budget_of, *given, 1000, 77)))
 
 
-@pytest.mark.parametrize("tool", OF_TOOL)
-@pytest.mark.parametrize("bits", [5.0, 6.5])
-def test_recipes(tool, bits, kept):
-    made = tried(plan_for, tool, bits, seed=3)
-    written = made if isinstance(made, str) else tried(recipe, made, tool)
-    if isinstance(written, str):
-        return kept(written)
-    pieces = [written.text[at : at + 900] for at in range(0, len(written.text), 900)]
-    kept(dict(enumerate(pieces[:4])))
-    kept([len(written.text), list(written.notes)])
-
-
-def test_what_recipes_refuse(kept):
-    for tool in FORMATS:
-        for schemes in (("nf4-b64", "int4-sym-b32"), ("q4_0", "int8-sym-b32"), ("int3-sym-b48", "int5-asym-b32")):
-            made = tried(plan, made_up(TENSORS | HEADS, schemes), bits=7.9)
-            kept(made if isinstance(made, str) else str(tried(recipe, made, tool))[:700])
-
-
 def test_milliseconds(kept):
     frame = made_up(TENSORS | HEADS | EXPERTS, SCHEMES)
     shapes = {(r, c) for r, c in frame[["rows", "cols"]].itertuples(index=False)}
@@ -298,3 +280,7 @@ def test_the_command(name, kept, monkeypatch, capsys):
     said = capsys.readouterr()
     lines = {i: line for i, line in enumerate(said.out.splitlines()) if '"seconds"' not in line}
     kept([status, said.err, dict(list(lines.items())[:45])])
+
+
+def test_the_interface(kept):
+    kept(interface("planner"))

@@ -30,6 +30,7 @@ from quantviz.quality.text.windows import batches, check_windows, windows_over
 from quantviz.quality.verdicts import quality_verdicts
 from quantviz.schemes import Scheme
 from tests.quality.made_up import collapsed, result
+from tests.recorded import interface
 
 
 def tried(make: Callable, *given, **more):
@@ -250,3 +251,7 @@ def test_what_uses_data(kept):
             len(Calibrating().content),
         ]
     )
+
+
+def test_the_interface(kept):
+    kept(interface("quality"))

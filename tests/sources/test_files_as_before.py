@@ -21,6 +21,7 @@ from quantviz.sources.opened import FileArray, open_regular
 from quantviz.sources.parts import chosen_files
 from quantviz.sources.ranged import _content_range
 from quantviz.sources.retry import Patience, passing_trouble
+from tests.recorded import interface
 
 
 def tried(make: Callable, *given, **more):
@@ -223,3 +224,7 @@ def test_indexes(kept, tmp_path):
         b'{"a": 1, "a": 2}',
     ):
         kept(tried(weight_map_of, content, "w.index.json"))
+
+
+def test_the_interface(kept):
+    kept(interface("sources"))

@@ -22,6 +22,7 @@ from quantviz.sweep.ranges import cut, row_step
 from quantviz.sweep.sampling import Sample, strata, tall_enough
 from quantviz.sweep.totals import totals, worst
 from quantviz.tensors import as_stored
+from tests.recorded import interface
 from tests.sweep.made_up import frame, refused, row, small
 
 
@@ -264,3 +265,7 @@ def test_targets_of_models(kept):
 def test_nothing_measured_is_no_number(kept):
     kept([repr(summary.joined(metric, small()[:0])) for metric in ("mse", "sqnr_db", "max_abs_error")])
     assert math.isnan(summary.joined("mse", small()[:0]))
+
+
+def test_the_interface(kept):
+    kept(interface("sweep"))

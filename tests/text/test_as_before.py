@@ -11,6 +11,7 @@ import pytest
 
 from quantviz.text import plain, printable, spreadsheets, typeset, wording
 from quantviz.text.numbers import real_number, whole_number
+from tests.recorded import interface
 
 # About every limit at which something is written otherwise: below, on and above it.
 EDGES = (1e-12, 1e-6, 1e-4, 0.01, 0.5, 1, 9.995, 12, 59.5, 60, 89.5, 90, 99.95, 100, 999.5, 1e3, 3599.5, 3600, 7260,
@@ -106,3 +107,7 @@ def test_printable_text(kept):
     texts = ("a", "a\nb\tc\r", "\x00\x1b[0m", "\ud800", "\u202eabc", "x" * 500, " a ", "é\u0301", "\x7f\x85", "\ufeff")
     kept({repr(text): printable.printable(text) for text in texts})
     kept([printable.printable("abcdefghij" * 5, most) for most in (10, 11, 20, 49, 50, 51)])
+
+
+def test_the_interface(kept):
+    kept(interface("text"))

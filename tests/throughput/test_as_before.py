@@ -15,6 +15,7 @@ from quantviz.throughput import plan as plans
 from quantviz.throughput.results import Doing, Spread
 from quantviz.throughput.shapes import LARGEST, from_config, model_shape
 from quantviz.throughput.timing import Contender, copies_for, with_times
+from tests.recorded import interface
 
 CARD = Card(
     "cpu",
@@ -284,3 +285,7 @@ def test_what_is_printed(workload, kept, capsys):
     refused = [Refused("linear", "q4_k", "Why."), Refused("decode", "q4_k", "Why."), Refused("linear", "a", "Else.")]
     kept(command._reasons(Report(refused=tuple(refused))))
     kept([tried(command._parse_shape, "--shape", text) for text in (None, "3x4", "3")])
+
+
+def test_the_interface(kept):
+    kept(interface("throughput"))
