@@ -232,3 +232,20 @@ def test_every_sentence_of_cures_and_edits(kept):
 
 def test_the_interface(kept):
     kept(interface("outliers"))
+
+
+def test_how_many_weights_are_offered_to_be_kept_apart(kept, monkeypatch):
+    from quantviz.outliers import cures as offered
+
+    far = qv.describe(OUTLIERS)
+    for percent in (0.0, 0.005, *offered.KEEPS, *(1.01 * p for p in offered.KEEPS)):
+        monkeypatch.setattr(offered, "share_beyond", lambda statistics, sigmas, share=percent / 100: share)
+        kept(
+            [
+                percent,
+                offered._keeps(far),
+                offered._keeps(qv.describe(NORMAL)),
+                offered._held(0.1, far),
+                offered._held(1.0, far),
+            ]
+        )

@@ -255,3 +255,26 @@ def test_pictures_in_files(kept, tmp_path):
                     float(stored.numpy().sum()),
                 ]
             )
+
+
+def test_files_of_too_many_numbers(kept, tmp_path):
+    from quantviz.sources import values
+
+    for count in (values.MOST_IN_FILE, values.MOST_IN_FILE + 1):
+        (tmp_path / "x.txt").write_text("1 " * count)
+        found = tried(values.open_number_file, tmp_path / "x.txt")
+        kept(found if isinstance(found, str) else found.tensors[0].shape)
+    for name, data in (
+        ("a.csv", "1;2\n3;4"),
+        ("b.txt", "é".encode("latin-1")),
+        ("c.txt", "1 2".encode("utf-16")),
+        ("d.txt", ""),
+        ("e.txt", "1 x"),
+    ):
+        (tmp_path / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+        found = tried(values.open_number_file, tmp_path / name)
+        kept(
+            found
+            if isinstance(found, str)
+            else [found.tensors[0].name, found.tensors[0].shape, list(found.tensors[0].notices)]
+        )
