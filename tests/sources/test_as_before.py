@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from quantviz.errors import QuantvizError
-from quantviz.sources import drawn_picture, open_model, picture
+from quantviz.sources import drawn_picture, open_model, pasted, picture, values
 from quantviz.sources.pasted import ordinal, read_numbers, shortest
 from quantviz.sources.synthetic import DISTRIBUTIONS, SyntheticSpec, generate
 from quantviz.sources.values import Values
@@ -257,24 +257,15 @@ def test_pictures_in_files(kept, tmp_path):
             )
 
 
-def test_files_of_too_many_numbers(kept, tmp_path):
-    from quantviz.sources import values
-
-    for count in (values.MOST_IN_FILE, values.MOST_IN_FILE + 1):
-        (tmp_path / "x.txt").write_text("1 " * count)
-        found = tried(values.open_number_file, tmp_path / "x.txt")
-        kept(found if isinstance(found, str) else found.tensors[0].shape)
+def test_files_of_numbers(kept, tmp_path, monkeypatch):
+    kept([values.MOST_IN_FILE, values.MOST_TEXT, values.MAX_FILE, pasted.MOST_PASTED])  # which sentences tell
+    monkeypatch.setattr(values, "MOST_IN_FILE", 9)
+    utf16 = "1 2".encode("utf-16")
     for name, data in (
-        ("a.csv", "1;2\n3;4"),
-        ("b.txt", "é".encode("latin-1")),
-        ("c.txt", "1 2".encode("utf-16")),
-        ("d.txt", ""),
-        ("e.txt", "1 x"),
-    ):
-        (tmp_path / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+        ("nine.txt", b"1 " * 9), ("ten.txt", b"1 " * 10), ("a.csv", b"1;2\n3;4"), ("b.txt", b"\xe9"), ("c.txt", utf16),
+        ("d.txt", b""), ("e.txt", b"1 x"), ("f.csv", b"name\n1\n0.123456789"),
+    ):  # fmt: skip
+        (tmp_path / name).write_bytes(data)
         found = tried(values.open_number_file, tmp_path / name)
-        kept(
-            found
-            if isinstance(found, str)
-            else [found.tensors[0].name, found.tensors[0].shape, list(found.tensors[0].notices)]
-        )
+        info = None if isinstance(found, str) else found.tensors[0]
+        kept(found if info is None else [info.name, info.shape, list(info.notices)])
