@@ -19,20 +19,22 @@ import pytest
 import quantviz
 from quantviz.errors import QuantvizError
 
+_ROOT = Path(__file__).parents[1]
 MOST = 12  # sentences of a test
 # Said, and heard by nobody, when a model is opened for the first time.
 _SILENT = re.compile(r"There is no [a-z_]+_config\.json at")
 # Folders of a test, ports of a fake server, and what libraries and systems say in words of their own.
 _OWN = (
     (re.compile(r"/[^\s'\",;]*/(?:pytest-[^/\s'\",;]+|tmp[^/\s'\",;]+)(?:/[^/\s'\",;]*?\d+)?(?=/|\b)"), "…"),
-    (re.compile(re.escape(str(Path(__file__).parents[1]))), "…"),
+    (re.compile(re.escape(str(_ROOT))), "…"),
     (re.compile(r"(127\.0\.0\.1|localhost):[0-9]+"), "the fake"),
     (re.compile(r"0x[0-9a-f]{6,}"), "0x…"),
 )
 
 
-def sentences(*leave_out: str) -> Callable:
-    """A fixture that keeps the sentences of each test; without those that hold one of some words."""
+def sentences(*leave_out: str, but: str = "$^") -> Callable:
+    """A fixture that keeps the sentences of each test; without those that hold one of some words, and without those of
+    files whose names match `but`: of tests in which threads or a network say what goes wrong first."""
 
     @pytest.fixture(autouse=True)
     def sentences_are_as_before(
@@ -48,10 +50,12 @@ def sentences(*leave_out: str) -> Callable:
 
         monkeypatch.setattr(QuantvizError, "__init__", record)
         yield
-        if hasattr(request.function, "hypothesis"):  # whose examples are others each time
+        name = request.node.name
+        others_each_time = hasattr(request.function, "hypothesis") or str(_ROOT) in name  # examples, or names of tests
+        if others_each_time or re.search(f"as_before|{but}", request.path.stem):
             return
         found = sorted(text for text in said if not _SILENT.match(text) and not any(word in text for word in leave_out))
-        before, now = (values.get(request.node.name, []) for values in kept_of_file)
+        before, now = (values.get(name, []) for values in kept_of_file)
         if found or len(before) > len(now):
             kept(found[:MOST])
 

@@ -59,7 +59,6 @@ def test_recipes_of_experts_heads_and_every_width(tool, kept):
         frame = made_up(ONE, (f"int{bits}-{rest}",))
         made = tried(plan, frame, bits=frame["bits"].sum() / frame["weights"].sum())
         written = str(made if isinstance(made, str) else tried(recipe, made, tool))
-        numbers = re.findall("[0-9]+", written)
         said.setdefault(re.sub("[0-9]+", "N", written)[:150], []).append(
             f"{bits}-{rest} {re.findall('[0-9]+', written)[:9]}"
         )
