@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +18,10 @@ from quantviz.schemes import Scheme
 from quantviz.sources.model import TensorInfo
 from quantviz.sweep import families, several, summary, targets
 from quantviz.sweep.bands import measure
+from quantviz.sweep.dataset import _told
 from quantviz.sweep.estimates import has_zero, interval
 from quantviz.sweep.ranges import cut, row_step
+from quantviz.sweep.run import sweep
 from quantviz.sweep.sampling import Sample, strata, tall_enough
 from quantviz.sweep.totals import totals, worst
 from quantviz.tensors import as_stored
@@ -265,6 +268,27 @@ def test_targets_of_models(kept):
 def test_nothing_measured_is_no_number(kept):
     kept([repr(summary.joined(metric, small()[:0])) for metric in ("mse", "sqnr_db", "max_abs_error")])
     assert math.isnan(summary.joined("mse", small()[:0]))
+
+
+def test_what_the_system_says_of_a_folder(kept):
+    system = OSError(28, "No space left on device"), OSError(13, "Permission denied"), OSError("Odd")
+    for problem in (*system, ValueError("Embedded NUL")):
+        with pytest.raises(QuantvizError) as refusal, _told(Path("x.parquet")):
+            raise problem
+        kept(str(refusal.value))
+
+
+WRONG = (
+    {"detail": "all"}, {"workers": 0}, {"workers": 1025}, {"workers": 2, "scheduler": "tcp://x:1"}, {"sample": "0%"},
+    {"scheduler": "tcp://x:1", "token": "hf_x"}, {"roles": ["x"]}, {"tensors": "nothing"},
+)  # fmt: skip
+
+
+def test_what_is_told_before_a_sweep_begins(kept, tmp_path):
+    for more in WRONG:
+        with pytest.raises(QuantvizError) as refusal:
+            next(iter(sweep("demo", ["int4-sym-b32"], tmp_path / "x.parquet", **more)))
+        kept(str(refusal.value))
 
 
 def test_the_interface(kept):
