@@ -148,6 +148,8 @@ def test_samples(kept):
                     sum(stop for _, stop in bands),
                 ]
             )
+    for rows, tall, text in ((34, 1, "95%"), (41, 2, "99%"), (69, 1, "95%"), (40, 1, "94%")):  # bands are few
+        kept([[stratum.bands, stratum.of] for stratum in strata(rows, 64, Sample.parse(text), tall)])
     for tall in (2, 128):
         found = strata(4096, 64, Sample.parse("10%"), tall)
         kept([[s.bands, s.of] for s in found[:2]])
