@@ -9,7 +9,7 @@ import quantviz as qv
 from quantviz.calibration.gptq_story import Story
 from quantviz.checkpoints.layer import PackedField
 from quantviz.evaluation.layer_output import Fed, LayerOutput
-from quantviz.figures import alt_text, gptq, histograms, inputs, packed, planner, stored, throughput
+from quantviz.figures import alt_text, blocks, gptq, histograms, inputs, packed, planner, stored, throughput
 from quantviz.planner import Rules, Times, plan
 from quantviz.published.contents import Contents
 from quantviz.statistics import Histogram
@@ -91,6 +91,14 @@ def test_what_a_file_stores():
     contents = Contents("q4_1", 32, np.arange(16), np.arange(16.0) - 8, np.arange(16) * 3, some, some, some, 0, 120)
     for draw in (stored.stored_zeros, stored.stored_scales, stored.stored_codes):
         assert alt_text(draw(contents))
+
+
+def test_which_columns_of_a_block_are_drawn(kept):
+    for cols, at in ((8, 0), (8, 7), (64, 63), (65, 64), (300, 0), (300, 40), (300, 150), (300, 299), (4096, 4095)):
+        w = np.zeros((2, cols), np.float32)
+        w[1, at] = 1
+        row, shown = blocks.block_window(qv.inspect_block(w, "int4-sym-channel", 1, 0))
+        kept([cols, at, row, shown.start, shown.stop])
 
 
 def test_notes_beside_figures(kept):

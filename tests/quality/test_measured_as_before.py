@@ -54,6 +54,7 @@ def test_measures(llama, kept):
             for r in measure_quality(ref, ["int4-sym-b32"], method="sliding", targets=("head", "down_proj"), **SMALL)
         ]
     )
+    kept([told(r) for r in measure_quality(ref, ["iq2_s:pad=1", "iq1_s", "int4-sym-b48:solver=awq"], **SMALL)][:2])
     for more in ({}, {"propagate": False}, {"imatrix": True}):
         calibrating = Calibrating(tokens=256, context=64, **more)
         found = measure_quality(ref, [GPTQ, "q4_0"], calibrating=calibrating, **SMALL)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from quantviz.sweep import families, several, summary, targets
 from quantviz.sweep.bands import measure
 from quantviz.sweep.dataset import _told
 from quantviz.sweep.estimates import has_zero, interval
+from quantviz.sweep.fed import _told as _told_of
 from quantviz.sweep.ranges import cut, row_step
 from quantviz.sweep.run import sweep
 from quantviz.sweep.sampling import Sample, strata, tall_enough
@@ -291,6 +293,15 @@ def test_what_is_told_before_a_sweep_begins(kept, tmp_path):
         with pytest.raises(QuantvizError) as refusal:
             next(iter(sweep("demo", ["int4-sym-b32"], tmp_path / "x.parquet", **more)))
         kept(str(refusal.value))
+
+
+def test_progress_with_a_calibration(kept):
+    told: list[list[int]] = []
+    asked = SimpleNamespace(progress=lambda done, total: told.append([done, total]))
+    for done, trials, weights in ((0, 1, 100), (1, 3, 64), (2, 3, 64)):
+        for part, whole in ((0, 10), (5, 10), (10, 10), (0, 0)):
+            _told_of(asked, done, trials, weights)(part, whole)
+    kept({str(at): step for at, step in enumerate(told)})
 
 
 def test_the_interface(kept):

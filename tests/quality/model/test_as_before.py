@@ -10,6 +10,7 @@ from quantviz.quality.model import companions
 from quantviz.quality.model.layers import Layer, Mixture, matches, select
 from quantviz.quality.model.stored_sizes import StoredSizes
 from quantviz.schemes import Scheme
+from tests.recorded import interface
 
 
 def tried(make: Callable, *given, **more):
@@ -174,3 +175,7 @@ def test_small_files_made_harmless(kept, tmp_path):
         ("generation_config.json", b'{"a": 1}'),
     ):
         kept(tried(companions.lay_out, tmp_path, name, content, "A model"))
+
+
+def test_the_interface(kept):
+    kept(interface("quality/model"))
