@@ -238,9 +238,9 @@ def _at_no_more_bits(scored: pd.DataFrame, pinned: pd.Series) -> str:
     rivals = scored[scored.bits_per_weight <= pinned.bits_per_weight]
     top = rivals.loc[rivals.sqnr_db.idxmax()]
     limit = f"{bits(pinned.bits_per_weight)} bits"
-    gain = top.sqnr_db - pinned.sqnr_db
-    if not gain > 0:
+    if not top.sqnr_db > pinned.sqnr_db:
         return f"At no more than {limit}, nothing here does better than the pinned {pinned.scheme}."
+    gain = top.sqnr_db - pinned.sqnr_db
     more = f", {decibels(gain)} more than" if math.isfinite(gain) else " against"
     reached = decibels(top.sqnr_db) if math.isfinite(top.sqnr_db) else "no error at all"
     return f"At no more than {limit}, {top.scheme} reaches {reached}{more} the pinned {pinned.scheme}."

@@ -143,6 +143,11 @@ def test_the_verdict_names_the_front_and_the_best_of_the_pinned_schemes_size(fra
     assert len(worse) == 1 and table_sentences(frame[:1]) == []
 
 
+def test_nothing_does_better_than_no_error_at_all():
+    frame = compare(np.ones((4, 64), np.float32), ["fp32", "bf16", "fp16"])
+    assert "nothing here does better than the pinned fp32" in table_sentences(frame, "fp32")[1]
+
+
 def test_both_engines_agree(w):
     one, other = (compare(w, KEYS, device=device) for device in ("cpu", "reference"))
     for name in comparison.metric_columns(one):

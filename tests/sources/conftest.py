@@ -6,7 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from tests.recorded import sentences
 from tests.sources.fake_hub import FakeHub
+
+refusals = sentences(but="hub|cache|opened|descriptors|together")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from quantviz.errors import QuantvizError
 from quantviz.sources import hub as hub_module
 from quantviz.sources import open_model
+from quantviz.sources.config import read_config
 from quantviz.sources.ranged import PIECE
 from tests.sources.builders import safetensors, weights
 
@@ -95,6 +96,14 @@ def test_a_new_commit_is_seen(hub, name):
     open_model(name).load("small")
     hub.add_repo("org/name", {"model.safetensors": safetensors({"small": weights(7, 9, seed=5)})})
     assert np.array_equal(open_model(name).load("small"), weights(7, 9, seed=5))
+
+
+def test_what_lies_beside_the_weights_is_of_the_revision_that_was_asked_for(hub, name):
+    for revision, part in (("@v1.0", "/v1.0/"), ("", "/main/")):
+        hub.forget()
+        assert read_config(f"{name}{revision}") == {}
+        asked = [request.path for request in hub.requests if "config.json" in request.path]
+        assert asked and all(part in path for path in asked)
 
 
 @pytest.mark.parametrize("same_origin", [False, True])

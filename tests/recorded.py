@@ -1,0 +1,92 @@
+"""Every sentence that refuses something in a test is what it was before (tests/kept.py): for a folder's conftest.
+
+A sentence with figures of the machine, of time or of a random choice is left out by a word of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import re
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import quantviz
+from quantviz.errors import QuantvizError
+
+_ROOT = Path(__file__).parents[1]
+MOST = 12  # sentences of a test
+# Said, and heard by nobody, when a model is opened for the first time.
+_SILENT = re.compile(r"There is no [a-z_]+_config\.json at")
+# Folders of a test, ports of a fake server, and what libraries and systems say in words of their own.
+_OWN = (
+    (re.compile(r"/[^\s'\",;]*/(?:pytest-[^/\s'\",;]+|tmp[^/\s'\",;]+)(?:/[^/\s'\",;]*?\d+)?(?=/|\b)"), "…"),
+    (re.compile(re.escape(str(_ROOT))), "…"),
+    (re.compile(r"(127\.0\.0\.1|localhost):[0-9]+"), "the fake"),
+    (re.compile(r"0x[0-9a-f]{6,}"), "0x…"),
+)
+
+
+def sentences(*leave_out: str, but: str = "$^") -> Callable:
+    """A fixture that keeps the sentences of each test; without those that hold one of some words, and without those of
+    files whose names match `but`: of tests in which threads or a network say what goes wrong first."""
+
+    @pytest.fixture(autouse=True)
+    def sentences_are_as_before(
+        request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kept: Callable, kept_of_file: tuple
+    ) -> Iterator[None]:
+        make, main = QuantvizError.__init__, threading.main_thread()
+        said: dict[str, None] = {}
+
+        def record(self: QuantvizError, message: Any = "") -> None:
+            make(self, message)
+            if threading.current_thread() is main:
+                said[_masked(str(self))] = None
+
+        monkeypatch.setattr(QuantvizError, "__init__", record)
+        yield
+        name = request.node.name
+        others_each_time = hasattr(request.function, "hypothesis") or str(_ROOT) in name  # examples, or names of tests
+        if others_each_time or re.search(f"as_before|{but}", request.path.stem):
+            return
+        found = sorted(text for text in said if not _SILENT.match(text) and not any(word in text for word in leave_out))
+        before, now = (values.get(name, []) for values in kept_of_file)
+        if found or len(before) > len(now):
+            kept(found[:MOST])
+
+    return sentences_are_as_before
+
+
+def _masked(text: str) -> str:
+    for pattern, instead in _OWN:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def interface(folder: str) -> dict[str, Any]:
+    """What a folder of quantviz offers: the signature of each public function with its defaults, and of each data class
+    whether it is frozen and compared by value."""
+    found = {}
+    for path in sorted((Path(quantviz.__file__).parent / folder).glob("**/*.py")):
+        name = ".".join(("quantviz", *path.relative_to(Path(quantviz.__file__).parent).with_suffix("").parts))
+        if path.name.startswith("__") or "train_demo" in name:
+            continue
+        for key, value in vars(importlib.import_module(name)).items():
+            if getattr(value, "__module__", "") != name or key.startswith("_"):
+                continue
+            if dataclasses.is_dataclass(value):
+                flags = value.__dataclass_params__
+                found[f"{name}.{key}"] = f"frozen={flags.frozen}, eq={flags.eq}{_defaults(value)}"
+            elif inspect.isfunction(value):
+                found[f"{name}.{key}"] = _defaults(value)
+    return found
+
+
+def _defaults(made: Callable) -> str:
+    given = inspect.signature(made).parameters.values()
+    return "".join(f", {p.name}={p.default!r}" for p in given if isinstance(p.default, (int, float, str, tuple)))
