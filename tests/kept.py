@@ -1,6 +1,7 @@
 """What came out before, on disk: a test's results are held against it, so that no part of them changes unseen.
 
     kept(value)                                 in a test; several calls in one test are told apart by their order
+    kept(value, every=True)                     of every test of a folder, by a fixture: a new test needs no word of it
     python -m pytest tests/figures --keep       writes what comes out now, to be read as a diff before it is committed
 
 Numbers may differ by CLOSE, since sums in float32 differ from one processor to another.
@@ -99,7 +100,9 @@ def kept(request: pytest.FixtureRequest, kept_of_file: tuple) -> Callable[[Any],
     name = request.node.name
     now[name] = []
 
-    def hold(value: Any) -> None:
+    def hold(value: Any, every: bool = False) -> None:
+        if every and name not in before and not request.config.getoption("keep"):
+            return
         value = json.loads(json.dumps(plain(value)))
         now[name].append(value)
         if not request.config.getoption("keep"):

@@ -57,7 +57,7 @@ def sentences(*leave_out: str, but: str = "$^") -> Callable:
         found = sorted(text for text in said if not _SILENT.match(text) and not any(word in text for word in leave_out))
         before, now = (values.get(name, []) for values in kept_of_file)
         if found or len(before) > len(now):
-            kept(found[:MOST])
+            kept(found[:MOST], every=True)
 
     return sentences_are_as_before
 

@@ -38,4 +38,4 @@ def checked(
         if figure not in figures:
             figures.append(figure)
     for figure in figures[:FEW]:
-        kept(figure)
+        kept(figure, every=True)
