@@ -1,6 +1,6 @@
 """Every sentence that refuses something in a test is what it was before (tests/kept.py): for a folder's conftest.
 
-A sentence with figures of the machine, of time or of a random choice is left out by a word of it.
+A sentence with a path is left out, and one with figures of the machine, of time or of a random choice by a word of it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,10 @@ _ROOT = Path(__file__).parents[1]
 MOST = 12  # sentences of a test
 # Said, and heard by nobody, when a model is opened for the first time.
 _SILENT = re.compile(r"There is no [a-z_]+_config\.json at")
-# Folders of a test, ports of a fake server, and what libraries and systems say in words of their own.
-_OWN = (
-    (re.compile(r"/[^\s'\",;]*/(?:pytest-[^/\s'\",;]+|tmp[^/\s'\",;]+)(?:/[^/\s'\",;]*?\d+)?(?=/|\b)"), "…"),
-    (re.compile(re.escape(str(_ROOT))), "…"),
-    (re.compile(r"(127\.0\.0\.1|localhost):[0-9]+"), "the fake"),
-    (re.compile(r"0x[0-9a-f]{6,}"), "0x…"),
-)
+# With a path, which is another on each machine and is shortened where it is long.
+_PATH = re.compile(r"(?:^|[\s'\"(=])/\w")
+# Ports of a fake server, and addresses in memory.
+_OWN = ((re.compile(r"(127\.0\.0\.1|localhost):[0-9]+"), "the fake"), (re.compile(r"0x[0-9a-f]{6,}"), "0x…"))
 
 
 def sentences(*leave_out: str, but: str = "$^") -> Callable:
@@ -54,7 +51,8 @@ def sentences(*leave_out: str, but: str = "$^") -> Callable:
         others_each_time = hasattr(request.function, "hypothesis") or str(_ROOT) in name  # examples, or names of tests
         if others_each_time or re.search(f"as_before|{but}", request.path.stem):
             return
-        found = sorted(text for text in said if not _SILENT.match(text) and not any(word in text for word in leave_out))
+        found = sorted(text for text in said if not (_SILENT.match(text) or _PATH.search(text)))
+        found = [text for text in found if not any(word in text for word in leave_out)]
         before, now = (values.get(name, []) for values in kept_of_file)
         if found or len(before) > len(now):
             kept(found[:MOST], every=True)
