@@ -4,7 +4,7 @@
     kept(value, every=True)                     of every test of a folder, by a fixture: a new test needs no word of it
     python -m pytest tests/figures --keep       writes what comes out now, to be read as a diff before it is committed
 
-Numbers may differ by CLOSE, since sums in float32 differ from one processor to another.
+Numbers may differ by CLOSE, or by `close`, since sums in float32 differ from one processor to another.
 """
 
 from __future__ import annotations
@@ -54,19 +54,19 @@ def _shortened(values: list) -> Any:
     return {"of": len(values), "begin": values[:ENDS], "end": values[-ENDS:], "sum": sum(numbers), "letters": letters}
 
 
-def difference(now: Any, before: Any, at: str = "") -> str | None:
+def difference(now: Any, before: Any, close: float = CLOSE, at: str = "") -> str | None:
     """Where two values first differ, and how; None where they do not."""
     if isinstance(now, dict) and isinstance(before, dict):
         if list(now) != list(before) and set(now) != set(before):
             return f"{at or 'all of it'} has {sorted(set(now) ^ set(before))} only now or only before"
-        pairs = [(now[key], before[key], f"{at}.{key}") for key in now]
+        pairs = [(now[key], before[key], close, f"{at}.{key}") for key in now]
     elif isinstance(now, list) and isinstance(before, list):
         if len(now) != len(before):
             return f"{at or 'all of it'} has {len(now)} parts, before {len(before)}"
-        pairs = [(*both, f"{at}[{i}]") for i, both in enumerate(zip(now, before, strict=True))]
+        pairs = [(*both, close, f"{at}[{i}]") for i, both in enumerate(zip(now, before, strict=True))]
     else:
         numbers = not any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in (now, before))
-        same = math.isclose(now, before, rel_tol=CLOSE, abs_tol=NOTHING) if numbers else now == before
+        same = math.isclose(now, before, rel_tol=close, abs_tol=NOTHING) if numbers else now == before
         return None if same else f"{at or 'all of it'} is {now!r}, before {before!r}"
     return next(filter(None, (difference(*pair) for pair in pairs)), None)
 
@@ -100,7 +100,7 @@ def kept(request: pytest.FixtureRequest, kept_of_file: tuple) -> Callable[[Any],
     name = request.node.name
     now[name] = []
 
-    def hold(value: Any, every: bool = False) -> None:
+    def hold(value: Any, every: bool = False, close: float = CLOSE) -> None:
         if every and name not in before and not request.config.getoption("keep"):
             return
         value = json.loads(json.dumps(plain(value)))
@@ -108,6 +108,7 @@ def kept(request: pytest.FixtureRequest, kept_of_file: tuple) -> Callable[[Any],
         if not request.config.getoption("keep"):
             values = before.get(name, [])
             assert len(values) >= len(now[name]), "Nothing is kept of this yet: run the test with --keep."
-            assert not (found := difference(value, values[len(now[name]) - 1])), f"{found}: right? Then --keep."
+            found = difference(value, values[len(now[name]) - 1], close)
+            assert not found, f"{found}: right? Then --keep."
 
     return hold
