@@ -8,11 +8,9 @@ from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
-from streamlit.runtime.app_session import AppSession
-from streamlit.runtime.fragment import MemoryFragmentStorage
+from streamlit.runtime.app_session import AppSession, AppSessionState
 from streamlit.runtime.memory_session_storage import MemorySessionStorage
 from streamlit.runtime.session_manager import SessionInfo
-from streamlit.runtime.state import SessionState
 from streamlit.runtime.websocket_session_manager import WebsocketSessionManager
 
 from pages.components.work import absence, bounded, cached, visitors
@@ -83,15 +81,20 @@ def test_windows_that_were_closed_long_ago_are_forgotten(monkeypatch):
     manager = WebsocketSessionManager(storage, None, None, None)
     monkeypatch.setattr(visitors.runtime, "get_instance", lambda: SimpleNamespace(_session_mgr=manager))
     windows = {}
-    for name in ("early", "late"):
-        windows[name] = Mock(spec=AppSession, id=name, session_state=SessionState())
-        windows[name]._fragment_storage = MemoryFragmentStorage()
-        windows[name].session_state["key"] = "value"
+    for name, runner in (("early", None), ("drawn", "a page"), ("late", None)):
+        windows[name] = AppSession.__new__(AppSession)
+        vars(windows[name]).update(
+            id=name, _state=AppSessionState.APP_NOT_RUNNING, held="much", shutdown=Mock(), _scriptrunner=runner
+        )
         storage.save(Mock(spec=SessionInfo, session=windows[name]))
-        now[0] += storage._cache.ttl / 2
+        now[0] += storage._cache.ttl / 3
+    now[0] += storage._cache.ttl / 3
+    ended = [windows[name].shutdown for name in windows]
     visitors.forget_closed()
-    assert list(storage._cache._data) == ["late"] and windows["late"].session_state["key"] == "value"
-    assert windows["early"].shutdown.called and "key" not in windows["early"].session_state
+    assert list(storage._cache._data) == ["late"] and windows["late"].held == windows["drawn"].held == "much"
+    assert [end.called for end in ended] == [True, True, False] and list(vars(windows["early"])) == ["_state"]
+    for window in windows.values():
+        window._state = AppSessionState.SHUTDOWN_REQUESTED  # it ends without a server
     assert AWAY >= absence.LOOK + storage._cache.ttl
 
 

@@ -39,14 +39,16 @@ def is_connected(session: str) -> bool:
 def forget_closed() -> None:
     """Has Streamlit drop the windows that were closed more than two minutes ago, to which no visitor can come back.
 
-    Of its own it drops them when the next window is closed, and keeps the last one until another is opened: little,
-    but spread over all that is free, which therefore does not go back to the system.
+    Of its own it drops them when the next window is closed, and its loop holds the last one until another is opened:
+    little, but spread over all that is free, which therefore does not go back to the system. That one is emptied.
     """
     with suppress(AttributeError, TypeError):  # no part of what Streamlit promises
         manager = runtime.get_instance()._session_mgr
         with manager._storage_lock:
             closed = manager._session_storage._cache.expire()
-        for _, info in closed:
-            info.session.shutdown()
-            info.session.session_state.clear()
-            info.session._fragment_storage.clear()
+        for window in (info.session for _, info in closed):
+            window.shutdown()
+            if window._scriptrunner is None:  # else a page is still being drawn
+                ended = window._state
+                vars(window).clear()
+                window._state = ended  # by which it knows that it is shut down
