@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ import pytest
 CLOSE = 1e-5  # relative: above what the order of float32 sums changes, below what anybody reads
 NOTHING = 1e-9  # absolute: what rounding leaves of zero
 LONG, ENDS = 12, 3  # longer lists are kept as their length, both ends and a sum
-TEXT = 1000  # longer texts, such as pictures, as their length and both ends
+TEXT = 1000  # longer texts, such as pictures and paths, as their length, both ends and the sum of their numbers
+_NUMBER = re.compile(r"-?[0-9]+(?:[.][0-9]+)?(?:e-?[0-9]+)?")
 
 
 def plain(value: Any) -> Any:
@@ -34,7 +36,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping) and value.keys() == {"dtype", "bdata"}:  # an array, as Plotly sends it
         value = np.frombuffer(base64.b64decode(value["bdata"]), value["dtype"]).tolist()
     if isinstance(value, str) and len(value) > TEXT:
-        return {"letters": len(value), "begin": value[:LONG], "end": value[-LONG:]}
+        numbers = [] if value.startswith("data:") else map(float, _NUMBER.findall(value))
+        return {"letters": len(value), "begin": value[:LONG], "end": value[-LONG:], "sum": sum(numbers)}
     if isinstance(value, Mapping):
         return {str(key): plain(of) for key, of in value.items()}
     if isinstance(value, (set, frozenset)):

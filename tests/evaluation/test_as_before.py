@@ -57,6 +57,7 @@ KEYS = (
     "int4-sym-b64:keep=1%",
     "int4-sym-tensor:clip=99.9",
     "nf4-b64",
+    "fp8_e4m3",
     "fp32",
 )
 

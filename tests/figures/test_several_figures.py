@@ -44,6 +44,14 @@ def test_tensors_of_different_parts_stand_with_their_names():
     assert fig.data[0].x == (0, 1, 2) and fig.layout.margin.b > 100
 
 
+@pytest.mark.parametrize("many", [16, 17])
+def test_many_names_stand_upright(many):
+    """They take too much room aslant."""
+    names = [f"block_{i}.{'abcdefghijklmnopq'[i]}_proj.weight" for i in range(many)]
+    fig = over_tensors(frame(*(row(name, "other", None, "a", 1.0) for name in names)))
+    assert fig.layout.xaxis.tickangle == (40 if many == 16 else 90)
+
+
 def test_errors_over_decades_are_drawn_on_a_logarithmic_axis_and_gaps_are_not():
     found = layers(Q, schemes="abcdef")
     fig = over_tensors(found, "mse")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from quantviz.machine import memory, nvidia, processor
+from quantviz.machine import disk, memory, nvidia, processor
 from quantviz.throughput import devices
 from tests.recorded import interface
 
@@ -102,3 +103,8 @@ def test_devices(kept):
 
 def test_the_interface(kept):
     kept(interface("machine"))
+
+
+def test_a_file_that_is_made_is_the_owners_alone(tmp_path):
+    with disk.open_regular(tmp_path / "private", os.O_RDWR | os.O_CREAT):
+        assert (tmp_path / "private").stat().st_mode & 0o777 == 0o600

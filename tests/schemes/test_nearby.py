@@ -30,6 +30,8 @@ def test_steps_are_in_order_and_as_a_person_says_them():
     assert found["Bits"] == ["1", "2", "3", "4", "5", "6", "7", "8"]
     assert found["Block"] == ["8", "16", "32", "48", "64", "128", "256", "512", "channel", "tensor"]
     assert found["Clip"][:3] == ["absmax", "99.99%", "99.95%"] and found["Clip"][-1] == "90%"
+    wide = dict(quantities(Scheme.parse("int4-sym-b48"), 1 << 16))["Block"]
+    assert [step for step, _ in wide][-4:] == ["2048", "4096", "channel", "tensor"]
 
 
 @pytest.mark.parametrize("key", ["fp32", "mxfp4", "iq2_xxs", "int4-sym-b64:solver=gptq", "int4-sym-b64:act=int8-token"])
