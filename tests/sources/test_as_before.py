@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import asdict
+from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from quantviz.errors import QuantvizError
 from quantviz.sources import drawn_picture, open_model, pasted, picture, values
+from quantviz.sources.hub import Hub
 from quantviz.sources.pasted import ordinal, read_numbers, shortest
 from quantviz.sources.synthetic import DISTRIBUTIONS, SyntheticSpec, generate
 from quantviz.sources.values import Values
@@ -269,3 +272,21 @@ def test_files_of_numbers(kept, tmp_path, monkeypatch):
         found = tried(values.open_number_file, tmp_path / name)
         info = None if isinstance(found, str) else found.tensors[0]
         kept(found if info is None else [info.name, info.shape, list(info.notices)])
+
+
+@pytest.mark.parametrize("revision", [None, "main"])
+@pytest.mark.parametrize("has_token", [False, True])
+def test_answers_of_the_hub_that_no_retry_changes(revision, has_token, kept):
+    asking = SimpleNamespace(
+        ref=SimpleNamespace(repo="some/model", revision=revision), endpoint="https://hub.test",
+        headers={"authorization": "Bearer x"} if has_token else {},
+    )  # fmt: skip
+    said = {}
+    codes = (None, "GatedRepo", "RevisionNotFound", "EntryNotFound", "RepoNotFound")
+    for status, code, message, file in product(
+        (401, 403, 404, 410), codes, ("", "Invalid credentials"), (None, "a.bin")
+    ):
+        headers = {"X-Error-Code": code, "X-Error-Message": message} if code else {"X-Error-Message": message}
+        refusal = Hub._refusal(asking, status, headers, file)
+        said[f"{status} {code} {message} {file}"] = f"{type(refusal).__name__}: {refusal}"
+    kept(said)
