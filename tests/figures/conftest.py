@@ -12,7 +12,7 @@ from plotly.basedatatypes import BaseFigure
 
 from tests.kept import plain
 
-FEW = 3  # figures of a test that are kept
+FEW = 6  # figures of a test that are kept
 
 
 @pytest.fixture(autouse=True)
