@@ -108,7 +108,7 @@ def test_progress_of_several_passes(kept):
     for position in range(3):
         comparison.part_of(lambda done, total: told.append([done, total]), position, 3)(5, 10)
     kept(told)
-    x = RNG.standard_normal((40, 256), dtype=np.float32)
+    x = np.random.default_rng(12).standard_normal((40, 256), dtype=np.float32)
     for key, calibration in (("int4-sym-b64", None), ("int4-sym-b64", x), ("int4-sym-b64:solver=gptq", x)):
         told.clear()
         given = None if calibration is None else qv.Calibration.of(calibration)
@@ -182,7 +182,9 @@ def test_errors_that_are_expected(key, kept):
 
 
 def test_a_layers_output(kept):
-    x = RNG.standard_normal((300, 256), dtype=np.float32) * np.linspace(0.5, 2, 256, dtype=np.float32)
+    x = np.random.default_rng(13).standard_normal((300, 256), dtype=np.float32) * np.linspace(
+        0.5, 2, 256, dtype=np.float32
+    )
     x[:, 7] *= 40
     c = qv.Calibration.of(x)
     for key in (
