@@ -1,6 +1,5 @@
-"""Every sentence that refuses something in a test is what it was before (tests/kept.py): for a folder's conftest.
-
-A sentence with a path is left out, and one with figures of the machine, of time or of a random choice by a word of it.
+"""What tests hold against what it was before (tests/kept.py): what a call gives or refuses, what a folder offers, and,
+for a folder's conftest, every sentence that refuses something in its tests, but for those with a path.
 """
 
 from __future__ import annotations
@@ -29,9 +28,17 @@ _PATH = re.compile(r"(?:^|[\s'\"(=])/\w")
 _OWN = ((re.compile(r"(127\.0\.0\.1|localhost):[0-9]+"), "the fake"), (re.compile(r"0x[0-9a-f]{6,}"), "0x…"))
 
 
-def sentences(*leave_out: str, but: str = "$^") -> Callable:
-    """A fixture that keeps the sentences of each test; without those that hold one of some words, and without those of
-    files whose names match `but`: of tests in which threads or a network say what goes wrong first."""
+def tried(make: Callable, *given: Any, **more: Any) -> Any:
+    """What a call gives, or the sentence with which it refuses."""
+    try:
+        return make(*given, **more)
+    except QuantvizError as refusal:
+        return f"refused: {refusal}"
+
+
+def sentences(but: str = "$^") -> Callable:
+    """A fixture that keeps the sentences of each test, without those of files whose names match `but`: of tests in
+    which threads or a network say what goes wrong first."""
 
     @pytest.fixture(autouse=True)
     def sentences_are_as_before(
@@ -52,7 +59,6 @@ def sentences(*leave_out: str, but: str = "$^") -> Callable:
         if others_each_time or re.search(f"as_before|{but}", request.path.stem):
             return
         found = sorted(text for text in said if not (_SILENT.match(text) or _PATH.search(text)))
-        found = [text for text in found if not any(word in text for word in leave_out)]
         before, now = (values.get(name, []) for values in kept_of_file)
         if found or len(before) > len(now):
             kept(found[:MOST], every=True)

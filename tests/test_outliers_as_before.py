@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 import quantviz as qv
-from quantviz.errors import QuantvizError
 from quantviz.outliers import WHERES, Injection, Removal, apply, places, sentences
 from quantviz.outliers.attribution import attribute, largest_table
 from quantviz.outliers.cures import Cure, Treated, cures, share_beyond, treat
@@ -24,7 +22,7 @@ from quantviz.outliers.export import (
     schemes_table,
 )
 from quantviz.tensors import as_stored
-from tests.recorded import interface
+from tests.recorded import interface, tried
 
 NORMAL = np.random.default_rng(0).standard_normal((64, 256), dtype=np.float32) * np.float32(0.02)
 OUTLIERS = apply(NORMAL, Injection(16, 20)).numpy()
@@ -41,13 +39,6 @@ KEYS = (
     "int4-sym-tensor:keep=0.1%",
     "fp8_e4m3-b32x64",
 )
-
-
-def tried(make: Callable, *given, **more):
-    try:
-        return make(*given, **more)
-    except QuantvizError as refusal:
-        return str(refusal)
 
 
 def test_what_is_put_in_and_taken_out(kept):

@@ -6,14 +6,13 @@ import io
 import itertools
 import json
 import struct
-from collections.abc import Callable
 from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 import quantviz as qv
-from quantviz import Calibration, QuantvizError
+from quantviz import Calibration
 from quantviz.calibration import importance, moments
 from quantviz.calibration.files import Calibrations, load_calibration
 from quantviz.calibration.gptq import factor, order_of
@@ -23,19 +22,12 @@ from quantviz.calibration.layer import Calibration as Layer
 from quantviz.calibration.synthetic import synthetic_inputs
 from quantviz.schemes import Scheme
 from tests.calibration.test_importance import imatrix
-from tests.recorded import interface
+from tests.recorded import interface, tried
 
 RNG = np.random.default_rng(3)
 X = (RNG.standard_normal((300, 64)) * np.linspace(0.5, 2, 64) + 0.5).astype(np.float32)  # easily inverted
 W = RNG.standard_normal((8, 64), dtype=np.float32)
 W[1, 5] = 6
-
-
-def tried(make: Callable, *given, **more):
-    try:
-        return make(*given, **more)
-    except QuantvizError as refusal:
-        return str(refusal)
 
 
 def of(c: Calibration | str) -> dict | str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from quantviz.cli import main
 from quantviz.cli import plan as command
-from quantviz.errors import QuantvizError
 from quantviz.planner import Rules, Times, parse_size, plan
 from quantviz.planner import rules as ruling
 from quantviz.planner.budget import UNITS, Budget, budget_of
@@ -19,7 +16,7 @@ from quantviz.planner.front import front
 from quantviz.planner.milliseconds import seconds_of
 from quantviz.planner.solve import solve
 from quantviz.planner.table import options, table
-from tests.recorded import interface
+from tests.recorded import interface, tried
 
 from .frames import frame_of, made_up, row
 from .plans import TENSORS
@@ -33,13 +30,6 @@ EXPERTS = {
     for part in ("up", "gate")
 }
 STACKED = {f"blk.0.ffn_up_exps.weight[{e}]": (64, 256) for e in range(3)} | {"blk.0.attn_q.weight": (256, 256)}
-
-
-def tried(make: Callable, *given, **more):
-    try:
-        return make(*given, **more)
-    except QuantvizError as refusal:
-        return str(refusal)
 
 
 def told(made) -> dict | str:

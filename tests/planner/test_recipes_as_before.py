@@ -8,11 +8,11 @@ import re
 import pytest
 
 from quantviz.planner import FORMATS, Rules, plan, recipe
-from tests.recorded import interface
+from tests.recorded import interface, tried
 
 from .frames import made_up
 from .plans import OF_TOOL, TENSORS, plan_for
-from .test_as_before import EXPERTS, HEADS, STACKED, tried
+from .test_as_before import EXPERTS, HEADS, STACKED
 
 ONE = {"model.layers.0.mlp.down_proj.weight": (256, 768)}
 RESTS = ("sym-b32:range=full", "asym-b64", "asym-b16", "asym-b128", "offset-b64:edge=1,scale=bf16", "sym-channel")
@@ -59,7 +59,7 @@ def test_recipes_of_experts_heads_and_every_width(tool, kept):
         frame = made_up(ONE, (f"int{bits}-{rest}",))
         made = tried(plan, frame, bits=frame["bits"].sum() / frame["weights"].sum())
         written = str(made if isinstance(made, str) else tried(recipe, made, tool))
-        said.setdefault(re.sub("[0-9]+", "N", written)[:150], []).append(
+        said.setdefault(re.sub("[0-9]+", "N", written)[:160], []).append(
             f"{bits}-{rest} {re.findall('[0-9]+', written)[:9]}"
         )
     kept({text: [schemes] if len(schemes) > 12 else schemes for text, schemes in said.items()})

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
-from quantviz.errors import QuantvizError
 from quantviz.evaluation.comparison import Refusal
 from quantviz.metrics import METRICS
 from quantviz.quality.data import Calibrating
@@ -30,15 +28,7 @@ from quantviz.quality.text.windows import batches, check_windows, windows_over
 from quantviz.quality.verdicts import quality_verdicts
 from quantviz.schemes import Scheme
 from tests.quality.made_up import collapsed, result
-from tests.recorded import interface
-
-
-def tried(make: Callable, *given, **more):
-    try:
-        return make(*given, **more)
-    except QuantvizError as refusal:
-        return f"refused: {refusal}"
-
+from tests.recorded import interface, tried
 
 RESULTS = {
     "fine": [

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 
 import numpy as np
 import pytest
 
-from quantviz import Calibrating, QuantvizError
+from quantviz import Calibrating
 from quantviz.evaluation.comparison import Refusal
 from quantviz.quality.calibrator import Calibrator
 from quantviz.quality.continuation import continuations
@@ -23,6 +22,7 @@ from quantviz.quality.reading import Reading
 from quantviz.quality.session import inference
 from quantviz.quality.super_weights import super_weights
 from quantviz.quality.text.texts import demo_text
+from tests.recorded import tried
 
 SMALL = {"tokens": 256, "context": 64, "device": "cpu"}
 GPTQ = "int4-asym-b64:solver=gptq"
@@ -33,13 +33,6 @@ UNSTEADY = ("seconds", "quantizing_seconds", "ref", "top1_agreement")  # the las
 def kept(kept):
     """Sums of a whole model differ between processors by 1e-4 and more, where a weight lies on a tie."""
     return partial(kept, close=1e-3)
-
-
-def tried(make: Callable, *given, **more):
-    try:
-        return make(*given, **more)
-    except QuantvizError as refusal:
-        return f"refused: {refusal}"
 
 
 def told(result, figures: bool = True) -> dict:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from quantviz.errors import QuantvizError
 from quantviz.schemes import OPTIONS, Scheme, hadamard, nested
 from quantviz.schemes.granularity import Granularity
 from quantviz.schemes.nearby import quantities
@@ -19,18 +18,12 @@ from quantviz.schemes.ready_made import catalogue
 from quantviz.schemes.rules import LARGEST_STEPS, power_choice
 from quantviz.schemes.scheme import KINDS
 from tests.checkpoints.in_memory import told
+from tests.recorded import tried
 
 SHAPES = ((1, 1), (3, 40), (2, 3, 256), (300, 512), (8, 4, 3, 3), (128, 1023))
 WRONG = ("", " ", "int5", "int99", "q4_q", "int4-b", "int4-sym-b0", "int4-sym-b64-x", "nf4-sym", "mxfp4-b16", "nf4b64",
          "int4:scale", "int4:scale=", "int4:scale=fp32,scale=fp32", "int4:sclae=fp32", "q4_k-b64",
          "fp16-asym")  # fmt: skip
-
-
-def tried(make: Callable, *what: object) -> object:
-    try:
-        return make(*what)
-    except QuantvizError as refused:
-        return str(refused)
 
 
 def heads() -> list[str]:

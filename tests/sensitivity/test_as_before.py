@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from quantviz.errors import QuantvizError
 from quantviz.sensitivity.additivity import _joined
 from quantviz.sensitivity.agreement import GRADES, agreement, interval, spearman
 from quantviz.sensitivity.frame import frame_of
 from quantviz.sensitivity.reading import _check_row
 from quantviz.sensitivity.units import BY, check_by, unit_of
-from tests.recorded import interface
+from tests.recorded import interface, tried
 from tests.sensitivity.made_up import TENSORS, WEIGHTS, sensitivity_frame, sensitivity_row, sweep_frame
-
-
-def tried(make: Callable, *given, **more):
-    try:
-        return make(*given, **more)
-    except QuantvizError as refusal:
-        return f"refused: {refusal}"
 
 
 def told(found) -> object:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from dataclasses import asdict
 from itertools import product
 from types import SimpleNamespace
@@ -11,20 +10,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from quantviz.errors import QuantvizError
 from quantviz.sources import drawn_picture, open_model, pasted, picture, values
 from quantviz.sources.hub import Hub
 from quantviz.sources.pasted import ordinal, read_numbers, shortest
 from quantviz.sources.synthetic import DISTRIBUTIONS, SyntheticSpec, generate
 from quantviz.sources.values import Values
-
-
-def tried(make: Callable, *given, **more):
-    try:
-        return make(*given, **more)
-    except QuantvizError as refusal:
-        return f"refused: {refusal}"
-
+from tests.recorded import tried
 
 TEXTS = (
     "-0.89, 0.16, 0.08",

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 
 import numpy as np
 import pytest
 
-from quantviz.errors import QuantvizError
 from quantviz.sources import span
 from quantviz.sources.column_major import ColumnMajor
 from quantviz.sources.files import weight_files
@@ -21,15 +19,7 @@ from quantviz.sources.opened import FileArray, open_regular
 from quantviz.sources.parts import chosen_files
 from quantviz.sources.ranged import _content_range
 from quantviz.sources.retry import Patience, passing_trouble
-from tests.recorded import interface
-
-
-def tried(make: Callable, *given, **more):
-    try:
-        return make(*given, **more)
-    except QuantvizError as refusal:
-        return f"refused: {refusal}"
-
+from tests.recorded import interface, tried
 
 NAMES = {
     "one": ["model.safetensors", "config.json"],

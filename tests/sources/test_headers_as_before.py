@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 import json
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from quantviz.errors import QuantvizError
 from quantviz.sources import open_model
 from quantviz.sources.budget import Budget, Held
 from quantviz.sources.gguf_entries import entries_of
@@ -18,14 +17,7 @@ from quantviz.sources.gguf_header import read_header
 from quantviz.sources.json_text import read_json_object
 from quantviz.sources.npy import parse_npy_header
 from quantviz.sources.safetensors_header import header_length, read_table, together, union
-
-
-def tried(make: Callable, *given, **more):
-    try:
-        return make(*given, **more)
-    except QuantvizError as refusal:
-        return f"refused: {refusal}"
-
+from tests.recorded import tried
 
 # -- GGUF ----------------------------------------------------------------------------------------
 

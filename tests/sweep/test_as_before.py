@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,15 +26,8 @@ from quantviz.sweep.run import _planned
 from quantviz.sweep.sampling import Sample, strata, tall_enough
 from quantviz.sweep.totals import totals, worst
 from quantviz.tensors import as_stored
-from tests.recorded import interface
+from tests.recorded import interface, tried
 from tests.sweep.made_up import frame, refused, row, small
-
-
-def tried(make: Callable, *given, **more):
-    try:
-        return make(*given, **more)
-    except QuantvizError as refusal:
-        return str(refusal)
 
 
 def several_tensors():

@@ -10,27 +10,20 @@ import numpy as np
 import pytest
 import torch
 
-from quantviz.errors import QuantvizError
 from quantviz.tensors import PackedTensor, Packing, StoredTensor, as_stored, check_importance, refuse_non_finite
 from quantviz.tensors.float8 import FLOAT8, FNUZ, float8_values
 from quantviz.tensors.stored import STORED_DTYPES, check_weights, rows_and_cols
 from tests.checkpoints.in_memory import told
+from tests.recorded import tried
 
 SHAPES = ((), (0,), (5,), (3, 4), (2, 3, 4), (2, 3, 4, 5), (6, 1, 3, 3, 2), (0, 4), (4, 0))
-
-
-def said(refuses: Callable, *what: object, **more: object) -> object:
-    try:
-        return refuses(*what, **more)
-    except QuantvizError as refused:
-        return str(refused)
 
 
 def test_shapes_as_matrices(kept: Callable) -> None:
     for shape in SHAPES:
         kept([rows_and_cols(shape, axes) for axes in range(5)])
         x = StoredTensor(np.zeros(int(np.prod(shape)), np.float32), "float32", shape)
-        kept([x.size, x.rows, x.cols, x.matrix, x.nbytes, x.bits_per_weight, said(check_weights, None, shape)])
+        kept([x.size, x.rows, x.cols, x.matrix, x.nbytes, x.bits_per_weight, tried(check_weights, None, shape)])
 
 
 @pytest.mark.parametrize("dtype", STORED_DTYPES)
@@ -41,7 +34,7 @@ def test_reading_pieces(dtype: str, kept: Callable) -> None:
         x = StoredTensor(data, dtype, (3, 4), name, notices=("seen",))
         kept([x.nbytes, x.bits_per_weight, x.is_wide, x.remarks, x.stored_as, told(x.numpy()), told(x.read(3, 7)),
               told(x.read_exactly(2)), told(x.row_range(1, 3).read())])  # fmt: skip
-        kept([said(x.row_range, *rows) for rows in ((-1, 2), (2, 2), (2, 4))])
+        kept([tried(x.row_range, *rows) for rows in ((-1, 2), (2, 2), (2, 4))])
 
 
 @pytest.mark.parametrize("dtype", [*FLOAT8, *FNUZ])
@@ -70,7 +63,7 @@ def test_reading_blocks(factors: np.ndarray | None, kept: Callable) -> None:
             told(x.blocks()),
         ]
     )
-    kept([said(replace(x, name=name, packing=replace(packing, decode=None)).read) for name in ("", "w")])
+    kept([tried(replace(x, name=name, packing=replace(packing, decode=None)).read) for name in ("", "w")])
 
 
 def test_importance(kept: Callable) -> None:
@@ -78,10 +71,10 @@ def test_importance(kept: Callable) -> None:
              [0, 0, 0], [0, 0, 1], [-1, 1, 1], [np.nan, 1, 1], [1e300, 1, 1], [1j, 1, 1],
              [True, False, True])  # fmt: skip
     for rows in (0, 4, 5):
-        found = [said(check_importance, None if h is None else np.array(h), 3, rows) for h in given]
+        found = [tried(check_importance, None if h is None else np.array(h), 3, rows) for h in given]
         kept({f"{h}": f if f is None or isinstance(f, str) else [f.dtype.name, f.tolist()]
               for h, f in zip(given, found, strict=True)})  # fmt: skip
-    kept(said(check_importance, torch.tensor([1, 2, 3]), 3).tolist())
+    kept(tried(check_importance, torch.tensor([1, 2, 3]), 3).tolist())
 
 
 def test_numbers_that_are_not_finite(kept: Callable) -> None:
@@ -90,7 +83,7 @@ def test_numbers_that_are_not_finite(kept: Callable) -> None:
         w[list(bad)] = list(bad.values())
         for name in ("", "w"):
             x = StoredTensor(w, "float32", (3, 4), name)
-            found = [said(refuse_non_finite, x, chunk) for chunk in (1, 4, 5, 100)]
+            found = [tried(refuse_non_finite, x, chunk) for chunk in (1, 4, 5, 100)]
             assert len(set(found)) == 1
             kept(found[0])
 
@@ -113,5 +106,5 @@ def test_what_is_no_tensor_of_weights(kept: Callable) -> None:
         "conjugate": torch.ones(2, dtype=torch.complex64).conj(),
     }  # fmt: skip
     for what, x in given.items():
-        found = said(as_stored, x)
+        found = tried(as_stored, x)
         kept([what, found if isinstance(found, str) else [found.dtype, found.shape, told(found.read())]])

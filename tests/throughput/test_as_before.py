@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from dataclasses import asdict, replace
 
 import pytest
 
 from quantviz.cli import throughput as command
-from quantviz.errors import QuantvizError
 from quantviz.throughput import PRESETS, Card, Finished, Measurement, Plan, Refused, Report, Waiting, claim, roofline
 from quantviz.throughput import plan as plans
 from quantviz.throughput.results import Doing, Spread
 from quantviz.throughput.shapes import LARGEST, from_config, model_shape
 from quantviz.throughput.timing import Contender, copies_for, with_times
-from tests.recorded import interface
+from tests.recorded import interface, tried
 
 CARD = Card(
     "cpu",
@@ -56,13 +54,6 @@ LINE = Measurement(
     2.5,
     20.0,
 )
-
-
-def tried(make: Callable, *given, **more):
-    try:
-        return make(*given, **more)
-    except QuantvizError as refusal:
-        return str(refusal)
 
 
 def test_presets_ceilings_and_the_bytes_of_a_token(kept):

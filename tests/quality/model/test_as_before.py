@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
-from quantviz.errors import QuantvizError
 from quantviz.quality.model import companions
 from quantviz.quality.model.layers import Layer, Mixture, matches, select
 from quantviz.quality.model.stored_sizes import StoredSizes
 from quantviz.schemes import Scheme
-from tests.recorded import interface
-
-
-def tried(make: Callable, *given, **more):
-    try:
-        return make(*given, **more)
-    except QuantvizError as refusal:
-        return f"refused: {refusal}"
+from tests.recorded import interface, tried
 
 
 def layer(name: str, kinds=("linear",), shape=(8, 32), matrices=1) -> Layer:
