@@ -79,6 +79,7 @@ def test_windows_that_were_closed_long_ago_are_forgotten(monkeypatch):
     now, storage = [0.0], MemorySessionStorage()
     storage._cache._timer = lambda: now[0]
     manager = WebsocketSessionManager(storage, None, None, None)
+    monkeypatch.setattr(visitors.runtime, "exists", lambda: True)
     monkeypatch.setattr(visitors.runtime, "get_instance", lambda: SimpleNamespace(_session_mgr=manager))
     windows = {}
     for name, runner in (("early", None), ("drawn", "a page"), ("late", None)):
@@ -96,6 +97,12 @@ def test_windows_that_were_closed_long_ago_are_forgotten(monkeypatch):
     for window in windows.values():
         window._state = AppSessionState.SHUTDOWN_REQUESTED  # it ends without a server
     assert AWAY >= absence.LOOK + storage._cache.ttl
+
+
+def test_where_no_server_runs_any_more_nobody_is_forgotten(monkeypatch):
+    """The looking thread may outlive its server, as it does in tests."""
+    monkeypatch.setattr(visitors.runtime.Runtime, "_instance", None)
+    visitors.forget_closed()
 
 
 def test_memory_is_given_back_where_the_system_takes_it():

@@ -256,10 +256,10 @@ def _handler(hub: FakeHub, kind: str) -> type[BaseHTTPRequestHandler]:
             cut = len(body) if fault is None else min(fault.after, len(body))
             for start in range(0, cut, 1 << 16):
                 part = body[start : min(start + (1 << 16), cut)]
-                self.wfile.write(part)
-                if count:
+                if count:  # before it travels: whoever has it may look at the count at once
                     with hub.lock:
                         hub.file_bytes += len(part)
+                self.wfile.write(part)
             if fault is not None:
                 time.sleep(fault.seconds)
                 self.close_connection = True

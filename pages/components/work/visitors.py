@@ -42,6 +42,8 @@ def forget_closed() -> None:
     Of its own it drops them when the next window is closed, and its loop holds the last one until another is opened:
     little, but spread over all that is free, which therefore does not go back to the system. That one is emptied.
     """
+    if not runtime.exists():
+        return
     with suppress(AttributeError, TypeError):  # no part of what Streamlit promises
         manager = runtime.get_instance()._session_mgr
         with manager._storage_lock:
