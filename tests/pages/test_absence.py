@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -16,7 +19,7 @@ from streamlit.runtime.websocket_session_manager import WebsocketSessionManager
 from pages.components.work import absence, bounded, cached, visitors
 from pages.components.work.bounded import BoundedCache
 
-from .running import SMALL, opened, settled
+from .running import APP, SMALL, opened, settled
 
 AWAY = absence.AWAY  # before a test shortens it
 WAIT = 10.0  # seconds within which another thread surely gets its turn
@@ -105,6 +108,39 @@ def test_where_no_server_runs_any_more_nobody_is_forgotten(monkeypatch):
     visitors.forget_closed()
 
 
+ARRAYS, EACH = 50, 1 << 20  # of so many bytes
+MEMORY = f"""
+import resource
+
+import numpy as np
+
+from pages.components.work.absence import keep_together
+
+
+def resident():
+    with open("/proc/self/statm") as sizes:
+        return int(sizes.read().split()[1]) * resource.getpagesize()
+
+
+keep_together()
+np.ones({2 * EACH}, np.uint8)  # the first large array that is freed
+before = resident()
+large, small = [], []
+for _ in range({ARRAYS}):
+    large.append(np.ones({EACH}, np.uint8))
+    small.append(bytearray(2000))
+del large
+print(resident() - before)
+"""
+
+
+def test_large_arrays_go_back_to_the_system_though_small_things_made_between_them_stay():
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("needs glibc, whose memory it is about")
+    told = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True, cwd=APP.parent)
+    assert int(told.stdout) < ARRAYS * EACH / 10
+
+
 def test_memory_is_given_back_where_the_system_takes_it():
-    absence.share_arena()  # and where it does not, nothing happens
+    absence.keep_together()  # and where it does not, nothing happens
     absence.give_back()

@@ -15,7 +15,9 @@ from .visitors import forget_closed, is_connected, session
 
 LOOK = 10.0  # seconds between looks
 AWAY = 120.0 + LOOK  # seconds since somebody was seen: Streamlit keeps the state of a closed window for 120
-_M_ARENA_MAX = -8  # of glibc's malloc.h
+LARGE = 128 << 10  # bytes from which an array is the system's own, and goes back to it once freed
+SPARE = 64 << 20  # bytes free at an arena's end that are kept while visitors are here
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
 
 _windows: set[str] = set()
 _lock = threading.Lock()
@@ -64,14 +66,18 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def share_arena() -> None:
-    """Lets all threads that begin from here on allocate from one arena, and Arrow from the same.
+def keep_together() -> None:
+    """Lets small things of all threads lie in one place, and large ones in none: then what is freed can be given back.
 
-    glibc gives each an arena of its own, up to eight a core, and what lies scattered over these is not given back.
-    Arrow's own allocator keeps what threads had that have ended.
+    glibc gives each thread that begins an arena of its own, up to eight a core; and when the first large array has been
+    freed, it puts the next ones into an arena too, up to 32 MB each. A few small things that stay, scattered over all
+    that, keep it from the system. Arrow's own allocator keeps what threads had that have ended.
     """
     import pyarrow
 
     pyarrow.set_memory_pool(pyarrow.system_memory_pool())
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+        change = ctypes.CDLL(None).mallopt
+        change(_M_ARENA_MAX, 1)
+        change(_M_MMAP_THRESHOLD, LARGE)  # as it is at first: said once, it stays
+        change(_M_TRIM_THRESHOLD, SPARE)

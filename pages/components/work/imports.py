@@ -15,7 +15,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from .absence import share_arena
+from .absence import keep_together
 
 FIRST = (
     "pandas", "pyarrow", "plotly.graph_objects", "quantviz.kernels.cpu", "quantviz.evaluation.comparison",
@@ -32,7 +32,7 @@ _lock = threading.RLock()
 def import_first() -> None:
     """Imports what every page needs; visitors who arrive meanwhile wait."""
     with _lock:
-        share_arena()  # before there are many threads
+        keep_together()  # before there are many threads
         from quantviz.evaluation import default_engine
 
     device = ("torch", "triton", "quantviz.kernels.cuda") if default_engine() == "cuda" else ()
