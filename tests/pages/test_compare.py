@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.components.work import bounded, cached
 from quantviz.schemes.presets import EIGHT_BITS, FOUR_BITS, PRESETS, preset
 
 from .running import SMALL, opened, settled, shown
@@ -32,6 +33,21 @@ def test_the_first_view_compares_the_4_bit_formats_with_the_pinned_scheme():
     assert not app.warning and not app.error
     assert any("none beats" in str(m.value) for m in app.markdown)
     assert any("no more than 8.250 bits" in str(m.value) for m in app.markdown)
+
+
+def test_a_comparison_is_whole_though_what_is_kept_has_made_room_by_the_time_it_is_drawn(monkeypatch):
+    made = cached.compare
+
+    def compared(*arguments):
+        found = made(*arguments)
+        bounded.let_go()
+        return found
+
+    monkeypatch.setattr(cached, "compare", compared)
+    app = compare(FEW)
+    assert table(app).scheme.tolist() == ["int4-sym-b64", "int4-sym-tensor", "nf4-b64"]
+    app = compare([*FEW, "mxfp4"])
+    assert table(app).scheme.tolist() == ["int4-sym-b64", "int4-sym-tensor", "nf4-b64", "mxfp4"]
 
 
 def test_a_link_brings_its_schemes_and_the_pinned_one_joins_them():

@@ -74,19 +74,25 @@ def outcomes(
 
     shape, given = (view.rows, view.info.cols), (importance is not None, _is_calibrated(importance))
     refused = {s: r for s in schemes if (r := refusal(s, shape, *given))}
-    job = view.at, schemes, importance and importance.digest
-    missing = [s.key for s, found in zip(schemes, so_far(), strict=True) if found is None]
+    found = so_far()
+    missing = [s.key for s, outcome in zip(schemes, found, strict=True) if outcome is None]
     if not missing:
         jobs.want("compare", None)  # complete: no job is waited for any more
-        return so_far()
+        return found
     if view.weights > LARGE and not agreed(_unedited(view)):
         _ask_first(view, len(missing) + 1)
         return None
+    known = {s.key: outcome for s, outcome in zip(schemes, found, strict=True) if outcome is not None}
+
+    def work(job: jobs.Job) -> dict[str, Outcome]:
+        """The outcome of each scheme, held here: what is kept may make room for other visitors' meanwhile."""
+        return known | cached.compare(view.at, missing, importance, job)
+
     done = jobs.result(
-        job, view.at.tensor, lambda at_work: cached.compare(view.at, missing, importance, at_work),
+        (view.at, schemes, importance and importance.digest), view.at.tensor, work,
         meanwhile=show and (lambda: show([o for o in so_far() if o], view.pinned)), patience=0.2, kind="compare",
     )  # fmt: skip
-    return so_far() if done else None
+    return done and [done[s.key] for s in schemes]
 
 
 def _is_calibrated(importance: Importance | None) -> bool:

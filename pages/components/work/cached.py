@@ -254,14 +254,14 @@ def compared(at: TensorPart, key: str, importance: Importance | None) -> Evaluat
     return _compared.peek((at, key, importance and importance.digest))
 
 
-def compare(at: TensorPart, keys: list[str], importance: Importance | None, job: Job) -> int:
-    """Evaluates the schemes one after the other; `compared` has each as soon as it is made. Gives how many."""
+def compare(at: TensorPart, keys: list[str], importance: Importance | None, job: Job) -> dict[str, Evaluation]:
+    """Evaluates the schemes one after the other; `compared` has each as soon as it is made. Gives them by key."""
     stored, statistics = described(at, job)
-    progress = job.step("", "weights")
+    progress, made = job.step("", "weights"), {}
     for i, key in enumerate(keys):
         job.name = f"{key}, {i + 1} of {len(keys)}"
-        compare_one(at, key, importance, stored, statistics, part_of(progress, i, len(keys)))
-    return len(keys)
+        made[key] = compare_one(at, key, importance, stored, statistics, part_of(progress, i, len(keys)))
+    return made
 
 
 def compare_one(
