@@ -278,6 +278,28 @@ def test_one_change_is_one_step_back(page, address):
     expect(side.get_by_role("textbox", name="Reference")).to_have_value(REF)
 
 
+def test_back_pressed_twice_in_a_hurry_is_two_steps_back(page, address):
+    """The second press finds controls that still show what the first one left: no choice of the visitor's."""
+    page.goto(f"{address}/?{urlencode({'ref': REF})}")
+    expect(page.get_by_test_id("stMetric").first).to_be_visible()
+    at_rest(page)
+    side = page.get_by_test_id("stSidebar")
+    side.get_by_text("Demo", exact=True).click()
+    page.wait_for_url("**ref=demo**")
+    at_rest(page)
+    box = side.get_by_role("textbox", name="Scheme key")
+    box.fill("nf4-b64")
+    box.press("Enter")
+    page.wait_for_url("**scheme=nf4-b64**")
+    at_rest(page)
+    slower = page.context.new_cdp_session(page)
+    slower.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    page.evaluate("() => { history.back(); setTimeout(() => history.back(), 150) }")
+    expect(side.get_by_role("textbox", name="Reference")).to_have_value(REF)
+    at_rest(page)
+    assert query(page.url) == {"ref": [REF]}
+
+
 def test_a_control_that_is_drawn_late_says_what_was_chosen(page, address):
     """The browser has its code only after another run: what the first run told it is gone, and must not be missed."""
     held = []

@@ -99,7 +99,12 @@ def chosen_text(key: str) -> str:
 
 
 def put(**choices: str | Sequence[str] | None) -> None:
-    """For callbacks: sets choices by key, None for the default; together they are one step for Back."""
+    """For callbacks: sets choices by key, None for the default; together they are one step for Back.
+
+    Does nothing on Back: a control that still shows the page before it is no choice of the visitor's.
+    """
+    if is_going_back():
+        return
     with changing():
         for key, value in choices.items():
             if value is None:
