@@ -139,7 +139,7 @@ def test_figures_follow_a_slider_by_a_sample_and_the_page_where_it_rests(page: P
     expect(page.get_by_text("sample of")).to_have_count(0)
     page.get_by_label("What the slider turns").select_option("Outlier magnitude")
     slider = page.get_by_role("slider", name="Outlier magnitude")
-    slider.dispatch_event("pointerdown")  # held until the sample is there: a key alone rests soon, however slow the page
+    slider.dispatch_event("pointerdown")  # held: a key alone may rest before its sample is there
     slider.press("ArrowLeft")
     expect(page.get_by_text(re.compile("int4-sym-tensor, sample of"))).to_be_visible()
     slider.dispatch_event("pointerup")
