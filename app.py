@@ -11,6 +11,7 @@ import_first()
 
 from pages.components.shell.frame import ABOUT, enter, navigation, remember
 from pages.components.link.address import begin
+from pages.components.link.history import keep_steps
 from pages.components.sidebar.sidebar import around
 from pages.components.shell.style import style
 from pages.components.shell.warm_up import warm_up
@@ -23,6 +24,7 @@ st.set_page_config(f"{page.title} · quantviz")
 style()
 warm_up()
 remember(name)
+keep_steps()
 begin(name)
 blocked_notice()
 

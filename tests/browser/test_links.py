@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -298,6 +299,37 @@ def test_back_pressed_twice_in_a_hurry_is_two_steps_back(page, address):
     expect(side.get_by_role("textbox", name="Reference")).to_have_value(REF)
     at_rest(page)
     assert query(page.url) == {"ref": [REF]}
+
+
+def test_back_and_forward_in_a_hurry_lead_where_they_lead_at_leisure(page, address):
+    """Answers that are outdated when they arrive neither change the address nor what a control shows."""
+    page.goto(f"{address}/explore?{urlencode({'ref': REF})}")
+    at_rest(page)
+    side = page.get_by_test_id("stSidebar")
+    scheme, pinned = (side.get_by_role("textbox", name=label) for label in ("Scheme key", "Pinned scheme"))
+    steps = [page.url]
+    for change in (
+        lambda: (scheme.fill("nf4-b64"), scheme.press("Enter")),
+        lambda: side_link(page, "compare").click(),
+        lambda: (pinned.fill("mxfp4"), pinned.press("Enter")),
+        lambda: side_link(page, "outliers").click(),
+    ):
+        change()
+        page.wait_for_url(lambda url: url != steps[-1])
+        at_rest(page)
+        steps.append(page.url)
+    at = len(steps) - 1
+    for moves in ((-1, -1, -1), (1, 1, 1), (-1, 1), (-1, -1, 1), (1, -1, -1)):
+        for move in moves:
+            page.evaluate("by => history.go(by)", move)
+            page.wait_for_timeout(100)
+        at += sum(moves)
+        at_rest(page)
+        expect(page).to_have_title(re.compile(urlsplit(steps[at]).path.strip("/").capitalize()))
+        asked = query(steps[at])
+        expect(scheme).to_have_value(asked.get("scheme", ["int4-sym-tensor"])[0])
+        expect(pinned).to_have_value(asked.get("pinned", ["int4-sym-b64"])[0])
+        assert page.url == steps[at]
 
 
 def test_a_control_that_is_drawn_late_says_what_was_chosen(page, address):

@@ -50,7 +50,8 @@ class _Choice:
             except QuantvizError as problem:
                 said = f"The link asks for {_asked(self.key, texts)}."
                 address.wrong(self.key, f"{said} {problem} {self._instead(value)}")
-        if st.session_state.get(self.key, _ABSENT) != value:
+        # On Back, what the browser reported may be outdated: an answer on its way has changed the control since.
+        if address.is_going_back() or st.session_state.get(self.key, _ABSENT) != value:
             st.session_state[self.key] = value
         return value
 
