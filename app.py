@@ -11,7 +11,7 @@ import_first()
 
 from pages.components.shell.frame import ABOUT, enter, navigation, remember
 from pages.components.link.address import begin
-from pages.components.link.history import keep_steps
+from pages.components.shell.history import keep_steps
 from pages.components.sidebar.sidebar import around
 from pages.components.shell.style import style
 from pages.components.shell.warm_up import warm_up

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from pages.components.link.address import NAMES, PAGES, SIDEBAR
 from tests.sources.gguf_builder import demo
@@ -259,45 +259,40 @@ def test_a_choice_that_two_pages_share_is_one_step_and_goes_along(window, addres
     expect(range_.get_by_role("radio", name="±6σ")).to_be_checked()
 
 
-def test_one_change_is_one_step_back(page, address):
+def two_changes(page: Page, address: str) -> tuple[int, Locator, Locator]:
+    """Another source, then another scheme. Gives the steps of the history before, and the boxes of both."""
     page.goto(f"{address}/?{urlencode({'ref': REF})}")
     expect(page.get_by_test_id("stMetric").first).to_be_visible()
     at_rest(page)
     begun, side = page.evaluate("history.length"), page.get_by_test_id("stSidebar")
+    source, scheme = (side.get_by_role("textbox", name=label) for label in ("Reference", "Scheme key"))
     side.get_by_text("Demo", exact=True).click()
     page.wait_for_url("**ref=demo**")
-    box = side.get_by_role("textbox", name="Scheme key")
     at_rest(page)
-    box.fill("nf4-b64")
-    box.press("Enter")
+    scheme.fill("nf4-b64")
+    scheme.press("Enter")
     page.wait_for_url("**scheme=nf4-b64**")
     at_rest(page)
+    return begun, source, scheme
+
+
+def test_one_change_is_one_step_back(page, address):
+    begun, source, scheme = two_changes(page, address)
     assert page.evaluate("history.length") == begun + 2
     page.go_back()
-    expect(box).to_have_value("int4-sym-tensor")
+    expect(scheme).to_have_value("int4-sym-tensor")
     page.go_back()
-    expect(side.get_by_role("textbox", name="Reference")).to_have_value(REF)
+    expect(source).to_have_value(REF)
 
 
 def test_back_pressed_twice_in_a_hurry_is_two_steps_back(page, address):
     """The second press finds controls that still show what the first one left: no choice of the visitor's."""
-    page.goto(f"{address}/?{urlencode({'ref': REF})}")
-    expect(page.get_by_test_id("stMetric").first).to_be_visible()
-    at_rest(page)
-    side = page.get_by_test_id("stSidebar")
-    side.get_by_text("Demo", exact=True).click()
-    page.wait_for_url("**ref=demo**")
-    at_rest(page)
-    box = side.get_by_role("textbox", name="Scheme key")
-    box.fill("nf4-b64")
-    box.press("Enter")
-    page.wait_for_url("**scheme=nf4-b64**")
-    at_rest(page)
+    _, source, scheme = two_changes(page, address)
     slower = page.context.new_cdp_session(page)
     slower.send("Emulation.setCPUThrottlingRate", {"rate": 4})
     page.evaluate("() => { history.back(); setTimeout(() => history.back(), 150) }")
-    expect(side.get_by_role("textbox", name="Reference")).to_have_value(REF)
-    expect(box).to_have_value("int4-sym-tensor")
+    expect(source).to_have_value(REF)
+    expect(scheme).to_have_value("int4-sym-tensor")
     assert query(page.url) == {"ref": [REF]}
 
 

@@ -4,8 +4,11 @@ and shown, and every button of pages that need no language model is pressed.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
+from pages.components.link import address
 from pages.components.link.address import NAMES
 from tests.browser.test_links import FILE, REF, SETTINGS, _views
 from tests.pages.running import opened, settled, shown
@@ -31,6 +34,19 @@ def test_nothing_of_a_link_is_left_out(path, tmp_path, hub):  # noqa: F811
         for name, value in said.items():
             key = next((k for k, n in NAMES.items() if n == name and k in held), name)
             assert held.get(key, [""]) == (list(value) if isinstance(value, tuple) else [value]), (name, said)
+
+
+def test_on_back_no_callback_changes_a_choice_or_the_address(monkeypatch):
+    """What a control reported then is outdated, whichever way its callback takes it up."""
+    there = {"ref": ["demo"]}  # where Back led to
+    held = {"ref": [REF], "scheme": ["nf4-b64"]}  # what the page showed before
+    state = {"_chosen": dict(held), "_said": {}, "_page": "explore", "_address": {}}
+    monkeypatch.setattr(address, "st", SimpleNamespace(session_state=state, query_params=there))
+    monkeypatch.setattr(address, "is_going_back", lambda: True)
+    address.put(scheme="int4-sym-b32")
+    with address.changing():
+        address.put(ref="values:1,2")
+    assert (state["_chosen"], state["_address"], there) == (held, {}, {"ref": ["demo"]})
 
 
 LATER = ("Start", "Measure", "Collect", "Set the", "Compare every", "Compare all")  # a browser's tests press these

@@ -115,9 +115,9 @@ def put(**choices: str | Sequence[str] | None) -> None:
 
 @contextmanager
 def changing() -> Iterator[None]:
-    """All changes inside are one step for Back; they also remove the notices that were there before."""
+    """All changes inside are one step for Back; they also remove the notices that were there before. None on Back."""
     state = st.session_state
-    if state.get(_INSIDE):
+    if state.get(_INSIDE) or is_going_back():
         yield
         return
     before, state[_SAID], state[_INSIDE] = state[_SAID], {}, True

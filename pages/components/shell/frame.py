@@ -13,6 +13,7 @@ from ..link.address import NAMES, PAGES, SIDEBAR, link
 from ..link.state import current
 from ..selection import View
 from ..work.absence import note_visit
+from .script import script
 
 ABOUT = """
 **quantviz** shows what quantization does to the weights of a model: point at a layer, choose a number format,
@@ -85,11 +86,7 @@ def remember(page: str) -> None:
     """Lets the browser keep that somebody was here, once they have done anything but open the landing page."""
     if _SEEN in st.context.cookies or (page == LANDING and not st.query_params):
         return
-    with st.container(key="remember"):  # takes no room: shell/style.py
-        st.html(
-            f"<script>document.cookie = '{_SEEN}=1; path=/; max-age=31536000; samesite=strict'</script>",
-            unsafe_allow_javascript=True,
-        )
+    script("remember", f"document.cookie = '{_SEEN}=1; path=/; max-age=31536000; samesite=strict'")
 
 
 def page_links() -> None:

@@ -8,7 +8,7 @@ _RULES = """
 <style>
   /* The page begins near the top and uses the width. */
   [data-testid="stMainBlockContainer"] { padding: 3rem 2.5rem 4rem; max-width: 110rem; }
-  .st-key-remember, .st-key-history { display: none; }
+  [class*="st-key-frame_script_"] { display: none; }
   /* On paper there is nothing to choose. */
   @media print { [data-testid="stSidebar"], [data-testid="stHeader"] { display: none; } }
   /* Room for the controls, two side by side. */

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import streamlit as st
+from .script import script
 
 # Streamlit takes up the address of the page that an answer is for. Where the visitor has gone on by Back or Forward
 # meanwhile, that answer is outdated: its address would be a step of its own, behind which all steps forward are lost.
 _KEEPS_STEPS = """
-<script>
   if (!history.keepsSteps) {
     const push = history.pushState.bind(history);
     let isByHistory = false;
@@ -19,11 +18,9 @@ _KEEPS_STEPS = """
       if (!(isByHistory && isAnotherPage)) push(state, title, url);
     };
   }
-</script>
 """
 
 
 def keep_steps() -> None:
     """Until the next click, no answer of the server leads to another page than the one that Back or Forward led to."""
-    with st.container(key="history"):  # takes no room: shell/style.py
-        st.html(_KEEPS_STEPS, unsafe_allow_javascript=True)
+    script("history", _KEEPS_STEPS)
